@@ -1,0 +1,11 @@
+"""One type per identifier, so that mixing them does not type-check."""
+
+from typing import NewType
+from uuid import UUID
+
+UserId = NewType("UserId", UUID)
+TaskId = NewType("TaskId", UUID)
+BroadcastId = NewType("BroadcastId", UUID)
+EscrowId = NewType("EscrowId", UUID)
+ProofId = NewType("ProofId", UUID)
+SessionId = NewType("SessionId", UUID)

@@ -1,0 +1,214 @@
+"""What the outside world sees, as typed values: the shapes of the contract.
+
+Postgres builds them as JSON (`task_view`, `offer_cards`, …), `msgspec` decodes them, the gateway
+encodes them again and generates OpenAPI and AsyncAPI from the same types.
+Times are aware UTC datetimes, money integer cents, positions degrees, distances miles.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from msgspec import UNSET, Struct, UnsetType
+
+Mode = Literal["STANDARD", "LIVE"]
+TaskState = Literal[
+    "OPEN",
+    "MATCHING",
+    "ACCEPTED",
+    "WORKING",
+    "PROOF_SUBMITTED",
+    "DISPUTED",
+    "COMPLETED",
+    "CANCELLED",
+    "EXPIRED",
+]
+EscrowState = Literal[
+    "PENDING",
+    "FUNDED",
+    "LOCKED_DISPUTE",
+    "RELEASED",
+    "REFUNDED",
+    "REFUND_PARTIAL",
+    "CANCELLED",
+]
+BroadcastState = Literal["ACTIVE", "ACCEPTED", "EXPIRED", "CANCELLED"]
+LiveState = Literal["OFF", "ACTIVE", "COOLDOWN", "PAUSED"]
+ClosedReason = Literal["EXPIRED", "CLAIMED", "CANCELLED", "WITHDRAWN"]
+
+
+class PlaceView(Struct, frozen=True, omit_defaults=True):
+    """A place: exact (with `address`) for those who may see it, else the cell's centre."""
+
+    lat: float
+    lng: float
+    address: str | None = None
+
+
+class BroadcastView(Struct, frozen=True):
+    """A task's newest broadcast."""
+
+    id: UUID
+    state: BroadcastState
+    started_at: datetime
+    expires_at: datetime
+    radius_miles: float
+    next_expansion_at: datetime | None
+    hustlers_notified: int
+
+
+class EscrowView(Struct, frozen=True, omit_defaults=True):
+    """Held funds. `client_secret` appears where a payment must still be confirmed."""
+
+    id: UUID
+    state: EscrowState
+    amount_cents: int
+    client_secret: str | None = None
+
+
+class TaskView(Struct, frozen=True):
+    """A task as one viewer may see it (contract, Task)."""
+
+    id: UUID
+    version: int
+    mode: Mode
+    state: TaskState
+    title: str
+    description: str
+    category: str
+    price_cents: int
+    hustler_pay_cents: int
+    location: PlaceView
+    deadline: datetime | None
+    requires_proof: bool
+    poster_id: UUID
+    assigned_hustler_id: UUID | None
+    predecessor_id: UUID | None
+    successor_id: UUID | None
+    created_at: datetime
+    accepted_at: datetime | None
+    en_route_at: datetime | None
+    arrived_at: datetime | None
+    started_at: datetime | None
+    completed_at: datetime | None
+    broadcast: BroadcastView | None
+    escrow: EscrowView | None
+    code_generation: int | UnsetType = UNSET
+    """Only inside the service: which generation of codes the poster's view shall show."""
+    start_code: str | UnsetType = UNSET
+    completion_code: str | UnsetType = UNSET
+
+
+class ProofView(Struct, frozen=True):
+    """One proof of a task."""
+
+    id: UUID
+    task_id: UUID
+    kind: Literal["CODE", "PHOTOS", "NONE", "DECISION"]
+    state: Literal["PENDING", "SUBMITTED", "ACCEPTED", "REJECTED", "EXPIRED"]
+    submitted_at: datetime
+
+
+class TransitionView(Struct, frozen=True, rename={"from_state": "from", "to_state": "to"}):
+    """One row of a task's history."""
+
+    from_state: TaskState | None
+    to_state: TaskState
+    actor_id: UUID | None
+    reason: str | None
+    at: datetime
+
+
+class RoundedPlace(Struct, frozen=True):
+    """The centre of the task's resolution-8 cell, and its name where there is one."""
+
+    lat: float
+    lng: float
+    place: str | None = None
+
+
+class OfferedTask(Struct, frozen=True):
+    """The task on an offer card, place rounded."""
+
+    id: UUID
+    version: int
+    title: str
+    description: str
+    category: str
+    price_cents: int
+    hustler_pay_cents: int
+    location: RoundedPlace
+    distance_miles: float
+    deadline: datetime | None
+    xp_multiplier: float
+
+
+class PosterCard(Struct, frozen=True):
+    """Who posted, as much as a hustler sees before accepting."""
+
+    first_name: str
+    trust_tier: int
+
+
+class OfferCard(Struct, frozen=True):
+    """An open offer: the data of LIVE_TASK_BROADCAST and an item of GET /v1/offers."""
+
+    broadcast_id: UUID
+    task: OfferedTask
+    matching_score: float
+    expires_at: datetime
+    poster: PosterCard
+
+
+class LiveView(Struct, frozen=True, omit_defaults=True):
+    """A hustler's LIVE state."""
+
+    state: LiveState
+    reason: str | None = None
+    ends_at: datetime | None = None
+    session_id: UUID | None = None
+    since: datetime | None = None
+    radius_miles: float | None = None
+    categories: list[str] | None = None
+
+
+class Snapshot(Struct, frozen=True):
+    """What WELCOME and GET /v1/snapshot carry about the user."""
+
+    user_id: UUID
+    server_time: datetime
+    last_seq: int
+    live: LiveView
+    offers: list[OfferCard]
+    tasks: list[TaskView]
+
+
+class MeView(Struct, frozen=True):
+    """GET /v1/me."""
+
+    id: UUID
+    role: Literal["poster", "hustler", "dual", "admin"]
+    first_name: str
+    account_status: Literal["ACTIVE", "PAUSED", "SUSPENDED"]
+    trust_tier: int
+    total_xp: int
+    live: LiveView
+
+
+class UserEvent(Struct, frozen=True):
+    """One durable event: `seq` is gap-free per `user_id`; `data` is the message's data."""
+
+    user_id: UUID
+    seq: int
+    type: str
+    data: dict[str, Any]
+    at: datetime
+
+
+class Page(Struct, frozen=True):
+    """One page of tasks."""
+
+    items: list[TaskView]
+    next_cursor: str | None
