@@ -1,0 +1,86 @@
+-- Users and what matching knows about hustlers.
+
+-- Ledgers and events carry ids only; names and places live in rows that erasure can empty.
+create table users (
+    id uuid not null default gen_random_uuid(),
+    issuer text not null,
+    subject text not null,
+    role text not null,
+    first_name text not null default 'Someone',
+    account_status text not null default 'ACTIVE',
+    trust_tier smallint not null default 1,
+    total_xp integer not null default 0,
+    created_at timestamptz not null default hx_clock(),
+    constraint users_pkey primary key (id),
+    constraint users_identity unique (issuer, subject),
+    constraint users_role check (role in ('poster', 'hustler', 'dual', 'admin')),
+    constraint users_account_status check (account_status in ('ACTIVE', 'PAUSED', 'SUSPENDED')),
+    -- 1 ROOKIE, 2 VERIFIED, 3 TRUSTED, 4 ELITE (architecture §4.1)
+    constraint users_trust_tier check (trust_tier between 1 and 4),
+    constraint users_total_xp check (total_xp >= 0),
+    constraint users_first_name check (length(first_name) between 1 and 80),
+    constraint users_subject check (length(subject) between 1 and 255)
+);
+
+create table hustler_profiles (
+    user_id uuid not null,
+    version integer not null default 1,
+    verified_trades text[] not null default '{}',
+    insurance_valid boolean not null default false,
+    background_check_valid boolean not null default false,
+    completion_rate double precision,
+    approval_rate double precision,
+    preferred_categories text[] not null default '{}',
+    category_counts jsonb not null default '{}',
+    minimum_price_cents integer,
+    available_minutes integer,
+    home_lat double precision,
+    home_lng double precision,
+    constraint hustler_profiles_pkey primary key (user_id),
+    constraint hustler_profiles_user foreign key (user_id) references users (id),
+    constraint hustler_profiles_completion_rate check (completion_rate between 0 and 1),
+    constraint hustler_profiles_approval_rate check (approval_rate between 0 and 1)
+);
+
+-- Every user has a counter, a profile and a LIVE status, whoever inserts the row.
+create function user_rows() returns trigger
+language plpgsql security definer
+set search_path = public, pg_temp
+as $$
+begin
+    insert into user_counters (user_id) values (new.id) on conflict do nothing;
+    insert into hustler_profiles (user_id) values (new.id);
+    insert into live_status (user_id) values (new.id);
+    return null;
+end;
+$$;
+
+create trigger user_rows after insert on users for each row execute function user_rows();
+
+-- An unknown subject of a known issuer is created on first use (design §9).
+create function user_for(p_issuer text, p_subject text, p_role text, p_first_name text)
+returns table (id uuid, role text, account_status text)
+language plpgsql security definer
+set search_path = public, pg_temp
+as $$
+begin
+    return query
+    select u.id, u.role, u.account_status from users as u
+    where u.issuer = p_issuer and u.subject = p_subject;
+    if found then
+        return;
+    end if;
+    insert into users (issuer, subject, role, first_name)
+    values (p_issuer, p_subject, p_role, p_first_name)
+    on conflict on constraint users_identity do nothing;
+    return query
+    select u.id, u.role, u.account_status from users as u
+    where u.issuer = p_issuer and u.subject = p_subject;
+end;
+$$;
+
+create function may_post(role text) returns boolean
+language sql immutable return role in ('poster', 'dual', 'admin');
+
+create function may_work(role text) returns boolean
+language sql immutable return role in ('hustler', 'dual');

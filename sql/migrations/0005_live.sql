@@ -1,0 +1,302 @@
+-- LIVE mode: status, sessions, broadcasts, offers, and their judges.
+
+create table live_sessions (
+    id uuid not null default gen_random_uuid(),
+    user_id uuid not null,
+    started_at timestamptz not null default hx_clock(),
+    ended_at timestamptz,
+    end_reason text,
+    tasks_accepted integer not null default 0,
+    tasks_declined integer not null default 0,
+    declines_in_row integer not null default 0,
+    constraint live_sessions_pkey primary key (id),
+    constraint live_sessions_user foreign key (user_id) references users (id),
+    constraint live_sessions_end_reason check (end_reason in ('MANUAL', 'OFFLINE', 'FORCED')),
+    constraint live_sessions_ended check ((ended_at is null) = (end_reason is null))
+);
+create unique index one_open_live_session_per_user on live_sessions (user_id) where ended_at is null;
+create index live_sessions_by_user on live_sessions (user_id, started_at desc);
+
+-- One row per user: what live_state() judges by, and the lock that orders a hustler's accepts.
+create table live_status (
+    user_id uuid not null,
+    session_id uuid,
+    active_since timestamptz,
+    cooldown_until timestamptz,
+    paused_until timestamptz,
+    banned_until timestamptz,
+    last_on_at timestamptz,
+    last_end_reason text,
+    -- absent means no own limit
+    radius_miles double precision,
+    categories text[],
+    version integer not null default 1,
+    constraint live_status_pkey primary key (user_id),
+    constraint live_status_user foreign key (user_id) references users (id),
+    constraint live_status_session foreign key (session_id) references live_sessions (id),
+    constraint live_status_radius check (radius_miles between 1 and 25),
+    constraint live_status_since check ((session_id is null) = (active_since is null))
+);
+
+-- The state of a hustler at an instant: a function of the row and the clock, never of a sweeper.
+-- 4 h of a session → COOLDOWN for 30 min, then the next 4 h begin (product_spec §3.5).
+create function live_state(s live_status, at timestamptz) returns text
+language sql immutable
+return case
+    when s.session_id is null then 'OFF'
+    when s.banned_until > at then 'OFF'
+    when s.cooldown_until > at then 'COOLDOWN'
+    when s.paused_until > at then 'PAUSED'
+    when extract(epoch from at - s.active_since)::bigint % 16200 >= 14400 then 'COOLDOWN'
+    else 'ACTIVE'
+end;
+
+create function live_state_ends_at(s live_status, at timestamptz) returns timestamptz
+language sql immutable
+return case
+    when s.session_id is null then null
+    when s.banned_until > at then s.banned_until
+    when s.cooldown_until > at then s.cooldown_until
+    when s.paused_until > at then s.paused_until
+    when extract(epoch from at - s.active_since)::bigint % 16200 >= 14400
+        then s.active_since + (
+            (extract(epoch from at - s.active_since)::bigint / 16200 + 1) * interval '4.5 hours'
+        )
+end;
+
+create function live_state_reason(s live_status, at timestamptz) returns text
+language sql immutable
+return case
+    when s.session_id is null then null
+    when s.banned_until > at then 'BANNED'
+    when s.cooldown_until > at then 'ACCEPTS'
+    when s.paused_until > at then 'DECLINES'
+    when extract(epoch from at - s.active_since)::bigint % 16200 >= 14400 then 'FATIGUE'
+end;
+
+-- HX905, HX904: nobody switches LIVE on while banned, nor twice by hand within 5 minutes.
+-- A return after OFFLINE or a forced end is no toggle.
+create function live_toggle_guard() returns trigger
+language plpgsql
+as $$
+declare
+    at timestamptz := hx_clock();
+begin
+    if old.banned_until > at then
+        perform hx_refuse('HX905', 'LIVE-BAN');
+    end if;
+    if old.last_end_reason = 'MANUAL' and old.last_on_at > at - interval '5 minutes' then
+        perform hx_refuse('HX904', 'LIVE-TOGGLE');
+    end if;
+    return new;
+end;
+$$;
+
+create trigger live_toggle_guard before update of session_id on live_status
+for each row when (old.session_id is null and new.session_id is not null)
+execute function live_toggle_guard();
+
+create table live_broadcasts (
+    id uuid not null default gen_random_uuid(),
+    task_id uuid not null,
+    state text not null default 'ACTIVE',
+    started_at timestamptz not null default hx_clock(),
+    expires_at timestamptz not null,
+    ended_at timestamptz,
+    accepted_by uuid,
+    initial_radius_miles double precision not null,
+    max_radius_miles double precision not null,
+    expansion_step_miles double precision not null,
+    expansion_interval_s integer not null,
+    constraint live_broadcasts_pkey primary key (id),
+    constraint live_broadcasts_task foreign key (task_id) references tasks (id),
+    constraint live_broadcasts_state check (
+        state in ('ACTIVE', 'ACCEPTED', 'EXPIRED', 'CANCELLED')
+    ),
+    constraint live_broadcasts_ended check ((state = 'ACTIVE') = (ended_at is null)),
+    constraint live_broadcasts_ttl check (expires_at > started_at),
+    constraint live_broadcasts_plan check (
+        initial_radius_miles > 0
+        and max_radius_miles between initial_radius_miles and 100
+        and expansion_step_miles > 0
+        and expansion_interval_s > 0
+    )
+);
+create unique index one_active_broadcast_per_task on live_broadcasts (task_id)
+where state = 'ACTIVE';
+create index live_broadcasts_by_task on live_broadcasts (task_id, started_at desc);
+
+-- An offer is unique per (broadcast, hustler). Rows are written by the wave's insert and by their
+-- own hustler's answer, by nothing else; whether one is open is derived. No foreign keys: they
+-- collide with the accept's row lock and cost four times the insert rate (ADR 0004).
+create table offers (
+    broadcast_id uuid not null,
+    hustler_id uuid not null,
+    task_id uuid not null,
+    offered_at timestamptz not null default hx_clock(),
+    distance_miles double precision not null,
+    matching_score double precision not null,
+    -- when the card was first written to a socket
+    sent_at timestamptz,
+    responded_at timestamptz,
+    response text,
+    decline_reason text,
+    constraint offers_pkey primary key (broadcast_id, hustler_id),
+    constraint offers_score check (matching_score between 0 and 1),
+    constraint offers_distance check (distance_miles >= 0),
+    constraint offers_response check (response in ('ACCEPT', 'DECLINE', 'SKIP')),
+    constraint offers_responded check ((response is null) = (responded_at is null))
+);
+create index offers_by_hustler on offers (hustler_id, offered_at desc);
+create index offers_unsent on offers (broadcast_id) where sent_at is null;
+
+-- HX901 (LIVE-1): no broadcast without a FUNDED escrow, locked so that it stays so.
+create function live_broadcast_requires_funded_escrow() returns trigger
+language plpgsql
+as $$
+begin
+    if not escrow_is_funded(new.task_id) then
+        perform hx_refuse('HX901', 'LIVE-1');
+    end if;
+    if not exists (
+        select from tasks as t where t.id = new.task_id and t.mode = 'LIVE' and t.state = 'MATCHING'
+    ) then
+        perform hx_refuse('HX010', 'TRANSITION');
+    end if;
+    return new;
+end;
+$$;
+
+create trigger live_broadcast_requires_funded_escrow before insert on live_broadcasts
+for each row execute function live_broadcast_requires_funded_escrow();
+
+-- LIVE-1: an escrow that leaves FUNDED ends its active broadcast in the same transaction.
+create function escrow_leaving_funded_ends_broadcast() returns trigger
+language plpgsql
+as $$
+begin
+    update live_broadcasts set state = 'CANCELLED', ended_at = hx_clock()
+    where task_id = old.task_id and state = 'ACTIVE';
+    return null;
+end;
+$$;
+
+create trigger escrow_leaving_funded_ends_broadcast after update of state on escrows
+for each row when (old.state = 'FUNDED' and new.state <> 'FUNDED')
+execute function escrow_leaving_funded_ends_broadcast();
+
+-- A task that leaves MATCHING ends its active broadcast, whoever moved it.
+create function task_leaving_matching_ends_broadcast() returns trigger
+language plpgsql
+as $$
+begin
+    update live_broadcasts
+    set
+        state = case new.state
+            when 'ACCEPTED' then 'ACCEPTED'
+            when 'EXPIRED' then 'EXPIRED'
+            else 'CANCELLED'
+        end,
+        accepted_by = case new.state when 'ACCEPTED' then new.assigned_hustler_id end,
+        ended_at = hx_clock()
+    where task_id = new.id and state = 'ACTIVE';
+    return null;
+end;
+$$;
+
+create trigger task_leaving_matching_ends_broadcast after update of state on tasks
+for each row when (old.state = 'MATCHING' and new.state <> 'MATCHING')
+execute function task_leaving_matching_ends_broadcast();
+
+-- Busy: a LIVE task in ACCEPTED or WORKING, or WORKING on any task (design §2, Live mode).
+create function is_busy(p_hustler uuid) returns boolean
+language sql stable
+return exists (
+    select from tasks as t
+    where t.assigned_hustler_id = p_hustler
+        and (t.state = 'WORKING' or (t.state = 'ACCEPTED' and t.mode = 'LIVE'))
+);
+
+-- What only an accept may do, judged again for every writer:
+-- HX013 own task, HX016 funded escrow, HX903 ACTIVE, HX015 broadcast running, HX012 open offer.
+create function task_accept_guard() returns trigger
+language plpgsql
+as $$
+declare
+    at timestamptz;
+    running live_broadcasts;
+    own live_status;
+begin
+    if new.assigned_hustler_id is null then
+        perform hx_refuse('HX010', 'TRANSITION');
+    end if;
+    if new.assigned_hustler_id = new.poster_id then
+        perform hx_refuse('HX013', 'OWN-TASK');
+    end if;
+    if not escrow_is_funded(new.id) then
+        perform hx_refuse('HX016', 'FUNDED');
+    end if;
+    if new.mode = 'LIVE' then
+        at := hx_clock();
+        select s.* into own from live_status as s where s.user_id = new.assigned_hustler_id;
+        if live_state(own, at) is distinct from 'ACTIVE' then
+            perform hx_refuse('HX903', 'LIVE-3');
+        end if;
+        select b.* into running from live_broadcasts as b
+        where b.task_id = new.id and b.state = 'ACTIVE' and b.expires_at > at;
+        if not found then
+            perform hx_refuse('HX015', 'LIVE-5');
+        end if;
+        if not exists (
+            select from offers as o
+            where o.broadcast_id = running.id and o.hustler_id = new.assigned_hustler_id
+                and o.response is distinct from 'DECLINE'
+        ) then
+            perform hx_refuse('HX012', 'ELIGIBILITY');
+        end if;
+    end if;
+    return new;
+end;
+$$;
+
+create trigger task_accept_guard before update of state on tasks
+for each row when (old.state in ('OPEN', 'MATCHING') and new.state = 'ACCEPTED')
+execute function task_accept_guard();
+
+-- Time to accept (instant_execution_status: the success metric is a median of at most 60 s).
+create view time_to_accept as
+select
+    b.task_id,
+    b.id as broadcast_id,
+    b.started_at,
+    b.state,
+    b.accepted_by,
+    case when b.state = 'ACCEPTED' then extract(epoch from b.ended_at - b.started_at) end
+        as accept_s,
+    extract(epoch from f.first_sent_at - b.started_at) as first_card_s,
+    extract(epoch from w.responded_at - w.sent_at) as human_s,
+    f.hustlers_notified
+from live_broadcasts as b
+left join lateral (
+    select min(o.sent_at) as first_sent_at, count(*) as hustlers_notified
+    from offers as o where o.broadcast_id = b.id
+) as f on true
+left join offers as w on w.broadcast_id = b.id and w.hustler_id = b.accepted_by;
+comment on view time_to_accept is
+'One row per broadcast: seconds from funded to accepted, to the first card, and the winner''s own.';
+
+create view time_to_accept_daily as
+select
+    date_trunc('day', t.started_at) as day,
+    count(*) filter (where t.state <> 'ACTIVE') as broadcasts,
+    count(t.accept_s) as accepted,
+    percentile_cont(0.5) within group (order by t.accept_s) as median_s,
+    percentile_cont(0.95) within group (order by t.accept_s) as p95_s,
+    percentile_cont(0.5) within group (order by t.first_card_s) as median_first_card_s,
+    percentile_cont(0.5) within group (order by t.human_s) as median_human_s,
+    1 - count(t.accept_s)::double precision / nullif(count(*) filter (where t.state <> 'ACTIVE'), 0)
+        as no_accept_rate
+from time_to_accept as t
+group by 1;
+comment on view time_to_accept_daily is
+'Per day (UTC): median and p95 time to accept in seconds, and the share nobody accepted.';

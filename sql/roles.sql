@@ -1,0 +1,26 @@
+-- The four roles, made only where they are missing; run by the migrator before the first migration.
+--   hx_owner     owns every object; migrates
+--   hx_app       runs the service: no delete or update on ledgers, no direct write to derived tables
+--   hx_ai        reads
+--   hx_readonly  reads
+do $$
+declare
+    wanted text;
+begin
+    foreach wanted in array array['hx_owner', 'hx_app', 'hx_ai', 'hx_readonly'] loop
+        if not exists (select from pg_roles where rolname = wanted) then
+            begin
+                execute format('create role %I nologin', wanted);
+            exception when duplicate_object or unique_violation then
+                null;  -- another database of this cluster is being migrated at this moment
+            end;
+        end if;
+        if current_user <> wanted and not pg_has_role(current_user, wanted, 'member') then
+            execute format('grant %I to current_user', wanted);
+        end if;
+    end loop;
+    if not has_schema_privilege('hx_owner', 'public', 'create') then
+        grant all on schema public to hx_owner;
+    end if;
+end;
+$$;
