@@ -1,0 +1,59 @@
+"""The identity providers whose tokens are believed: `HX_JWT_ISSUERS`, parsed and checked once.
+
+Algorithms are fixed here, per issuer, and never read from a token (RFC 8725 §3.1).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+Algorithm = Literal[
+    "EdDSA", "ES256", "ES384", "RS256", "RS384", "RS512", "PS256", "HS256", "HS384", "HS512"
+]
+SECRET_MIN_BYTES: Final = 32
+"""An HMAC secret has at least 256 bits (RFC 8725 §3.5)."""
+
+Name = Annotated[str, Meta(min_length=1, max_length=255)]
+
+
+class Issuer(Struct, frozen=True, forbid_unknown_fields=True):
+    """One identity provider: exactly one of `key`, `jwks` and `jwks_url` says how to check it."""
+
+    issuer: Name
+    audience: Name
+    algorithms: Annotated[tuple[Algorithm, ...], Meta(min_length=1, max_length=8)]
+    key: str | None = None
+    """A PEM public key, or the shared secret of an HS algorithm."""
+    jwks: dict[str, object] | None = None
+    """A JSON Web Key Set, given in place."""
+    jwks_url: Annotated[str, Meta(pattern=r"^https://|^http://(127\.0\.0\.1|localhost)[:/]")] | (
+        None
+    ) = None
+    """Where the key set is fetched: https, or http on this machine."""
+    role_claim: Name = "role"
+    name_claim: Name = "name"
+    default_role: Literal["poster", "hustler", "dual"] | None = None
+    """For tokens without a role claim; None refuses them."""
+
+    def __post_init__(self) -> None:
+        """Refuse settings that would be unsafe or mean nothing."""
+        given = [field for field in (self.key, self.jwks, self.jwks_url) if field is not None]
+        if len(given) != 1:
+            raise ValueError("give exactly one of key, jwks and jwks_url")
+        symmetric = [name.startswith("HS") for name in self.algorithms]
+        if any(symmetric) and not all(symmetric):
+            raise ValueError("an issuer signs either with a secret or with key pairs, not both")
+        if any(symmetric) and (self.key is None or len(self.key.encode()) < SECRET_MIN_BYTES):
+            raise ValueError(f"an HS issuer needs a key of at least {SECRET_MIN_BYTES} bytes")
+
+
+def issuers_from_json(text: str) -> tuple[Issuer, ...]:
+    """The issuers of `HX_JWT_ISSUERS`, a JSON list; ValueError says what is wrong with it."""
+    issuers = msgspec.json.decode(text, type=tuple[Issuer, ...])
+    names = [issuer.issuer for issuer in issuers]
+    if len(set(names)) != len(names):
+        raise ValueError("each issuer may be listed only once")
+    return issuers
