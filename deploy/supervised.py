@@ -1,0 +1,121 @@
+"""Keeps one server process running, and finds those that an earlier launcher left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import subprocess
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Never
+
+import psutil
+
+from deploy.failures import EmbeddedError
+
+POLL_S = 0.02  # while a server starts or stops
+WATCH_S = 0.1  # how late a death is noticed
+START_LIMIT_S = 60.0  # crash recovery of a big cluster may take this long
+STOP_LIMIT_S = 10.0
+BACKOFF_S_MAX = 5.0
+
+
+def marked(mark: str, program: str) -> list[psutil.Process]:
+    """The processes of one server, by the mark in their titles.
+
+    The mark says more than a remembered pid with its start time: it finds every child too, and
+    no other program can carry it by accident.
+    """
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            title = process.cmdline()
+            if title and program in title[0] and any(mark in word for word in title):
+                found.append(process)
+    return found
+
+
+async def end_marked(mark: str, program: str, gently: signal.Signals) -> None:
+    """Ends what an earlier launcher left: politely for two seconds, then by force."""
+    left = marked(mark, program)
+    for process in left:
+        with contextlib.suppress(psutil.Error):
+            process.send_signal(gently)
+    deadline = time.monotonic() + 2
+    while left and time.monotonic() < deadline:
+        await asyncio.sleep(POLL_S)
+        left = [process for process in left if _alive(process)]
+    while left := [process for process in marked(mark, program) if _alive(process)]:
+        for process in left:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        await asyncio.sleep(POLL_S)
+
+
+def _alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
+
+
+@dataclass
+class Supervised:
+    """One server: how it starts, when it is ready, how it stops; started again whenever it dies."""
+
+    name: str
+    spawn: Callable[[], subprocess.Popen[bytes]]
+    is_ready: Callable[[int], bool]  # given the pid
+    sweep: Callable[[], Awaitable[None]]  # what must be gone before a start
+    stop_signal: signal.Signals
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    async def start(self) -> None:
+        """Returns when the server answers; raises EmbeddedError with its last words otherwise."""
+        await self.sweep()
+        self.process = self.spawn()
+        deadline = time.monotonic() + START_LIMIT_S
+        while not self.is_ready(self.process.pid):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise EmbeddedError(f"{self.name} did not start: {last_words(self.log)}")
+            await asyncio.sleep(POLL_S)
+
+    async def watch(self) -> Never:
+        """Starts the server again, on the same address, whenever it ends; pauses grow to 5 s."""
+        pause_s = 0.0
+        while True:
+            await asyncio.sleep(WATCH_S)
+            if self.process is not None and self.process.poll() is None:
+                continue
+            await asyncio.sleep(pause_s)
+            try:
+                await self.start()
+                pause_s = 0.0
+            except (EmbeddedError, OSError):
+                # A full disk or a lost folder may heal; the server's log has its reasons.
+                pause_s = min(BACKOFF_S_MAX, 2 * pause_s + WATCH_S)
+
+    async def stop(self) -> None:
+        """Asks the server to stop, and insists after ten seconds."""
+        if self.process is None:
+            return
+        if self.process.poll() is None:
+            self.process.send_signal(self.stop_signal)
+        deadline = time.monotonic() + STOP_LIMIT_S
+        while self.process.poll() is None:
+            if time.monotonic() > deadline:
+                self.process.kill()
+            await asyncio.sleep(POLL_S)
+        await self.sweep()
+
+
+def last_words(log: Path) -> str:
+    """The last lines of a server's log, on one line."""
+    if not log.exists():
+        return "it said nothing"
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return " / ".join(lines[-3:]) or "it said nothing"
