@@ -1,0 +1,109 @@
+"""Every limit of the gateway's sockets, each with its unit and its reason."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# ── One socket, inbound ──────────────────────────────────────────────────────────────────────────
+MAX_FRAME_BYTES: Final = 64 * 1024
+"""A larger WebSocket message closes the socket with 1009 before it is buffered."""
+MAX_MESSAGE_BYTES: Final = 16 * 1024
+"""A larger message that still fits a frame is answered TOO_LARGE and the session goes on."""
+AUTH_WITHIN_S: Final = 10.0
+"""A socket that has not authenticated by then is closed (4202)."""
+HEARTBEAT_S: Final = 30.0
+"""Told in WELCOME: the client sends something at least this often."""
+HEARTBEAT_SLACK_S: Final = 20.0
+"""A socket silent for heartbeat + slack is cut."""
+MAX_WAITING_REQUESTS: Final = 16
+"""Requests of one socket that wait for the database; more are answered RATE_LIMITED."""
+MAX_WATCHED_TASKS: Final = 32
+"""SUBSCRIBE_TASK per socket."""
+
+# ── One socket, outbound ─────────────────────────────────────────────────────────────────────────
+MAX_OUTBOUND_BYTES: Final = 1024 * 1024
+"""More unsent bytes than this cut the socket."""
+MAX_OUTBOUND_AGE_S: Final = 10.0
+"""Bytes that nobody read for this long cut the socket."""
+VOLATILE_OUTBOUND_BYTES: Final = 16 * 1024
+"""Above this many unsent bytes positions and CITY frames are dropped: the next one is newer."""
+NOTSENT_LOWAT_BYTES: Final = 16 * 1024
+"""TCP_NOTSENT_LOWAT: the kernel hides no more than this from the bound above (gateway.md §0.4)."""
+CLOSE_WITHIN_S: Final = 2.0
+"""How long a closing handshake, or the rest of an over-long frame, is waited for."""
+REPLAY_PAGE: Final = 500
+"""Events read from the log at a time."""
+MAX_CARDS_BEFORE_WELCOME: Final = 64
+"""Cards kept for a socket whose snapshot is being read; open offers are at most 10 per hustler."""
+
+# ── All sockets ──────────────────────────────────────────────────────────────────────────────────
+SOCKETS_PER_USER: Final = 5
+"""The oldest is closed when one more authenticates (4302)."""
+MAX_UNAUTHENTICATED: Final = 2_000
+"""Sockets that have not authenticated yet; more are refused with 503 before the upgrade."""
+FANOUT_SLICE: Final = 256
+"""Writes per turn of the loop, so that a large fan-out delays nobody else."""
+SNAPSHOT_WINDOW_S: Final = 0.010
+"""Sessions that authenticate within this window share one query (redteam 34)."""
+SNAPSHOT_BATCH: Final = 500
+"""Users per snapshot query."""
+CATCHUP_EVERY_S: Final = 1.0
+"""How often positions are compared with the counters."""
+CLOSED_REMEMBERED_S: Final = 900.0
+"""A card of a broadcast that ended within this time is dropped (redteam 9)."""
+POLL_MAX_S: Final = 25.0
+"""Longest long poll."""
+POLL_GRACE_S: Final = 60.0
+"""A caller who polled this recently still counts as connected between two polls."""
+
+# ── Positions ────────────────────────────────────────────────────────────────────────────────────
+HEARTBEAT_WINDOW_S: Final = 0.005
+"""Heartbeats of this window go to Valkey in one pipeline."""
+HEARTBEAT_BATCH: Final = 1_000
+"""Heartbeats per pipeline."""
+LAST_SEEN_EVERY_S: Final = 5.0
+"""Frames without a position refresh last-seen at most this often; it lasts 90 s."""
+FIX_MATCHABLE_S: Final = 300.0
+"""A position older than this is not refreshed any more (redteam 29)."""
+PRESENT_S: Final = 90.0
+"""Presence ends this long after the last heartbeat (design §2, Live mode)."""
+REWRITE_WITHIN_S: Final = 2.0
+"""After Valkey was lost all live positions are written back within this time."""
+AWAY_ENDS_SESSION_S: Final = 300.0
+"""A session away for this long ends as OFFLINE unless its hustler holds a task."""
+AWAY_SWEEP_EVERY_S: Final = 15.0
+"""How often sessions that are away are looked for."""
+ARRIVAL_M: Final = 150.0
+"""A hustler this near to the task has arrived (design §2, Task)."""
+POSTER_VIEW_EVERY_S: Final = 1.0
+"""HUSTLER_LOCATION per task at most this often."""
+SUSPECTS_END_SESSION: Final = 3
+"""This many suspect fixes …"""
+SUSPECTS_WITHIN_S: Final = 600.0
+"""… within this time end the session (design §4)."""
+
+# ── City feed ────────────────────────────────────────────────────────────────────────────────────
+CITY_EVERY_S: Final = 0.5
+"""CITY frames at most this often."""
+MAX_CITY_TASKS: Final = 2_000
+"""Tasks in one CITY frame, newest first."""
+
+# ── Rates: (per second, burst) ───────────────────────────────────────────────────────────────────
+RATE: Final = (30.0, 90.0)
+"""All messages of one socket."""
+RATE_OF: Final[dict[str, tuple[float, float]]] = {
+    "AUTH": (0.1, 6.0),
+    "PING": (2.0, 20.0),
+    "SUBSCRIBE_LIVE_MODE": (0.5, 10.0),
+    "UNSUBSCRIBE_LIVE_MODE": (0.5, 10.0),
+    "UPDATE_LOCATION": (10.0, 30.0),
+    "RESPOND_TO_BROADCAST": (5.0, 30.0),
+    "SUBSCRIBE_TASK": (5.0, 40.0),
+    "UNSUBSCRIBE_TASK": (5.0, 40.0),
+    "ACK": (20.0, 60.0),
+    "SUBSCRIBE_CITY": (0.5, 5.0),
+    "UNSUBSCRIBE_CITY": (0.5, 5.0),
+}
+"""One kind of message on one socket."""
+FLOOD: Final = (1.0, 60.0)
+"""Refused messages a socket may cause before it is closed (4200): per second, and at once."""

@@ -1,0 +1,484 @@
+"""The closed vocabulary of the WebSocket: every message of the client and of the server.
+
+Envelope `{"type", "id"?, "seq"?, "data"?}` (contract, WebSocket).
+What a client sends is parsed once, strictly: unknown types and fields are refused, every number and
+every length has a bound.  What the server sends is encoded once, however many receive it.
+Times are aware UTC datetimes, positions degrees, distances miles, money integer cents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from engine import errors
+from engine.views import (
+    BroadcastState,
+    ClosedReason,
+    LiveState,
+    LiveView,
+    OfferCard,
+    TaskState,
+    TaskView,
+)
+from gateway import limits
+from gateway.problems import ErrorData
+
+PROTOCOL: Final = 1
+
+MAX_SEQ: Final = 2**53 - 1
+"""Numbers stay exact in every client's JSON."""
+
+Reference = Annotated[str, Meta(max_length=64)] | Annotated[int, Meta(ge=0, le=MAX_SEQ)]
+"""The client's own name for a request; the reply repeats it."""
+Seq = Annotated[int, Meta(ge=0, le=MAX_SEQ)]
+Latitude = Annotated[float, Meta(ge=-90, le=90)]
+Longitude = Annotated[float, Meta(ge=-180, le=180)]
+AccuracyM = Annotated[float, Meta(ge=0, le=100_000)]
+RadiusMiles = Annotated[float, Meta(ge=1, le=25)]
+Category = Annotated[str, Meta(min_length=1, max_length=40, pattern=r"^[^\x00-\x1f]*$")]
+Reason = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00]*$")]
+Token = Annotated[str, Meta(min_length=1, max_length=8_192)]
+OfferResponse = Literal["ACCEPT", "DECLINE", "SKIP"]
+OfferOutcome = Literal["WON", "TAKEN", "EXPIRED", "DECLINED", "SKIPPED"]
+
+# ── What a client says ───────────────────────────────────────────────────────────────────────────
+
+
+class Incoming(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
+    """The envelope of every client message."""
+
+    id: Reference | None = None
+
+
+class Strict(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The data of a client message: a field nobody knows is refused."""
+
+
+class Nothing(Strict, frozen=True):
+    """No data."""
+
+
+class Location(Strict, frozen=True):
+    """A position as the device measured it: degrees, accuracy in metres."""
+
+    lat: Latitude
+    lng: Longitude
+    accuracy_m: AccuracyM | None = None
+
+
+class Credentials(Strict, frozen=True):
+    """`token` may be absent when the handshake carried the Authorization header."""
+
+    token: Token | None = None
+    last_seq: Seq | None = None
+
+
+class GoLive(Strict, frozen=True):
+    """Where the hustler is and, if wanted, own limits in miles and categories."""
+
+    location: Location
+    radius_miles: RadiusMiles | None = None
+    categories: Annotated[list[Category], Meta(max_length=32)] | None = None
+
+
+class Moved(Strict, frozen=True):
+    """A new position; `at` is when the device measured it, absent means now."""
+
+    location: Location
+    at: Annotated[datetime, Meta(tz=True)] | None = None
+
+
+class Answer(Strict, frozen=True):
+    """The hustler's answer to one card."""
+
+    broadcast_id: UUID
+    response: OfferResponse
+    decline_reason: Reason | None = None
+
+
+class TaskReference(Strict, frozen=True):
+    """Which task."""
+
+    task_id: UUID
+
+
+class Position(Strict, frozen=True):
+    """The last durable event the client has kept."""
+
+    seq: Seq
+
+
+class Auth(Incoming, frozen=True, tag="AUTH"):
+    """First message of a socket; again later to refresh the token."""
+
+    data: Credentials = Credentials()
+
+
+class Ping(Incoming, frozen=True, tag="PING"):
+    """Heartbeat."""
+
+    data: Nothing | None = None
+
+
+class SubscribeLiveMode(Incoming, frozen=True, tag="SUBSCRIBE_LIVE_MODE"):
+    """Switch LIVE mode on; this socket becomes the source of the position."""
+
+    data: GoLive
+
+
+class UnsubscribeLiveMode(Incoming, frozen=True, tag="UNSUBSCRIBE_LIVE_MODE"):
+    """Switch LIVE mode off."""
+
+    data: Nothing | None = None
+
+
+class UpdateLocation(Incoming, frozen=True, tag="UPDATE_LOCATION"):
+    """The hustler moved; nothing answers a good fix."""
+
+    data: Moved
+
+
+class RespondToBroadcast(Incoming, frozen=True, tag="RESPOND_TO_BROADCAST"):
+    """Accept, decline or skip an offer."""
+
+    data: Answer
+
+
+class SubscribeTask(Incoming, frozen=True, tag="SUBSCRIBE_TASK"):
+    """Hear of every step of a task the caller may see."""
+
+    data: TaskReference
+
+
+class UnsubscribeTask(Incoming, frozen=True, tag="UNSUBSCRIBE_TASK"):
+    """Hear no more of a task (durable events of one's own tasks still come)."""
+
+    data: TaskReference
+
+
+class Ack(Incoming, frozen=True, tag="ACK"):
+    """Events up to `seq` are kept by the client."""
+
+    data: Position
+
+
+class SubscribeCity(Incoming, frozen=True, tag="SUBSCRIBE_CITY"):
+    """The map of everything; role admin only."""
+
+    data: Nothing | None = None
+
+
+class UnsubscribeCity(Incoming, frozen=True, tag="UNSUBSCRIBE_CITY"):
+    """No more CITY frames."""
+
+    data: Nothing | None = None
+
+
+ClientMessage = (
+    Auth
+    | Ping
+    | SubscribeLiveMode
+    | UnsubscribeLiveMode
+    | UpdateLocation
+    | RespondToBroadcast
+    | SubscribeTask
+    | UnsubscribeTask
+    | Ack
+    | SubscribeCity
+    | UnsubscribeCity
+)
+
+# ── What the server says ─────────────────────────────────────────────────────────────────────────
+
+
+class Welcome(Struct, frozen=True, kw_only=True):
+    """The session is open; cards in `offers` count as shown."""
+
+    protocol: int = PROTOCOL
+    session_id: UUID
+    user_id: UUID
+    heartbeat_seconds: int = int(limits.HEARTBEAT_S)
+    server_time: datetime
+    last_seq: int
+    live: LiveView
+    offers: list[OfferCard]
+    tasks: list[TaskView]
+
+
+class Resync(Struct, frozen=True):
+    """The log cannot continue from the client's `last_seq`: forget it and take WELCOME's."""
+
+    reason: Literal["AHEAD", "TOO_OLD"]
+
+
+class Pong(Struct, frozen=True):
+    """Answer to PING; a client whose own last_seq is lower has missed something."""
+
+    timestamp: datetime
+    last_seq: int
+
+
+class Unavailable(Struct, frozen=True):
+    """A card leaves the screen."""
+
+    broadcast_id: UUID
+    task_id: UUID
+    reason: ClosedReason
+
+
+class BroadcastUpdateData(Struct, frozen=True):
+    """How far the poster's broadcast has come."""
+
+    broadcast_id: UUID
+    task_id: UUID
+    state: BroadcastState
+    radius_miles: float
+    hustlers_notified: int
+    next_expansion_at: datetime | None
+    expires_at: datetime
+
+
+class LiveModeChange(Struct, frozen=True, omit_defaults=True):
+    """The caller's LIVE state."""
+
+    state: LiveState
+    reason: str | None = None
+    ends_at: datetime | None = None
+
+
+class TaskStatus(Struct, frozen=True):
+    """A task's state."""
+
+    task_id: UUID
+    state: TaskState
+    updated_at: datetime
+
+
+class BroadcastResponse(Struct, frozen=True):
+    """The outcome of RESPOND_TO_BROADCAST; the task for the winner."""
+
+    broadcast_id: UUID
+    outcome: OfferOutcome
+    task: TaskView | UnsetType = UNSET
+
+
+class JobAssigned(Struct, frozen=True):
+    """A hustler accepted; the poster also learns the start code."""
+
+    task_id: UUID
+    status: Literal["SCHEDULED"]
+    hustler_id: UUID
+    eta_minutes: float | None = None
+    start_code: str | UnsetType = UNSET
+
+
+class JobStarted(Struct, frozen=True):
+    """Work began."""
+
+    task_id: UUID
+    status: Literal["IN_PROGRESS"]
+    started_at: datetime
+
+
+class JobCompleted(Struct, frozen=True):
+    """The hustler handed in the proof."""
+
+    task_id: UUID
+    status: Literal["COMPLETED_BY_HUSTLER"]
+
+
+class PaymentCaptured(Struct, frozen=True):
+    """The money reached the hustler."""
+
+    task_id: UUID
+    status: Literal["PAID"]
+    payment_id: UUID | str
+
+
+class JobCancelled(Struct, frozen=True):
+    """The task ended without work; `successor_id` names the task that took its escrow."""
+
+    task_id: UUID
+    status: Literal["CANCELLED"]
+    reason: str | None
+    successor_id: UUID | None | UnsetType = UNSET
+
+
+class Point(Struct, frozen=True):
+    """Degrees."""
+
+    lat: float
+    lng: float
+
+
+class HustlerLocation(Struct, frozen=True):
+    """Where the hustler is, for the poster, only while ACCEPTED; not durable."""
+
+    task_id: UUID
+    location: Point
+    eta_minutes: int
+
+
+class Nudge(Struct, frozen=True):
+    """Advice."""
+
+    kind: str
+    text: str
+
+
+class CityTask(Struct, frozen=True, omit_defaults=True):
+    """A running task on the map.
+
+    `radius_miles` is the broadcast's present radius while MATCHING.
+    `hustler` is [lat, lng] of whoever holds the task, when known.
+    """
+
+    id: UUID
+    state: TaskState
+    lat: float
+    lng: float
+    price_cents: int
+    title: str
+    radius_miles: float | None = None
+    hustlers_notified: int = 0
+    started_at: datetime | None = None
+    expires_at: datetime | None = None
+    hustler: tuple[float, float] | None = None
+
+
+class CityStats(Struct, frozen=True):
+    """Figures of the whole city, seconds where named so, `today` = UTC day of the database clock."""
+
+    sessions: int
+    """Open WebSocket sessions, observers included."""
+    live: int
+    """Hustlers in LIVE mode whose position is known."""
+    matching: int
+    """Tasks being broadcast."""
+    en_route: int
+    """Tasks in ACCEPTED."""
+    working: int
+    """Tasks in WORKING or PROOF_SUBMITTED."""
+    offers_today: int
+    accepted_today: int
+    paid_today: int
+    no_accept_today: int
+    median_time_to_accept_s: float | None
+    p95_time_to_accept_s: float | None
+    median_first_card_s: float | None
+    """Machinery's share: funded → first card."""
+    median_human_s: float | None
+    """People's share: card → accept."""
+
+
+CITY_STATE: Final[Mapping[str, int]] = {"ACTIVE": 0, "EN_ROUTE": 1, "WORKING": 2}
+"""The third number of a hustler in CITY."""
+
+
+class City(Struct, frozen=True):
+    """The map: at most two frames a second, the whole picture each time.
+
+    `hustlers` holds [lat, lng, state] with state 0 ACTIVE (waits for offers), 1 EN_ROUTE,
+    2 WORKING; degrees rounded to 5 decimals.
+    """
+
+    at: datetime
+    hustlers: list[tuple[float, float, int]]
+    tasks: list[CityTask]
+    stats: CityStats
+
+
+SERVER_MESSAGES: Final[Mapping[str, type[Struct]]] = {
+    "WELCOME": Welcome,
+    "RESYNC": Resync,
+    "PONG": Pong,
+    "LIVE_TASK_BROADCAST": OfferCard,
+    "LIVE_TASK_UNAVAILABLE": Unavailable,
+    "LIVE_BROADCAST_UPDATE": BroadcastUpdateData,
+    "LIVE_MODE_STATE_CHANGE": LiveModeChange,
+    "BROADCAST_RESPONSE": BroadcastResponse,
+    "TASK_STATUS_UPDATE": TaskStatus,
+    "JOB_ASSIGNED": JobAssigned,
+    "JOB_STARTED": JobStarted,
+    "JOB_COMPLETED": JobCompleted,
+    "PAYMENT_CAPTURED": PaymentCaptured,
+    "JOB_CANCELLED": JobCancelled,
+    "HUSTLER_LOCATION": HustlerLocation,
+    "NUDGE": Nudge,
+    "CITY": City,
+    "ERROR": ErrorData,
+}
+"""Type → data of everything the server may send."""
+
+DURABLE: Final = frozenset(
+    {
+        "LIVE_MODE_STATE_CHANGE",
+        "TASK_STATUS_UPDATE",
+        "JOB_ASSIGNED",
+        "JOB_STARTED",
+        "JOB_COMPLETED",
+        "PAYMENT_CAPTURED",
+        "JOB_CANCELLED",
+        "NUDGE",
+    }
+)
+"""Types that live in the event log: with `seq` when pushed or replayed."""
+
+
+class Envelope(Struct, frozen=True, omit_defaults=True):
+    """The envelope of every server message."""
+
+    type: str
+    id: Reference | None = None
+    seq: int | None = None
+    data: Any = None
+
+
+class _Referenced(Struct, frozen=True):
+    id: Reference | None = None
+
+
+_client: msgspec.json.Decoder[ClientMessage] = msgspec.json.Decoder(ClientMessage)
+_reference = msgspec.json.Decoder(_Referenced)
+_encoder = msgspec.json.Encoder()
+
+
+def parse(raw: str | bytes) -> ClientMessage:
+    """The message in a frame; VALIDATION_ERROR for anything outside the vocabulary."""
+    try:
+        return _client.decode(raw)
+    except msgspec.ValidationError as wrong:
+        raise errors.refusal("VALIDATION_ERROR", message=str(wrong)) from None
+    except (ValueError, RecursionError):
+        raise errors.refusal("VALIDATION_ERROR", message="The message is not JSON.") from None
+
+
+def reference_of(raw: str | bytes) -> Reference | None:
+    """The `id` of a message that was refused, so that its ERROR can name it."""
+    try:
+        return _reference.decode(raw).id
+    except (ValueError, RecursionError):
+        return None
+
+
+def encode(
+    type: str, data: object = None, *, id: Reference | None = None, seq: int | None = None
+) -> bytes:
+    """One server message as JSON text in UTF-8."""
+    return _encoder.encode(Envelope(type, id, seq, data))
+
+
+def encode_data(data: object) -> bytes:
+    """The data of a message alone: what `splice` puts into an envelope."""
+    return _encoder.encode(data)
+
+
+def splice(type: str, data: bytes) -> bytes:
+    """A server message around data that is encoded already."""
+    return b'{"type":"%b","data":%b}' % (type.encode(), data)
