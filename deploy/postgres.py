@@ -55,6 +55,7 @@ alter role hx_app login password :'app';
 select 'create database hustlexp owner hx_owner'
     where not exists (select from pg_database where datname = 'hustlexp') \\gexec
 revoke all on database hustlexp from public;
+grant hx_app, hx_ai, hx_readonly to hx_owner;
 grant connect on database hustlexp to hx_app, hx_ai, hx_readonly;
 """
 

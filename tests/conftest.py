@@ -1,0 +1,107 @@
+"""One server pair for each run, one database for each worker, no rollback isolation.
+
+Tests make their own users and tasks and never clean up. A test that moves the clock or counts
+globally takes `fresh_database`; one that kills servers starts its own pair.
+With HX_POSTGRES_DSN (a superuser) and HX_REDIS_URL set, the run uses those servers instead.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import redis
+
+from tests.servers import RunServers, ServersOfRun, TestDatabase, clone_of, wait_for
+
+SERVERS_FILE = "HX_TEST_SERVERS_FILE"
+_servers = pytest.StashKey[ServersOfRun]()
+_counter = itertools.count()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The controller owns the servers; workers learn of them through a file."""
+    if hasattr(config, "workerinput"):
+        return
+    servers = ServersOfRun()
+    config.stash[_servers] = servers
+    os.environ[SERVERS_FILE] = str(servers.file)
+    if config.getoption("numprocesses", None) and not config.option.collectonly:
+        servers.start()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stops the servers after the last worker has ended."""
+    servers = config.stash.get(_servers, None)
+    if servers is not None:
+        servers.stop()
+
+
+@pytest.fixture(scope="session")
+def run_servers(pytestconfig: pytest.Config) -> RunServers:
+    """The servers of this run; without workers they start when the first test asks."""
+    servers = pytestconfig.stash.get(_servers, None)
+    if servers is not None:
+        servers.start()
+    return wait_for(Path(os.environ[SERVERS_FILE]))
+
+
+@pytest.fixture(scope="session")
+def worker_number() -> int:
+    """0, 1, … for gw0, gw1, …; 0 without workers."""
+    return int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+
+
+@pytest.fixture(scope="session")
+def worker_database(run_servers: RunServers, worker_number: int) -> Iterator[TestDatabase]:
+    """The database that all tests of this worker share."""
+    with clone_of(run_servers, f"gw{worker_number}") as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def database_dsn(worker_database: TestDatabase) -> str:
+    """The worker's database as the application sees it (role hx_app)."""
+    return worker_database.dsn
+
+
+@pytest.fixture(scope="session")
+def owner_dsn(worker_database: TestDatabase) -> str:
+    """The worker's database as its owner sees it (role hx_owner)."""
+    return worker_database.owner_dsn
+
+
+@pytest.fixture
+def fresh_database(run_servers: RunServers, worker_number: int) -> Iterator[TestDatabase]:
+    """A clone of this test alone: for moving the clock and for global counts."""
+    with clone_of(run_servers, f"gw{worker_number}_{next(_counter)}") as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def valkey_url(run_servers: RunServers, worker_number: int) -> str:
+    """The logical database that all tests of this worker share; empty at the start of the run."""
+    return _emptied(_logical(run_servers.redis_url, 2 * worker_number + 1))
+
+
+@pytest.fixture
+def fresh_valkey_url(run_servers: RunServers, worker_number: int) -> str:
+    """A logical database that is empty when the test begins."""
+    return _emptied(_logical(run_servers.redis_url, 2 * worker_number + 2))
+
+
+def _logical(url: str, number: int) -> str:
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        return parts._replace(query=f"db={number}").geturl()
+    return parts._replace(path=f"/{number}").geturl()
+
+
+def _emptied(url: str) -> str:
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+    return url

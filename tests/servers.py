@@ -1,0 +1,161 @@
+"""The one pair of servers of a test run, with a migrated template database to clone from."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from deploy.binaries import find_binaries
+from deploy.embedded import embedded_servers
+from sql.migrate import migrate
+
+WAIT_S = 60.0
+
+
+@dataclass(frozen=True)
+class TestDatabase:
+    """One clone of the template, by the DSN of each role."""
+
+    __test__ = False
+
+    dsn: str
+    owner_dsn: str
+
+
+@dataclass(frozen=True)
+class RunServers:
+    """What the workers of one run share."""
+
+    dsn: str
+    owner_dsn: str
+    superuser_dsn: str
+    redis_url: str
+    prefix: str  # of every database of this run
+
+    @property
+    def template(self) -> str:
+        """The migrated database that nobody connects to."""
+        return f"{self.prefix}_template"
+
+    def database(self, name: str) -> TestDatabase:
+        """The DSNs of one database of this run."""
+        return TestDatabase(
+            with_database(self.dsn, f"{self.prefix}_{name}"),
+            with_database(self.owner_dsn, f"{self.prefix}_{name}"),
+        )
+
+    def clone(self, name: str) -> TestDatabase:
+        """Copies the template (about 50 ms)."""
+        database = f"{self.prefix}_{name}"
+        self.psql(f'create database "{database}" template "{self.template}" owner hx_owner')
+        return self.database(name)
+
+    def drop(self, name: str) -> None:
+        """Removes a clone, whoever is still connected to it."""
+        self.psql(f'drop database if exists "{self.prefix}_{name}" with (force)')
+
+    def psql(self, statement: str) -> None:
+        """Runs one statement as superuser: without a loop of our own inside the tests' loop."""
+        subprocess.run(
+            [
+                find_binaries().postgres("psql"),
+                "--no-psqlrc",
+                "--quiet",
+                "--set=ON_ERROR_STOP=1",
+                f"--command={statement}",
+                self.superuser_dsn,
+            ],
+            check=True,
+            stdin=subprocess.DEVNULL,
+        )
+
+
+def with_database(dsn: str, name: str) -> str:
+    """The same login on another database."""
+    return urlunsplit(urlsplit(dsn)._replace(path=f"/{name}"))
+
+
+class ServersOfRun:
+    """Runs the servers on a thread of its own, from `start` to `stop`."""
+
+    def __init__(self) -> None:
+        self.file = Path(tempfile.mkdtemp(prefix="hx-run-")) / "servers.json"
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="servers of the run")
+
+    def start(self) -> None:
+        """Returns at once; `wait` tells when the servers are there."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stops the servers and removes their folder."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+        subprocess.run(["rm", "-rf", str(self.file.parent)], check=True)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except Exception as error:  # noqa: BLE001
+            # Told to every worker that waits; a thread has nobody to raise to.
+            self.file.write_text(json.dumps({"failure": f"{type(error).__name__}: {error}"}))
+
+    async def _serve(self) -> None:
+        environ = os.environ
+        async with embedded_servers(
+            self.file.parent / "servers",
+            postgres_dsn=environ.get("HX_POSTGRES_DSN"),
+            postgres_owner_dsn=environ.get("HX_POSTGRES_OWNER_DSN"),
+            redis_url=environ.get("HX_REDIS_URL"),
+            durable=False,
+        ) as servers:
+            run = RunServers(
+                dsn=servers.postgres_dsn,
+                owner_dsn=servers.postgres_owner_dsn,
+                superuser_dsn=servers.postgres_superuser_dsn or servers.postgres_owner_dsn,
+                redis_url=servers.redis_url,
+                prefix=f"hx_test_{os.getpid()}",
+            )
+            run.psql(f'create database "{run.template}" owner hx_owner')
+            try:
+                await migrate(run.database("template").owner_dsn)
+                draft = self.file.with_suffix(".draft")
+                draft.write_text(json.dumps(asdict(run)))
+                draft.rename(self.file)
+                await asyncio.to_thread(self._stop.wait)
+            finally:
+                run.drop("template")
+
+
+def wait_for(file: Path) -> RunServers:
+    """The servers of this run, as soon as its controller has started them."""
+    deadline = time.monotonic() + WAIT_S
+    while not file.exists():
+        if time.monotonic() > deadline:
+            raise TimeoutError("the servers of this test run did not start")
+        time.sleep(0.02)
+    found = json.loads(file.read_text())
+    if "failure" in found:
+        raise RuntimeError(f"the servers of this test run did not start: {found['failure']}")
+    return RunServers(**found)
+
+
+@contextmanager
+def clone_of(run: RunServers, name: str) -> Iterator[TestDatabase]:
+    """One clone for the length of a block."""
+    database = run.clone(name)
+    try:
+        yield database
+    finally:
+        run.drop(name)
