@@ -36,6 +36,7 @@ LEEWAY_S: Final = 30
 """Clocks of issuers may differ from ours by this much."""
 MAX_TOKEN_CHARS: Final = 8_192
 MAX_NAME_CHARS: Final = 80
+NAMELESS: Final = "Someone"
 BELIEVED_S: Final = 30.0
 """A checked token is believed this long before its user is looked up again: a suspension takes
 effect within this time."""
@@ -237,8 +238,8 @@ def _role(claims: dict[str, object], issuer: Issuer) -> Role:
 
 
 def _name(claims: dict[str, object], issuer: Issuer) -> str:
-    """The first name to show; a claim that is none is left out rather than refused."""
+    """The first name to show; a claim that is none is not worth a refusal."""
     name = claims.get(issuer.name_claim)
     if not isinstance(name, str):
-        return ""
-    return "".join(filter(str.isprintable, name)).strip()[:MAX_NAME_CHARS]
+        return NAMELESS
+    return "".join(filter(str.isprintable, name)).strip()[:MAX_NAME_CHARS] or NAMELESS

@@ -16,12 +16,10 @@ from msgspec import Struct, json
 from starlette.responses import Response
 
 from engine import errors
+from gateway import close_codes
 
 PROBLEM_JSON: Final = "application/problem+json"
 TYPE_PREFIX: Final = "/errors/"
-
-CLOSE_FRESH_AUTH: Final = 4100
-"""Reconnect with a fresh AUTH (contract, close codes 4100-4199)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +60,8 @@ TABLE: Final[Mapping[tuple[str, str], Disposition]] = {
     ("HX019", "EDIT"): Disposition(409),
     ("HX021", "LOCATION"): Disposition(422),
     # Roles and tokens
-    ("HX501", "TOKEN-MISSING"): Disposition(401, close=CLOSE_FRESH_AUTH),
-    ("HX502", "TOKEN-INVALID"): Disposition(401, close=CLOSE_FRESH_AUTH),
+    ("HX501", "TOKEN-MISSING"): Disposition(401, close=close_codes.TOKEN_REFUSED.code),
+    ("HX502", "TOKEN-INVALID"): Disposition(401, close=close_codes.TOKEN_REFUSED.code),
     ("HX503", "PERMISSION"): Disposition(403),
     # LIVE mode
     ("HX901", "LIVE-1"): Disposition(409),

@@ -1,0 +1,165 @@
+"""One REST call as a row of the URL table, and the way every call takes.
+
+authenticate → may this role? → rate → decode → idempotency → handler → encode.
+The types of body, query and answer are read from the handler's annotations, so that routing,
+decoding and OpenAPI can't disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from http import HTTPStatus
+from typing import Any, Generic, TypeVar, get_args, get_type_hints
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from engine import errors
+from engine.ids import BroadcastId, TaskId, UserId
+from gateway import problems, requests
+from gateway.auth import Caller, Role
+from gateway.http.rates import Rate
+from gateway.parts import Parts
+
+JSON = "application/json"
+
+Body = TypeVar("Body", bound=Struct)
+Query = TypeVar("Query", bound=Struct)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask(Generic[Body, Query]):
+    """A call's authenticated caller and its decoded input."""
+
+    caller: Caller
+    path: Mapping[str, UUID]
+    body: Body
+    query: Query
+
+    @property
+    def user_id(self) -> UserId:
+        """Who asks."""
+        return self.caller.user_id
+
+    @property
+    def task_id(self) -> TaskId:
+        """The task in the path."""
+        return TaskId(self.path["task_id"])
+
+    @property
+    def broadcast_id(self) -> BroadcastId:
+        """The broadcast in the path."""
+        return BroadcastId(self.path["broadcast_id"])
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """An answer that the caller had already got: told with 200 where a first one says 201."""
+
+    value: Any
+
+
+Handler = Callable[[Parts, Ask[Any, Any]], Awaitable[Any]]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One row: method, path, handler, who may call, and what a first success answers."""
+
+    method: str
+    path: str
+    handler: Handler
+    who: frozenset[Role]
+    status: int = HTTPStatus.OK
+    rate: Rate | None = None
+
+    @cached_property
+    def hints(self) -> Mapping[str, Any]:
+        """The handler's annotations, resolved."""
+        return get_type_hints(self.handler)
+
+    @cached_property
+    def body_type(self) -> type[Struct]:
+        """What the body must be."""
+        return _argument(self.hints["ask"], 0)
+
+    @cached_property
+    def query_type(self) -> type[Struct]:
+        """What the query string must be."""
+        return _argument(self.hints["ask"], 1)
+
+    @cached_property
+    def answer_type(self) -> Any:
+        """What a success carries; None for an empty answer. `Repeated` is not a shape of its own."""
+        hint = self.hints["return"]
+        shapes = [part for part in get_args(hint) if part is not Repeated] or [hint]
+        return shapes[0]
+
+    def route(self, parts: Parts) -> Route:
+        """The starlette route of this row."""
+
+        async def endpoint(request: Request) -> Response:
+            return await answer(self, parts, request)
+
+        return Route(self.path, endpoint, methods=[self.method])
+
+
+async def answer(call: Call, parts: Parts, request: Request) -> Response:
+    """Carry one request along the common way; refusals travel as `Refusal`."""
+    caller = await _authenticated(parts, request)
+    if caller.role not in call.who:
+        raise errors.refusal("HX503", "PERMISSION")
+    parts.rates.spend_user(caller.user_id, call.rate)
+    query = requests.decode_query(request.query_params.multi_items(), call.query_type)
+    raw = b"{}" if call.method == "GET" else await requests.read_body(request)
+    ask: Ask[Any, Any] = Ask(
+        caller, request.path_params, requests.decode(raw, call.body_type), query
+    )
+
+    async def run() -> Response:
+        return _encoded(await call.handler(parts, ask), call.status)
+
+    key = request.headers.get("idempotency-key")
+    if key is None or call.method not in ("POST", "PUT"):
+        return await run()
+    return await parts.idempotency.once(
+        user=caller.user_id,
+        route=f"{call.method} {call.path}",
+        key=key,
+        request=request.url.path.encode() + b"\n" + raw,
+        request_id=request.state.request_id,
+        run=run,
+    )
+
+
+async def _authenticated(parts: Parts, request: Request) -> Caller:
+    """The caller; an address that shows many bad tokens is slowed down before they are checked."""
+    address = request.client.host if request.client else "unknown"
+    parts.rates.check_address(address)
+    try:
+        return await parts.authenticator.caller(request.headers.get("authorization"))
+    except errors.Refusal as refusal:
+        if problems.status_of(refusal) == HTTPStatus.UNAUTHORIZED:
+            parts.rates.spend_address(address)
+        raise
+
+
+def _encoded(value: Any, status: int) -> Response:
+    """A handler's value as a response; None becomes 204."""
+    if isinstance(value, Repeated):
+        value, status = value.value, HTTPStatus.OK
+    if value is None:
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+    return Response(msgspec.json.encode(value), status_code=status, media_type=JSON)
+
+
+def _argument(hint: Any, index: int) -> type[Struct]:
+    kind = get_args(hint)[index]
+    assert isinstance(kind, type) and issubclass(kind, Struct)
+    return kind
