@@ -4,7 +4,7 @@
 revoke create on schema public from public;
 grant usage on schema public to hx_app, hx_ai, hx_readonly;
 alter default privileges in schema public grant select on tables to hx_app, hx_ai, hx_readonly;
-alter default privileges in schema public revoke execute on functions from public;
+alter default privileges revoke execute on functions from public;
 alter default privileges in schema public grant execute on functions to hx_app, hx_ai, hx_readonly;
 
 -- ── Clock ──────────────────────────────────────────────────────────────────────────────────────

@@ -1,0 +1,177 @@
+-- What each viewer may see, as the JSON of the contract (engine/views.py).
+-- All of it is STABLE: one statement, one snapshot, so a snapshot's last_seq fits its state.
+
+create function task_visible(t tasks, p_viewer uuid) returns boolean
+language sql stable
+return
+    t.poster_id = p_viewer
+    or t.assigned_hustler_id is not distinct from p_viewer
+    or (
+        -- LIVE work is seen by those it was offered to, STANDARD work by all while it is open
+        t.mode = 'LIVE'
+        and exists (
+            select from live_broadcasts as b
+            join offers as o on o.broadcast_id = b.id
+            where b.task_id = t.id and o.hustler_id = p_viewer
+        )
+    )
+    or (t.mode = 'STANDARD' and t.state = 'OPEN')
+    or exists (select from users as u where u.id = p_viewer and u.role = 'admin');
+
+-- The exact place is for the poster and for the hustler who holds the task.
+create function task_place(t tasks, p_viewer uuid) returns jsonb
+language sql stable
+return case
+    when t.poster_id = p_viewer or (
+        t.assigned_hustler_id is not distinct from p_viewer
+        and t.state in ('ACCEPTED', 'WORKING', 'PROOF_SUBMITTED', 'DISPUTED')
+    )
+        then jsonb_strip_nulls(jsonb_build_object(
+            'lat', t.location_lat, 'lng', t.location_lng, 'address', t.location_address
+        ))
+    else jsonb_build_object('lat', t.place_lat, 'lng', t.place_lng)
+end;
+
+create function broadcast_view(b live_broadcasts) returns jsonb
+language sql stable
+return jsonb_build_object(
+    'id', b.id,
+    'state', b.state,
+    'started_at', b.started_at,
+    'expires_at', b.expires_at,
+    'radius_miles', broadcast_radius_at(b, hx_clock()),
+    'next_expansion_at', broadcast_expands_at(b, hx_clock()),
+    'hustlers_notified', (select count(*) from offers as o where o.broadcast_id = b.id)
+);
+
+create function escrow_view(e escrows) returns jsonb
+language sql immutable
+return jsonb_build_object('id', e.id, 'state', e.state, 'amount_cents', e.amount);
+
+create function task_view(t tasks, p_viewer uuid) returns jsonb
+language sql stable
+return jsonb_build_object(
+    'id', t.id,
+    'version', t.version,
+    'mode', t.mode,
+    'state', t.state,
+    'title', t.title,
+    'description', t.description,
+    'category', t.category,
+    'price_cents', t.price,
+    'hustler_pay_cents', t.price - platform_fee_cents(t.price),
+    'location', task_place(t, p_viewer),
+    'deadline', t.deadline,
+    'requires_proof', t.requires_proof,
+    'poster_id', t.poster_id,
+    'assigned_hustler_id', t.assigned_hustler_id,
+    'predecessor_id', t.predecessor_id,
+    'successor_id', (select heir.id from tasks as heir where heir.predecessor_id = t.id),
+    'created_at', t.created_at,
+    'accepted_at', t.accepted_at,
+    'en_route_at', t.en_route_at,
+    'arrived_at', t.arrived_at,
+    'started_at', t.started_at,
+    'completed_at', t.completed_at
+) || jsonb_build_object(
+    'broadcast', (
+        select broadcast_view(b) from live_broadcasts as b
+        where b.task_id = t.id
+        order by b.started_at desc
+        limit 1
+    ),
+    'escrow', (
+        select escrow_view(e) from escrows as e where e.task_id = t.id and e.is_current
+    )
+) || case
+    when t.poster_id = p_viewer and t.state in ('ACCEPTED', 'WORKING')
+        then coalesce(
+            (
+                select jsonb_build_object('code_generation', max(c.generation))
+                from task_codes as c where c.task_id = t.id
+            ),
+            '{}'
+        )
+    else '{}'
+end;
+
+create function live_view(s live_status) returns jsonb
+language sql stable
+return jsonb_strip_nulls(jsonb_build_object(
+    'state', coalesce(live_state(s, hx_clock()), 'OFF'),
+    'reason', live_state_reason(s, hx_clock()),
+    'ends_at', live_state_ends_at(s, hx_clock()),
+    'session_id', s.session_id,
+    'since', s.active_since,
+    'radius_miles', s.radius_miles,
+    'categories', s.categories
+));
+
+-- The open offers of a hustler. Open is derived: the broadcast runs, no final answer was given,
+-- the hustler is ACTIVE and not busy (design §2, Live mode).
+create function open_offers(p_hustler uuid) returns setof offers
+language plpgsql stable
+as $$
+declare
+    own live_status;
+begin
+    select s.* into own from live_status as s where s.user_id = p_hustler;
+    if live_state(own, hx_clock()) is distinct from 'ACTIVE' or is_busy(p_hustler) then
+        return;
+    end if;
+    return query
+    select o.*
+    from offers as o
+    join live_broadcasts as b on b.id = o.broadcast_id
+    where o.hustler_id = p_hustler
+        and b.state = 'ACTIVE'
+        and b.expires_at > hx_clock()
+        and (o.response is null or o.response = 'SKIP')
+    order by o.matching_score desc, o.distance_miles, o.offered_at
+    limit 50;
+end;
+$$;
+
+create function offers_view(p_hustler uuid) returns jsonb
+language plpgsql stable
+as $$
+begin
+    return coalesce((
+        select jsonb_agg(offer_card(o) order by o.matching_score desc, o.distance_miles, o.offered_at)
+        from open_offers(p_hustler) as o
+    ), '[]');
+end;
+$$;
+
+create function tasks_view(p_user uuid) returns jsonb
+language sql stable
+return coalesce((
+    select jsonb_agg(task_view(t, p_user) order by t.created_at desc, t.id)
+    from (
+        select tasks.* from tasks
+        where (tasks.poster_id = p_user or tasks.assigned_hustler_id = p_user)
+            and tasks.state not in ('COMPLETED', 'CANCELLED', 'EXPIRED')
+        order by tasks.created_at desc, tasks.id
+        limit 50
+    ) as t
+), '[]');
+
+create function user_snapshot(p_user uuid) returns jsonb
+language plpgsql stable
+as $$
+begin
+    return (
+        select jsonb_build_object(
+            'user_id', p_user,
+            'server_time', hx_clock(),
+            'last_seq', coalesce(c.last_seq, 0),
+            'live', live_view(s),
+            'offers', offers_view(p_user),
+            'tasks', tasks_view(p_user)
+        )
+        from (select p_user as id) as u
+        left join user_counters as c on c.user_id = u.id
+        left join live_status as s on s.user_id = u.id
+    );
+end;
+$$;

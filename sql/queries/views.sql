@@ -1,0 +1,132 @@
+-- name: task_view
+select task_view(t, $1) from tasks as t where t.id = $2 and task_visible(t, $1)
+
+-- name: tasks_page
+-- $1 viewer, $2 role (poster or hustler), $3 state or null, $4 $5 cursor (created_at, id) or null, $6 limit
+select task_view(t, $1) as task, t.created_at, t.id
+from tasks as t
+where case $2::text when 'hustler' then t.assigned_hustler_id else t.poster_id end = $1
+    and ($3::text is null or t.state = $3)
+    and ($4::timestamptz is null or (t.created_at, t.id) < ($4, $5::uuid))
+order by t.created_at desc, t.id desc
+limit $6
+
+-- name: task_history
+select
+    jsonb_agg(
+        jsonb_build_object(
+            'from', h.from_state, 'to', h.to_state, 'actor_id', h.actor_id,
+            'reason', h.reason, 'at', h.at
+        )
+        order by h.id
+    )
+from task_transitions as h
+join tasks as t on t.id = h.task_id
+where h.task_id = $2 and task_visible(t, $1)
+
+-- name: task_proofs
+select
+    coalesce(
+        jsonb_agg(
+            jsonb_build_object(
+                'id', p.id, 'task_id', p.task_id, 'kind', p.kind, 'state', p.state,
+                'submitted_at', p.submitted_at
+            )
+            order by p.submitted_at
+        ),
+        '[]'
+    )
+from proofs as p where p.task_id = $1
+
+-- name: task_participant
+select exists (
+    select from tasks as t
+    where t.id = $2 and (t.poster_id = $1 or t.assigned_hustler_id = $1)
+)
+
+-- name: proof_view
+select jsonb_build_object(
+    'id', p.id, 'task_id', p.task_id, 'kind', p.kind, 'state', p.state,
+    'submitted_at', p.submitted_at
+)
+from proofs as p where p.id = $1
+
+-- name: escrow_view
+select escrow_view(e) from escrows as e where e.id = $1
+
+-- name: offers_view
+select offers_view($1)
+
+-- name: live_view
+select live_view(s) from live_status as s where s.user_id = $1
+
+-- name: snapshots
+select jsonb_agg(user_snapshot(u.id)) from unnest($1::uuid[]) as u (id)
+
+-- name: events_after
+-- $1 user, $2 position, $3 limit: the events and where the counter stands, in one snapshot
+select
+    jsonb_build_object(
+        'last_seq', coalesce((select c.last_seq from user_counters as c where c.user_id = $1), 0),
+        'events', coalesce(
+            (
+                select jsonb_agg(to_jsonb(e) order by e.seq)
+                from (
+                    select u.* from user_events as u
+                    where u.user_id = $1 and u.seq > $2
+                    order by u.seq
+                    limit $3
+                ) as e
+            ),
+            '[]'
+        )
+    )
+
+-- name: events_after_many
+-- $1 users, $2 their positions, $3 limit for each
+select to_jsonb(e)
+from unnest($1::uuid[], $2::bigint[]) as w (user_id, seq)
+cross join lateral (
+    select u.* from user_events as u
+    where u.user_id = w.user_id and u.seq > w.seq
+    order by u.seq
+    limit $3
+) as e
+
+-- name: positions
+select c.user_id, c.last_seq from user_counters as c where c.user_id = any($1::uuid[])
+
+-- name: user_for
+select id, role, account_status from user_for($1, $2, $3, $4)
+
+-- name: user_by_id
+select id, role, account_status from users where id = $1
+
+-- name: me_view
+select jsonb_build_object(
+    'id', u.id,
+    'role', u.role,
+    'first_name', u.first_name,
+    'account_status', u.account_status,
+    'trust_tier', u.trust_tier,
+    'total_xp', u.total_xp,
+    'live', live_view(s)
+)
+from users as u join live_status as s on s.user_id = u.id
+where u.id = $1
+
+-- name: engagements
+-- the tasks in ACCEPTED that these hustlers drive to
+select t.id as task_id, t.assigned_hustler_id as hustler_id, t.poster_id,
+    t.location_lat as lat, t.location_lng as lng, t.arrived_at is not null as arrived
+from tasks as t
+where t.assigned_hustler_id = any($1::uuid[]) and t.state = 'ACCEPTED'
+
+-- name: open_live_sessions
+select user_id, active_since from live_status where session_id is not null
+
+-- name: clock
+select hx_clock()
+
+-- name: migrations_applied
+select name from schema_migrations order by name
