@@ -52,12 +52,12 @@ def action(code: int) -> Action:
 NOT_UTF8: Final = CloseCode(1007, "NOT_UTF8", "A text frame was not UTF-8.")
 FRAME_TOO_LARGE: Final = CloseCode(1009, "FRAME_TOO_LARGE", "A message was larger than 64 KiB.")
 RESTARTING: Final = CloseCode(1012, "RESTARTING", "The server stops or restarts.")
-TRY_AGAIN: Final = CloseCode(
-    4000, "TRY_AGAIN", "The session could not be opened because a part of the service is away."
-)
 TOKEN_REFUSED: Final = CloseCode(4100, "TOKEN_REFUSED", "The token of AUTH was refused.")
 TOKEN_EXPIRED: Final = CloseCode(4103, "TOKEN_EXPIRED", "The token ended; no fresh AUTH came.")
 FLOOD: Final = CloseCode(4200, "FLOOD", "Too many refused messages.")
+UNAVAILABLE: Final = CloseCode(
+    4201, "UNAVAILABLE", "The session could not be opened: a part of the service is away."
+)
 AUTH_TIMEOUT: Final = CloseCode(4202, "AUTH_TIMEOUT", "No AUTH within 10 s.")
 NOT_ALLOWED: Final = CloseCode(4301, "NOT_ALLOWED", "The account may not use the service.")
 TOO_MANY_SOCKETS: Final = CloseCode(
@@ -69,10 +69,10 @@ ALL: Final = (
     NOT_UTF8,
     FRAME_TOO_LARGE,
     RESTARTING,
-    TRY_AGAIN,
     TOKEN_REFUSED,
     TOKEN_EXPIRED,
     FLOOD,
+    UNAVAILABLE,
     AUTH_TIMEOUT,
     NOT_ALLOWED,
     TOO_MANY_SOCKETS,

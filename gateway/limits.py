@@ -7,8 +7,8 @@ from typing import Final
 # ── One socket, inbound ──────────────────────────────────────────────────────────────────────────
 MAX_FRAME_BYTES: Final = 64 * 1024
 """A larger WebSocket message closes the socket with 1009 before it is buffered."""
-MAX_MESSAGE_BYTES: Final = 16 * 1024
-"""A larger message that still fits a frame is answered TOO_LARGE and the session goes on."""
+MAX_MESSAGE_CHARS: Final = 16 * 1024
+"""A longer message that still fits a frame is answered TOO_LARGE and the session goes on."""
 AUTH_WITHIN_S: Final = 10.0
 """A socket that has not authenticated by then is closed (4202)."""
 HEARTBEAT_S: Final = 30.0

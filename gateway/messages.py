@@ -307,7 +307,9 @@ class JobCancelled(Struct, frozen=True):
     task_id: UUID
     status: Literal["CANCELLED"]
     reason: str | None
-    successor_id: UUID | None | UnsetType = UNSET
+    successor_id: UUID | UnsetType | None = UNSET
+    note: str | UnsetType = UNSET
+    """The hustler's own words on a release."""
 
 
 class Point(Struct, frozen=True):
@@ -418,6 +420,7 @@ SERVER_MESSAGES: Final[Mapping[str, type[Struct]]] = {
 
 DURABLE: Final = frozenset(
     {
+        "LIVE_BROADCAST_UPDATE",
         "LIVE_MODE_STATE_CHANGE",
         "TASK_STATUS_UPDATE",
         "JOB_ASSIGNED",
@@ -428,7 +431,11 @@ DURABLE: Final = frozenset(
         "NUDGE",
     }
 )
-"""Types that live in the event log: with `seq` when pushed or replayed."""
+"""Types that live in the event log: with `seq` when they come from there.
+
+LIVE_BROADCAST_UPDATE and LIVE_MODE_STATE_CHANGE also come without: between two durable ones, and as
+the answer to a request.
+"""
 
 
 class Envelope(Struct, frozen=True, omit_defaults=True):
@@ -468,10 +475,10 @@ def reference_of(raw: str | bytes) -> Reference | None:
 
 
 def encode(
-    type: str, data: object = None, *, id: Reference | None = None, seq: int | None = None
+    kind: str, data: object = None, *, ref: Reference | None = None, seq: int | None = None
 ) -> bytes:
     """One server message as JSON text in UTF-8."""
-    return _encoder.encode(Envelope(type, id, seq, data))
+    return _encoder.encode(Envelope(kind, ref, seq, data))
 
 
 def encode_data(data: object) -> bytes:
@@ -479,6 +486,6 @@ def encode_data(data: object) -> bytes:
     return _encoder.encode(data)
 
 
-def splice(type: str, data: bytes) -> bytes:
+def splice(kind: str, data: bytes) -> bytes:
     """A server message around data that is encoded already."""
-    return b'{"type":"%b","data":%b}' % (type.encode(), data)
+    return b'{"type":"%b","data":%b}' % (kind.encode(), data)

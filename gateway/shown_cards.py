@@ -1,0 +1,76 @@
+"""Which cards one socket shows: each broadcast at most once, and each that goes is taken away.
+
+A card under answer keeps its farewell back until the outcome is known, so that the winner's own
+socket is told WON and not that the task is gone.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+
+class ShownCards:
+    """The cards on one screen: broadcast id → task id."""
+
+    __slots__ = ("_answering", "_shown", "_withdrawn")
+
+    def __init__(self) -> None:
+        self._shown: dict[UUID, UUID] = {}
+        self._answering: dict[UUID, tuple[UUID, bytes | None]] = {}
+        self._withdrawn: set[UUID] = set()
+
+    def __contains__(self, broadcast_id: UUID) -> bool:
+        return broadcast_id in self._shown or broadcast_id in self._answering
+
+    def __len__(self) -> int:
+        return len(self._shown) + len(self._answering)
+
+    def broadcasts(self) -> list[UUID]:
+        """Every broadcast on the screen."""
+        return [*self._shown, *self._answering]
+
+    @property
+    def has_withdrawn(self) -> bool:
+        """Some card was withdrawn and may come back when it is open again."""
+        return bool(self._withdrawn)
+
+    def show(self, broadcast_id: UUID, task_id: UUID) -> bool:
+        """Whether the card is new on this screen."""
+        if broadcast_id in self:
+            return False
+        self._shown[broadcast_id] = task_id
+        self._withdrawn.discard(broadcast_id)
+        return True
+
+    def take_away(self, broadcast_id: UUID, farewell: bytes) -> bytes | None:
+        """The farewell to write now: None where the card was not shown or is under answer."""
+        self._withdrawn.discard(broadcast_id)
+        if broadcast_id in self._answering:
+            self._answering[broadcast_id] = (self._answering[broadcast_id][0], farewell)
+            return None
+        return farewell if self._shown.pop(broadcast_id, None) is not None else None
+
+    def withdraw(self) -> list[tuple[UUID, UUID]]:
+        """Takes every card away that is not under answer; (broadcast, task) of each."""
+        gone = list(self._shown.items())
+        self._withdrawn.update(self._shown)
+        self._shown.clear()
+        return gone
+
+    def answering(self, broadcast_id: UUID) -> None:
+        """The hustler has answered; the outcome is not known yet."""
+        task_id = self._shown.pop(broadcast_id, None)
+        if task_id is not None:
+            self._answering[broadcast_id] = (task_id, None)
+
+    def settled(self, broadcast_id: UUID) -> None:
+        """The answer took the card off the screen: won, declined or skipped."""
+        self._answering.pop(broadcast_id, None)
+        self._shown.pop(broadcast_id, None)
+
+    def unsettled(self, broadcast_id: UUID) -> bytes | None:
+        """The answer changed nothing: the card is back, or its farewell is due now."""
+        task_id, farewell = self._answering.pop(broadcast_id, (None, None))
+        if task_id is not None and farewell is None:
+            self._shown[broadcast_id] = task_id
+        return farewell
