@@ -1,0 +1,61 @@
+# Everything a newcomer or a CI needs; each target installs what it uses first.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+HUSTLERS ?= 200
+WORKERS ?= 2
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+.PHONY: setup
+setup: ## install only: .venv with everything, hash-pinned
+	@sh deploy/setup.sh requirements-dev.lock
+
+.PHONY: runtime
+runtime:
+	@if [ -f .venv/installed-requirements-dev.lock ]; then sh deploy/setup.sh requirements-dev.lock; \
+	else sh deploy/setup.sh requirements.lock; fi
+
+.PHONY: demo
+demo: runtime ## a city that matches itself, in the terminal and on a map (HUSTLERS=200)
+	@.venv/bin/hustlexp dev --simulate $(HUSTLERS)
+
+.PHONY: test
+test: setup ## all tests but the long ones
+	@$(PY) -m pytest -n $(WORKERS) -m "not long" --durations=10
+
+.PHONY: test-long
+test-long: setup ## the long tests: big counts, kills, slow machinery
+	@$(PY) -m pytest -n $(WORKERS) -m long --durations=10 --timeout=900
+
+.PHONY: check
+check: setup ## ruff, mypy strict, import contracts, SQL lint
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+	@.venv/bin/lint-imports --no-cache
+	@$(PY) -m sqlfluff lint --disable-progress-bar sql
+
+.PHONY: bench
+bench: setup ## ratios against a peer in the same run
+	@$(PY) -m bench
+
+.PHONY: lock
+lock:  # pin the dependencies anew; needs uv
+	uv pip compile -q pyproject.toml --extra embedded --extra build \
+	    --universal --python-version 3.11 --generate-hashes --no-annotate \
+	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	    -o requirements.lock
+	uv pip compile -q pyproject.toml --extra embedded --extra build --extra dev \
+	    --constraint requirements.lock \
+	    --universal --python-version 3.11 --generate-hashes --no-annotate \
+	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	    -o requirements-dev.lock
+
+.PHONY: clean
+clean: ## remove .venv, caches and the data of `make demo`
+	rm -rf .venv .hustlexp .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache \
+	    build dist ./*.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
