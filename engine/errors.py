@@ -43,7 +43,7 @@ _KINDS = (
     ErrorKind("HX004", "INV-4", "An escrow's amount never changes."),
     ErrorKind("HX201", "INV-2", "Money is released only for a completed task."),
     ErrorKind("HX301", "INV-3", "A task completes only with an accepted proof."),
-    # Ours (contract, Errors)
+    # Our own (contract)
     ErrorKind("HX010", "TRANSITION", "This step is not possible in the task's present state."),
     ErrorKind("HX010", "ESCROW-TRANSITION", "This step is not possible in the escrow's state."),
     ErrorKind("HX010", "MODE-IMMUTABLE", "A task's mode is fixed when it is created."),

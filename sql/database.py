@@ -84,7 +84,7 @@ class Database:
             )
         except (asyncpg.PostgresError, *_AWAY) as error:
             raise _translated(error) from error
-        return cls(cast(asyncpg.Pool, pool))
+        return cls(cast("asyncpg.Pool", pool))
 
     async def close(self) -> None:
         """Return every connection, by force after two seconds."""
@@ -96,7 +96,7 @@ class Database:
     async def rows(self, name: str, *args: Any) -> list[asyncpg.Record]:
         """All rows of a named query."""
         async with self._connection() as connection:
-            return cast(list[asyncpg.Record], await connection.fetch(named.query(name), *args))
+            return cast("list[asyncpg.Record]", await connection.fetch(named.query(name), *args))
 
     async def value(self, name: str, *args: Any) -> Any:
         """The first column of the first row, or None."""
@@ -106,12 +106,12 @@ class Database:
     async def json(self, name: str, *args: Any) -> bytes:
         """The JSON a named query builds, undecoded; `null` when there is no row."""
         text = await self.value(name, *args)
-        return b"null" if text is None else cast(str, text).encode()
+        return b"null" if text is None else cast("str", text).encode()
 
     async def execute(self, name: str, *args: Any) -> str:
         """Run a named query for its effect; the command tag."""
         async with self._connection() as connection:
-            return cast(str, await connection.execute(named.query(name), *args))
+            return cast("str", await connection.execute(named.query(name), *args))
 
     async def values(self, name: str, arguments: Sequence[Sequence[Any]]) -> None:
         """Run one named query for many argument rows, in one transaction."""

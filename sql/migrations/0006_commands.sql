@@ -25,47 +25,25 @@ begin
 end;
 $$;
 
-create function broadcast_radius_at(b live_broadcasts, at timestamptz) returns double precision
-language sql immutable
-return least(
-    b.max_radius_miles,
-    b.initial_radius_miles + b.expansion_step_miles * greatest(0, floor(
-        extract(epoch from least(at, coalesce(b.ended_at, at)) - b.started_at)
-        / b.expansion_interval_s
-    ))
-);
-
--- When the radius grows next; null once it is at its maximum or the broadcast is over.
-create function broadcast_expands_at(b live_broadcasts, at timestamptz) returns timestamptz
-language plpgsql immutable
+create function broadcast_event(p_broadcast uuid, p_poster uuid) returns jsonb
+language plpgsql
 as $$
 declare
-    next timestamptz;
+    b live_broadcasts;
+    at timestamptz := hx_clock();
 begin
-    if b.state <> 'ACTIVE' or broadcast_radius_at(b, at) >= b.max_radius_miles then
-        return null;
-    end if;
-    next := b.started_at + make_interval(secs => b.expansion_interval_s * (
-        1 + greatest(0, floor(extract(epoch from at - b.started_at) / b.expansion_interval_s))
-    ));
-    return case when next < b.expires_at then next end;
-end;
-$$;
-
-create function broadcast_event(p_broadcast uuid, p_poster uuid) returns jsonb
-language sql volatile
-return (
-    select hx_event(p_poster, 'LIVE_BROADCAST_UPDATE', jsonb_build_object(
+    select * into b from live_broadcasts where id = p_broadcast;
+    return hx_event(p_poster, 'LIVE_BROADCAST_UPDATE', jsonb_build_object(
         'broadcast_id', b.id,
         'task_id', b.task_id,
         'state', b.state,
-        'radius_miles', broadcast_radius_at(b, hx_clock()),
+        'radius_miles', broadcast_radius_miles(b, at),
         'hustlers_notified', (select count(*) from offers as o where o.broadcast_id = b.id),
-        'next_expansion_at', broadcast_expands_at(b, hx_clock()),
+        'next_expansion_at', broadcast_next_expansion_at(b, at),
         'expires_at', b.expires_at
-    ))
-    from live_broadcasts as b where b.id = p_broadcast
-);
+    ));
+end;
+$$;
 
 create function closed_broadcast(p_broadcast uuid, p_task uuid, p_reason text) returns jsonb
 language sql immutable
@@ -269,7 +247,10 @@ begin
     ) then
         perform hx_refuse('HX014', 'BUSY');
     end if;
-    if not eligible(t.id, p_hustler) then
+    if not exists (
+        select from users as u join hustler_profiles as p on p.user_id = u.id
+        where u.id = p_hustler and eligible(t, u, p)
+    ) then
         perform hx_refuse('HX012', 'ELIGIBILITY');
     end if;
 end;

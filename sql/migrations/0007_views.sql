@@ -33,16 +33,20 @@ return case
 end;
 
 create function broadcast_view(b live_broadcasts) returns jsonb
-language sql stable
-return jsonb_build_object(
-    'id', b.id,
-    'state', b.state,
-    'started_at', b.started_at,
-    'expires_at', b.expires_at,
-    'radius_miles', broadcast_radius_at(b, hx_clock()),
-    'next_expansion_at', broadcast_expands_at(b, hx_clock()),
-    'hustlers_notified', (select count(*) from offers as o where o.broadcast_id = b.id)
-);
+language plpgsql stable
+as $$
+begin
+    return jsonb_build_object(
+        'id', b.id,
+        'state', b.state,
+        'started_at', b.started_at,
+        'expires_at', b.expires_at,
+        'radius_miles', broadcast_radius_miles(b, hx_clock()),
+        'next_expansion_at', broadcast_next_expansion_at(b, hx_clock()),
+        'hustlers_notified', (select count(*) from offers as o where o.broadcast_id = b.id)
+    );
+end;
+$$;
 
 create function escrow_view(e escrows) returns jsonb
 language sql immutable
@@ -107,38 +111,14 @@ return jsonb_strip_nulls(jsonb_build_object(
     'categories', s.categories
 ));
 
--- The open offers of a hustler. Open is derived: the broadcast runs, no final answer was given,
--- the hustler is ACTIVE and not busy (design §2, Live mode).
-create function open_offers(p_hustler uuid) returns setof offers
-language plpgsql stable
-as $$
-declare
-    own live_status;
-begin
-    select s.* into own from live_status as s where s.user_id = p_hustler;
-    if live_state(own, hx_clock()) is distinct from 'ACTIVE' or is_busy(p_hustler) then
-        return;
-    end if;
-    return query
-    select o.*
-    from offers as o
-    join live_broadcasts as b on b.id = o.broadcast_id
-    where o.hustler_id = p_hustler
-        and b.state = 'ACTIVE'
-        and b.expires_at > hx_clock()
-        and (o.response is null or o.response = 'SKIP')
-    order by o.matching_score desc, o.distance_miles, o.offered_at
-    limit 50;
-end;
-$$;
-
+-- The open offers of a hustler, best first.
 create function offers_view(p_hustler uuid) returns jsonb
 language plpgsql stable
 as $$
 begin
     return coalesce((
         select jsonb_agg(offer_card(o) order by o.matching_score desc, o.distance_miles, o.offered_at)
-        from open_offers(p_hustler) as o
+        from open_offers(array[p_hustler], hx_clock()) as o
     ), '[]');
 end;
 $$;

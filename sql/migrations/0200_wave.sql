@@ -15,6 +15,20 @@ return may_work(hustler.role)
     and (profile.insurance_valid or not task.insurance_required)
     and (profile.background_check_valid or not task.background_check_required);
 
+-- The same for an accept, which knows the ids.
+create function eligible(p_task uuid, p_hustler uuid) returns boolean
+language sql stable
+return coalesce(
+    (
+        select eligible(t, u, p)
+        from tasks as t
+        cross join users as u
+        inner join hustler_profiles as p on p.user_id = u.id
+        where t.id = p_task and u.id = p_hustler
+    ),
+    false
+);
+
 -- ── Radius plan (LIVE-4, LIVE-5) ───────────────────────────────────────────────────────────────
 -- Whole steps since the start; after the end, those that were reached before it.
 create function broadcast_steps(b live_broadcasts, at timestamptz) returns integer
@@ -50,8 +64,8 @@ create function broadcast_runs(b live_broadcasts, at timestamptz) returns boolea
 language sql immutable
 return b.state = 'ACTIVE' and b.expires_at > at;
 
--- An offer is open while its broadcast runs, its hustler has not answered (SKIP is no answer) and
--- is ACTIVE and not busy (design §2, Live mode). Derived, never written by others.
+-- An offer is open while its broadcast runs, it is unanswered, and its hustler is ACTIVE and not
+-- busy (design §2, Live mode). Derived, never written by others.
 create function open_offers(p_hustlers uuid[], at timestamptz) returns setof offers
 language sql stable
 begin atomic
@@ -64,8 +78,7 @@ begin atomic
         and not is_busy(s.user_id)
         -- no broadcast lasts an hour: keeps the hustler's older offers out of the read
         and o.offered_at > at - interval '1 hour'
-        and o.response is distinct from 'DECLINE'
-        and o.response is distinct from 'ACCEPT'
+        and o.response is null
         and broadcast_runs(b, at);
 end;
 

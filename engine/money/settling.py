@@ -1,0 +1,84 @@
+"""Carries out settlements: provider call first, then the transaction that books its success."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from engine.applied import Applied, EffectSink
+from engine.money.provider import PaymentFailed, PaymentProvider
+from engine.store import Store
+from sql.database import DatabaseAway
+
+log = structlog.get_logger()
+
+BATCH = 50
+POLL_S = 1.0
+PROVIDER_TIMEOUT_S = 20.0
+
+
+class Settling:
+    """The worker behind `settlements`: woken after a commit, polling as the net."""
+
+    def __init__(
+        self,
+        store: Store,
+        payments: PaymentProvider,
+        effects: EffectSink,
+        waiting: Callable[[int], None],
+    ) -> None:
+        self._store = store
+        self._payments = payments
+        self._effects = effects
+        self._waiting = waiting
+        self._bell = asyncio.Event()
+
+    def ring(self) -> None:
+        """A settlement may be waiting."""
+        self._bell.set()
+
+    async def run(self) -> None:
+        """Until cancelled. Losing Postgres only delays: the rows wait."""
+        while True:
+            try:
+                async with asyncio.timeout(POLL_S):
+                    await self._bell.wait()
+            except TimeoutError:
+                pass
+            self._bell.clear()
+            try:
+                await self.settle_waiting()
+            except DatabaseAway as error:
+                log.warning("settling_delayed", error=str(error))
+
+    async def settle_waiting(self) -> int:
+        """Settle what is due now; how many rows were booked."""
+        rows = await self._store.rows("waiting_settlements", BATCH)
+        self._waiting(len(rows))
+        booked = 0
+        for row in rows:
+            booked += await self._settle(row)
+        return booked
+
+    async def _settle(self, row: Any) -> int:
+        try:
+            async with asyncio.timeout(PROVIDER_TIMEOUT_S):
+                if row["kind"] == "RELEASE":
+                    reference = await self._payments.transfer(
+                        row["id"], row["hustler_id"], row["amount"] - row["fee_amount"]
+                    )
+                else:
+                    reference = await self._payments.refund(
+                        row["id"], row["payment"], row["amount"]
+                    )
+        except (PaymentFailed, TimeoutError) as error:
+            log.warning("settlement_failed", settlement=str(row["id"]), error=str(error))
+            await self._store.execute("settlement_failed", row["id"], str(error)[:500])
+            return 0
+        self._effects.applied(
+            await self._store.one(Applied, "book_settlement", row["id"], reference)
+        )
+        return 1

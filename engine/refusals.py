@@ -1,0 +1,36 @@
+"""Database errors become refusals, by SQLSTATE and constraint, never by class or text."""
+
+from __future__ import annotations
+
+from engine import errors
+from sql.database import DatabaseError
+
+# Built-in violations that stand for a rule of ours.
+_BY_CONSTRAINT = {
+    "one_active_live_task_per_hustler": ("HX014", "BUSY"),
+    "tasks_live_price_floor": ("HX902", "LIVE-2"),
+    "tasks_not_own": ("HX013", "OWN-TASK"),
+}
+_BY_STATE = {
+    "P0002": ("NOT_FOUND", ""),
+    # lock time-out, deadlock, serialisation failure, cancelled by a time-out: nothing was done
+    "55P03": ("HX017", "LOCK"),
+    "40P01": ("HX017", "LOCK"),
+    "40001": ("HX017", "LOCK"),
+    "57014": ("HX017", "LOCK"),
+    # a CHECK that the border should have caught
+    "23514": ("VALIDATION_ERROR", ""),
+    "22003": ("VALIDATION_ERROR", ""),
+}
+
+
+def refusal_of(error: DatabaseError) -> errors.Refusal | None:
+    """The refusal an error stands for; None when it is a defect of ours."""
+    identity = (
+        (error.sqlstate, error.constraint)
+        if error.sqlstate.startswith("HX")
+        else _BY_CONSTRAINT.get(error.constraint) or _BY_STATE.get(error.sqlstate)
+    )
+    if identity is None or identity not in errors.REGISTRY:
+        return None
+    return errors.refusal(*identity)
