@@ -34,7 +34,7 @@ if ! suits .venv/bin/python; then
 fi
 
 echo "Installing $lock (hashes checked) ..."
-pip="env PIP_DISABLE_PIP_VERSION_CHECK=1 .venv/bin/python -m pip --quiet"
+pip="env PIP_DISABLE_PIP_VERSION_CHECK=1 .venv/bin/python -m pip -qq"
 $pip install --require-hashes --only-binary :all: -r "$lock"
 $pip install --no-deps --no-build-isolation -e .
 echo "$wanted" > "$stamp"

@@ -18,7 +18,7 @@ import redis
 
 from tests.servers import RunServers, ServersOfRun, TestDatabase, clone_of, wait_for
 
-SERVERS_FILE = "HX_TEST_SERVERS_FILE"
+SERVERS_FILE = "PYTEST_SERVERS_FILE"
 _servers = pytest.StashKey[ServersOfRun]()
 _counter = itertools.count()
 

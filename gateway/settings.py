@@ -1,0 +1,380 @@
+"""Every setting of the service: read once from a mapping of names to texts (the environment).
+
+A setting is a field with its name, unit, default and meaning; `docs/configuration.md` is drawn from
+this module. An unknown `HX_` name is an error, so a misspelled setting never passes in silence.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from gateway.issuers import Issuer, issuers_from_json
+
+PREFIX = "HX_"
+
+
+class SettingsError(Exception):
+    """A setting is unknown, missing or means nothing; the text names it and what it expects."""
+
+
+# ── How a text becomes a value ───────────────────────────────────────────────────────────────────
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        value = int(text)
+        if not low <= value <= high:
+            raise ValueError(f"a whole number from {low} to {high}")
+        return value
+
+    return parse
+
+
+def _number(low: float, high: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        value = float(text)
+        if not (math.isfinite(value) and low <= value <= high):
+            raise ValueError(f"a number from {low:g} to {high:g}")
+        return value
+
+    return parse
+
+
+def _choice(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"one of {', '.join(words)}")
+        return text
+
+    return parse
+
+
+def _yes_no(text: str) -> bool:
+    words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+    if text.lower() not in words:
+        raise ValueError("true or false")
+    return words[text.lower()]
+
+
+def _url(*schemes: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if not text.startswith(tuple(f"{scheme}://" for scheme in schemes)):
+            raise ValueError(f"a URL that begins with {' or '.join(f'{s}://' for s in schemes)}")
+        return text
+
+    return parse
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(word.strip().rstrip("/") for word in text.split(",") if word.strip())
+    if not all(origin.startswith(("https://", "http://")) for origin in origins):
+        raise ValueError("a comma-separated list like https://app.example.com")
+    return origins
+
+
+def _key(text: str) -> str:
+    if len(text.encode()) < 32:
+        raise ValueError("a secret of at least 32 bytes")
+    return text
+
+
+def _setting(  # noqa: PLR0913  # one for each thing a reader of the configuration asks
+    name: str,
+    default: object,
+    meaning: str,
+    parse: Callable[[str], object] = str,
+    *,
+    unit: str = "",
+    secret: bool = False,
+) -> Any:
+    metadata = {"name": name, "meaning": meaning, "parse": parse, "unit": unit, "secret": secret}
+    return field(default=default, repr=not secret, metadata=metadata)
+
+
+# ── The settings ─────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Http:
+    """The one port that carries REST, WebSocket and pages."""
+
+    host: str = _setting("HX_HOST", "127.0.0.1", "address the service listens on")
+    port: int = _setting(
+        "HX_PORT", 8000, "TCP port; 0 takes a free one", _whole(0, 65_535), unit="port"
+    )
+    origins: tuple[str, ...] = _setting(
+        "HX_ORIGINS",
+        (),
+        "web origins that may open a WebSocket, besides the service's own; clients that send no "
+        "Origin are no browsers and pass",
+        _origins,
+    )
+    shutdown_s: float = _setting(
+        "HX_SHUTDOWN_S",
+        5.0,
+        "how long requests and sockets may finish after SIGTERM",
+        _number(0, 300),
+        unit="s",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Postgres:
+    """The truth."""
+
+    dsn: str = _setting(
+        "HX_POSTGRES_DSN",
+        "",
+        "login of the service; it must be able to take the role hx_app",
+        _url("postgresql", "postgres"),
+        secret=True,
+    )
+    owner_dsn: str = _setting(
+        "HX_POSTGRES_OWNER_DSN",
+        "",
+        "login that migrates; it must be able to take or create the role hx_owner. Unset: "
+        "HX_POSTGRES_DSN",
+        _url("postgresql", "postgres"),
+        secret=True,
+    )
+    pool_size: int = _setting(
+        "HX_POSTGRES_POOL",
+        16,
+        "connections of each process at most",
+        _whole(2, 500),
+        unit="connections",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Redis:
+    """Presence: Redis from 7.0 on, or Valkey from 8 on."""
+
+    url: str = _setting(
+        "HX_REDIS_URL",
+        "",
+        "where presence lives",
+        _url("redis", "rediss", "unix"),
+        secret=True,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Auth:
+    """Whose tokens are believed, and what the task codes are made from."""
+
+    issuers: tuple[Issuer, ...] = _setting(
+        "HX_JWT_ISSUERS",
+        (),
+        "JSON list of identity providers: issuer, audience, algorithms, and one of key, jwks, "
+        "jwks_url; see docs/operations.md",
+        issuers_from_json,
+        secret=True,
+    )
+    code_key: str = _setting(
+        "HX_CODE_KEY",
+        "",
+        "secret from which start and completion codes are derived; all processes share it",
+        _key,
+        secret=True,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast:
+    """The plan of each new broadcast, and the caps of the broadcaster."""
+
+    initial_miles: float = _setting(
+        "HX_BROADCAST_INITIAL_MILES", 3.0, "radius of the first wave", _number(0.1, 50), unit="mi"
+    )
+    step_miles: float = _setting(
+        "HX_BROADCAST_STEP_MILES", 2.0, "growth with each wave", _number(0.1, 50), unit="mi"
+    )
+    max_miles: float = _setting(
+        "HX_BROADCAST_MAX_MILES", 10.0, "radius that is never exceeded", _number(0.1, 50), unit="mi"
+    )
+    interval_s: int = _setting(
+        "HX_BROADCAST_INTERVAL_S", 60, "time between two waves", _whole(1, 3600), unit="s"
+    )
+    ttl_s: int = _setting(
+        "HX_BROADCAST_TTL_S",
+        600,
+        "life of a broadcast; the task's deadline may end it sooner",
+        _whole(1, 86_400),
+        unit="s",
+    )
+    tick_s: float = _setting(
+        "HX_BROADCAST_TICK_S",
+        0.5,
+        "how often all broadcasts are compared with presence",
+        _number(0.02, 5),
+        unit="s",
+    )
+    offers_per_tick: int = _setting(
+        "HX_OFFERS_PER_TICK",
+        200,
+        "new offers of one broadcast in one tick at most",
+        _whole(1, 10_000),
+        unit="offers",
+    )
+    open_offers: int = _setting(
+        "HX_OPEN_OFFERS", 10, "open offers of one hustler at most", _whole(1, 100), unit="offers"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """What the process writes to standard error."""
+
+    level: str = _setting(
+        "HX_LOG_LEVEL", "info", "least level", _choice("debug", "info", "warning", "error")
+    )
+    form: str = _setting(
+        "HX_LOG_FORMAT",
+        "json",
+        "json for machines, console for people",
+        _choice("json", "console"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings, in the groups that the parts of the service take."""
+
+    http: Http = Http()
+    postgres: Postgres = Postgres()
+    redis: Redis = Redis()
+    auth: Auth = Auth()
+    broadcast: Broadcast = Broadcast()
+    log: Log = Log()
+    data_dir: Path = _setting(
+        "HX_DATA_DIR",
+        Path(".hustlexp"),
+        "folder of `hustlexp dev`: embedded servers, development keys, run.json",
+        Path,
+    )
+    development: bool = _setting(
+        "HX_DEVELOPMENT",
+        False,
+        "believe tokens signed with the data folder's key, and show the map; never in production",
+        _yes_no,
+    )
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str], given: Mapping[str, str] | None = None) -> Settings:
+        """Reads `given` before `environ`; raises SettingsError for an unknown or bad setting.
+
+        An empty text counts as unset.
+        """
+        texts = {
+            name: text
+            for name, text in {**environ, **(given or {})}.items()
+            if name.startswith(PREFIX) and text
+        }
+        known = [item.name for item in catalogue()]
+        for name in sorted(texts):
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+                raise SettingsError(
+                    f"{name} is no setting of this version"
+                    + (f"; did you mean {near[0]}?" if near else ".")
+                    + " `hustlexp config` lists them all."
+                )
+        settings = cast(Settings, _built(cls, texts))
+        plan = settings.broadcast
+        if plan.initial_miles > plan.max_miles:
+            raise SettingsError("HX_BROADCAST_INITIAL_MILES exceeds HX_BROADCAST_MAX_MILES.")
+        return settings
+
+    def demand(self, *names: str) -> None:
+        """Raises SettingsError when one of these settings is unset."""
+        values = {item.name: item.value_in(self) for item in catalogue()}
+        missing = [name for name in names if not values[name]]
+        if missing:
+            raise SettingsError(
+                f"Unset: {', '.join(missing)}. `hustlexp config` explains each; `hustlexp dev` "
+                "needs none of them."
+            )
+
+
+def _built(group: type[Any], texts: Mapping[str, str]) -> object:
+    values: dict[str, object] = {}
+    for member in dataclasses.fields(group):
+        if not member.metadata:
+            values[member.name] = _built(type(member.default), texts)
+        elif member.metadata["name"] in texts:
+            values[member.name] = _parsed(member.metadata, texts[member.metadata["name"]])
+    return group(**values)
+
+
+def _parsed(metadata: Mapping[str, Any], text: str) -> object:
+    try:
+        return metadata["parse"](text)
+    except ValueError as error:
+        shown = "its value" if metadata["secret"] else repr(text)
+        raise SettingsError(f"{metadata['name']}: {shown} does not fit: {error}.") from error
+
+
+# ── The settings as a list, for `hustlexp config` and the documentation ──────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One setting: where it stands, what it means."""
+
+    name: str
+    path: tuple[str, ...]
+    default: object
+    unit: str
+    meaning: str
+    secret: bool
+
+    def value_in(self, settings: Settings) -> object:
+        """Its value in these settings."""
+        value: object = settings
+        for step in self.path:
+            value = getattr(value, step)
+        return value
+
+    def shown(self, value: object) -> str:
+        """The value for a reader; of a secret only whether it is set."""
+        if value in ("", ()):
+            return "unset"
+        if self.secret:
+            return "set (hidden)"
+        if isinstance(value, bool):
+            return str(value).lower()
+        return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def catalogue(group: type[Any] = Settings, path: tuple[str, ...] = ()) -> list[Item]:
+    """All settings in the order of this module."""
+    items: list[Item] = []
+    for member in dataclasses.fields(group):
+        here = (*path, member.name)
+        if not member.metadata:
+            items += catalogue(type(member.default), here)
+            continue
+        about = member.metadata
+        items.append(
+            Item(
+                about["name"], here, member.default, about["unit"], about["meaning"],
+                about["secret"],
+            )
+        )  # fmt: skip
+    return items
+
+
+def markdown() -> str:
+    """The table of `docs/configuration.md`."""
+    lines = ["| Setting | Default | Unit | Meaning |", "|---|---|---|---|"]
+    for item in catalogue():
+        default = item.shown(item.default)
+        lines.append(f"| `{item.name}` | `{default}` | {item.unit or '–'} | {item.meaning} |")
+    return "\n".join(lines) + "\n"
