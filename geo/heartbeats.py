@@ -1,0 +1,180 @@
+"""A heartbeat on its way into presence: keys, packed commands, and what their replies mean.
+
+Pure; `presence` sends. Keys carry the number of the record's layout, so that a newer layout never
+meets an older reader, and the partition as hash tag: no script touches two of them.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from geo import cells
+from geo.points import LatLng
+from geo.valkey import Script, packed
+
+DIRECTORY_TTL_S: Final = 300
+LAST_GENERATION: Final = 2**53 - 1  # the largest integer that Lua holds exactly
+LAST_SEQ: Final = 2**32 - 1
+
+_HERE: Final = Path(__file__).parent
+HEARTBEAT: Final = Script(_HERE / "heartbeat.lua")
+REFRESH: Final = Script(_HERE / "refresh.lua")
+VACATE: Final = Script(_HERE / "vacate.lua")
+CLAIM: Final = Script(_HERE / "claim.lua")
+
+_POSITION: Final = struct.Struct("<dd")
+
+
+class Residence(NamedTuple):
+    """The cell where a hustler's record is kept, and its partition."""
+
+    partition: int
+    cell: int
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """One heartbeat with a position.
+
+    `residence` is what the last write of this hustler returned; None at first, then the directory
+    is asked. `fix_age_ms` is the age of the position, for one that is written again.
+    Raises ValueError for a generation over 2^53 − 1, a seq over 2^32 − 1, anything negative.
+    """
+
+    hustler: UUID
+    point: LatLng
+    generation: int
+    seq: int
+    residence: Residence | None = None
+    fix_age_ms: int = 0
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.generation <= LAST_GENERATION and 0 <= self.seq <= LAST_SEQ):
+            raise ValueError(f"generation {self.generation}, seq {self.seq}: out of range")
+        if self.fix_age_ms < 0:
+            raise ValueError(f"a fix of age {self.fix_age_ms} ms")
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """A sign of life without a position: any frame of a live session."""
+
+    hustler: UUID
+    generation: int
+    residence: Residence
+
+
+class Writing:
+    """One heartbeat between its first command and its last reply."""
+
+    __slots__ = ("beat", "held", "home", "trusts", "written")
+
+    def __init__(self, beat: Beat) -> None:
+        before = beat.residence
+        self.beat = beat
+        self.home = residence_of(cells.settle(beat.point, before.cell if before else None))
+        # In its own partition a hustler must be found where it was: if not, it may have been
+        # taken over by a newer socket, and only the directory knows.
+        self.trusts = before is not None and before.partition == self.home.partition
+        self.written = 0
+        self.held: bytes | int | None = None
+
+    @property
+    def stays(self) -> bool:
+        """Whether the record is trusted to be in this cell already."""
+        return self.trusts and self.beat.residence == self.home
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether record or directory entry was not where it was trusted to be."""
+        return self.trusts and (self.written == -1 or (self.stays and self.held == 0))
+
+    @property
+    def kept(self) -> Residence | None:
+        """Where the hustler is kept now; None when something newer stands."""
+        return self.home if self.written == 1 and self.held is not None else None
+
+    def commands(self) -> bytes:
+        """Two commands: the heartbeat, then the directory's entry prolonged or claimed."""
+        beat, home = self.beat, self.home
+        keys: tuple[bytes, ...] = keys_of(home.cell)
+        if self.trusts and not self.stays:
+            assert beat.residence is not None
+            keys += keys_of(beat.residence.cell)
+        heartbeat = packed(
+            b"EVALSHA", HEARTBEAT.sha, len(keys), *keys,
+            beat.hustler.bytes, _POSITION.pack(beat.point.lat, beat.point.lng),
+            beat.generation, beat.seq, beat.fix_age_ms, int(self.trusts),
+        )  # fmt: skip
+        if self.stays:
+            return heartbeat + prolong_command(beat.hustler)
+        return heartbeat + claim_command(beat.hustler, beat.generation, beat.seq, home)
+
+    def leftovers(self) -> Iterator[bytes]:
+        """Commands that clear what is superseded: cells left, or this record if it lost."""
+        beat = self.beat
+        if self.held is None:
+            yield vacate_command(beat.hustler, self.home, beat.generation, beat.seq)
+        elif self.written == 1 and not self.stays:
+            left = {beat.residence, claimed_cell(self.held)} - {None, self.home}
+            if self.trusts:
+                left.discard(beat.residence)  # the heartbeat itself has moved it
+            for residence in left:
+                assert residence is not None
+                yield vacate_command(beat.hustler, residence, beat.generation, beat.seq)
+
+
+@lru_cache(maxsize=65_536)
+def residence_of(cell: int) -> Residence:
+    """A cell with its partition."""
+    return Residence(cells.partition_of(cell), cell)
+
+
+@lru_cache(maxsize=65_536)
+def keys_of(cell: int) -> tuple[bytes, bytes]:
+    """A cell's hash (hustler → record) and its index by time (hustler → last seen)."""
+    tag = b"hx1:{p%02d}:" % cells.partition_of(cell)
+    return tag + b"cell:%x" % cell, tag + b"seen:%x" % cell
+
+
+def directory_key(hustler: UUID) -> bytes:
+    """The key that names the hustler's cell."""
+    return b"hx1:at:" + hustler.hex.encode()
+
+
+def refresh_command(sign: Sign) -> bytes:
+    """Replies 1, or 0 when this generation has no record there."""
+    keys = keys_of(sign.residence.cell)
+    return packed(b"EVALSHA", REFRESH.sha, 2, *keys, sign.hustler.bytes, sign.generation)
+
+
+def prolong_command(hustler: UUID) -> bytes:
+    """Replies 1, or 0 when the directory does not know the hustler."""
+    return packed(b"EXPIRE", directory_key(hustler), DIRECTORY_TTL_S)
+
+
+def claim_command(hustler: UUID, generation: int, seq: int, home: Residence | None) -> bytes:
+    """Replies the cell claimed before, see `claimed_cell`; nil when a newer claim stands.
+
+    A `home` of None gives the claim up.
+    """
+    cell = b"%x" % home.cell if home else b""
+    key = directory_key(hustler)
+    return packed(b"EVALSHA", CLAIM.sha, 1, key, generation, seq, cell, DIRECTORY_TTL_S)
+
+
+def claimed_cell(reply: bytes | int | None) -> Residence | None:
+    """The cell that a claim replaced, if it did."""
+    return residence_of(int(reply, 16)) if isinstance(reply, bytes) and reply else None
+
+
+def vacate_command(hustler: UUID, residence: Residence, generation: int, seq: int) -> bytes:
+    """Replies 1, or 0 when something newer stays."""
+    keys = keys_of(residence.cell)
+    return packed(b"EVALSHA", VACATE.sha, 2, *keys, hustler.bytes, generation, seq)

@@ -1,0 +1,84 @@
+"""What a read of cells yields: one row for each hustler, as numpy columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from itertools import chain
+from typing import Any, Final
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+STALE_MS: Final = 90_000  # three heartbeats missed
+OLD_FIX_MS: Final = 300_000  # a sign of life keeps the session, but not its place
+
+# The record of a cell's hash, written by heartbeat.lua. It carries the hustler, so that the values
+# of many cells join into one buffer. Up to 64 bytes Redis keeps a hash compact.
+RECORD: Final = np.dtype(
+    [
+        ("hustler", "V16"),
+        ("lat", "<f8"),
+        ("lng", "<f8"),
+        ("generation", "<u8"),
+        ("seq", "<u4"),
+        ("fixed_at_ms", "<i8"),
+        ("seen_at_ms", "<i8"),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sightings:
+    """Columns of n hustlers, each once; `hustler` holds UUIDs as 16 bytes, times are Unix ms."""
+
+    hustler: NDArray[np.void]
+    lat: NDArray[np.float64]
+    lng: NDArray[np.float64]
+    generation: NDArray[np.uint64]
+    seq: NDArray[np.uint32]
+    fixed_at_ms: NDArray[np.int64]
+    seen_at_ms: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.lat)
+
+    def take(self, rows: NDArray[Any]) -> Sightings:
+        """The rows of a boolean mask or of an index array."""
+        return Sightings(*(getattr(self, column.name)[rows] for column in fields(self)))
+
+    def hustlers(self) -> list[UUID]:
+        """The column `hustler` as UUIDs."""
+        joined = self.hustler.tobytes()
+        return [UUID(bytes=joined[at : at + 16]) for at in range(0, len(joined), 16)]
+
+
+def sightings(cells: Iterable[Sequence[bytes]], now_ms: int) -> Sightings:
+    """Parse the records of many cells: those alive at `now_ms`, the newest of each hustler.
+
+    A hustler may be found twice, where a writer died between writing the new cell and clearing the
+    old one. Silent for over 90 s is gone; a fix over 5 min old is no place to be matched at.
+    """
+    records = list(chain.from_iterable(cells))
+    rows = np.frombuffer(b"".join(records), dtype=RECORD)
+    alive = (rows["seen_at_ms"] >= now_ms - STALE_MS) & (rows["fixed_at_ms"] >= now_ms - OLD_FIX_MS)
+    if not alive.all():
+        rows = rows[alive]
+    rows = _newest(rows)
+    return Sightings(*(np.ascontiguousarray(rows[name]) for name in RECORD.fields or ()))
+
+
+def _newest(rows: NDArray[np.void]) -> NDArray[np.void]:
+    """Keep each hustler's row of the highest (generation, seq)."""
+    halves = np.ascontiguousarray(rows["hustler"]).view(np.uint64).reshape(-1, 2)
+    low = np.sort(
+        halves[:, 1]
+    )  # random bits in every kind of UUID: equal ones are nearly always one
+    if not (low[1:] == low[:-1]).any():
+        return rows
+    order = np.lexsort((rows["seq"], rows["generation"], halves[:, 0], halves[:, 1]))
+    ordered = halves[order]
+    last = np.append((ordered[1:] != ordered[:-1]).any(axis=1), True)
+    newest: NDArray[np.void] = rows[np.sort(order[last])]
+    return newest
