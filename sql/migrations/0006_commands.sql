@@ -260,6 +260,8 @@ $$;
 create function accept_standing(t tasks, p_hustler uuid) returns text
 language plpgsql
 as $$
+declare
+    b live_broadcasts;
 begin
     if t.assigned_hustler_id = p_hustler and t.state not in ('CANCELLED', 'EXPIRED') then
         return 'WON';
@@ -273,12 +275,21 @@ begin
     if t.deadline <= hx_clock() then
         return 'EXPIRED';
     end if;
-    if t.mode = 'LIVE' and not exists (
-        select from live_broadcasts as b
-        where b.task_id = t.id and b.state = 'ACTIVE' and b.expires_at > hx_clock()
-    ) and exists (select from live_broadcasts as b where b.task_id = t.id) then
+    -- The broadcast is read after the task: an accept may have committed between the two.
+    select * into b from live_broadcasts
+    where task_id = t.id
+    order by started_at desc
+    limit 1;
+    if b.accepted_by = p_hustler then
+        return 'WON';
+    end if;
+    if b.state = 'ACCEPTED' then
+        return 'TAKEN';
+    end if;
+    if b.state <> 'ACTIVE' or b.expires_at <= hx_clock() then
         return 'EXPIRED';
     end if;
+    return null;
 end;
 $$;
 
@@ -313,7 +324,17 @@ begin
     ) then
         perform hx_refuse('HX016', 'FUNDED');
     end if;
-    perform refuse_caller(t, p_hustler);
+    begin
+        perform refuse_caller(t, p_hustler);
+    exception when others then
+        -- the same hustler may have won it on another device this very moment
+        select * into t from tasks where id = p_task;
+        standing := accept_standing(t, p_hustler);
+        if standing is null then
+            raise;
+        end if;
+        return accept_outcome(standing, p_task);
+    end;
 
     -- 2. and 3. The lock: at once if free, else waiting for its holder's commit.
     perform from tasks where id = p_task for no key update skip locked;

@@ -210,7 +210,6 @@ language sql immutable
 return round(miles::numeric, 1)::double precision;
 
 -- A broadcast's card without what differs by hustler (contract, LIVE_TASK_BROADCAST).
--- The hustler's pay is the price less 15 %, floored to a cent.
 create function broadcast_card(b live_broadcasts) returns jsonb
 language sql stable
 return (
@@ -223,7 +222,7 @@ return (
             'description', t.description,
             'category', t.category,
             'price_cents', t.price,
-            'hustler_pay_cents', t.price - t.price * 15 / 100,
+            'hustler_pay_cents', t.price - platform_fee_cents(t.price),
             'location', jsonb_build_object('lat', t.place_lat, 'lng', t.place_lng, 'place', null),
             'distance_miles', 0,
             'deadline', t.deadline,
@@ -280,8 +279,7 @@ create function make_offers(
     p_scores double precision[],
     p_open_max integer
 ) returns jsonb
-language plpgsql security definer
-set search_path = public, pg_temp
+language plpgsql
 as $$
 declare
     made offers[];
@@ -322,8 +320,7 @@ $$;
 -- When a card was first written to a socket. Rows that somebody else holds are left: the card is
 -- sent again and reported again.
 create function offers_sent(p_broadcasts uuid[], p_hustlers uuid[]) returns bigint
-language sql security definer
-set search_path = public, pg_temp
+language sql
 as $$
     with free as (
         select o.broadcast_id, o.hustler_id

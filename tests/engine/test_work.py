@@ -1,0 +1,276 @@
+"""From accept to payout, and every way of stopping before."""
+
+import asyncio
+
+import pytest
+
+from engine.errors import Refusal
+from engine.money.provider import PaymentFailed
+from engine.money.simulated import SimulatedPayments
+from tests.market import Market, open_market
+
+
+async def test_the_whole_chain_pays_the_hustler_85_percent(market: Market) -> None:
+    """Fund, accept, arrive, start, prove, approve: RELEASED, and both sides see PAYMENT_CAPTURED."""
+    task = await market.funded(price_cents=3_333)
+    poster = await market.poster_of(task)
+    hustler = await market.offered(task)
+    await market.commands.accept(hustler, task)
+    await market.commands.arrived(hustler, task)
+    await market.commands.start(hustler, task, market.codes.code(task, "START", 1))
+    await market.commands.submit_proof(hustler, task, market.codes.code(task, "COMPLETION", 1))
+    await market.commands.approve(poster, task)
+    assert await market.escrow_state(task) == "FUNDED"
+
+    await market.settling.settle_waiting()
+
+    escrow = await market.app.fetchrow("select * from escrows where task_id = $1", task)
+    assert (escrow["state"], escrow["release_amount"], escrow["fee_amount"]) == (
+        "RELEASED",
+        3_333,
+        499,
+    )
+    assert escrow["stripe_transfer_id"].startswith("tr_sim_")
+    assert market.ear.types_for(hustler)[-1] == "PAYMENT_CAPTURED"
+    assert market.ear.types_for(poster)[-1] == "PAYMENT_CAPTURED"
+    steps = [(s.from_state, s.to_state) for s in await market.queries.history(poster, task)]
+    assert steps == [
+        (None, "MATCHING"),
+        ("MATCHING", "ACCEPTED"),
+        ("ACCEPTED", "WORKING"),
+        ("WORKING", "PROOF_SUBMITTED"),
+        ("PROOF_SUBMITTED", "COMPLETED"),
+    ]
+
+
+async def test_start_implies_arrival(market: Market) -> None:
+    """The start code is told at the door."""
+    task, hustler = await market.accepted()
+    await market.commands.start(hustler, task, market.codes.code(task, "START", 1))
+
+    view = await market.queries.task_view(hustler, task)
+    assert view.state == "WORKING"
+    assert view.arrived_at == view.started_at
+
+
+async def test_five_wrong_codes_lock_even_the_right_one(own_market: Market) -> None:
+    """HX018 wrong four times and a fifth, then locked for 15 minutes, then open again."""
+    market = own_market
+    task, hustler = await market.accepted()
+    right = market.codes.code(task, "START", 1)
+    wrong = f"{(int(right) + 1) % 1_000_000:06d}"
+    for _ in range(5):
+        with pytest.raises(Refusal) as caught:
+            await market.commands.start(hustler, task, wrong)
+        assert caught.value.kind.invariant == "CODE-WRONG"
+
+    with pytest.raises(Refusal) as caught:
+        await market.commands.start(hustler, task, right)
+    assert caught.value.kind.invariant == "CODE-LOCKED"
+    assert caught.value.retry_after_s is not None
+
+    await market.advance("15 minutes")
+    await market.commands.start(hustler, task, right)
+    assert await market.state(task) == "WORKING"
+
+
+async def test_a_task_without_required_proof_completes_without_one(market: Market) -> None:
+    """Kind NONE, refused where proof is required."""
+    task, hustler = await market.accepted(requires_proof=False)
+    await market.commands.submit_proof(hustler, task, None)
+    assert await market.state(task) == "PROOF_SUBMITTED"
+
+    strict, other = await market.accepted()
+    with pytest.raises(Refusal) as caught:
+        await market.commands.submit_proof(other, strict, None)
+    assert caught.value.kind.invariant == "INV-3"
+
+
+async def test_silence_for_48_hours_approves(own_market: Market) -> None:
+    """The review timer completes and pays, not a second earlier."""
+    market = own_market
+    task, _ = await market.submitted()
+    await market.advance("47 hours 59 minutes 50 seconds")
+    await market.timers.fire_due()
+    assert await market.state(task) == "PROOF_SUBMITTED"
+
+    await market.advance("11 seconds")
+    await market.timers.fire_due()
+    await market.settling.settle_waiting()
+    assert (await market.state(task), await market.escrow_state(task)) == ("COMPLETED", "RELEASED")
+
+
+async def test_cancelling_before_arrival_refunds_everything(market: Market) -> None:
+    """CANCELLED, REFUNDED in full, the broadcast over, both sides told."""
+    task, hustler = await market.accepted()
+    await market.commands.cancel(await market.poster_of(task), task, "changed my mind")
+    await market.settling.settle_waiting()
+
+    assert (await market.state(task), await market.escrow_state(task)) == ("CANCELLED", "REFUNDED")
+    assert market.ear.types_for(hustler)[-1] == "JOB_CANCELLED"
+
+
+async def test_cancelling_after_arrival_is_refused(market: Market) -> None:
+    """HX010: who stands at the door is not sent away for nothing."""
+    task, hustler = await market.accepted()
+    await market.commands.arrived(hustler, task)
+
+    with pytest.raises(Refusal) as caught:
+        await market.commands.cancel(await market.poster_of(task), task, None)
+    assert caught.value.kind.code == "HX010"
+
+
+async def test_only_the_poster_cancels(market: Market) -> None:
+    """The hustler is refused, a stranger learns nothing."""
+    task, hustler = await market.accepted()
+    for who, code in ((hustler, "HX503"), (await market.user("poster"), "NOT_FOUND")):
+        with pytest.raises(Refusal) as caught:
+            await market.commands.cancel(who, task, None)
+        assert caught.value.kind.code == code
+
+
+async def test_a_released_task_has_a_successor_with_the_same_money(market: Market) -> None:
+    """The old one is CANCELLED, the new one is broadcast with the escrow, and both sides know."""
+    task, hustler = await market.accepted()
+    poster = await market.poster_of(task)
+    await market.commands.release(hustler, task, "flat tyre")
+
+    old = await market.queries.task_view(poster, task)
+    assert (old.state, old.escrow) == ("CANCELLED", None)
+    assert old.successor_id is not None
+    heir = await market.queries.task_view(poster, old.successor_id)
+    assert (heir.state, heir.predecessor_id) == ("MATCHING", task)
+    assert heir.escrow is not None and heir.escrow.state == "FUNDED"
+    assert heir.broadcast is not None and heir.broadcast.state == "ACTIVE"
+    assert market.ear.types_for(hustler)[-1] == "JOB_CANCELLED"
+
+
+async def test_switching_to_standard_moves_the_escrow_once(own_market: Market) -> None:
+    """After the broadcast expired; a double click finds the same successor."""
+    market = own_market
+    task = await market.funded()
+    poster = await market.poster_of(task)
+    with pytest.raises(Refusal):
+        await market.commands.choose(poster, task, "SWITCH_TO_STANDARD")
+    await market.advance("10 minutes")
+    await market.timers.fire_due()
+
+    first, second = await asyncio.gather(
+        market.commands.choose(poster, task, "SWITCH_TO_STANDARD"),
+        market.commands.choose(poster, task, "SWITCH_TO_STANDARD"),
+    )
+
+    assert first == second != task
+    heir = await market.queries.task_view(poster, first)
+    assert (heir.mode, heir.state) == ("STANDARD", "OPEN")
+    assert await market.escrow_state(first) == "FUNDED"
+
+
+async def test_no_choice_for_24_hours_refunds(own_market: Market) -> None:
+    """Money is not held without an end."""
+    market = own_market
+    task = await market.funded()
+    await market.advance("10 minutes")
+    await market.timers.fire_due()
+    assert await market.state(task) == "MATCHING"
+    await market.advance("24 hours")
+    await market.timers.fire_due()
+    await market.settling.settle_waiting()
+
+    assert (await market.state(task), await market.escrow_state(task)) == ("CANCELLED", "REFUNDED")
+
+
+async def test_an_unfunded_task_is_cancelled_after_24_hours(own_market: Market) -> None:
+    """A funded one stays."""
+    market = own_market
+    unfunded, funded = await market.task("STANDARD"), await market.funded("STANDARD")
+    await market.advance("24 hours 1 second")
+    await market.timers.fire_due()
+
+    assert await market.state(unfunded) == "CANCELLED"
+    assert await market.state(funded) == "OPEN"
+
+
+async def test_the_deadline_bounds_acceptance_and_refunds(own_market: Market) -> None:
+    """A LIVE and a STANDARD task expire at their deadline; an accepted one goes on."""
+    market = own_market
+    now = await market.queries.clock()
+    deadline = now.replace(microsecond=0) + __import__("datetime").timedelta(minutes=5)
+    live = await market.funded(deadline=deadline)
+    standard = await market.funded("STANDARD", deadline=deadline)
+    held, _ = await market.accepted(deadline=deadline)
+    await market.advance("5 minutes 1 second")
+    while await market.timers.fire_due():
+        pass
+    await market.settling.settle_waiting()
+
+    assert [await market.state(t) for t in (live, standard, held)] == [
+        "EXPIRED",
+        "EXPIRED",
+        "ACCEPTED",
+    ]
+    assert await market.escrow_state(live) == "REFUNDED"
+
+
+class Declining(SimulatedPayments):
+    """A provider whose calls fail until told otherwise."""
+
+    failing = True
+
+    async def charge(self, key, amount_cents):  # type: ignore[no-untyped-def]
+        """Fail, or succeed."""
+        if self.failing:
+            raise PaymentFailed("card declined")
+        return await super().charge(key, amount_cents)
+
+    async def transfer(self, key, hustler, amount_cents):  # type: ignore[no-untyped-def]
+        """Fail, or succeed."""
+        if self.failing:
+            raise PaymentFailed("bank closed")
+        return await super().transfer(key, hustler, amount_cents)
+
+
+async def test_a_failed_charge_leaves_the_escrow_pending_and_may_be_repeated(
+    database_dsn: str, owner_dsn: str
+) -> None:
+    """No broadcast, no money; the second try uses the same escrow."""
+    payments = Declining()
+    async with open_market(database_dsn, owner_dsn, payments) as market:
+        task = await market.task()
+        poster = await market.poster_of(task)
+        with pytest.raises(Refusal):
+            await market.commands.fund(poster, task)
+        assert await market.escrow_state(task) == "PENDING"
+        payments.failing = False
+
+        first = await market.commands.fund(poster, task)
+        second = await market.commands.fund(poster, task)
+
+        assert first == second
+        assert await market.escrow_state(task) == "FUNDED"
+        assert (
+            await market.app.fetchval(
+                "select count(*) from live_broadcasts where task_id = $1", task
+            )
+            == 1
+        )
+
+
+async def test_a_failed_transfer_keeps_the_escrow_funded_until_it_succeeds(
+    database_dsn: str, owner_dsn: str
+) -> None:
+    """RELEASED means the money moved: a failure is counted and tried again later."""
+    payments = Declining()
+    payments.failing = False
+    async with open_market(database_dsn, owner_dsn, payments) as market:
+        task, hustler = await market.submitted()
+        payments.failing = True
+        await market.commands.approve(await market.poster_of(task), task)
+        await market.settling.settle_waiting()
+        assert await market.escrow_state(task) == "FUNDED"
+        assert "PAYMENT_CAPTURED" not in market.ear.types_for(hustler)
+
+        payments.failing = False
+        await market.app.execute("update settlements set due_at = hx_clock()")
+        await market.settling.settle_waiting()
+        assert await market.escrow_state(task) == "RELEASED"
