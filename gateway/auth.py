@@ -23,6 +23,7 @@ from msgspec import Meta, Struct
 
 from engine import errors
 from engine.ids import UserId
+from engine.queries import User
 from gateway import keys
 from gateway.issuers import Issuer
 
@@ -64,26 +65,10 @@ class Caller:
     """Unix seconds at which the token ends."""
 
 
-class Account(Protocol):
-    """What the user look-up tells about an account."""
-
-    @property
-    def user_id(self) -> UserId:
-        """Whose account it is."""
-
-    @property
-    def role(self) -> Role:
-        """What the account may do."""
-
-    @property
-    def account_status(self) -> str:
-        """ACTIVE, PAUSED or SUSPENDED."""
-
-
 class Users(Protocol):
-    """Finds the user of a subject, and creates it at its first use."""
+    """Finds the user of a subject, and creates it at its first use (`engine.queries.Queries`)."""
 
-    async def user_for(self, issuer: str, subject: str, role: Role, name: str) -> Account:
+    async def user_for(self, issuer: str, subject: str, role: str, first_name: str) -> User:
         """The account of this subject."""
 
 
@@ -150,7 +135,7 @@ class Authenticator:
         account = await self._users.user_for(issuer, claims.sub, role, name)
         if account.account_status == "SUSPENDED":
             raise errors.refusal("HX503", "PERMISSION", "This account is suspended.")
-        caller = Caller(account.user_id, account.role, float(claims.exp))
+        caller = Caller(account.id, account.role, float(claims.exp))
         self._remember(digest, caller)
         return caller
 

@@ -12,18 +12,21 @@ from datetime import datetime
 from typing import Annotated, Final, Literal, TypeVar
 
 import msgspec
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import Meta, Struct
 from starlette.requests import Request
 
 from engine import errors
+from engine.commands import BroadcastChoice
+from engine.tasks.draft import TaskDraft
 from engine.views import Mode, TaskState
 from gateway import limits
 from gateway.messages import Category, Latitude, Longitude, OfferResponse, Reason, Seq
 from gateway.problems import Unreadable
+from geo import cells
 
 MAX_BODY_BYTES: Final = 65_536
 MIN_PRICE_CENTS: Final = 500
-"""$5.00 (product_spec §7)."""
+"""$5.00 (product_spec §3.5, §9)."""
 MIN_LIVE_PRICE_CENTS: Final = 1_500
 """$15.00, LIVE-2."""
 MAX_PRICE_CENTS: Final = 10_000_000
@@ -35,7 +38,6 @@ NO_NUL: Final = r"^[^\x00]*$"
 Cents = Annotated[int, Meta(ge=1, le=MAX_PRICE_CENTS)]
 Title = Annotated[str, Meta(min_length=1, max_length=200, pattern=NO_NUL)]
 Description = Annotated[str, Meta(min_length=1, max_length=5_000, pattern=NO_NUL)]
-GivenReason = Annotated[str, Meta(min_length=1, max_length=200, pattern=NO_NUL)]
 Address = Annotated[str, Meta(max_length=300, pattern=NO_NUL)]
 Code = Annotated[str, Meta(pattern=r"^[0-9]{6}$")]
 Instant = Annotated[datetime, Meta(tz=True)]
@@ -47,11 +49,11 @@ class Sent(Struct, frozen=True, forbid_unknown_fields=True):
     """The base of every body and query: immutable, and closed to unknown fields."""
 
 
-class Nothing(Sent):
+class Nothing(Sent, frozen=True):
     """An empty body `{}`, or a query string without parameters."""
 
 
-class Place(Sent):
+class Place(Sent, frozen=True):
     """Where a task is."""
 
     lat: Latitude
@@ -59,7 +61,7 @@ class Place(Sent):
     address: Address | None = None
 
 
-class LiveConfirmations(Sent):
+class LiveConfirmations(Sent, frozen=True):
     """What the poster confirms before a LIVE task; any `false` refuses LIVE."""
 
     can_respond: bool
@@ -67,7 +69,7 @@ class LiveConfirmations(Sent):
     price_final: bool
 
 
-class TaskRequest(Sent):
+class TaskRequest(Sent, frozen=True):
     """POST /v1/tasks."""
 
     mode: Mode
@@ -87,69 +89,44 @@ class TaskRequest(Sent):
     live_confirmations: LiveConfirmations | None = None
 
 
-class TaskEditRequest(Sent):
-    """PATCH /v1/tasks/{id}: the fields to change; which may be depends on the task's state."""
-
-    title: Title | UnsetType = UNSET
-    description: Description | UnsetType = UNSET
-    category: Category | UnsetType = UNSET
-    price_cents: Cents | UnsetType = UNSET
-    location: Place | UnsetType = UNSET
-    deadline: Instant | None | UnsetType = UNSET
-    requires_proof: bool | UnsetType = UNSET
-    min_photos: Annotated[int, Meta(ge=1, le=5)] | UnsetType = UNSET
-    estimated_minutes: Annotated[int, Meta(ge=1, le=10_080)] | None | UnsetType = UNSET
-    required_trade: Category | None | UnsetType = UNSET
-    required_trust_tier: Annotated[int, Meta(ge=1, le=4)] | UnsetType = UNSET
-    insurance_required: bool | UnsetType = UNSET
-    background_check_required: bool | UnsetType = UNSET
-
-
-class AcceptRequest(Sent):
+class AcceptRequest(Sent, frozen=True):
     """POST …/accept; `version` is the one the hustler saw."""
 
     version: Version | None = None
 
 
-class StartRequest(Sent):
+class StartRequest(Sent, frozen=True):
     """POST …/start."""
 
     code: Code
 
 
-class ProofRequest(Sent):
+class ProofRequest(Sent, frozen=True):
     """POST …/proofs: the completion code, or nothing where the task asks for no proof."""
 
     code: Code | None = None
 
 
-class ReasonRequest(Sent):
+class ReasonRequest(Sent, frozen=True):
     """POST …/cancel and …/release."""
 
     reason: Reason | None = None
 
 
-class RejectRequest(Sent):
-    """POST …/reject."""
-
-    reason: GivenReason
-
-
-class ChoiceRequest(Sent):
+class ChoiceRequest(Sent, frozen=True):
     """POST …/broadcast-choice."""
 
-    choice: Literal["SWITCH_TO_STANDARD", "INCREASE_PRICE", "CANCEL"]
-    price_cents: Cents | None = None
+    choice: BroadcastChoice
 
 
-class OfferAnswer(Sent):
+class OfferAnswer(Sent, frozen=True):
     """POST /v1/offers/{broadcast_id}/response."""
 
     response: OfferResponse
     decline_reason: Reason | None = None
 
 
-class TasksQuery(Sent):
+class TasksQuery(Sent, frozen=True):
     """GET /v1/tasks?role&state&cursor&limit."""
 
     role: Literal["poster", "hustler"]
@@ -158,7 +135,7 @@ class TasksQuery(Sent):
     limit: Annotated[int, Meta(ge=1, le=MAX_PAGE)] = 20
 
 
-class EventsQuery(Sent):
+class EventsQuery(Sent, frozen=True):
     """GET /v1/events?after&wait; `wait` in seconds."""
 
     after: Seq = 0
@@ -239,3 +216,28 @@ def check_terms(task: TaskRequest) -> None:
         raise errors.refusal(
             "VALIDATION_ERROR", message=f"Expected `int` >= {MIN_PRICE_CENTS} - at `$.price_cents`"
         )
+
+
+def draft(task: TaskRequest) -> TaskDraft:
+    """The engine's draft: the exact place, and the centre of its cell for everybody else."""
+    place = cells.place_centre(task.location.lat, task.location.lng)
+    return TaskDraft(
+        mode=task.mode,
+        title=task.title,
+        description=task.description,
+        category=task.category,
+        price_cents=task.price_cents,
+        lat=task.location.lat,
+        lng=task.location.lng,
+        address=task.location.address,
+        place_lat=place.lat,
+        place_lng=place.lng,
+        deadline=task.deadline,
+        requires_proof=task.requires_proof,
+        min_photos=task.min_photos,
+        estimated_minutes=task.estimated_minutes,
+        required_trade=task.required_trade,
+        required_trust_tier=task.required_trust_tier,
+        insurance_required=task.insurance_required,
+        background_check_required=task.background_check_required,
+    )

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from http import HTTPStatus
+from operator import or_
+from types import UnionType
 from typing import Any, Generic, TypeVar, get_args, get_type_hints
 from uuid import UUID
 
@@ -96,10 +98,14 @@ class Call:
 
     @cached_property
     def answer_type(self) -> Any:
-        """What a success carries; None for an empty answer. `Repeated` is not a shape of its own."""
+        """What a success carries; NoneType for an empty answer."""
         hint = self.hints["return"]
-        shapes = [part for part in get_args(hint) if part is not Repeated] or [hint]
-        return shapes[0]
+        return reduce(or_, [kind for kind in _kinds(hint) if kind is not Repeated])
+
+    @cached_property
+    def may_repeat(self) -> bool:
+        """Whether a repetition is told apart by its status."""
+        return Repeated in _kinds(self.hints["return"])
 
     def route(self, parts: Parts) -> Route:
         """The starlette route of this row."""
@@ -157,6 +163,11 @@ def _encoded(value: Any, status: int) -> Response:
     if value is None:
         return Response(status_code=HTTPStatus.NO_CONTENT)
     return Response(msgspec.json.encode(value), status_code=status, media_type=JSON)
+
+
+def _kinds(hint: Any) -> tuple[Any, ...]:
+    """The members of a union; any other hint alone."""
+    return get_args(hint) if isinstance(hint, UnionType) else (hint,)
 
 
 def _argument(hint: Any, index: int) -> type[Struct]:

@@ -13,6 +13,7 @@ from typing import Final
 from uuid import UUID
 
 from engine import errors
+from gateway.token_bucket import TokenBucket
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,41 +41,44 @@ class Rates:
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._buckets: OrderedDict[tuple[str, str | UUID], tuple[float, float]] = OrderedDict()
+        self._buckets: OrderedDict[tuple[str, str | UUID], TokenBucket] = OrderedDict()
+        self._closed_until: dict[str, float] = {}
 
     def spend_user(self, user: UUID, rate: Rate | None) -> None:
         """One call of this user, counted against all calls and against its own brake."""
-        self._spend(EVERY_CALL, user)
-        if rate is not None:
-            self._spend(rate, user)
+        for each in (EVERY_CALL, rate):
+            wait_s = self._take(each, user) if each else 0.0
+            if wait_s:
+                raise _limited(wait_s)
+
+    def spend_address(self, address: str) -> None:
+        """One bad token from this address; the one too many closes it for a moment."""
+        wait_s = self._take(BAD_TOKEN, address)
+        if wait_s:
+            self._closed_until[address] = self._monotonic() + wait_s
 
     def check_address(self, address: str) -> None:
         """Refuse an address that has used up its bad tokens."""
-        if self._level(BAD_TOKEN, address) < 1:
-            raise _limited(BAD_TOKEN, self._level(BAD_TOKEN, address))
+        until = self._closed_until.get(address)
+        if until is None:
+            return
+        wait_s = until - self._monotonic()
+        if wait_s > 0:
+            raise _limited(wait_s)
+        del self._closed_until[address]
 
-    def spend_address(self, address: str) -> None:
-        """One bad token from this address."""
-        self._keep(BAD_TOKEN, address, max(0.0, self._level(BAD_TOKEN, address) - 1))
-
-    def _spend(self, rate: Rate, who: UUID) -> None:
-        level = self._level(rate, who)
-        if level < 1:
-            raise _limited(rate, level)
-        self._keep(rate, who, level - 1)
-
-    def _level(self, rate: Rate, who: str | UUID) -> float:
-        level, at = self._buckets.get((rate.name, who), (rate.burst, self._monotonic()))
-        return min(rate.burst, level + (self._monotonic() - at) * rate.per_second)
-
-    def _keep(self, rate: Rate, who: str | UUID, level: float) -> None:
-        self._buckets[rate.name, who] = (level, self._monotonic())
-        self._buckets.move_to_end((rate.name, who))
-        while len(self._buckets) > MAX_BUCKETS:
-            self._buckets.popitem(last=False)
+    def _take(self, rate: Rate, who: str | UUID) -> float:
+        """0.0 when a token was there, else the seconds until one is."""
+        now = self._monotonic()
+        key = (rate.name, who)
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            bucket = self._buckets[key] = TokenBucket(rate.per_second, rate.burst, now)
+            while len(self._buckets) > MAX_BUCKETS:
+                self._buckets.popitem(last=False)
+        self._buckets.move_to_end(key)
+        return bucket.take(now)
 
 
-def _limited(rate: Rate, level: float) -> errors.Refusal:
-    return errors.Refusal(
-        errors.kind("RATE_LIMITED"), retry_after_s=round((1 - level) / rate.per_second, 3)
-    )
+def _limited(wait_s: float) -> errors.Refusal:
+    return errors.Refusal(errors.kind("RATE_LIMITED"), retry_after_s=round(wait_s, 3))

@@ -1,0 +1,81 @@
+"""The event log over REST: for clients whose sockets are blocked, and for long poll."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from msgspec import UNSET, Struct, UnsetType
+
+from engine.ids import TaskId, UserId
+from engine.queries import Log
+from engine.views import OfferCard, UserEvent
+from gateway.http.calls import Ask
+from gateway.parts import Parts
+from gateway.requests import EventsQuery, Nothing
+
+
+class Event(Struct, frozen=True):
+    """One durable event: what the socket would have said, and when it happened."""
+
+    seq: int
+    type: str
+    data: dict[str, Any]
+    at: datetime
+
+
+class Events(Struct, frozen=True):
+    """Events in order. `last_seq` is where the next call continues.
+
+    `offers` is there when the caller's open offers changed.
+    """
+
+    events: list[Event]
+    last_seq: int
+    offers: list[OfferCard] | UnsetType = UNSET
+
+
+class Resync(Struct, frozen=True):
+    """The log cannot continue from `after`: read /v1/snapshot and go on from its `last_seq`."""
+
+    resync: Literal["AHEAD", "TOO_OLD"]
+    last_seq: int
+
+
+async def after(parts: Parts, ask: Ask[Nothing, EventsQuery]) -> Events | Resync:
+    """The caller's events after a position, at once or when the first one comes."""
+    position = ask.query.after
+    log = await parts.queries.events_after(ask.user_id, position)
+    if log.events or log.last_seq < position or not ask.query.wait:
+        return await _told(parts, ask.user_id, position, log)
+    woken = await parts.hub.wait_for(ask.user_id, position, ask.query.wait)
+    log = await parts.queries.events_after(ask.user_id, position)
+    offers = await parts.queries.offers(ask.user_id) if woken == "OFFERS" else UNSET
+    return await _told(parts, ask.user_id, position, log, offers)
+
+
+async def _told(
+    parts: Parts,
+    user: UserId,
+    position: int,
+    log: Log,
+    offers: list[OfferCard] | UnsetType = UNSET,
+) -> Events | Resync:
+    """A stretch of the log as an answer, or why there is none."""
+    if log.last_seq < position:
+        return Resync("AHEAD", log.last_seq)
+    first_seq = log.events[0].seq if log.events else log.last_seq + 1
+    if first_seq != position + 1:
+        return Resync("TOO_OLD", log.last_seq)
+    events = [await _event(parts, user, event) for event in log.events]
+    return Events(events, events[-1].seq if events else log.last_seq, offers)
+
+
+async def _event(parts: Parts, user: UserId, event: UserEvent) -> Event:
+    """An event for its reader; the log holds no codes, so the poster's is filled in here."""
+    data = event.data
+    if event.type == "JOB_ASSIGNED" and data["hustler_id"] != str(user):
+        code = await parts.queries.start_code(TaskId(UUID(data["task_id"])))
+        data = data if code is None else data | {"start_code": code}
+    return Event(event.seq, event.type, data, event.at)

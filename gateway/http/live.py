@@ -1,0 +1,63 @@
+"""LIVE mode and offers over REST: the road for clients whose sockets are blocked."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from engine import errors
+from engine.ids import TaskId
+from engine.views import LiveView, OfferCard
+from gateway import messages, requests
+from gateway.http.calls import Ask
+from gateway.parts import Parts
+from gateway.requests import Nothing
+
+
+class Offers(Struct, frozen=True):
+    """The caller's open offers, best first."""
+
+    items: list[OfferCard]
+
+
+async def show(parts: Parts, ask: Ask[Nothing, Nothing]) -> LiveView:
+    """The caller's LIVE state."""
+    return await parts.queries.live(ask.user_id)
+
+
+async def switch_on(parts: Parts, ask: Ask[messages.GoLive, Nothing]) -> LiveView:
+    """Go LIVE from a position; without radius or categories there is no limit of one's own."""
+    await parts.positions.go_live(ask.user_id, ask.body)
+    return await parts.queries.live(ask.user_id)
+
+
+async def switch_off(parts: Parts, ask: Ask[Nothing, Nothing]) -> LiveView:
+    """End LIVE mode; this is always allowed."""
+    await parts.commands.end_live(ask.user_id, "MANUAL")
+    return await parts.queries.live(ask.user_id)
+
+
+async def move(parts: Parts, ask: Ask[messages.Moved, Nothing]) -> None:
+    """A new position; it also keeps the caller present, as a heartbeat does."""
+    await parts.positions.move(ask.user_id, ask.body)
+
+
+async def offers(parts: Parts, ask: Ask[Nothing, Nothing]) -> Offers:
+    """The caller's open offers."""
+    return Offers(await parts.queries.offers(ask.user_id))
+
+
+async def respond(
+    parts: Parts, ask: Ask[requests.OfferAnswer, Nothing]
+) -> messages.BroadcastResponse:
+    """Accept, decline or skip an offer; the outcome is the one the socket would tell."""
+    applied = await parts.commands.respond(
+        ask.user_id, ask.broadcast_id, ask.body.response, ask.body.decline_reason
+    )
+    if applied.outcome in ("DONE", "BUSY"):
+        raise errors.refusal("HX017", "LOCK")
+    if applied.outcome == "DECLINED" and applied.task_id is not None:
+        parts.hub.answered(ask.user_id, ask.broadcast_id, applied.task_id)
+    if applied.outcome != "WON" or applied.task_id is None:
+        return messages.BroadcastResponse(ask.broadcast_id, applied.outcome)
+    task = await parts.queries.task_view(ask.user_id, TaskId(applied.task_id))
+    return messages.BroadcastResponse(ask.broadcast_id, applied.outcome, task)

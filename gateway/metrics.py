@@ -1,0 +1,250 @@
+"""Every figure the service exports, declared once, with its unit in its name.
+
+The rooms below know nothing of Prometheus: they call the recorder Protocols this class implements.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import generate_latest
+
+from engine.errors import ErrorKind
+
+FAST_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+"""Buckets in seconds for what machinery does."""
+HUMAN_S = (1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 300, 420, 600)
+"""Buckets in seconds for what people do within a broadcast of at most 600 s."""
+
+Road = Literal["rest", "socket"]
+Part = Literal["postgres", "valkey"]
+
+
+class Metrics:
+    """One registry with all metrics of a process."""
+
+    def __init__(self) -> None:
+        registry = CollectorRegistry()
+        self.registry = registry
+        # ── REST and refusals ────────────────────────────────────────────────────────────────
+        self.requests = Counter(
+            "hustlexp_requests",
+            "REST requests answered.",
+            ["method", "route", "status"],
+            registry=registry,
+        )
+        self.request_seconds = Histogram(
+            "hustlexp_request_seconds",
+            "Time from request to answer; long polls wait on purpose.",
+            ["route"],
+            buckets=FAST_S,
+            registry=registry,
+        )
+        self.refusals = Counter(
+            "hustlexp_refusals",
+            "Refusals told to clients, by identity and road (rest, socket).",
+            ["code", "invariant", "road"],
+            registry=registry,
+        )
+        self.aways = Counter(
+            "hustlexp_away",
+            "Times a call found postgres or valkey away.",
+            ["part"],
+            registry=registry,
+        )
+        # ── Sessions ─────────────────────────────────────────────────────────────────────────
+        self.sessions = Gauge(
+            "hustlexp_sessions", "Authenticated WebSocket sessions now.", registry=registry
+        )
+        self.live_sessions = Gauge(
+            "hustlexp_live_sessions", "Hustlers in LIVE mode now.", registry=registry
+        )
+        self.session_starts = Counter(
+            "hustlexp_session_starts",
+            "Sessions opened: new, resumed by last_seq, or told to resync.",
+            ["how"],
+            registry=registry,
+        )
+        self.slow_sockets = Counter(
+            "hustlexp_slow_sockets_dropped",
+            "Sockets cut because they did not read what was sent to them.",
+            registry=registry,
+        )
+        self.replayed = Counter(
+            "hustlexp_events_replayed",
+            "Durable events sent from the log instead of by push.",
+            registry=registry,
+        )
+        # ── Broadcast ────────────────────────────────────────────────────────────────────────
+        self.broadcasts = Gauge("hustlexp_broadcasts", "Broadcasts running now.", registry=registry)
+        self.offers = Counter("hustlexp_offers", "Offers made.", registry=registry)
+        self.deferred = Counter(
+            "hustlexp_offers_deferred",
+            "Offers left to a later tick by a cap (per broadcast, per hustler).",
+            registry=registry,
+        )
+        self.resent = Counter(
+            "hustlexp_offers_resent",
+            "Cards sent again because no socket had taken them within 2 s.",
+            registry=registry,
+        )
+        self.tick_seconds = Histogram(
+            "hustlexp_tick_seconds",
+            "Work of one tick of the broadcaster.",
+            buckets=FAST_S,
+            registry=registry,
+        )
+        # ── The success metric and the machinery's share of it ───────────────────────────────
+        self.evaluated = Counter(
+            "hustlexp_pairs_evaluated",
+            "Pairs of broadcast and hustler judged by the database.",
+            registry=registry,
+        )
+        self.wave_queries = Counter(
+            "hustlexp_wave_queries",
+            "Queries of the broadcaster; none in a quiet tick.",
+            registry=registry,
+        )
+        self.wave_failures = Counter(
+            "hustlexp_wave_failures",
+            "Rounds of a broadcaster loop lost to a failure.",
+            ["loop"],
+            registry=registry,
+        )
+        self.first_offer_seconds = Histogram(
+            "hustlexp_first_offer_seconds",
+            "Machinery: from funded to the first offers inserted.",
+            buckets=FAST_S,
+            registry=registry,
+        )
+        self.first_card_seconds = Histogram(
+            "hustlexp_first_card_seconds",
+            "Machinery: from funded to the first card written to a socket.",
+            buckets=FAST_S,
+            registry=registry,
+        )
+        self.told_seconds = Histogram(
+            "hustlexp_accept_told_seconds",
+            "Machinery: from a committed accept until the poster's socket was written.",
+            buckets=FAST_S,
+            registry=registry,
+        )
+        self.accept_seconds = Histogram(
+            "hustlexp_time_to_accept_seconds",
+            "From funded to accepted, per task; the goal is a median of at most 60 s.",
+            buckets=HUMAN_S,
+            registry=registry,
+        )
+        self.human_seconds = Histogram(
+            "hustlexp_human_accept_seconds",
+            "People: from the winner's card on the socket to the winner's accept.",
+            buckets=HUMAN_S,
+            registry=registry,
+        )
+        # ── What waits ───────────────────────────────────────────────────────────────────────
+        self.settlements_pending = Gauge(
+            "hustlexp_settlements_pending",
+            "Settlements waiting for their provider call.",
+            registry=registry,
+        )
+        self.timer_lag_seconds = Gauge(
+            "hustlexp_timer_lag_seconds",
+            "How long the oldest due timer has been waiting.",
+            registry=registry,
+        )
+
+    def page(self) -> bytes:
+        """The Prometheus text page."""
+        return generate_latest(self.registry)
+
+    # ── What the rooms report ────────────────────────────────────────────────────────────────
+
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """One answered REST request; `route` is the template, never the path."""
+        self.requests.labels(method, route, str(status)).inc()
+        self.request_seconds.labels(route).observe(seconds)
+
+    def refused(self, road: Road, kind: ErrorKind) -> None:
+        """One refusal told to a client."""
+        self.refusals.labels(kind.code, kind.invariant, road).inc()
+
+    def away(self, part: Part) -> None:
+        """A call found a server away."""
+        self.aways.labels(part).inc()
+
+    def timer_lag(self, seconds: float) -> None:
+        """How late the oldest due timer is."""
+        self.timer_lag_seconds.set(seconds)
+
+    def settlements_waiting(self, count: int) -> None:
+        """Settlements due now."""
+        self.settlements_pending.set(count)
+
+    # ── broadcast.ports.WaveMetrics ──────────────────────────────────────────────────────────
+
+    def offers_made(self, count: int) -> None:
+        """Offers inserted."""
+        self.offers.inc(count)
+
+    def offers_deferred(self, count: int) -> None:
+        """Pairs that a cap put off to a later tick."""
+        self.deferred.inc(count)
+
+    def offers_resent(self, count: int) -> None:
+        """Cards delivered again."""
+        self.resent.inc(count)
+
+    def pairs_evaluated(self, count: int) -> None:
+        """Pairs judged by the database."""
+        self.evaluated.inc(count)
+
+    def ticked(self, seconds: float) -> None:
+        """One evaluation of all broadcasts."""
+        self.tick_seconds.observe(seconds)
+
+    def database_called(self) -> None:
+        """One query of the broadcaster."""
+        self.wave_queries.inc()
+
+    def failed(self, loop: str) -> None:
+        """One round of a loop was lost."""
+        self.wave_failures.labels(loop).inc()
+
+    def running(self, broadcasts: int) -> None:
+        """Broadcasts running now."""
+        self.broadcasts.set(broadcasts)
+
+    def funded_to_insert(self, seconds: float) -> None:
+        """From the start of a broadcast to its first offers."""
+        self.first_offer_seconds.observe(seconds)
+
+    # ── Sessions ─────────────────────────────────────────────────────────────────────────────
+
+    def session_started(self, how: Literal["new", "resumed", "resync"]) -> None:
+        """A session was welcomed."""
+        self.session_starts.labels(how).inc()
+
+    def slow_socket(self) -> None:
+        """A socket was cut because it did not read."""
+        self.slow_sockets.inc()
+
+    def events_replayed(self, count: int) -> None:
+        """Events sent from the log."""
+        self.replayed.inc(count)
+
+    def first_card(self, seconds: float) -> None:
+        """From funded to the first card written."""
+        self.first_card_seconds.observe(seconds)
+
+    def told(self, seconds: float) -> None:
+        """From a committed accept to the poster's socket written."""
+        self.told_seconds.observe(seconds)
+
+    # ── Time to accept ───────────────────────────────────────────────────────────────────────
+
+    def accepted(self, accept_s: float, human_s: float | None) -> None:
+        """One accepted broadcast: the whole time, and the winner's own where it is known."""
+        self.accept_seconds.observe(accept_s)
+        if human_s is not None:
+            self.human_seconds.observe(human_s)

@@ -1,0 +1,36 @@
+"""What the gateway's handlers work with: the opened parts, handed down by the composition root."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.commands import Commands
+from engine.queries import Queries
+from gateway.auth import Authenticator
+from gateway.health import Health
+from gateway.http.cursors import Cursors
+from gateway.http.rates import Rates
+from gateway.hub import Hub
+from gateway.idempotency import Idempotency
+from gateway.measured import Measured
+from gateway.metrics import Metrics
+from gateway.positions import Positions
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """One of each; nobody looks anything up in globals."""
+
+    commands: Commands
+    queries: Queries
+    hub: Hub
+    positions: Positions
+    authenticator: Authenticator
+    idempotency: Idempotency
+    cursors: Cursors
+    rates: Rates
+    metrics: Metrics
+    measured: Measured
+    health: Health
+    cors_origins: tuple[str, ...] = ()
+    """Exact origins of browsers apps; empty allows none but our own pages."""

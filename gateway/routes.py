@@ -1,0 +1,62 @@
+"""The whole URL table: every path, who may call it, and the handler that answers."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+
+from gateway.auth import ANYONE, MAY_POST, MAY_WORK
+from gateway.http import account, events, live, open_pages, tasks
+from gateway.http.calls import Call
+from gateway.http.rates import ACCEPT, CODE, LOCATION, TASK_CREATE
+from gateway.parts import Parts
+
+TASK: Final = "/v1/tasks/{task_id:uuid}"
+
+# fmt: off
+CALLS: Final = (
+    Call("POST",   "/v1/tasks",             tasks.create,       MAY_POST, status=201, rate=TASK_CREATE),
+    Call("GET",    "/v1/tasks",             tasks.page,         ANYONE),
+    Call("GET",    TASK,                    tasks.show,         ANYONE),
+    Call("POST",   f"{TASK}/fund",          tasks.fund,         MAY_POST, status=201),
+    Call("POST",   f"{TASK}/accept",        tasks.accept,       MAY_WORK, rate=ACCEPT),
+    Call("POST",   f"{TASK}/arrived",       tasks.arrived,      MAY_WORK),
+    Call("POST",   f"{TASK}/start",         tasks.start,        MAY_WORK, rate=CODE),
+    Call("POST",   f"{TASK}/release",       tasks.release,      MAY_WORK),
+    Call("POST",   f"{TASK}/proofs",        tasks.submit_proof, MAY_WORK, status=201, rate=CODE),
+    Call("GET",    f"{TASK}/proofs",        tasks.proofs,       ANYONE),
+    Call("POST",   f"{TASK}/approve",       tasks.approve,      MAY_POST),
+    Call("POST",   f"{TASK}/cancel",        tasks.cancel,       MAY_POST),
+    Call("POST",   f"{TASK}/broadcast-choice", tasks.choose,    MAY_POST),
+    Call("GET",    f"{TASK}/history",       tasks.history,      ANYONE),
+    Call("GET",    "/v1/live",              live.show,          MAY_WORK),
+    Call("POST",   "/v1/live",              live.switch_on,     MAY_WORK),
+    Call("DELETE", "/v1/live",              live.switch_off,    MAY_WORK),
+    Call("PUT",    "/v1/live/location",     live.move,          MAY_WORK, status=204, rate=LOCATION),
+    Call("GET",    "/v1/offers",            live.offers,        MAY_WORK),
+    Call("POST",   "/v1/offers/{broadcast_id:uuid}/response", live.respond, MAY_WORK, rate=ACCEPT),
+    Call("GET",    "/v1/events",            events.after,       ANYONE),
+    Call("GET",    "/v1/snapshot",          account.snapshot,   ANYONE),
+    Call("GET",    "/v1/me",                account.me,         ANYONE),
+)
+# fmt: on
+
+
+def routes(parts: Parts) -> list[BaseRoute]:
+    """Every route of the service: the calls above, the socket, and what needs no token."""
+    pages = open_pages.OpenPages(parts, CALLS)
+    return [
+        WebSocketRoute("/ws", parts.socket),
+        *(call.route(parts) for call in CALLS),
+        Route("/livez", pages.livez),
+        Route("/readyz", pages.readyz),
+        Route("/metrics", pages.metrics),
+        Route("/openapi.json", pages.openapi),
+        Route("/asyncapi.json", pages.asyncapi),
+        Route("/docs", pages.docs),
+        Route("/docs.css", pages.style),
+        Route("/errors/{name}", pages.error),
+        Mount("/", StaticFiles(packages=[("gateway", "pages")], html=True)),
+    ]
