@@ -137,11 +137,28 @@ class HustlerLocation(Struct, frozen=True):
     eta_minutes: float | None = None
 
 
+class HeldTask(Struct, frozen=True):
+    """A task as a snapshot or a REST call shows it; codes only in the poster's own view."""
+
+    id: UUID
+    version: int
+    state: str
+    title: str
+    price_cents: int
+    location: Place
+    poster_id: UUID
+    assigned_hustler_id: UUID | None = None
+    successor_id: UUID | None = None
+    start_code: str | None = None
+    completion_code: str | None = None
+
+
 class Outcome(Struct, frozen=True):
-    """BROADCAST_RESPONSE: what became of an answer to an offer."""
+    """BROADCAST_RESPONSE: what became of an answer to an offer; the winner gets the task."""
 
     broadcast_id: UUID
     outcome: Literal["WON", "TAKEN", "EXPIRED", "DECLINED", "SKIPPED"]
+    task: HeldTask | None = None
 
 
 class Nudge(Struct, frozen=True):
@@ -166,22 +183,6 @@ class Problem(Struct, frozen=True):
     invariant: str | None = None
     retryable: bool = False
     retry_after_seconds: float | None = None
-
-
-class HeldTask(Struct, frozen=True):
-    """A task as a snapshot or a REST call shows it; codes only in the poster's own view."""
-
-    id: UUID
-    version: int
-    state: str
-    title: str
-    price_cents: int
-    location: Place
-    poster_id: UUID
-    assigned_hustler_id: UUID | None = None
-    successor_id: UUID | None = None
-    start_code: str | None = None
-    completion_code: str | None = None
 
 
 class Welcome(Struct, frozen=True):

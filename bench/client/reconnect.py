@@ -26,7 +26,7 @@ class Step(Enum):
 
 
 def after_close(code: int) -> Step:
-    """The step for a close code; codes outside 4000–4399 (1001, 1006, 1011 …) back off."""
+    """The step for a close code; codes outside 4000 to 4399 (1001, 1006, 1011 …) back off."""
     if 4000 <= code <= 4099:
         return Step.AT_ONCE
     if 4100 <= code <= 4199:

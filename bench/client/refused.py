@@ -30,7 +30,7 @@ class NoAnswer(TimeoutError):
 
 
 class SentAway(Exception):
-    """The server closed with a code that forbids reconnecting (4300–4399)."""
+    """The server closed with a code that forbids reconnecting (4300 to 4399)."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(f"closed with {code}: {reason}")

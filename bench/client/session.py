@@ -271,7 +271,7 @@ class Session:
     async def _connect_once(self, *, fresh: bool) -> tuple[Step, Exception]:
         """One connection from handshake to close; what to do next, and why it ended."""
         try:
-            token = await self._take_token(fresh)
+            token = await self._take_token(fresh=fresh)
             socket = await connect(
                 self._url,
                 compression=None,
@@ -306,7 +306,7 @@ class Session:
                 self._welcomed.clear()
         raise AssertionError("_converse ends only by an exception")
 
-    async def _take_token(self, fresh: bool) -> str:
+    async def _take_token(self, *, fresh: bool) -> str:
         if self._token is None or (fresh and not isinstance(self._token_source, str)):
             assert not isinstance(self._token_source, str)
             self._token = await self._token_source()

@@ -1,0 +1,88 @@
+"""What people decide, as pure functions of what they see, who they are, and a random source."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from random import Random
+from typing import Literal
+
+from bench.city.pace import human_s
+from bench.client import Offer
+
+LOOK_MEDIAN_S = 22.0
+"""From the card's buzz to the thumb, in life."""
+DECLINE_SHARE = 0.10
+SKIP_SHARE = 0.15
+"""Shares of the cards not accepted; the rest is left unanswered."""
+FAR_MILES = 4.0
+LOW_PRICE_CENTS = 2_000
+RELEASE_SHARE = 0.03
+
+
+@dataclass(frozen=True, slots=True)
+class Temper:
+    """What sets one hustler apart: `choosy` lowers the odds, `quick` multiplies the delay."""
+
+    choosy: float
+    quick: float
+
+    @staticmethod
+    def drawn(rng: Random) -> Temper:
+        """A temper from the crowd."""
+        return Temper(rng.gauss(0.0, 0.7), rng.lognormvariate(0.0, 0.25))
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A hustler's answer to a card after `after_s` seconds of life; None is silence."""
+
+    response: Literal["ACCEPT", "DECLINE", "SKIP"] | None
+    after_s: float
+    reason: str | None = None
+
+
+def chance(score: float, distance_miles: float, price_cents: int, choosy: float = 0.0) -> float:
+    """How likely a card is accepted: logistic in score, distance and price.
+
+    >>> chance(0.8, 0.5, 4000) > chance(0.8, 3.0, 4000) > chance(0.8, 3.0, 1500)
+    True
+    """
+    log_odds = (
+        -0.6
+        + 3.0 * (score - 0.65)
+        - 0.75 * (distance_miles - 1.0)
+        + 1.1 * math.log(price_cents / 3000)
+        - choosy
+    )
+    return 1 / (1 + math.exp(-log_odds))
+
+
+def weigh(offer: Offer, temper: Temper, rng: Random) -> Verdict:
+    """The hustler's answer to an offer."""
+    task = offer.task
+    after_s = human_s(rng, LOOK_MEDIAN_S * temper.quick)
+    odds = chance(offer.matching_score, task.distance_miles, task.price_cents, temper.choosy)
+    if rng.random() < odds:
+        return Verdict("ACCEPT", after_s)
+    mood = rng.random()
+    if mood < DECLINE_SHARE:
+        return Verdict("DECLINE", after_s, _reason(task.distance_miles, task.price_cents))
+    return Verdict("SKIP" if mood < DECLINE_SHARE + SKIP_SHARE else None, after_s)
+
+
+def _reason(distance_miles: float, price_cents: int) -> str:
+    if distance_miles > FAR_MILES:
+        return "Too far"
+    return "Price too low" if price_cents < LOW_PRICE_CENTS else "Not my kind of work"
+
+
+def draw_for(seed: int, hustler: int, offer: Offer) -> Random:
+    """The random source of one hustler's thoughts about one card.
+
+    It depends on what the card says, not on when it came or on ids the service drew, so the same
+    seed thinks the same thoughts in every run.
+    """
+    task = offer.task
+    place = f"{task.location.lat:.4f} {task.location.lng:.4f}"
+    return Random(f"{seed} {hustler} {task.title} {task.price_cents} {place}")

@@ -1,0 +1,323 @@
+"""A hustler: goes live, looks at cards, answers some, drives, works, gets paid, comes back.
+
+An ordinary outside client: everything it knows came over its own session, its own REST calls,
+or was told at the doorstep.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from random import Random
+from typing import Final
+from uuid import UUID
+
+from bench.city.chronicle import Chronicle
+from bench.city.decisions import RELEASE_SHARE, Temper, draw_for, weigh
+from bench.city.doorstep import Doorstep
+from bench.city.ground import Degrees
+from bench.city.movement import Mover
+from bench.city.pace import Pace, human_s
+from bench.client import (
+    Api,
+    HeldTask,
+    JobCancelled,
+    LiveState,
+    Message,
+    NoAnswer,
+    Offer,
+    OfferClosed,
+    PaymentCaptured,
+    Problem,
+    Refused,
+    SentAway,
+    Session,
+    Welcome,
+)
+
+DOOR_WAIT_S: Final = 60.0
+CODE_MEDIAN_S: Final = 8.0
+"""From standing at the door to having typed the code, in life."""
+SWITCH_AGAIN: Final = timedelta(minutes=5, seconds=2)
+"""HX904: LIVE mode is switched on at most once in 5 minutes, by the service's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """What breaks a shift, in seconds of the run; None is never.
+
+    Mean time between coffee pauses and between lost connections, and the length of the shift.
+    """
+
+    pause_every_s: float | None
+    outage_every_s: float | None
+    shift_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody with an account: `number` seeds everything they decide."""
+
+    number: int
+    name: str
+    token: str
+    user_id: UUID
+
+
+class ShiftOver(Exception):
+    """Ends a shift's task group, whatever is still pending in it."""
+
+
+class Hustler:
+    """One hustler's shift. `free` says whether offers can reach it right now."""
+
+    def __init__(
+        self,
+        person: Person,
+        session: Session,
+        api: Api,
+        mover: Mover,
+        *,
+        pace: Pace,
+        chronicle: Chronicle,
+        doorstep: Doorstep,
+        seed: int,
+        works: dict[str, float],
+        habits: Habits,
+    ) -> None:
+        self.person = person
+        self.session = session
+        self.mover = mover
+        self.live = False
+        self.starting = True
+        self.task: HeldTask | None = None
+        self._api = api
+        self._pace = pace
+        self._chronicle = chronicle
+        self._doorstep = doorstep
+        self._seed = seed
+        self._works = works
+        self._habits = habits
+        self._temper = Temper.drawn(self._draw("temper"))
+        self._open: dict[UUID, Offer] = {}
+        self._answered: set[UUID] = set()
+        self._job: asyncio.Task[None] | None = None
+        self._back_at = self.session.server_now()
+
+    @property
+    def free(self) -> bool:
+        """ACTIVE and without a task."""
+        return self.live and self.task is None
+
+    async def shift(self) -> None:
+        """Work from going live to the end of the shift; returns when it is over."""
+        try:
+            async with self.session, asyncio.TaskGroup() as self._group:
+                self._group.create_task(self._listen())
+                await self._work()
+        except* ShiftOver:
+            self._chronicle.tell("leave", f"{self.person.name} goes home")
+        except* (Refused, NoAnswer, SentAway) as lost:
+            self._chronicle.refused("SHIFT", f"ended early: {lost.exceptions[0]}")
+        self.live = self.starting = False
+
+    async def _work(self) -> None:
+        await self.session.ready()
+        self._chronicle.counts["session"] += 1
+        await self._go_live()
+        self.starting = False
+        self._group.create_task(self._stay_live())
+        if self._habits.pause_every_s is not None:
+            self._group.create_task(self._pauses(self._habits.pause_every_s))
+        if self._habits.outage_every_s is not None:
+            self._group.create_task(self._outages(self._habits.outage_every_s))
+        moving = self._group.create_task(self.mover.report(self.session))
+        await asyncio.wait([moving], timeout=self._habits.shift_s)
+        if self._job is not None:
+            await asyncio.wait([self._job])
+        await self._ask_off()
+        raise ShiftOver
+
+    def _draw(self, habit: str) -> Random:
+        """Each habit has its own source, so that none depends on the timing of another."""
+        return Random(f"{habit} {self._seed} {self.person.number}")
+
+    # Being live
+
+    async def _go_live(self) -> None:
+        try:
+            state = await self.session.go_live(*self.mover.where())
+        except Refused as refused:
+            self._chronicle.refused(refused.code, refused.message)
+            wait_s = refused.retry_after_s
+            self._back_at = self.session.server_now() + (
+                SWITCH_AGAIN if wait_s is None else timedelta(seconds=wait_s + 1)
+            )
+            return
+        self._heard(state)
+
+    async def _stay_live(self) -> None:
+        """Come back when a pause or a cool-down is over."""
+        while True:
+            await asyncio.sleep(0.5)
+            due = self.session.server_now() >= self._back_at
+            if not self.live and self.task is None and due:
+                await self._go_live()
+
+    async def _pauses(self, every_s: float) -> None:
+        """A coffee now and then: off, and on again when the service allows it."""
+        draw = self._draw("pauses")
+        while True:
+            await asyncio.sleep(draw.expovariate(1 / every_s))
+            if self.free:
+                self._chronicle.tell("pause", f"{self.person.name} takes a break")
+                self._back_at = self.session.server_now() + SWITCH_AGAIN
+                await self._ask_off()
+
+    async def _ask_off(self) -> None:
+        self.live = False
+        try:
+            await self.session.go_off()
+        except (Refused, NoAnswer) as refused:
+            self._chronicle.refused("OFF", str(refused))
+
+    async def _outages(self, every_s: float) -> None:
+        """Tunnels and lifts: the connection breaks without a goodbye."""
+        draw = self._draw("outages")
+        while True:
+            await asyncio.sleep(draw.expovariate(1 / every_s))
+            self.session.drop()
+            self._chronicle.counts["outage"] += 1
+
+    def _heard(self, state: LiveState) -> None:
+        was, self.live = self.live, state.state == "ACTIVE"
+        if was and not self.live and state.state != "OFF":
+            self._chronicle.tell("rest", f"{self.person.name} rests ({state.state.lower()})")
+        if state.ends_at is not None:
+            self._back_at = max(self._back_at, state.ends_at + timedelta(seconds=1))
+        if not self.live:
+            self._open.clear()
+
+    # Listening
+
+    async def _listen(self) -> None:
+        async for message in self.session:
+            self._hear(message)
+
+    def _hear(self, message: Message) -> None:
+        match message.body:
+            case Offer() as offer:
+                self._consider(offer)
+            case OfferClosed(broadcast_id=broadcast_id):
+                self._open.pop(broadcast_id, None)
+            case Welcome(offers=offers):
+                for offer in offers:
+                    self._consider(offer)
+            case LiveState() as state:
+                self._heard(state)
+            case JobCancelled(task_id=task_id, reason=reason):
+                self._chronicle.state_of(task_id, "CANCELLED")
+                self._lose(task_id, reason)
+            case PaymentCaptured(task_id=task_id):
+                story = self._chronicle.paid(task_id)
+                if story is not None:
+                    amount = f"${story.price_cents / 100:.2f}"
+                    self._chronicle.tell("paid", f"{self.person.name} is paid: {amount}")
+            case Problem() as problem:
+                self._regret(problem)
+            case _:
+                pass
+
+    def _regret(self, problem: Problem) -> None:
+        if problem.code == "HX021":
+            self._chronicle.fixes_refused[problem.message] += 1
+        else:
+            self._chronicle.refused(problem.code, problem.message)
+
+    # Cards
+
+    def _consider(self, offer: Offer) -> None:
+        if offer.broadcast_id in self._open or offer.broadcast_id in self._answered:
+            return
+        self._open[offer.broadcast_id] = offer
+        self._chronicle.card_shown(offer.task.id)
+        self._group.create_task(self._decide(offer))
+
+    async def _decide(self, offer: Offer) -> None:
+        verdict = weigh(offer, self._temper, draw_for(self._seed, self.person.number, offer))
+        await self._pace.people(verdict.after_s)
+        if verdict.response is None or not self.free or offer.broadcast_id not in self._open:
+            return
+        self._answered.add(offer.broadcast_id)
+        asked_at = time.monotonic()
+        try:
+            answer = await self.session.respond(
+                offer.broadcast_id, verdict.response, verdict.reason
+            )
+        except (Refused, NoAnswer) as refused:
+            code = refused.code if isinstance(refused, Refused) else "NO_ANSWER"
+            self._chronicle.refused(code, str(refused))
+            return
+        finally:
+            self._open.pop(offer.broadcast_id, None)
+        self._chronicle.counts[answer.outcome.lower()] += 1
+        if answer.outcome == "WON":
+            self._win(offer, answer.task, asked_at)
+
+    def _win(self, offer: Offer, task: HeldTask | None, asked_at: float) -> None:
+        story = self._chronicle.stories.get(offer.task.id)
+        if story is not None:
+            story.accepted_at, story.hustler_told_at = asked_at, time.monotonic()
+            story.hustler_name = self.person.name
+            self._chronicle.state_of(offer.task.id, "ACCEPTED")
+        distance = f"{offer.task.distance_miles:.1f} mi away"
+        self._chronicle.tell("accepted", f"{self.person.name}, {distance}: {offer.task.title}")
+        self._open.clear()
+        self._job = self._group.create_task(self._do(task, offer))
+
+    # The task
+
+    async def _do(self, task: HeldTask | None, offer: Offer) -> None:
+        try:
+            self.task = task or await self._api.task(offer.task.id)
+            await self._fulfil(self.task)
+        except (Refused, NoAnswer) as refused:
+            code = refused.code if isinstance(refused, Refused) else "NO_ANSWER"
+            self._chronicle.refused(code, str(refused))
+        except TimeoutError:
+            self._chronicle.tell("nobody", f"{self.person.name} finds nobody at the door")
+        finally:
+            self.task = None
+            self._doorstep.forget(offer.task.id)
+            self.mover.roam()
+
+    async def _fulfil(self, task: HeldTask) -> None:
+        whim = draw_for_task(self._seed, self.person.number, task)
+        if whim.random() < RELEASE_SHARE:
+            await self._pace.people(human_s(whim, 40))
+            self.task = None
+            await self._api.release(task.id, "My car broke down")
+            self._chronicle.tell("release", f"{self.person.name} gives back: {task.title}")
+            return
+        await self.mover.go_to(Degrees(task.location.lat, task.location.lng))
+        await self._api.arrived(task.id)
+        codes = await self._doorstep.ask(task.id, DOOR_WAIT_S)
+        await self._pace.people(human_s(whim, CODE_MEDIAN_S, 0.3))
+        await self._api.start(task.id, codes.start)
+        self._chronicle.state_of(task.id, "WORKING")
+        self._chronicle.tell("started", f"{self.person.name} starts: {task.title}")
+        await self._pace.people(human_s(whim, self._works.get(task.title, 240.0), 0.3))
+        await self._api.submit_proof(task.id, codes.completion)
+        self._chronicle.state_of(task.id, "PROOF_SUBMITTED")
+
+    def _lose(self, task_id: UUID, reason: str | None) -> None:
+        if self.task is not None and self.task.id == task_id and self._job is not None:
+            self._chronicle.tell("lost", f"{self.person.name} loses the task: {reason}")
+            self._job.cancel()
+
+
+def draw_for_task(seed: int, hustler: int, task: HeldTask) -> Random:
+    """The random source of one hustler's doings on one task."""
+    return Random(f"{seed} {hustler} {task.title} {task.price_cents} {task.location.lat:.4f}")

@@ -1,0 +1,208 @@
+"""A poster: posts tasks, funds them, opens the door, tells the codes, looks at the work, pays."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+from uuid import UUID
+
+from bench.city.chronicle import Chronicle, Story
+from bench.city.doorstep import Codes, Doorstep
+from bench.city.ground import Degrees
+from bench.city.hustler import Person
+from bench.city.pace import Pace, human_s
+from bench.client import (
+    Api,
+    BroadcastUpdate,
+    HeldTask,
+    JobAssigned,
+    JobCancelled,
+    JobCompleted,
+    Message,
+    NoAnswer,
+    PaymentCaptured,
+    Place,
+    Problem,
+    Refused,
+    SentAway,
+    Session,
+    TaskStatus,
+)
+
+FUND_MEDIAN_S: Final = 9.0
+REVIEW_MEDIAN_S: Final = 35.0
+CHOICE_MEDIAN_S: Final = 45.0
+"""In life: the card payment, a look at the finished work, and what to do when nobody came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a poster wants done; `number` seeds every whim about it."""
+
+    number: int
+    title: str
+    category: str
+    price_cents: int
+    place: str
+    at: Degrees
+    patience_s: float | None = None
+    if_nobody: str = "CANCEL"
+
+
+class Poster:
+    """One poster with any number of tasks at once."""
+
+    def __init__(
+        self,
+        person: Person,
+        session: Session,
+        api: Api,
+        *,
+        pace: Pace,
+        chronicle: Chronicle,
+        doorstep: Doorstep,
+        anyone_near: Callable[[Degrees], bool],
+        seed: int,
+    ) -> None:
+        self.person = person
+        self.session = session
+        self._api = api
+        self._pace = pace
+        self._chronicle = chronicle
+        self._doorstep = doorstep
+        self._anyone_near = anyone_near
+        self._seed = seed
+        self._wishes: dict[UUID, Wish] = {}
+
+    async def attend(self) -> None:
+        """Listen and answer until cancelled."""
+        try:
+            async with self.session, asyncio.TaskGroup() as self._group:
+                self._chronicle.counts["session"] += 1
+                async for message in self.session:
+                    self._hear(message)
+        except* SentAway as lost:
+            self._chronicle.refused("POSTER", f"sent away: {lost.exceptions[0]}")
+
+    async def post(self, wish: Wish) -> None:
+        """Create and fund a LIVE task; perhaps lose patience later."""
+        draw = Random(f"poster {self._seed} {wish.number}")
+        try:
+            task = await self._api.create_task(
+                title=wish.title,
+                description=f"{wish.title}, today, in {wish.place}.",
+                category=wish.category,
+                price_cents=wish.price_cents,
+                location=Place(wish.at.lat, wish.at.lng, address=wish.place),
+            )
+            self._wishes[task.id] = wish
+            story = self._open_story(task.id, wish)
+            await self._pace.people(human_s(draw, FUND_MEDIAN_S, 0.4))
+            await self._fund(story, wish)
+            if wish.patience_s is not None:
+                await self._pace.people(wish.patience_s)
+                if story.state == "MATCHING":
+                    await self._api.cancel(task.id, "Found help elsewhere")
+                    self._chronicle.tell("cancel", f"{self.person.name} cancels: {wish.title}")
+        except (Refused, NoAnswer) as refused:
+            self._regret(refused)
+
+    def _open_story(self, task_id: UUID, wish: Wish) -> Story:
+        return self._chronicle.open_story(Story(task_id, wish.title, wish.place, wish.price_cents))
+
+    async def _fund(self, story: Story, wish: Wish) -> None:
+        story.in_reach = self._anyone_near(wish.at)
+        story.funded_at = time.monotonic()
+        await self._api.fund(story.task_id)
+        price = f"${wish.price_cents / 100:.2f}"
+        self._chronicle.tell("funded", f"{wish.title}, {price}, {wish.place}")
+
+    # Listening
+
+    def _hear(self, message: Message) -> None:
+        match message.body:
+            case BroadcastUpdate() as update:
+                self._follow(update)
+            case JobAssigned(task_id=task_id, start_code=code) if code is not None:
+                self._welcome_winner(task_id, code)
+            case JobCompleted(task_id=task_id):
+                self._group.create_task(self._review(task_id))
+            case JobCancelled(task_id=task_id, successor_id=successor):
+                self._chronicle.state_of(task_id, "CANCELLED")
+                self._carry_on(task_id, successor)
+            case TaskStatus(task_id=task_id, state=state):
+                self._chronicle.state_of(task_id, state)
+            case PaymentCaptured(task_id=task_id):
+                self._chronicle.paid(task_id)
+            case Problem(code=code, message=text):
+                self._chronicle.refused(code, text)
+            case _:
+                pass
+
+    def _follow(self, update: BroadcastUpdate) -> None:
+        story = self._chronicle.stories.get(update.task_id)
+        if story is None:
+            return
+        if update.radius_miles > story.radius_miles > 0 and update.state == "ACTIVE":
+            self._chronicle.tell("wave", f"{story.title}: {update.radius_miles:g} miles")
+        story.radius_miles = update.radius_miles
+        story.notified = update.hustlers_notified
+        if update.state == "EXPIRED" and story.state == "MATCHING":
+            self._group.create_task(self._choose(story))
+
+    def _welcome_winner(self, task_id: UUID, start_code: str) -> None:
+        story = self._chronicle.stories.get(task_id)
+        if story is not None and story.poster_told_at is None:
+            story.poster_told_at = time.monotonic()
+        self._chronicle.state_of(task_id, "ACCEPTED")
+        self._group.create_task(self._open_door(task_id, start_code))
+
+    async def _open_door(self, task_id: UUID, start_code: str) -> None:
+        task = await self._try(self._api.task(task_id))
+        if task is not None and task.completion_code is not None:
+            self._doorstep.tell(task_id, Codes(start_code, task.completion_code))
+
+    async def _review(self, task_id: UUID) -> None:
+        draw = Random(f"review {self._seed} {self._wishes[task_id].number}")
+        await self._pace.people(human_s(draw, REVIEW_MEDIAN_S))
+        if await self._try(self._api.approve(task_id)) is not None:
+            story = self._chronicle.stories[task_id]
+            self._chronicle.tell("approved", f"{self.person.name} approves: {story.title}")
+
+    async def _choose(self, story: Story) -> None:
+        wish = self._wishes[story.task_id]
+        draw = Random(f"choice {self._seed} {wish.number}")
+        self._chronicle.tell("expired", f"nobody took: {story.title}")
+        await self._pace.people(human_s(draw, CHOICE_MEDIAN_S))
+        try:
+            await self._api.choose(story.task_id, wish.if_nobody)
+        except (Refused, NoAnswer) as refused:
+            self._regret(refused)
+            return
+        self._chronicle.tell("choice", f"{wish.if_nobody.lower().replace('_', ' ')}: {wish.title}")
+
+    def _carry_on(self, task_id: UUID, successor: UUID | None) -> None:
+        """A released task lives on as its successor; a switch to standard leaves this city."""
+        wish = self._wishes.get(task_id)
+        story = self._chronicle.stories.get(task_id)
+        if wish is None or story is None or successor is None or story.accepted_at is None:
+            return
+        self._wishes[successor] = wish
+        heir = self._open_story(successor, wish)
+        heir.funded_at = time.monotonic()
+        heir.in_reach = self._anyone_near(wish.at)
+
+    async def _try(self, call: Awaitable[HeldTask]) -> HeldTask | None:
+        try:
+            return await call
+        except (Refused, NoAnswer) as refused:
+            self._regret(refused)
+            return None
+
+    def _regret(self, refused: Refused | NoAnswer) -> None:
+        code = refused.code if isinstance(refused, Refused) else "NO_ANSWER"
+        self._chronicle.refused(code, str(refused))
