@@ -1,0 +1,161 @@
+"""The broadcaster: four loops that bring every running broadcast to everyone it may reach.
+
+- *bell*: evaluates a broadcast the moment it rings, funded → first card in milliseconds;
+- *tick*: evaluates all running broadcasts, for growing radii, late joiners and drive-ins;
+- *pulse*: asks the database who runs, each second: the net under lost bells, other processes and
+  psql; it closes what has ended and sends again what no socket took;
+- *report*: writes down which cards reached a socket.
+
+A round that fails is logged, counted and lost; its loop backs off and goes on. Nothing here is
+truth: after a kill of this process, of PostgreSQL or of Valkey the next rounds find everything
+again, and the primary key of `offers` keeps anyone from being offered twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from random import Random
+from uuid import UUID
+
+import structlog
+
+from broadcast.database_clock import DatabaseClock
+from broadcast.evaluation import Evaluation
+from broadcast.limits import WaveLimits
+from broadcast.ports import Delivery, WaveMetrics
+from broadcast.running import Running
+from broadcast.wave_store import WaveStore
+from engine.ids import UserId
+from geo.presence import Presence
+from sql.database import Database
+
+_log = structlog.get_logger(__name__)
+
+
+class Broadcaster:
+    """Runs the waves of all ACTIVE broadcasts; `run` it in the root's TaskGroup."""
+
+    def __init__(
+        self,
+        database: Database,
+        presence: Presence,
+        delivery: Delivery,
+        metrics: WaveMetrics,
+        *,
+        random: Random,
+        limits: WaveLimits | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._limits = limits or WaveLimits()
+        self._delivery = delivery
+        self._metrics = metrics
+        self._random = random
+        self._monotonic = monotonic
+        clock = DatabaseClock(monotonic)
+        self._store = WaveStore(database, clock, monotonic, metrics)
+        self._evaluation = Evaluation(
+            store=self._store,
+            presence=presence,
+            delivery=delivery,
+            metrics=metrics,
+            clock=clock,
+            limits=self._limits,
+            monotonic=monotonic,
+        )
+        self._running: dict[UUID, Running] = {}
+        self._rung: set[UUID] = set()
+        self._bell = asyncio.Event()
+        self._taken: dict[tuple[UUID, UUID], None] = {}
+        self._next_tick_s = 0.0
+
+    def ring(self, broadcast_id: UUID) -> None:
+        """Evaluate this broadcast now; it may be new, known, or over."""
+        self._rung.add(broadcast_id)
+        self._bell.set()
+
+    def sent(self, pairs: Iterable[tuple[UUID, UUID]]) -> None:
+        """These (broadcast, hustler) were written to a socket; a lost report is harmless."""
+        for pair in pairs:
+            if len(self._taken) < self._limits.reports_kept:
+                self._taken[pair] = None
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as loops:
+            loops.create_task(self._forever("bell", self._answer_bell))
+            loops.create_task(self._forever("tick", self._tick))
+            loops.create_task(self._forever("pulse", self._pulse))
+            loops.create_task(self._forever("report", self._report))
+
+    async def _forever(self, name: str, round_: Callable[[], Awaitable[None]]) -> None:
+        failures = 0
+        while True:
+            try:
+                await round_()
+                failures = 0
+            except Exception as error:  # noqa: BLE001
+                # Whatever it is, the other broadcasts must go on: count it, say it, try again.
+                failures += 1
+                self._metrics.failed(name)
+                _log.warning("wave_round_lost", loop=name, failures=failures, error=repr(error))
+                await asyncio.sleep(self._backoff_s(failures))
+
+    def _backoff_s(self, failures: int) -> float:
+        ceiling = min(self._limits.backoff_s * 2.0 ** min(failures, 10), self._limits.backoff_max_s)
+        return self._random.uniform(ceiling / 2, ceiling)
+
+    async def _answer_bell(self) -> None:
+        await self._bell.wait()
+        self._bell.clear()
+        rung, self._rung = self._rung, set()
+        # A round lost here is caught by the pulse, which rings for every unknown broadcast.
+        unknown = rung - self._running.keys()
+        if unknown:
+            for facts in await self._store.broadcasts(unknown):
+                self._running.setdefault(facts.id, Running(facts))
+        await self._evaluation.evaluate([self._running[i] for i in rung if i in self._running])
+
+    async def _tick(self) -> None:
+        await asyncio.sleep(max(0.0, self._next_tick_s - self._monotonic()))
+        begun_s = self._monotonic()
+        self._next_tick_s = begun_s + self._limits.tick_s
+        if self._running:
+            await self._evaluation.evaluate(list(self._running.values()))
+            self._metrics.ticked(self._monotonic() - begun_s)
+
+    async def _pulse(self) -> None:
+        known = set(self._running)
+        pulse = await self._store.pulse(self._limits.resend_after_s)
+        running = set(pulse.running)
+        for unknown in running - self._running.keys():
+            self.ring(unknown)
+        if ended := known - running:
+            await self._close(ended)
+        self._metrics.running(len(self._running))
+        if pulse.unsent:
+            await self._send_again()
+        await asyncio.sleep(self._limits.pulse_s)
+
+    async def _close(self, ended: set[UUID]) -> None:
+        for ending in await self._store.endings(ended):
+            broadcast = self._running.pop(ending.id)
+            self._delivery.closed(broadcast.closed(ending))
+            self._delivery.broadcast_update(
+                UserId(broadcast.facts.poster_id), broadcast.last_news(ending)
+            )
+
+    async def _send_again(self) -> None:
+        wave = await self._store.unsent(
+            self._delivery.connected(), self._limits.resend_after_s, self._limits.resends_per_pulse
+        )
+        if wave.offers:
+            self._metrics.offers_resent(len(wave.offers))
+            await self._evaluation.deliver(wave)
+
+    async def _report(self) -> None:
+        await asyncio.sleep(self._limits.report_s)
+        if self._taken:
+            taken, self._taken = self._taken, {}
+            await self._store.sent(taken)

@@ -1,0 +1,48 @@
+"""Which of the new pairs are offered now: the caps, best score first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Rows of the pairs: to offer now, put off by the hustler's cap, left for the next tick."""
+
+    now: list[int]
+    hustler_full: list[int]
+    next_tick: list[int]
+
+
+def choose(
+    order: NDArray[np.intp],
+    broadcasts: Sequence[int],
+    hustlers: Sequence[int],
+    open_offers: Sequence[int],
+    *,
+    offers_per_tick: int,
+    open_offers_max: int,
+) -> Chosen:
+    """Walk the pairs in `order` and take what both caps allow.
+
+    `broadcasts` and `hustlers` name the sides of each pair by a number, `open_offers` is how many
+    the hustler has already.
+    """
+    given: dict[int, int] = {}
+    received: dict[int, int] = {}
+    chosen = Chosen([], [], [])
+    for row in order.tolist():
+        broadcast, hustler = broadcasts[row], hustlers[row]
+        if open_offers[row] + received.get(hustler, 0) >= open_offers_max:
+            chosen.hustler_full.append(row)
+        elif given.get(broadcast, 0) >= offers_per_tick:
+            chosen.next_tick.append(row)
+        else:
+            given[broadcast] = given.get(broadcast, 0) + 1
+            received[hustler] = received.get(hustler, 0) + 1
+            chosen.now.append(row)
+    return chosen

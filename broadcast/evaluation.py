@@ -1,0 +1,302 @@
+"""One evaluation: presence → who is new → verdicts → scores → caps → one insert → delivery.
+
+Postgres decides every pair twice, when it is asked and again in the insert; what is delivered is
+exactly what the insert returned. A quiet evaluation touches presence only.
+Any failure leaves what was not inserted unjudged, so the next tick asks again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from itertools import islice
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from broadcast.breather import Breather
+from broadcast.caps import choose
+from broadcast.database_clock import DatabaseClock
+from broadcast.judged import NEVER
+from broadcast.limits import WaveLimits
+from broadcast.ports import Delivery, WaveMetrics
+from broadcast.running import Running
+from broadcast.surroundings import Pairs, Surroundings
+from broadcast.wave_store import Verdicts, Wave, WaveStore
+from engine.ids import UserId
+from engine.matching import score as scoring
+from engine.matching.score import Floats, Scored, ScoreInputs
+from geo.cells import Cells, cover
+from geo.presence import Presence
+from geo.units import METRES_PER_MILE
+
+_FINAL = ("OFFERED", "RELEASED")
+"""Verdicts that no later tick can change within a broadcast."""
+
+_CARDS_AT_ONCE = 256
+
+
+class Evaluation:
+    """Evaluates broadcasts; safe to be entered by several tasks for different broadcasts."""
+
+    def __init__(
+        self,
+        *,
+        store: WaveStore,
+        presence: Presence,
+        delivery: Delivery,
+        metrics: WaveMetrics,
+        clock: DatabaseClock,
+        limits: WaveLimits,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._presence = presence
+        self._delivery = delivery
+        self._metrics = metrics
+        self._clock = clock
+        self._limits = limits
+        self._monotonic = monotonic
+        # Two inserts at once could each fill a hustler's last free place.
+        self._inserting = asyncio.Lock()
+        self._covered: tuple[frozenset[tuple[UUID, float]], Cells] | None = None
+
+    async def evaluate(self, broadcasts: Sequence[Running]) -> None:
+        """Offer these to everyone new inside their radius; those in evaluation are passed over."""
+        at = self._clock.now()
+        due = [b for b in broadcasts if not b.evaluating and not b.plan.over(at)]
+        if not due:
+            return
+        for broadcast in due:
+            broadcast.evaluating = True
+        try:
+            await self._offer(due, at)
+        finally:
+            for broadcast in due:
+                broadcast.evaluating = False
+        for broadcast in due:
+            broadcast.evaluated = True
+        self._tell_posters(due)
+
+    def _tell_posters(self, broadcasts: Sequence[Running]) -> None:
+        at, now_s = self._clock.now(), self._monotonic()
+        for broadcast in broadcasts:
+            if (news := broadcast.news(at, now_s, self._limits.update_gap_s)) is not None:
+                self._delivery.broadcast_update(UserId(broadcast.facts.poster_id), news)
+
+    async def _offer(self, due: Sequence[Running], at: datetime) -> None:
+        radii = [broadcast.plan.radius_miles(at) for broadcast in due]
+        here = Surroundings(await self._presence.within(self._cells(due, radii)))
+        pairs = await self._new_pairs(due, radii, here)
+        if pairs is None:
+            return
+        hustlers = [here.hustler(row) for row in pairs.row.tolist()]
+        verdicts = await self._judge(due, pairs, hustlers)
+        scored = scoring.score(_inputs(due, pairs, verdicts, at), self._limits.profile)
+
+        offerable = np.flatnonzero((verdicts.verdict == "OFFER") & scored.visible)
+        order = offerable[_best_first(due, pairs, here, scored.total, offerable)]
+        chosen = choose(
+            order,
+            pairs.broadcast.tolist(),
+            pairs.row.tolist(),
+            verdicts.open_offers.tolist(),
+            offers_per_tick=self._limits.offers_per_tick,
+            open_offers_max=self._limits.open_offers,
+        )
+        full = int(np.count_nonzero(verdicts.verdict == "FULL"))
+        put_off = full + len(chosen.hustler_full) + len(chosen.next_tick)
+        if put_off:
+            self._metrics.offers_deferred(put_off)
+
+        again_at = self._ask_again_at(verdicts)
+        again_at[chosen.hustler_full] = self._monotonic() + self._limits.deferral_holds_s
+        untouched = np.ones(again_at.size, np.bool_)
+        untouched[chosen.now] = False
+        untouched[chosen.next_tick] = False
+        _remember(due, pairs, here, again_at, untouched)
+        for start in range(0, len(chosen.now), self._limits.pairs_per_call):
+            rows = chosen.now[start : start + self._limits.pairs_per_call]
+            wave = await self._insert(due, pairs, hustlers, scored, rows)
+            made = {(offer.broadcast_id, offer.hustler_id) for offer in wave.offers}
+            for row in rows:
+                is_made = (due[pairs.broadcast[row]].facts.id, hustlers[row]) in made
+                again_at[row] = (
+                    NEVER if is_made else self._monotonic() + self._limits.deferral_holds_s
+                )
+            inserted = np.zeros(again_at.size, np.bool_)
+            inserted[rows] = True
+            _remember(due, pairs, here, again_at, inserted)
+            self._count(due, wave)
+            await self.deliver(wave)
+
+    async def deliver(self, wave: Wave) -> None:
+        """Hand over the cards in slices, best first."""
+        breather = Breather(self._limits.block_s)
+        cards = wave.deliveries()
+        while slice_ := list(islice(cards, _CARDS_AT_ONCE)):
+            self._delivery.cards(slice_)
+            await breather.breathe()
+
+    def _cells(self, due: Sequence[Running], radii: Sequence[float]) -> Cells:
+        """Every cell that any of them reaches; the last answer is kept, for radii seldom grow."""
+        reach = frozenset((b.facts.id, radius) for b, radius in zip(due, radii, strict=True))
+        if self._covered is None or self._covered[0] != reach:
+            covers = [
+                cover(broadcast.exact, radius * METRES_PER_MILE)
+                for broadcast, radius in zip(due, radii, strict=True)
+            ]
+            cells = covers[0] if len(covers) == 1 else np.unique(np.concatenate(covers))
+            self._covered = (reach, cells)
+        return self._covered[1]
+
+    async def _new_pairs(
+        self, due: Sequence[Running], radii: Sequence[float], here: Surroundings
+    ) -> Pairs | None:
+        breather = Breather(self._limits.block_s)
+        now_s = self._monotonic()
+        parts: list[Pairs] = []
+        for number, (broadcast, radius) in enumerate(zip(due, radii, strict=True)):
+            await breather.breathe()
+            rows, metres = here.inside(broadcast.exact, radius * METRES_PER_MILE)
+            fresh = broadcast.judged.to_ask(here.ids[rows], here.generations[rows], now_s)
+            rows, metres = rows[fresh], metres[fresh]
+            if rows.size:
+                parts.append(
+                    Pairs(
+                        np.full(rows.size, number, np.int64),
+                        rows,
+                        metres / METRES_PER_MILE,
+                        here.metres_from(broadcast.place, rows) / METRES_PER_MILE,
+                    )
+                )
+        return Pairs.joined(parts) if parts else None
+
+    async def _judge(
+        self, due: Sequence[Running], pairs: Pairs, hustlers: Sequence[UUID]
+    ) -> Verdicts:
+        ids = [due[number].facts.id for number in pairs.broadcast.tolist()]
+        miles = pairs.exact_miles.tolist()
+        size = self._limits.pairs_per_call
+        return Verdicts.joined(
+            [
+                await self._store.verdicts(
+                    ids[start : start + size],
+                    hustlers[start : start + size],
+                    miles[start : start + size],
+                    self._limits.open_offers,
+                )
+                for start in range(0, len(ids), size)
+            ]
+        )
+
+    def _ask_again_at(self, verdicts: Verdicts) -> Floats:
+        now_s = self._monotonic()
+        again_at = np.full(verdicts.verdict.size, now_s + self._limits.refusal_holds_s)
+        again_at[verdicts.verdict == "FULL"] = now_s + self._limits.deferral_holds_s
+        again_at[np.isin(verdicts.verdict, _FINAL)] = NEVER
+        return again_at
+
+    async def _insert(
+        self,
+        due: Sequence[Running],
+        pairs: Pairs,
+        hustlers: Sequence[UUID],
+        scored: Scored,
+        rows: Sequence[int],
+    ) -> Wave:
+        async with self._inserting:
+            return await self._store.make_offers(
+                broadcasts=[due[number].facts.id for number in pairs.broadcast[rows].tolist()],
+                hustlers=[hustlers[row] for row in rows],
+                exact_miles=pairs.exact_miles[rows].tolist(),
+                place_miles=pairs.place_miles[rows].tolist(),
+                scores=scored.total[rows].tolist(),
+                open_offers_max=self._limits.open_offers,
+            )
+
+    def _count(self, due: Sequence[Running], wave: Wave) -> None:
+        if wave.at is None:
+            return
+        self._metrics.offers_made(len(wave.offers))
+        counts: dict[UUID, int] = {}
+        for offer in wave.offers:
+            counts[offer.broadcast_id] = counts.get(offer.broadcast_id, 0) + 1
+        for broadcast in due:
+            if count := counts.get(broadcast.facts.id):
+                if not broadcast.evaluated and not broadcast.notified:
+                    waited = wave.at - broadcast.facts.started_at
+                    self._metrics.funded_to_insert(waited.total_seconds())
+                broadcast.notified += count
+
+
+def _inputs(due: Sequence[Running], pairs: Pairs, verdicts: Verdicts, at: datetime) -> ScoreInputs:
+    """The columns of the score: the task's facts, repeated by pair, beside the hustler's."""
+    price, market, hours = (
+        np.array(column, np.float64)[pairs.broadcast]
+        for column in (
+            [b.facts.price_cents for b in due],
+            [_market_price_cents(b) for b in due],
+            [
+                np.nan
+                if b.facts.deadline is None
+                else (b.facts.deadline - at).total_seconds() / 3600.0
+                for b in due
+            ],
+        )
+    )
+    return ScoreInputs(
+        trust_tier=verdicts.trust_tier,
+        completion_rate=verdicts.completion_rate,
+        approval_rate=verdicts.approval_rate,
+        distance_miles=pairs.place_miles,
+        category_preferred=verdicts.category_preferred,
+        category_count=verdicts.category_count,
+        price_cents=price,
+        minimum_price_cents=verdicts.minimum_price_cents,
+        market_price_cents=market,
+        hours_to_deadline=hours,
+        available_hours=verdicts.available_hours,
+    )
+
+
+def _market_price_cents(broadcast: Running) -> float:
+    known = broadcast.facts.market_price_cents
+    if known is not None:
+        return known
+    return scoring.CATEGORY_MEDIAN_CENTS.get(broadcast.facts.category, np.nan)
+
+
+def _best_first(
+    due: Sequence[Running],
+    pairs: Pairs,
+    here: Surroundings,
+    total: Floats,
+    rows: NDArray[np.intp],
+) -> NDArray[np.intp]:
+    price = np.array([b.facts.price_cents for b in due], np.float64)
+    created = np.array([b.facts.created_at.timestamp() for b in due], np.float64)
+    numbers = pairs.broadcast[rows]
+    return scoring.ranking(
+        total[rows],
+        pairs.place_miles[rows],
+        price[numbers],
+        created[numbers],
+        here.ids[pairs.row[rows]],
+    )
+
+
+def _remember(
+    due: Sequence[Running],
+    pairs: Pairs,
+    here: Surroundings,
+    again_at: Floats,
+    which: NDArray[np.bool_],
+) -> None:
+    """Write the verdicts of some pairs into their broadcasts' judged sets."""
+    for number in np.unique(pairs.broadcast[which]).tolist():
+        mine = which & (pairs.broadcast == number)
+        rows = pairs.row[mine]
+        due[number].judged.record(here.ids[rows], here.generations[rows], again_at[mine])

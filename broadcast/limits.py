@@ -1,0 +1,41 @@
+"""Every pace and limit of the broadcaster, named once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.matching.score import HX_1_0, Profile
+
+
+@dataclass(frozen=True, slots=True)
+class WaveLimits:
+    """Paces in seconds, limits in counts; the defaults are those of design §2 and §6."""
+
+    tick_s: float = 0.5
+    """Between two evaluations of all broadcasts."""
+    pulse_s: float = 1.0
+    """Between two looks at the active set: the net under every lost bell."""
+    report_s: float = 0.2
+    """Between two UPDATEs of what sockets took."""
+    resend_after_s: float = 2.0
+    """How long a card may stay without a report before it is sent again."""
+    refusal_holds_s: float = 30.0
+    """A refused pair is asked again after this, or when the hustler's generation changes."""
+    deferral_holds_s: float = 5.0
+    """A pair that a full hustler put off is asked again after this."""
+    update_gap_s: float = 0.5
+    """Between two updates of one broadcast to its poster."""
+    offers_per_tick: int = 200
+    """New offers per broadcast and tick, best score first."""
+    open_offers: int = 10
+    """Open offers per hustler."""
+    pairs_per_call: int = 4096
+    """Pairs put to the database in one call."""
+    resends_per_pulse: int = 1000
+    reports_kept: int = 100_000
+    """Unwritten reports beyond this are dropped; the cards are sent and reported again."""
+    block_s: float = 0.004
+    """How long the broadcaster may hold the event loop."""
+    backoff_s: float = 0.1
+    backoff_max_s: float = 3.0
+    profile: Profile = HX_1_0

@@ -1,0 +1,229 @@
+"""The broadcaster's questions to the database, typed; each one is counted.
+
+The rules behind them stand in `sql/migrations/0200_wave.sql`.
+Raises what `sql.database` raises; the loops of `broadcast.broadcaster` survive it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from broadcast.database_clock import DatabaseClock
+from broadcast.ports import WaveMetrics
+from engine.ids import UserId
+from engine.matching.score import Floats
+from engine.views import BroadcastState, OfferCard
+from sql.database import Database
+
+
+class Facts(Struct, frozen=True):
+    """What never changes of a running broadcast; radii in miles, places in degrees."""
+
+    id: UUID
+    task_id: UUID
+    poster_id: UUID
+    started_at: datetime
+    expires_at: datetime
+    initial_radius_miles: float
+    max_radius_miles: float
+    expansion_step_miles: float
+    expansion_interval_s: int
+    lat: float
+    lng: float
+    place_lat: float
+    place_lng: float
+    category: str
+    price_cents: int
+    created_at: datetime
+    deadline: datetime | None
+    market_price_cents: float | None
+    hustlers_notified: int
+
+
+class Pulse(Struct, frozen=True):
+    """The active set; `unsent`: a card waits for its socket for too long."""
+
+    now: datetime
+    running: list[UUID]
+    unsent: bool
+
+
+class Ending(Struct, frozen=True):
+    """How a broadcast ended."""
+
+    id: UUID
+    state: BroadcastState
+    radius_miles: float
+    hustlers_notified: int
+
+
+class OfferMade(Struct, frozen=True, array_like=True):
+    """One offer as it stands in the database; the distance as shown."""
+
+    broadcast_id: UUID
+    hustler_id: UUID
+    distance_miles: float
+    matching_score: float
+
+
+class Wave(Struct, frozen=True):
+    """Offers to deliver, best first, and the cards they share by broadcast."""
+
+    at: datetime | None
+    offers: list[OfferMade]
+    cards: list[OfferCard]
+
+    def deliveries(self) -> Iterator[tuple[UserId, OfferCard]]:
+        """Each hustler's own card: the shared one with the own distance and score."""
+        shared = {card.broadcast_id: card for card in self.cards}
+        for offer in self.offers:
+            card = shared[offer.broadcast_id]
+            task = msgspec.structs.replace(card.task, distance_miles=offer.distance_miles)
+            yield (
+                UserId(offer.hustler_id),
+                msgspec.structs.replace(card, task=task, matching_score=offer.matching_score),
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """The answer to n pairs, in the order they were asked; NaN where a hustler says nothing."""
+
+    verdict: NDArray[np.str_]
+    open_offers: NDArray[np.int64]
+    trust_tier: Floats
+    completion_rate: Floats
+    approval_rate: Floats
+    category_preferred: Floats
+    category_count: Floats
+    minimum_price_cents: Floats
+    available_hours: Floats
+
+    @classmethod
+    def joined(cls, parts: Sequence[Verdicts]) -> Verdicts:
+        """Several answers as one."""
+        return cls(
+            *(np.concatenate([getattr(p, field.name) for p in parts]) for field in fields(cls))
+        )
+
+
+class _FactsAnswer(Struct, frozen=True):
+    now: datetime
+    broadcasts: list[Facts]
+
+
+_DECODE_PULSE = msgspec.json.Decoder(Pulse).decode
+_DECODE_FACTS = msgspec.json.Decoder(_FactsAnswer).decode
+_DECODE_ENDINGS = msgspec.json.Decoder(list[Ending]).decode
+_DECODE_WAVE = msgspec.json.Decoder(Wave).decode
+_HUSTLER_COLUMNS = (
+    "trust_tier",
+    "completion_rate",
+    "approval_rate",
+    "category_preferred",
+    "category_count",
+    "minimum_price_cents",
+    "available_hours",
+)
+
+
+class WaveStore:
+    """Asks, counts, decodes; answers that bring the time set the clock."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: DatabaseClock,
+        monotonic: Callable[[], float],
+        metrics: WaveMetrics,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._monotonic = monotonic
+        self._metrics = metrics
+
+    async def pulse(self, unsent_age_s: float) -> Pulse:
+        """Who runs, and whether a card is unsent for longer than that."""
+        asked_at_s = self._monotonic()
+        pulse = _DECODE_PULSE(await self._json("wave_pulse", timedelta(seconds=unsent_age_s)))
+        self._clock.set(pulse.now, asked_at_s)
+        return pulse
+
+    async def broadcasts(self, ids: Collection[UUID]) -> list[Facts]:
+        """The facts of those that run; the others are left out."""
+        asked_at_s = self._monotonic()
+        answer = _DECODE_FACTS(await self._json("wave_broadcasts", list(ids)))
+        self._clock.set(answer.now, asked_at_s)
+        return answer.broadcasts
+
+    async def endings(self, ids: Collection[UUID]) -> list[Ending]:
+        """How those ended that no longer run; the others are left out."""
+        return _DECODE_ENDINGS(await self._json("wave_endings", list(ids)))
+
+    async def verdicts(
+        self,
+        broadcasts: Sequence[UUID],
+        hustlers: Sequence[UUID],
+        exact_miles: Sequence[float],
+        open_offers_max: int,
+    ) -> Verdicts:
+        """Judge n pairs, n > 0."""
+        self._metrics.database_called()
+        self._metrics.pairs_evaluated(len(hustlers))
+        (row,) = await self._database.rows(
+            "wave_candidates", broadcasts, hustlers, exact_miles, open_offers_max
+        )
+        order = np.argsort(np.array(row["n"], np.int64))
+        return Verdicts(
+            np.array(row["verdict"], np.str_)[order],
+            np.array(row["open_offers"], np.int64)[order],
+            *(np.array(row[name], np.float64)[order] for name in _HUSTLER_COLUMNS),
+        )
+
+    async def make_offers(
+        self,
+        *,
+        broadcasts: Sequence[UUID],
+        hustlers: Sequence[UUID],
+        exact_miles: Sequence[float],
+        place_miles: Sequence[float],
+        scores: Sequence[float],
+        open_offers_max: int,
+    ) -> Wave:
+        """Insert what still holds; exactly the rows that were inserted come back."""
+        return _DECODE_WAVE(
+            await self._json(
+                "wave_make_offers",
+                broadcasts,
+                hustlers,
+                exact_miles,
+                place_miles,
+                scores,
+                open_offers_max,
+            )
+        )
+
+    async def unsent(self, hustlers: Collection[UUID], age_s: float, limit: int) -> Wave:
+        """Open offers of these hustlers that no socket took within `age_s`, oldest first."""
+        return _DECODE_WAVE(
+            await self._json("wave_unsent", list(hustlers), timedelta(seconds=age_s), limit)
+        )
+
+    async def sent(self, pairs: Collection[tuple[UUID, UUID]]) -> None:
+        """Note that the cards of these (broadcast, hustler) reached a socket."""
+        self._metrics.database_called()
+        broadcasts, hustlers = zip(*pairs, strict=True)
+        await self._database.value("wave_sent", broadcasts, hustlers)
+
+    async def _json(self, name: str, *arguments: Any) -> bytes:
+        self._metrics.database_called()
+        return await self._database.json(name, *arguments)
