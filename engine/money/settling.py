@@ -9,9 +9,10 @@ from typing import Any
 import structlog
 
 from engine.applied import Applied, EffectSink
+from engine.errors import Refusal
 from engine.money.provider import PaymentFailed, PaymentProvider
 from engine.store import Store
-from sql.database import DatabaseAway
+from sql.database import DatabaseAway, DatabaseError
 
 log = structlog.get_logger()
 
@@ -78,7 +79,13 @@ class Settling:
             log.warning("settlement_failed", settlement=str(row["id"]), error=str(error))
             await self._store.execute("settlement_failed", row["id"], str(error)[:500])
             return 0
-        self._effects.applied(
-            await self._store.one(Applied, "book_settlement", row["id"], reference)
-        )
+        try:
+            booked = await self._store.one(Applied, "book_settlement", row["id"], reference)
+        except (Refusal, DatabaseError) as error:
+            # The money moved but the escrow refuses the booking: an operator's case, kept in
+            # sight, and no reason for the others to wait.
+            log.exception("settlement_not_booked", settlement=str(row["id"]), reference=reference)
+            await self._store.execute("settlement_failed", row["id"], str(error)[:500])
+            return 0
+        self._effects.applied(booked)
         return 1

@@ -1,0 +1,122 @@
+"""Who sees what: places, codes, strangers, snapshots, the event log."""
+
+import asyncio
+
+import pytest
+
+from engine.errors import Refusal
+from tests.market import Market
+
+
+async def test_the_exact_place_is_for_poster_and_holder_only(market: Market) -> None:
+    """An offer's receiver sees the rounded place, before and after somebody else took it."""
+    task = await market.funded()
+    poster = await market.poster_of(task)
+    winner, loser = await market.offered(task), await market.offered(task)
+    assert (await market.queries.task_view(winner, task)).location.lat == 37.771
+    await market.commands.accept(winner, task)
+
+    exact = (await market.queries.task_view(winner, task)).location
+    assert (exact.lat, exact.address) == (37.77, "1 Main St")
+    assert (await market.queries.task_view(poster, task)).location == exact
+    rounded = (await market.queries.task_view(loser, task)).location
+    assert (rounded.lat, rounded.address) == (37.771, None)
+
+
+async def test_a_live_task_does_not_exist_for_strangers(market: Market) -> None:
+    """NOT_FOUND, not forbidden."""
+    task = await market.funded()
+    with pytest.raises(Refusal) as caught:
+        await market.queries.task_view(await market.live_hustler(), task)
+    assert caught.value.kind.code == "NOT_FOUND"
+
+
+async def test_only_the_poster_sees_the_codes_and_only_while_held(market: Market) -> None:
+    """From accept to submission; the event log never holds one."""
+    task, hustler = await market.accepted()
+    poster = await market.poster_of(task)
+    seen = await market.queries.task_view(poster, task)
+    assert seen.start_code == market.codes.code(task, "START", 1)
+    assert seen.completion_code == market.codes.code(task, "COMPLETION", 1)
+    hidden = await market.queries.task_view(hustler, task)
+    assert not isinstance(hidden.start_code, str)
+    log = await market.app.fetchval(
+        "select string_agg(data::text, ' ') from user_events where user_id = $1", poster
+    )
+    assert seen.start_code not in log
+
+
+async def test_open_offers_are_derived(market: Market) -> None:
+    """Gone when declined, when the hustler is off or busy, when the task is taken."""
+    hustler = await market.live_hustler()
+    mine, declined, taken = [await market.funded() for _ in range(3)]
+    for task in (mine, declined, taken):
+        await market.offer(task, hustler)
+    assert len(await market.queries.offers(hustler)) == 3
+
+    await market.commands.respond(hustler, await market.broadcast_of(declined), "DECLINE", "no")
+    await market.commands.accept(await market.offered(taken), taken)
+    assert [card.task.id for card in await market.queries.offers(hustler)] == [mine]
+    await market.commands.accept(hustler, mine)
+    assert await market.queries.offers(hustler) == []
+
+
+async def test_an_offer_card_shows_pay_and_rounded_place(market: Market) -> None:
+    """What the hustler takes home, and no address."""
+    task = await market.funded(price_cents=2_001)
+    hustler = await market.offered(task)
+    (card,) = await market.queries.offers(hustler)
+    assert (card.task.price_cents, card.task.hustler_pay_cents) == (2_001, 1_701)
+    assert (card.task.location.lat, card.task.location.place) == (37.771, None)
+    assert card.task.xp_multiplier == 1.25
+
+
+async def test_a_snapshot_fits_its_position_in_the_log(market: Market) -> None:
+    """State and last_seq come from one statement, for several users at once."""
+    task, hustler = await market.accepted()
+    poster = await market.poster_of(task)
+    found = await market.queries.snapshots([poster, hustler])
+
+    assert found[hustler].tasks[0].state == "ACCEPTED"
+    assert found[hustler].last_seq == 2
+    assert found[poster].last_seq == 4
+    assert isinstance(found[poster].tasks[0].start_code, str)
+
+
+async def test_the_log_is_gap_free_under_concurrent_writers(market: Market) -> None:
+    """Twenty commands of one poster at once: 1, 2, 3 … without a hole."""
+    poster = await market.user("poster")
+    tasks = [await market.funded(poster=poster) for _ in range(20)]
+    await asyncio.gather(*(market.commands.cancel(poster, task, None) for task in tasks))
+
+    log = await market.queries.events_after(poster, 0)
+    assert [event.seq for event in log.events] == list(range(1, log.last_seq + 1))
+    assert log.last_seq == 20 * 4
+    tail = await market.queries.events_after(poster, log.last_seq - 2)
+    assert [event.seq for event in tail.events] == [log.last_seq - 1, log.last_seq]
+
+
+async def test_pages_of_own_tasks_are_complete_and_ordered(market: Market) -> None:
+    """Newest first, no row twice, none missed."""
+    poster = await market.user("poster")
+    tasks = [await market.task(poster=poster) for _ in range(5)]
+    seen, cursor = [], None
+    while True:
+        page, cursor = await market.queries.tasks_page(poster, "poster", None, cursor, 2)
+        seen += [view.id for view in page]
+        if cursor is None:
+            break
+    assert seen == tasks[::-1]
+
+
+async def test_time_to_accept_is_kept_for_each_task(own_market: Market) -> None:
+    """Median, p95 and no-accept rate per day come from one view."""
+    market = own_market
+    await market.accepted()
+    await market.funded()
+    await market.advance("10 minutes")
+    await market.timers.fire_due()
+
+    row = await market.app.fetchrow("select * from time_to_accept_daily")
+    assert (row["broadcasts"], row["accepted"], row["no_accept_rate"]) == (2, 1, 0.5)
+    assert 0 < row["median_s"] <= row["p95_s"] < 60
