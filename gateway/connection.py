@@ -54,14 +54,14 @@ class Connection:
             self._shut = True
             self.wire.shut(ending.code, ending.meaning)
 
-    def tick(self, now: float, unix_now: float) -> None:
+    def tick(self, now: float, unix_now: float, *, judge_silence: bool = True) -> None:
         """Once a second: time-outs of the session, slow and silent clients."""
         if self._shut:
             return
         self.session.tick(now, unix_now)
         if self._outbound.too_slow(now, self.wire.unsent_bytes()):
             self._cut("slow")
-        elif self.session.silent(now):
+        elif judge_silence and self.session.silent(now):
             self._cut("silent")
         else:
             self.flush()

@@ -31,8 +31,6 @@ NOTSENT_LOWAT_BYTES: Final = 16 * 1024
 """TCP_NOTSENT_LOWAT: the kernel hides no more than this from the bound above (gateway.md §0.4)."""
 CLOSE_WITHIN_S: Final = 2.0
 """How long a closing handshake, or the rest of an over-long frame, is waited for."""
-REPLAY_PAGE: Final = 500
-"""Events read from the log at a time."""
 MAX_CARDS_BEFORE_WELCOME: Final = 64
 """Cards kept for a socket whose snapshot is being read; open offers are at most 10 per hustler."""
 

@@ -1,0 +1,49 @@
+"""Many writes, in slices: nobody waits behind a fan-out (research/gateway.md §6)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+
+from gateway import limits
+
+
+class Fanout:
+    """Carries out jobs in order, one write per step, at most a slice per turn of the loop.
+
+    A job begins at once when nothing else waits; what does not fit the slice is left to `run`.
+    """
+
+    def __init__(self, after_slice: Callable[[], None]) -> None:
+        self._jobs: deque[Iterator[None]] = deque()
+        self._more = asyncio.Event()
+        self._after_slice = after_slice
+
+    def start(self, job: Iterable[None]) -> None:
+        """Takes a job up."""
+        idle = not self._jobs
+        self._jobs.append(iter(job))
+        if idle:
+            self._slice()
+
+    async def run(self) -> None:
+        """Works off what did not fit into the first slice; for ever."""
+        while True:
+            await self._more.wait()
+            self._slice()
+            await asyncio.sleep(0)
+
+    def _slice(self) -> None:
+        for _ in range(limits.FANOUT_SLICE):
+            if not self._jobs:
+                break
+            try:
+                next(self._jobs[0])
+            except StopIteration:
+                self._jobs.popleft()
+        if self._jobs:
+            self._more.set()
+        else:
+            self._more.clear()
+        self._after_slice()

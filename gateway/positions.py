@@ -1,0 +1,232 @@
+"""Positions of hustlers: whose are believed, and where they go (design §4).
+
+A hustler in LIVE mode goes to presence and is matchable; whoever drives to a task in ACCEPTED is
+seen by its poster, LIVE or not.  Sockets and REST use the same entries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import structlog
+
+from engine import errors
+from engine.commands import Commands, EndReason
+from engine.errors import Refusal
+from engine.ids import TaskId, UserId
+from engine.queries import Queries
+from gateway import limits
+from gateway.connection import Connection
+from gateway.en_route import EnRoute
+from gateway.heartbeats import Heartbeats
+from gateway.hub import Hub
+from gateway.messages import GoLive, Moved
+from gateway.travellers import Source, Traveller, fix_of, refused
+from geo import fixes
+from geo.points import LatLng
+from sql.database import DatabaseAway
+
+log = structlog.get_logger(__name__)
+
+_RETRY_S: Final = 1.0
+
+
+class Positions:
+    """hustler → traveller, and the work that follows from a move."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        commands: Commands,
+        queries: Queries,
+        heartbeats: Heartbeats,
+        en_route: EnRoute,
+        *,
+        unix: Callable[[], float] = time.time,
+    ) -> None:
+        self._hub = hub
+        self._commands = commands
+        self._queries = queries
+        self._heartbeats = heartbeats
+        self._en_route = en_route
+        self._unix = unix
+        self._travellers: dict[UserId, Traveller] = {}
+        self._changed: set[UserId] = set()
+        self._arrived: set[tuple[UserId, TaskId]] = set()
+        self._suspects: set[UserId] = set()
+        self._work = asyncio.Event()
+
+    # ── LIVE mode ────────────────────────────────────────────────────────────────────────────────
+
+    async def go_live(self, user: UserId, wish: GoLive, source: Source = "REST") -> None:
+        """Switches LIVE mode on; from now on this source alone is believed.
+
+        HX021 for a bad fix, HX904 too soon, HX905 banned, HX503 for who may not work.
+        """
+        known = self._travellers.get(user)
+        track = self._judged(user, known, fix_of(wish.location, self._unix()))
+        await self._commands.go_live(user, wish.radius_miles, wish.categories)
+        self._believe_from(user, source, track, live=True)
+        self._hub.may_have_reopened(user)
+
+    async def end_live(self, user: UserId, reason: EndReason) -> None:
+        """Ends LIVE mode; the hustler leaves presence at once."""
+        await self._commands.end_live(user, reason)
+        await self._leave(user)
+
+    async def _leave(self, user: UserId) -> None:
+        traveller = self._travellers.get(user)
+        if traveller is None:
+            return
+        traveller.live = False
+        if user not in self._en_route:
+            del self._travellers[user]
+        await self._heartbeats.stop(traveller)
+
+    # ── Moves ────────────────────────────────────────────────────────────────────────────────────
+
+    async def move(self, user: UserId, moved: Moved, source: Source = "REST") -> None:
+        """A new position. HX021 for one that is not believed, HX903 when it is nobody's business."""
+        if self.moved(user, moved, source):
+            return
+        fix = fix_of(moved.location, moved.at.timestamp() if moved.at else self._unix())
+        live = (await self._queries.live(user)).state != "OFF"
+        if not live:
+            await self._en_route.load([user])
+            if user not in self._en_route:
+                raise errors.refusal("HX903", "LIVE-3")
+        track = self._judged(user, self._travellers.get(user), fix)
+        self._believe_from(user, source, track, live=live)
+
+    def moved(self, user: UserId, moved: Moved, source: Source) -> bool:
+        """As `move`, at once; False when the database must be asked first."""
+        traveller = self._travellers.get(user)
+        if traveller is None or not (traveller.live or user in self._en_route):
+            return False
+        if traveller.source is not source:
+            # another phone is the source: its owner carries that one
+            return traveller.source is not None and self._speaks(traveller)
+        fix = fix_of(moved.location, moved.at.timestamp() if moved.at else self._unix())
+        self._go_to(traveller, self._judged(user, traveller, fix))
+        return True
+
+    def heard(self, user: UserId, connection: Connection) -> None:
+        """A frame of this socket: a sign of life when it is the source of a LIVE session."""
+        traveller = self._travellers.get(user)
+        if traveller is None or not traveller.live or traveller.source is not connection:
+            return
+        now = time.monotonic()
+        traveller.heard_at = now
+        if now - traveller.signed_at >= limits.LAST_SEEN_EVERY_S:
+            traveller.signed_at = now
+            self._heartbeats.sign(traveller)
+
+    def left(self, connection: Connection) -> None:
+        """The socket closed: its hustler stays present until 90 s after the last heartbeat."""
+        user = connection.session.user_id
+        traveller = self._travellers.get(user) if user is not None else None
+        if traveller is not None and traveller.source is connection:
+            traveller.source = None
+
+    @property
+    def live(self) -> Iterable[Traveller]:
+        """Hustlers in LIVE mode heard within 90 s."""
+        now = time.monotonic()
+        return (t for t in self._heartbeats.live if now - t.heard_at < limits.PRESENT_S)
+
+    def place(self, user: UserId) -> LatLng | None:
+        """Where a hustler was last, if known here."""
+        traveller = self._travellers.get(user)
+        return traveller.track.point if traveller else None
+
+    def _speaks(self, traveller: Traveller) -> bool:
+        """The present source has not fallen silent; a REST caller is nobody's socket to close."""
+        silent_s = time.monotonic() - traveller.heard_at
+        return traveller.source != "REST" or silent_s < limits.POLL_GRACE_S
+
+    def _judged(self, user: UserId, known: Traveller | None, fix: fixes.Fix) -> fixes.Track:
+        """The track after a good fix; raises HX021, and remembers what makes a suspect."""
+        verdict = fixes.judge(known.track if known else None, fix, self._unix())
+        if known is not None and verdict.track is not None and verdict.refusal is not None:
+            known.track = verdict.track
+        if verdict.ends_session and known is not None and known.live:
+            self._suspects.add(user)
+            self._work.set()
+        if verdict.refusal is not None or verdict.track is None:
+            raise refused(verdict.refusal or fixes.Refusal.NOT_FINITE)
+        return verdict.track
+
+    def _believe_from(
+        self, user: UserId, source: Source, track: fixes.Track, *, live: bool
+    ) -> None:
+        """A new source: its generation is asked of Valkey with its first heartbeat."""
+        now = time.monotonic()
+        before = self._travellers.get(user)
+        traveller = Traveller(user, source, track, now, now, live=live)
+        if before is not None:
+            traveller.residence = before.residence
+        self._travellers[user] = traveller
+        self._go_to(traveller, track)
+
+    def _go_to(self, traveller: Traveller, track: fixes.Track) -> None:
+        traveller.believe(track, time.monotonic())
+        if traveller.live:
+            self._heartbeats.moved(traveller)
+        for task in self._en_route.moved(traveller.user, track.point):
+            self._arrived.add((traveller.user, task))
+            self._work.set()
+
+    # ── What follows ─────────────────────────────────────────────────────────────────────────────
+
+    def changed(self, user: UserId) -> None:
+        """A task or the LIVE state of this user changed: what is known here is read anew."""
+        self._changed.add(user)
+        self._work.set()
+
+    async def run(self) -> None:
+        """Reads anew what changed, records arrivals, ends suspect sessions; for ever."""
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            try:
+                await self._read_changed()
+                await self._record_arrivals()
+                await self._end_suspects()
+            except DatabaseAway as away:
+                log.warning("positions_delayed", error=str(away))
+                await asyncio.sleep(_RETRY_S)
+                self._work.set()
+
+    async def _read_changed(self) -> None:
+        users = list(self._changed)
+        if not users:
+            return
+        await self._en_route.load(users)
+        for user in users:
+            traveller = self._travellers.get(user)
+            if traveller is not None and traveller.live:
+                if (await self._queries.live(user)).state == "OFF":
+                    await self._leave(user)
+            elif traveller is not None and user not in self._en_route:
+                del self._travellers[user]
+            if user in self._en_route and user in self._travellers:
+                arrived = self._en_route.moved(user, self._travellers[user].track.point)
+                self._arrived.update((user, task) for task in arrived)
+        self._changed.difference_update(users)
+
+    async def _record_arrivals(self) -> None:
+        for user, task in tuple(self._arrived):
+            try:
+                await self._commands.arrived(user, task)
+            except Refusal as refusal:
+                log.info("arrival_refused", task=str(task), code=refusal.kind.code)
+            self._arrived.discard((user, task))
+
+    async def _end_suspects(self) -> None:
+        for user in tuple(self._suspects):
+            log.warning("suspect_positions_end_session", hustler=str(user))
+            await self.end_live(user, "FORCED")
+            self._suspects.discard(user)
