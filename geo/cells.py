@@ -37,7 +37,8 @@ Cells = NDArray[np.uint64]
 
 def cell_of(point: LatLng, resolution: int = PRESENCE_RESOLUTION) -> int:
     """The cell that contains the point."""
-    return h3.latlng_to_cell(point.lat, point.lng, resolution)
+    cell: int = h3.latlng_to_cell(point.lat, point.lng, resolution)
+    return cell
 
 
 def settle(point: LatLng, settled: int | None) -> int:

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from geo.fixes import Fix, Refusal, Track, Verdict, judge
+from geo.points import LatLng
+
+NOW_S = 1_763_000_000.0
+HERE = Fix(37.7749, -122.4194, NOW_S, 5.0)
+_DEGREE_M = 111_195.08  # of latitude, on the sphere
+
+
+def north(fix: Fix, metres: float, seconds: float, accuracy_m: float | None = None) -> Fix:
+    """The fix so far north and so much later."""
+    return Fix(fix.lat + metres / _DEGREE_M, fix.lng, fix.at_s + seconds, accuracy_m)
+
+
+def accepted(fix: Fix) -> Track:
+    """The track after a session's first fix."""
+    track = judge(None, fix, fix.at_s).track
+    assert track is not None
+    return track
+
+
+@pytest.mark.parametrize(
+    ("fix", "refusal"),
+    [
+        (replace(HERE, lat=math.nan), Refusal.NOT_FINITE),
+        (replace(HERE, lng=math.inf), Refusal.NOT_FINITE),
+        (replace(HERE, accuracy_m=math.nan), Refusal.NOT_FINITE),
+        (replace(HERE, at_s=math.inf), Refusal.NOT_FINITE),
+        (replace(HERE, lat=90.1), Refusal.OUT_OF_RANGE),
+        (replace(HERE, lng=-540.0), Refusal.OUT_OF_RANGE),
+        (replace(HERE, lat=1e30), Refusal.OUT_OF_RANGE),
+        (replace(HERE, accuracy_m=-1.0), Refusal.OUT_OF_RANGE),
+        (replace(HERE, lat=0.0, lng=-0.0), Refusal.NULL_ISLAND),
+        (replace(HERE, at_s=NOW_S + 6), Refusal.FUTURE),
+        (replace(HERE, accuracy_m=100.1), Refusal.INACCURATE),
+    ],
+)
+def test_a_fix_that_cannot_be_believed_is_refused_by_name(fix: Fix, refusal: Refusal) -> None:
+    """Refused whether or not something came before; what was known stays known."""
+    assert judge(None, fix, NOW_S) == Verdict(None, refusal)
+    track = accepted(replace(HERE, at_s=NOW_S - 60))
+    assert judge(track, fix, NOW_S) == Verdict(track, refusal)
+
+
+@pytest.mark.parametrize(
+    "fix",
+    [
+        replace(HERE, accuracy_m=100.0),
+        replace(HERE, accuracy_m=None),
+        replace(HERE, accuracy_m=0.0),
+        replace(HERE, lat=0.0),
+        replace(HERE, lat=90.0, lng=180.0),
+        replace(HERE, at_s=NOW_S - 3600),
+    ],
+)
+def test_the_first_fix_of_a_session_is_judged_alone(fix: Fix) -> None:
+    """Limits are inclusive, and there is no previous fix to be too far from."""
+    verdict = judge(None, fix, NOW_S)
+    assert verdict.refusal is None
+    assert verdict.track == Track(LatLng(fix.lat, fix.lng), fix.at_s, fix.accuracy_m or 0.0)
+
+
+def test_a_clock_slightly_ahead_counts_as_now() -> None:
+    """Phones run a little ahead; the track never holds a time to come."""
+    track = judge(None, replace(HERE, at_s=NOW_S + 4), NOW_S).track
+    assert track is not None
+    assert track.at_s == NOW_S
+
+
+def test_an_older_fix_is_refused_and_an_equal_one_is_not() -> None:
+    """Late packets must not move a hustler back; a repeated one does no harm."""
+    track = accepted(HERE)
+    assert judge(track, replace(HERE, at_s=NOW_S - 0.001), NOW_S).refusal is Refusal.OLDER_THAN_LAST
+    assert judge(track, HERE, NOW_S).refusal is None
+
+
+def test_a_jump_over_320_kmh_is_refused_and_the_last_position_stands() -> None:
+    """889 m in 10 s are 320.04 km/h; at 888 m the fix is good."""
+    track = accepted(replace(HERE, accuracy_m=None))
+    too_far = judge(track, north(HERE, 889.5, 10), NOW_S + 10)
+    assert too_far.refusal is Refusal.IMPOSSIBLE_SPEED
+    assert too_far.suspect
+    assert not too_far.ends_session
+    assert too_far.track is not None
+    assert too_far.track.point == track.point
+    assert judge(track, north(HERE, 888, 10), NOW_S + 10).refusal is None
+
+
+def test_both_accuracies_shorten_the_way() -> None:
+    """A fix that dances within its accuracy is no journey."""
+    track = accepted(replace(HERE, accuracy_m=60.0))
+    assert judge(track, north(HERE, 150, 1, 20.0), NOW_S + 1).refusal is None
+    assert judge(track, north(HERE, 150, 1, 0.0), NOW_S + 1).refusal is Refusal.IMPOSSIBLE_SPEED
+
+
+def test_a_step_takes_at_least_a_second() -> None:
+    """Two fixes in a hundredth of a second do not divide by it."""
+    track = accepted(replace(HERE, accuracy_m=None))
+    assert judge(track, north(HERE, 40, 0.01), NOW_S + 0.01).refusal is None
+    assert judge(track, north(HERE, 100, 0.01), NOW_S + 0.01).refusal is not None
+
+
+def test_twice_in_a_row_over_160_kmh_marks_a_suspect_and_is_accepted() -> None:
+    """Once may be a glitch; a motorway at 70 mph is never suspect."""
+    fix, track, marks = replace(HERE, accuracy_m=None), accepted(replace(HERE, accuracy_m=None)), []
+    for speed_kmh in (113, 170, 113, 170, 170, 113):
+        fix = north(fix, speed_kmh / 3.6 * 10, 10)
+        verdict = judge(track, fix, fix.at_s)
+        assert verdict.refusal is None
+        assert verdict.track is not None
+        track = verdict.track
+        marks.append(verdict.suspect)
+    assert marks == [False, False, False, False, True, False]
+
+
+def test_three_suspects_within_ten_minutes_end_the_session() -> None:
+    """By refusals alike; the third decides."""
+    track, ends = accepted(HERE), []
+    for minute in (1, 5, 10):
+        verdict = judge(track, north(HERE, 500_000, 60 * minute), NOW_S + 60 * minute)
+        assert verdict.track is not None
+        track = verdict.track
+        ends.append(verdict.ends_session)
+    assert ends == [False, False, True]
+
+
+def test_suspects_are_forgotten_after_ten_minutes() -> None:
+    """Three spread over more than that end nothing."""
+    track = accepted(HERE)
+    for minute in (1, 5, 11, 16):
+        verdict = judge(track, north(HERE, 900_000, 60 * minute), NOW_S + 60 * minute)
+        assert verdict.track is not None
+        assert verdict.suspect
+        assert not verdict.ends_session
+        track = verdict.track
+
+
+def test_a_session_with_a_wrong_first_fix_frees_itself() -> None:
+    """Were refusals no suspects, it would stand in the wrong city for as long as the drive takes."""
+    track = accepted(replace(HERE, lat=40.7))
+    for second in (30, 60, 90):
+        verdict = judge(track, replace(HERE, at_s=NOW_S + second), NOW_S + second)
+        assert verdict.track is not None
+        track = verdict.track
+    assert verdict.ends_session
+
+
+@given(
+    st.lists(st.tuples(st.floats(), st.floats(), st.floats(), st.none() | st.floats()), max_size=12)
+)
+def test_whatever_a_device_sends_the_track_stays_sound(
+    claims: list[tuple[float, float, float, float | None]],
+) -> None:
+    """No input raises, time never runs backwards, memory stays bounded."""
+    track: Track | None = None
+    for claim in claims:
+        before = track
+        verdict = judge(before, Fix(*claim), NOW_S)
+        track = verdict.track
+        if verdict.refusal is not None and before is not None:
+            assert track is not None
+            assert track.point == before.point
+        if track is not None:
+            assert track.at_s <= NOW_S
+            assert before is None or track.at_s >= before.at_s
+            assert 0.0 <= track.accuracy_m <= 100.0
+            assert len(track.suspects_s) <= 3
