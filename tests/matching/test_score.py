@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields
+from random import Random
 from uuid import UUID
 
 import numpy as np
@@ -126,7 +127,9 @@ def test_one_pair_scores_bit_for_bit_as_in_a_batch(rows: list[dict[str, float]])
 
 
 @given(pairs, st.randoms())
-def test_the_order_of_rows_never_changes_a_score(rows: list[dict[str, float]], random) -> None:  # type: ignore[no-untyped-def]
+def test_the_order_of_rows_never_changes_a_score(
+    rows: list[dict[str, float]], random: Random
+) -> None:
     """A permutation of rows permutes the scores and nothing else."""
     order = list(range(len(rows)))
     random.shuffle(order)

@@ -1,0 +1,176 @@
+"""The wave's SQL: its twin of the radius plan, and the rules that only the database can keep."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from broadcast.radius_plan import RadiusPlan
+from broadcast.wave_store import Wave
+from tests.broadcast.town import Town
+
+START = datetime(2030, 1, 1, 12, tzinfo=UTC)
+SHARED = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+async def offer(
+    place: Town, pairs: list[tuple[UUID, UUID, float]], open_max: int = 10
+) -> list[tuple[UUID, UUID]]:
+    """Insert (broadcast, hustler, score) and say which were made."""
+    ones = [1.0] * len(pairs)
+    wave = msgspec.json.decode(
+        await place.value(
+            "select make_offers($1, $2, $3, $3, $4, $5)",
+            [broadcast for broadcast, _, _ in pairs],
+            [hustler for _, hustler, _ in pairs],
+            ones,
+            [score for _, _, score in pairs],
+            open_max,
+        ),
+        type=Wave,
+    )
+    return [(made.broadcast_id, made.hustler_id) for made in wave.offers]
+
+
+@pytest.fixture(scope="session")
+async def connection(database_dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    """A plain connection as the application."""
+    opened = await asyncpg.connect(database_dsn)
+    yield opened
+    await opened.close()
+
+
+seconds = st.one_of(
+    st.sampled_from([0, 60, 120, 180, 240, 600]), st.floats(0, 700).map(lambda s: round(s, 6))
+)
+nudges = st.sampled_from([-1, 0, 1])
+
+
+@SHARED
+@given(
+    at=seconds,
+    nudge=nudges,
+    ttl=st.sampled_from([45, 60, 120, 121, 600]),
+    steps=st.sampled_from([(3, 2, 10, 60), (1, 1, 2, 30), (5, 3, 5, 7), (0.5, 0.3, 25, 1)]),
+)
+async def test_sql_and_python_follow_the_same_radius_plan(
+    connection: Any,
+    at: float,
+    nudge: int,
+    ttl: int,
+    steps: tuple[float, float, float, int],
+) -> None:
+    """Radius and next expansion agree at every instant, the borders to the microsecond."""
+    instant = START + timedelta(seconds=at) + timedelta(microseconds=nudge)
+    end = START + timedelta(seconds=ttl)
+    initial, step, largest, interval = steps
+    plan = RadiusPlan(START, end, initial, step, largest, timedelta(seconds=interval))
+    row = await connection.fetchrow(
+        """
+        select broadcast_radius_miles(b, $1), broadcast_next_expansion_at(b, $1)
+        from (select row(
+            gen_random_uuid(), gen_random_uuid(), 'ACTIVE', $2::timestamptz, $3::timestamptz,
+            null, null, $4::double precision, $5::double precision, $6::double precision,
+            $7::integer
+        )::live_broadcasts as b) as made
+        """,
+        instant,
+        START,
+        end,
+        initial,
+        largest,
+        step,
+        interval,
+    )
+    assert row[0] == pytest.approx(plan.radius_miles(instant), abs=1e-9)
+    assert row[1] == plan.next_expansion_at(instant)
+
+
+async def test_the_insert_offers_a_pair_once_however_often_it_is_asked(place: Town) -> None:
+    """Two broadcasters at once: the primary key decides, and each row is returned to one."""
+    broadcast = await place.broadcast()
+    pairs = [(broadcast, await place.hustler(1), 0.5) for _ in range(6)]
+    answers = await asyncio.gather(
+        *(
+            place.database.json(
+                "wave_make_offers",
+                [b for b, _, _ in pairs],
+                [h for _, h, _ in pairs],
+                [1.0] * 6,
+                [1.0] * 6,
+                [0.5] * 6,
+                10,
+            )
+            for _ in range(4)
+        )
+    )
+    made = [o.hustler_id for a in answers for o in msgspec.json.decode(a, type=Wave).offers]
+    assert sorted(made) == sorted(hustler for _, hustler, _ in pairs)
+
+
+async def test_the_insert_fills_a_hustlers_free_places_with_the_best(place: Town) -> None:
+    """The cap is kept by the statement itself, whatever the caller proposes."""
+    hustler = await place.hustler(1)
+    broadcasts = [await place.broadcast() for _ in range(4)]
+    first = await offer(place, [(broadcasts[0], hustler, 0.1)], 3)
+    rest = [(b, hustler, score) for b, score in zip(broadcasts[1:], (0.5, 0.9, 0.7), strict=True)]
+    assert len(first) == 1
+    assert await offer(place, rest, 3) == [(broadcasts[2], hustler), (broadcasts[3], hustler)]
+
+
+async def test_the_insert_refuses_what_the_verdict_forbids(place: Town) -> None:
+    """Over by the clock though unswept, ended, not ACTIVE, too far for the hustler: no row."""
+    hustler, picky = await place.hustler(1), await place.hustler(1, radius=1.0)
+    off = await place.user("hustler")
+    ended, running = await place.broadcast(), await place.broadcast()
+    await place.value(
+        "update live_broadcasts set state = 'CANCELLED', ended_at = hx_clock() where id = $1", ended
+    )
+    assert await offer(place, [(ended, hustler, 0.5), (running, off, 0.5)]) == []
+    await place.value("update live_status set radius_miles = 1 where user_id = $1", picky)
+    far = await place.value(
+        "select make_offers(array[$1::uuid], array[$2::uuid], array[1.001], array[0.9], "
+        "array[0.5], 10) -> 'offers'",
+        running,
+        picky,
+    )
+    assert far == "[]"
+    await place.advance(600)
+    assert await offer(place, [(running, hustler, 0.5)]) == []
+
+
+async def test_a_report_leaves_rows_that_somebody_holds(place: Town) -> None:
+    """No waiting and so no deadlock with an accept: the card is simply sent again."""
+    hustler, other = await place.hustler(1), await place.hustler(1)
+    broadcast = await place.broadcast()
+    await offer(place, [(broadcast, hustler, 0.5), (broadcast, other, 0.5)])
+    async with place.owner.transaction():
+        await place.value("select 1 from offers where hustler_id = $1 for update", hustler)
+        async with asyncio.timeout(2):
+            marked = await place.database.value(
+                "wave_sent", [broadcast, broadcast], [hustler, other]
+            )
+    assert marked == 1
+    sent = await place.value("select hustler_id from offers where sent_at is not null")
+    assert sent == other
+
+
+async def test_the_market_is_the_category_without_the_task_itself(place: Town) -> None:
+    """Below 20 other tasks there is no market; the own price never counts."""
+    category = "aquarium_care"
+    for price in [2000] * 19:
+        await place.task(price=price, category=category)
+    _, dear = await place.task(price=90_000, category=category)
+    market = "select market_price_cents(t) from tasks as t where t.id = $1"
+    assert await place.value(market, dear) is None
+    await place.task(price=4000, category=category)
+    assert await place.value(market, dear) == pytest.approx((19 * 2000 + 4000) / 20)
