@@ -32,6 +32,7 @@ class Story:
     poster_told_at: float | None = None
     paid_at: float | None = None
     ended_at: float | None = None
+    nobody_came: bool = False
     hustler_name: str = ""
 
     @property

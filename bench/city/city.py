@@ -76,6 +76,7 @@ class City:
         self._mint = mint
         self._doorstep = Doorstep()
         self._works = {errand.title: errand.work_s for errand in plans.ERRANDS}
+        self._over = asyncio.Event()
         self._hiring = asyncio.Semaphore(HIRES_AT_ONCE)
 
     @property
@@ -111,14 +112,24 @@ class City:
         async with asyncio.TaskGroup() as hiring:
             for number in range(max(3, self.setting.hustlers // 8)):
                 hiring.create_task(self._hire_poster(POSTER_NUMBERS_FROM + number))
-        staffing = self._group.create_task(self.crowd.staff(self))
-        posting = self._group.create_task(self._post())
-        ending = self._group.create_task(asyncio.sleep(self.setting.duration_s or 0))
-        if self.setting.duration_s is None:
-            await asyncio.wait([staffing, posting])
-        else:
-            await ending
+        busy = self._group.create_task(self._staff_and_post())
+        over = self._group.create_task(self._over.wait())
+        await asyncio.wait(
+            [busy, over],
+            timeout=self.setting.duration_s,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
         raise CityOver
+
+    async def _staff_and_post(self) -> None:
+        """Ends when a crowd comes to its end."""
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self.crowd.staff(self))
+            both.create_task(self._post())
+
+    def end(self) -> None:
+        """Let the run end at once."""
+        self._over.set()
 
     # People
 

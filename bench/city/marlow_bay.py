@@ -45,9 +45,9 @@ class MarlowBay:
         self.streets = Streets(seed)
 
     async def staff(self, city: City) -> None:
-        """Keep N hustlers on duty while reliefs last."""
+        """Keep N hustlers on duty while reliefs last; never returns."""
         number = 0
-        while number < self._hustlers * RELIEF:
+        while True:
             starting = sum(hustler.starting for hustler in city.people)
             missing = min(
                 self._hustlers - city.on_duty - starting, self._hustlers * RELIEF - number

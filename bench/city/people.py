@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from random import Random
+from typing import Literal
 from uuid import UUID
 
 from bench.city.ground import Degrees
 from bench.city.hustler import Person
 
-Mint = Callable[[str, str, Degrees | None], Awaitable[tuple[str, UUID]]]
+Role = Literal["hustler", "poster"]
+Mint = Callable[[Role, str, Degrees | None], Awaitable[tuple[str, UUID]]]
 """(role, first name, home) → (token, user id) of an account that is verified and able to work."""
 
 FIRST_NAMES = [
@@ -129,7 +131,7 @@ def first_name(seed: int, number: int) -> str:
     return names[number % len(names)]
 
 
-async def enrol(mint: Mint, role: str, seed: int, number: int, home: Degrees | None) -> Person:
+async def enrol(mint: Mint, role: Role, seed: int, number: int, home: Degrees | None) -> Person:
     """The number-th inhabitant with a fresh token."""
     name = first_name(seed, number)
     token, user_id = await mint(role, name, home)

@@ -176,6 +176,7 @@ class Poster:
     async def _choose(self, story: Story) -> None:
         wish = self._wishes[story.task_id]
         draw = Random(f"choice {self._seed} {wish.number}")
+        story.nobody_came = True
         self._chronicle.tell("expired", f"nobody took: {story.title}")
         await self._pace.people(human_s(draw, CHOICE_MEDIAN_S))
         try:
