@@ -58,11 +58,11 @@ class Health:
             degraded=not (complete and valkey_ok),
             postgres="ok" if postgres_ok else "away",
             valkey="ok" if valkey_ok else "away",
-            migrations=_migrations(postgres_ok, complete),
+            migrations=_migrations(known=postgres_ok, complete=complete),
         )
 
 
-def _migrations(known: bool, complete: bool) -> Literal["complete", "missing", "unknown"]:
+def _migrations(*, known: bool, complete: bool) -> Literal["complete", "missing", "unknown"]:
     if not known:
         return "unknown"
     return "complete" if complete else "missing"

@@ -9,6 +9,7 @@ request then runs a second time, so what it did before dying shows as its natura
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Final
@@ -24,6 +25,16 @@ REPLAYED_HEADER: Final = "Idempotency-Replayed"
 MAX_KEY_CHARS: Final = 255
 SWEEP_EVERY_S: Final = 60.0
 """Keys older than a day are deleted at most this often, a thousand at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A key that is ours until it is answered, given back, or 60 s old."""
+
+    user: UserId
+    route: str
+    key: str
+    claimed_at: datetime
 
 
 class Idempotency:
@@ -58,7 +69,7 @@ class Idempotency:
         if claimed_at is None:
             return await self._earlier(user, route, key, digest)
         await self._sweep()
-        return await self._answer(user, route, key, claimed_at, request_id, run)
+        return await self._answer(Claim(user, route, key, claimed_at), request_id, run)
 
     async def _earlier(self, user: UserId, route: str, key: str, digest: bytes) -> Response:
         rows = await self._database.rows("idempotency_key", user, route, key)
@@ -78,33 +89,22 @@ class Idempotency:
         )
 
     async def _answer(
-        self,
-        user: UserId,
-        route: str,
-        key: str,
-        claimed_at: datetime,
-        request_id: str,
-        run: Callable[[], Awaitable[Response]],
+        self, claim: Claim, request_id: str, run: Callable[[], Awaitable[Response]]
     ) -> Response:
         """Run as the key's owner; keep a lasting answer, give the key back for any other."""
-        mine = (user, route, key, claimed_at)
+        mine = (claim.user, claim.route, claim.key, claim.claimed_at)
         try:
             response = await run()
         except errors.Refusal as refusal:
-            response = problems.response(refusal, request_id)
             if not _lasting(refusal):
                 await self._database.execute("release_idempotency_key", *mine)
                 raise
+            response = problems.response(refusal, request_id)
         except Exception:
             await self._database.execute("release_idempotency_key", *mine)
             raise
-        await self._database.execute(
-            "answer_idempotency_key",
-            *mine,
-            response.status_code,
-            bytes(response.body),
-            response.media_type,
-        )
+        answer = (response.status_code, bytes(response.body), response.media_type)
+        await self._database.execute("answer_idempotency_key", *mine, *answer)
         return response
 
     async def _sweep(self) -> None:

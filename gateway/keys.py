@@ -43,7 +43,7 @@ class OneKey:
         symmetric = issuer.algorithms[0].startswith("HS")
         self._key: VerifyKey = text if symmetric else load_pem_public_key(text)
 
-    async def key(self, kid: str | None) -> VerifyKey | None:
+    async def key(self, kid: str | None) -> VerifyKey | None:  # noqa: ARG002 - as every source
         """The one key."""
         return self._key
 
@@ -86,11 +86,13 @@ class FetchedKeySet:
         return age_s >= MAX_AGE_S or (pick(self._keys, kid) is None and age_s >= REFETCH_S)
 
     async def _refresh(self) -> None:
-        self._tried_at = self._monotonic()
         try:
             self._keys = parse_jwks(await self._fetch(self._url))
         except (httpx.HTTPError, ValueError, jwt.PyJWTError) as error:
             log.warning("jwks_fetch_failed", url=self._url, error=type(error).__name__)
+        finally:
+            # only now: whoever comes during the fetch waits for it
+            self._tried_at = self._monotonic()
 
 
 def key_source(issuer: Issuer, fetch: Fetch, monotonic: Callable[[], float]) -> KeySource:

@@ -64,7 +64,7 @@ def _key(data_dir: Path) -> Ed25519PrivateKey:
             Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
         )
         draft = data_dir / f".{KEY_FILE}.{os.getpid()}"
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(pem)
         try:
             os.link(draft, path)

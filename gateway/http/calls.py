@@ -172,5 +172,6 @@ def _kinds(hint: Any) -> tuple[Any, ...]:
 
 def _argument(hint: Any, index: int) -> type[Struct]:
     kind = get_args(hint)[index]
-    assert isinstance(kind, type) and issubclass(kind, Struct)
+    assert isinstance(kind, type)
+    assert issubclass(kind, Struct)
     return kind

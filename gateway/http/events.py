@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, Literal
-from uuid import UUID
 
 from msgspec import UNSET, Struct, UnsetType
 
-from engine.ids import TaskId, UserId
 from engine.queries import Log
-from engine.views import OfferCard, UserEvent
+from engine.views import OfferCard
+from gateway import rendering
 from gateway.http.calls import Ask
 from gateway.parts import Parts
 from gateway.requests import EventsQuery, Nothing
@@ -48,16 +47,15 @@ async def after(parts: Parts, ask: Ask[Nothing, EventsQuery]) -> Events | Resync
     position = ask.query.after
     log = await parts.queries.events_after(ask.user_id, position)
     if log.events or log.last_seq < position or not ask.query.wait:
-        return await _told(parts, ask.user_id, position, log)
+        return await _told(parts, position, log)
     woken = await parts.hub.wait_for(ask.user_id, position, ask.query.wait)
     log = await parts.queries.events_after(ask.user_id, position)
     offers = await parts.queries.offers(ask.user_id) if woken == "OFFERS" else UNSET
-    return await _told(parts, ask.user_id, position, log, offers)
+    return await _told(parts, position, log, offers)
 
 
 async def _told(
     parts: Parts,
-    user: UserId,
     position: int,
     log: Log,
     offers: list[OfferCard] | UnsetType = UNSET,
@@ -68,14 +66,8 @@ async def _told(
     first_seq = log.events[0].seq if log.events else log.last_seq + 1
     if first_seq != position + 1:
         return Resync("TOO_OLD", log.last_seq)
-    events = [await _event(parts, user, event) for event in log.events]
+    events = [
+        Event(event.seq, event.type, event.data, event.at)
+        for event in await rendering.complete(parts.queries, log.events)
+    ]
     return Events(events, events[-1].seq if events else log.last_seq, offers)
-
-
-async def _event(parts: Parts, user: UserId, event: UserEvent) -> Event:
-    """An event for its reader; the log holds no codes, so the poster's is filled in here."""
-    data = event.data
-    if event.type == "JOB_ASSIGNED" and data["hustler_id"] != str(user):
-        code = await parts.queries.start_code(TaskId(UUID(data["task_id"])))
-        data = data if code is None else data | {"start_code": code}
-    return Event(event.seq, event.type, data, event.at)

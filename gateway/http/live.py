@@ -32,7 +32,7 @@ async def switch_on(parts: Parts, ask: Ask[messages.GoLive, Nothing]) -> LiveVie
 
 async def switch_off(parts: Parts, ask: Ask[Nothing, Nothing]) -> LiveView:
     """End LIVE mode; this is always allowed."""
-    await parts.commands.end_live(ask.user_id, "MANUAL")
+    await parts.positions.end_live(ask.user_id, "MANUAL")
     return await parts.queries.live(ask.user_id)
 
 
@@ -53,11 +53,12 @@ async def respond(
     applied = await parts.commands.respond(
         ask.user_id, ask.broadcast_id, ask.body.response, ask.body.decline_reason
     )
-    if applied.outcome in ("DONE", "BUSY"):
+    outcome = applied.outcome
+    if outcome == "DONE" or outcome == "BUSY":  # noqa: PLR1714 - narrows the type
         raise errors.refusal("HX017", "LOCK")
-    if applied.outcome == "DECLINED" and applied.task_id is not None:
+    if outcome == "DECLINED" and applied.task_id is not None:
         parts.hub.answered(ask.user_id, ask.broadcast_id, applied.task_id)
-    if applied.outcome != "WON" or applied.task_id is None:
-        return messages.BroadcastResponse(ask.broadcast_id, applied.outcome)
+    if outcome != "WON" or applied.task_id is None:
+        return messages.BroadcastResponse(ask.broadcast_id, outcome)
     task = await parts.queries.task_view(ask.user_id, TaskId(applied.task_id))
-    return messages.BroadcastResponse(ask.broadcast_id, applied.outcome, task)
+    return messages.BroadcastResponse(ask.broadcast_id, outcome, task)

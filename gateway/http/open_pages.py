@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from importlib.metadata import version
 from importlib.resources import files
 from typing import Final
@@ -11,7 +11,7 @@ import msgspec
 import structlog
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from engine import errors
 from gateway import asyncapi, docs_page, openapi, problems
@@ -34,16 +34,14 @@ class OpenPages:
         self._parts = parts
         released = version("hustlexp-live")
         description = openapi.document(calls, released)
-        self._openapi = msgspec.json.encode(description)
-        self._asyncapi = msgspec.json.encode(asyncapi.document(released))
-        self._docs = docs_page.render(description, released)
-        self._style = files("gateway").joinpath("docs_page.css").read_bytes()
+        style = files("gateway").joinpath("docs_page.css").read_bytes()
+        self.livez = _fixed(b'{"status":"ok"}', JSON)
+        self.openapi = _fixed(msgspec.json.encode(description), JSON)
+        self.asyncapi = _fixed(msgspec.json.encode(asyncapi.document(released)), JSON)
+        self.docs = _fixed(docs_page.render(description, released).encode(), "text/html")
+        self.style = _fixed(style, "text/css")
 
-    async def livez(self, request: Request) -> Response:
-        """The process runs and its loop turns."""
-        return Response(b'{"status":"ok"}', media_type=JSON)
-
-    async def readyz(self, request: Request) -> Response:
+    async def readyz(self, _: Request) -> Response:
         """Traffic may come: 200, or 503 with what is missing."""
         readiness = await self._parts.health.readiness()
         return Response(
@@ -52,31 +50,13 @@ class OpenPages:
             media_type=JSON,
         )
 
-    async def metrics(self, request: Request) -> Response:
+    async def metrics(self, _: Request) -> Response:
         """The Prometheus page; without the database it shows what the process knows itself."""
         try:
             await self._parts.measured.refresh()
         except DatabaseAway:
             log.warning("metrics_without_database")
-        return Response(
-            self._parts.metrics.page(), headers={"Content-Type": CONTENT_TYPE_LATEST}
-        )
-
-    async def openapi(self, request: Request) -> Response:
-        """The REST contract."""
-        return Response(self._openapi, media_type=JSON)
-
-    async def asyncapi(self, request: Request) -> Response:
-        """The WebSocket contract."""
-        return Response(self._asyncapi, media_type=JSON)
-
-    async def docs(self, request: Request) -> Response:
-        """Both, readable."""
-        return HTMLResponse(self._docs)
-
-    async def style(self, request: Request) -> Response:
-        """The style sheet of the docs page."""
-        return Response(self._style, media_type="text/css")
+        return Response(self._parts.metrics.page(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def error(self, request: Request) -> Response:
         """A problem's `type` leads to its explanation."""
@@ -84,3 +64,12 @@ class OpenPages:
         if name not in _NAMES:
             raise errors.refusal("NOT_FOUND")
         return RedirectResponse(f"/docs#{name}", status_code=303)
+
+
+def _fixed(content: bytes, media_type: str) -> Callable[[Request], Awaitable[Response]]:
+    """The handler of a document that never changes while the process lives."""
+
+    async def document(_: Request) -> Response:
+        return Response(content, media_type=media_type)
+
+    return document

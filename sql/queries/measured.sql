@@ -10,3 +10,6 @@ order by b.ended_at;
 
 -- name: live_sessions_open
 select count(*) from live_status as s where live_state(s, hx_clock()) = 'ACTIVE';
+
+-- name: error_catalogue
+select c.code, c.invariant, c.title, c.retryable from error_catalogue as c;

@@ -1,0 +1,289 @@
+"""Whatever is sent, the border gives a typed value or a documented refusal."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import Any, get_args
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine import errors
+from gateway import messages, requests
+from gateway.http.cursors import Cursors
+from gateway.http.rates import ACCEPT, BAD_TOKEN, EVERY_CALL, Rates
+from gateway.problems import Unreadable
+from gateway.routes import CALLS
+
+TASK: dict[str, Any] = {
+    "mode": "LIVE",
+    "title": "Move a sofa",
+    "description": "From the second floor to the street.",
+    "category": "moving",
+    "price_cents": 4_000,
+    "location": {"lat": 37.77, "lng": -122.42},
+}
+DIGITS = 10**29
+
+
+def refused(body: bytes, kind: type[msgspec.Struct] = requests.TaskRequest) -> errors.Refusal:
+    """The refusal that decoding this body gives."""
+    with pytest.raises(errors.Refusal) as caught:
+        requests.decode(body, kind)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"hello",
+        b'{"price_cents": NaN}',
+        b'{"price_cents": Infinity}',
+        b'{"title": "\xff"}',
+        b'{"title": "\\ud800"}',
+        b"{} {}",
+        b'{"mode": "LIVE",}',
+    ],
+)
+def test_what_is_not_json_is_a_400(body: bytes) -> None:
+    """VALIDATION_ERROR with status 400."""
+    refusal = refused(body)
+    assert isinstance(refusal, Unreadable)
+    assert (refusal.kind.code, refusal.status) == ("VALIDATION_ERROR", 400)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"price_cents": DIGITS},
+        {"price_cents": -1},
+        {"price_cents": 0},
+        {"price_cents": 40.5},
+        {"price_cents": "4000"},
+        {"price_cents": True},
+        {"price_cents": None},
+        {"location": {"lat": 91, "lng": 0}},
+        {"location": {"lat": 0, "lng": -180.01}},
+        {"location": {"lat": DIGITS, "lng": 0}},
+        {"location": {"lat": "37", "lng": 0}},
+        {"location": {"lat": 37}},
+        {"location": [37, -122]},
+        {"location": {"lat": 37, "lng": -122, "place": "here"}},
+        {"title": ""},
+        {"title": "x" * 201},
+        {"title": "a\0b"},
+        {"description": "x" * 5_001},
+        {"category": "a\nb"},
+        {"mode": "INSTANT"},
+        {"state": "COMPLETED"},
+        {"poster_id": "5d0a1e1c-7b1f-4f0f-9a52-d0c53a0f3c11"},
+        {"deadline": "tomorrow"},
+        {"deadline": "2030-01-01T00:00:00"},
+        {"deadline": 1_800_000_000},
+        {"estimated_minutes": 10_081},
+        {"min_photos": 6},
+        {"required_trust_tier": 5},
+        {"live_confirmations": {"can_respond": True}},
+        {"live_confirmations": {"can_respond": 1, "accessible_now": 1, "price_final": 1}},
+    ],
+    ids=str,
+)
+def test_a_wrong_field_is_a_422(change: dict[str, Any]) -> None:
+    """Wrong types, sizes, ranges and unknown fields; the detail names the place."""
+    refusal = refused(json.dumps(TASK | change).encode())
+    assert not isinstance(refusal, Unreadable)
+    assert refusal.kind.code == "VALIDATION_ERROR"
+    assert "`" in refusal.message
+
+
+@pytest.mark.parametrize("field", TASK.keys())
+def test_each_needed_field_is_needed(field: str) -> None:
+    """Leaving one out is refused by name."""
+    without = {name: value for name, value in TASK.items() if name != field}
+    assert field in refused(json.dumps(without).encode()).message
+
+
+@pytest.mark.parametrize("shape", [b"[" * 50_000, b'{"location":' * 20_000, b'{"title":' * 20_000])
+def test_deep_nesting_is_refused(shape: bytes) -> None:
+    """A body of nothing but brackets costs neither the stack nor the time."""
+    assert refused(shape).kind.code == "VALIDATION_ERROR"
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=12,
+    )
+)
+def test_any_json_is_decoded_or_refused(value: object) -> None:
+    """No value whatever gets an exception that is not a refusal out of any body type."""
+    body = json.dumps(value).encode()
+    for kind in {call.body_type for call in CALLS}:
+        with contextlib.suppress(errors.Refusal):
+            requests.decode(body, kind)
+
+
+def _unbounded(schema: Any, path: str) -> list[str]:
+    """Every number or text of a schema that has no upper bound."""
+    if isinstance(schema, list):
+        return [found for each in schema for found in _unbounded(each, path)]
+    if not isinstance(schema, dict):
+        return []
+    open_ends = []
+    kind = schema.get("type")
+    if kind in ("integer", "number") and not {"minimum", "maximum"} <= set(schema):
+        open_ends.append(path)
+    bounded = {"maxLength", "pattern", "format", "enum", "const"} & set(schema)
+    if kind == "string" and not bounded:
+        open_ends.append(path)
+    if kind == "array" and "maxItems" not in schema:
+        open_ends.append(path)
+    for name, inner in schema.items():
+        if name == "properties":
+            for field, each in inner.items():
+                open_ends += _unbounded(each, f"{path}.{field}")
+        elif name in ("anyOf", "items", "$defs"):
+            open_ends += _unbounded(list(inner.values()) if name == "$defs" else inner, path)
+    return open_ends
+
+
+@pytest.mark.parametrize(
+    "kind",
+    sorted({k for c in CALLS for k in (c.body_type, c.query_type)}, key=str),
+)
+def test_every_field_that_comes_in_is_bounded_and_closed(kind: type[msgspec.Struct]) -> None:
+    """Each number has both bounds, each text and list an upper one, no type takes unknown fields."""
+    schema = msgspec.json.schema(kind)
+    assert _unbounded(schema, kind.__name__) == []
+    assert all(shape["additionalProperties"] is False for shape in schema["$defs"].values())
+
+
+def test_live_below_fifteen_dollars_is_refused_early() -> None:
+    """$14.99 is HX902, $15.00 is not."""
+    cheap = requests.decode(
+        json.dumps(TASK | {"price_cents": 1_499}).encode(), requests.TaskRequest
+    )
+    with pytest.raises(errors.Refusal) as caught:
+        requests.check_terms(cheap)
+    assert (caught.value.kind.code, caught.value.kind.invariant) == ("HX902", "LIVE-2")
+    requests.check_terms(
+        requests.decode(json.dumps(TASK | {"price_cents": 1_500}).encode(), requests.TaskRequest)
+    )
+
+
+@pytest.mark.parametrize("field", ["can_respond", "accessible_now", "price_final"])
+@pytest.mark.parametrize("mode", ["LIVE", "STANDARD"])
+def test_any_false_confirmation_refuses_live(field: str, mode: str) -> None:
+    """One `false` is enough for LIVE; STANDARD asks for none."""
+    said = {"can_respond": True, "accessible_now": True, "price_final": True} | {field: False}
+    body = json.dumps(TASK | {"mode": mode, "live_confirmations": said}).encode()
+    task = requests.decode(body, requests.TaskRequest)
+    if mode == "STANDARD":
+        requests.check_terms(task)
+        return
+    with pytest.raises(errors.Refusal) as caught:
+        requests.check_terms(task)
+    assert caught.value.kind.code == "VALIDATION_ERROR"
+    assert "live_confirmations" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        [("role", "poster"), ("role", "hustler")],
+        [("role", "admin")],
+        [("role", "poster"), ("limit", "51")],
+        [("role", "poster"), ("limit", "0")],
+        [("role", "poster"), ("limit", str(DIGITS))],
+        [("role", "poster"), ("offset", "1")],
+        [("role", "poster"), ("cursor", "../../etc")],
+        [],
+    ],
+)
+def test_a_bad_query_string_is_refused(pairs: list[tuple[str, str]]) -> None:
+    """Twice, unknown, missing or out of bounds: VALIDATION_ERROR."""
+    with pytest.raises(errors.Refusal) as caught:
+        requests.decode_query(pairs, requests.TasksQuery)
+    assert caught.value.kind.code == "VALIDATION_ERROR"
+
+
+@pytest.mark.parametrize("wait", ["nan", "inf", "-1", "25.1", "1e400", "x"])
+def test_a_wait_is_a_number_of_seconds_up_to_25(wait: str) -> None:
+    """NaN and infinity are no waits."""
+    with pytest.raises(errors.Refusal):
+        requests.decode_query([("wait", wait)], requests.EventsQuery)
+
+
+def test_rest_and_socket_take_the_same_shapes() -> None:
+    """Going LIVE and moving are one type for both roads."""
+    bodies = {call.body_type for call in CALLS}
+    socket = {msgspec.structs.fields(kind)[1].type for kind in get_args(messages.ClientMessage)}
+    assert {messages.GoLive, messages.Moved} <= bodies & socket
+
+
+def test_a_cursor_is_for_its_owner_and_unchanged(cursor_end: Any, users: tuple[Any, Any]) -> None:
+    """A cursor opens for the user it was signed for, and not when a bit of it was changed."""
+    cursors, (ann, bob) = Cursors(b"k" * 32), users
+    signed = cursors.sign(ann, cursor_end)
+    assert cursors.open(ann, signed) == cursor_end
+    changed = signed[:-2] + ("AA" if signed[-2:] != "AA" else "BB")
+    for user, cursor in ((bob, signed), (ann, changed), (ann, "x"), (ann, "A" * 60)):
+        with pytest.raises(errors.Refusal):
+            cursors.open(user, cursor)
+    with pytest.raises(errors.Refusal):
+        Cursors(b"other" * 8).open(ann, signed)
+
+
+def test_a_user_who_calls_too_often_is_told_when_to_return(users: tuple[Any, Any]) -> None:
+    """The bucket empties for one user alone, and fills again with time."""
+    now, (ann, bob) = [0.0], users
+    rates = Rates(lambda: now[0])
+    for _ in range(int(EVERY_CALL.burst)):
+        rates.spend_user(ann, None)
+    with pytest.raises(errors.Refusal) as caught:
+        rates.spend_user(ann, None)
+    assert caught.value.kind.code == "RATE_LIMITED"
+    assert caught.value.retry_after_s == pytest.approx(1 / EVERY_CALL.per_second)
+    rates.spend_user(bob, None)
+    now[0] = 1.0
+    rates.spend_user(ann, None)
+
+
+def test_a_braked_call_has_its_own_bucket(users: tuple[Any, Any]) -> None:
+    """Too many accepts do not stop the other calls."""
+    rates, (ann, _) = Rates(lambda: 0.0), users
+    for _ in range(int(ACCEPT.burst)):
+        rates.spend_user(ann, ACCEPT)
+    with pytest.raises(errors.Refusal):
+        rates.spend_user(ann, ACCEPT)
+    rates.spend_user(ann, None)
+
+
+def test_an_address_that_guesses_tokens_is_slowed_down() -> None:
+    """After too many bad tokens an address waits; another one does not."""
+    now = [0.0]
+    rates = Rates(lambda: now[0])
+    for _ in range(int(BAD_TOKEN.burst)):
+        rates.check_address("192.0.2.1")
+        rates.spend_address("192.0.2.1")
+    rates.spend_address("192.0.2.1")
+    with pytest.raises(errors.Refusal):
+        rates.check_address("192.0.2.1")
+    rates.check_address("192.0.2.2")
+    now[0] = 1.0
+    rates.check_address("192.0.2.1")
+
+
+def test_buckets_are_bounded(monkeypatch: pytest.MonkeyPatch, users: tuple[Any, Any]) -> None:
+    """Forgetting the longest unused bucket keeps memory flat."""
+    monkeypatch.setattr("gateway.http.rates.MAX_BUCKETS", 1)
+    rates = Rates(lambda: 0.0)
+    for user in (*users, users[0]):
+        rates.spend_user(user, None)
+    assert len(rates._buckets) == 1
