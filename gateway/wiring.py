@@ -1,0 +1,203 @@
+"""The composition root: every part is opened here, in order, handed down, and closed in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from random import SystemRandom
+from typing import Protocol
+from uuid import UUID
+
+from broadcast.broadcaster import Broadcaster
+from broadcast.limits import WaveLimits
+from engine.commands import Commands
+from engine.ids import UserId
+from engine.money.settling import Settling
+from engine.money.simulated import SimulatedPayments
+from engine.plan import BroadcastPlan
+from engine.queries import Queries
+from engine.store import Store
+from engine.tasks.codes import CodeBook
+from engine.timers import Timers
+from gateway.absences import Absences
+from gateway.auth import Authenticator
+from gateway.catchup import Catchup
+from gateway.connection import Connection
+from gateway.en_route import EnRoute
+from gateway.health import Health
+from gateway.heartbeats import Heartbeats
+from gateway.http.cursors import Cursors
+from gateway.http.rates import Rates
+from gateway.hub import Hub
+from gateway.idempotency import Idempotency
+from gateway.measured import Measured
+from gateway.metrics import Metrics
+from gateway.minting import dev_issuer
+from gateway.parts import Parts
+from gateway.positions import Positions
+from gateway.settings import Broadcast, Settings
+from gateway.snapshots import Snapshots
+from geo.presence import Presence
+from geo.valkey import open_valkey
+from sql.database import Database
+from sql.migrate import migrations
+
+
+@asynccontextmanager
+async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
+    """One process with all roles: gateway, broadcaster, worker.
+
+    Raises `sql.database.DatabaseAway` when PostgreSQL cannot be reached at the start; losing it or
+    Valkey later only delays.
+    """
+    async with AsyncExitStack() as stack:
+        # Layer 0: the servers
+        database = await Database.open(settings.postgres.dsn, size=settings.postgres.pool_size)
+        stack.push_async_callback(database.close)
+        valkey = open_valkey(settings.redis.url)
+        stack.push_async_callback(valkey.close)
+        presence = Presence(valkey)
+
+        # Layer 1: the engine
+        metrics = Metrics()
+        hub = Hub(metrics)
+        store = Store(database)
+        secret = _code_key(settings)
+        codes = CodeBook(secret)
+        payments = SimulatedPayments()
+        commands = Commands(store, hub, codes, payments, _plan(settings.broadcast))
+        queries = Queries(store, codes)
+        settling = Settling(store, payments, hub, metrics.settlements_waiting)
+        timers = Timers(store, hub, metrics.timer_lag)
+        broadcaster = Broadcaster(
+            database,
+            presence,
+            hub,
+            metrics,
+            random=SystemRandom(),
+            limits=_wave_limits(settings.broadcast),
+        )
+
+        # Layer 2: the gateway
+        snapshots = Snapshots(queries)
+        catchup = Catchup(hub, queries, snapshots)
+        heartbeats = Heartbeats(presence)
+        positions = Positions(hub, commands, queries, heartbeats, EnRoute(hub, queries))
+        absences = Absences(commands, queries, presence, heartbeats)
+        hub.attach(_Bells(broadcaster, settling, positions))
+
+        issuers = settings.auth.issuers
+        if settings.development:
+            issuers = (*issuers, dev_issuer(settings.data_dir))
+        parts = Parts(
+            commands=commands,
+            queries=queries,
+            hub=hub,
+            positions=positions,
+            authenticator=Authenticator(issuers, queries),
+            idempotency=Idempotency(database, time.monotonic),
+            cursors=Cursors(hashlib.sha256(b"cursors" + secret).digest()),
+            rates=Rates(time.monotonic),
+            metrics=metrics,
+            measured=Measured(database, metrics, time.monotonic),
+            health=Health(
+                applied=lambda: _applied(store),
+                expected=[migration.name for migration in migrations()],
+                valkey=valkey.ping,
+            ),
+            cors_origins=settings.http.origins,
+        )
+
+        # What runs by itself; it ends before the parts are closed
+        loops = (
+            broadcaster, settling, timers, hub, snapshots, catchup, heartbeats, positions, absences,
+        )  # fmt: skip
+        await stack.enter_async_context(_running(loops))
+        yield parts
+
+
+class _Loop(Protocol):
+    async def run(self) -> None: ...
+
+
+class _Bells:
+    """Who hears what the hub learns (`gateway.hub.Bells`)."""
+
+    def __init__(self, broadcaster: Broadcaster, settling: Settling, positions: Positions) -> None:
+        self._broadcaster = broadcaster
+        self._settling = settling
+        self._positions = positions
+
+    def started(self, broadcast_id: UUID) -> None:
+        self._broadcaster.ring(broadcast_id)
+
+    def sent(self, pairs: Sequence[tuple[UUID, UserId]]) -> None:
+        self._broadcaster.sent(pairs)
+
+    def settle(self) -> None:
+        self._settling.ring()
+
+    def changed(self, user: UserId) -> None:
+        self._positions.changed(user)
+
+    def left(self, connection: Connection) -> None:
+        self._positions.left(connection)
+
+
+@asynccontextmanager
+async def _running(loops: Sequence[_Loop]) -> AsyncIterator[None]:
+    """Every loop in one task group while the block runs; a loop that dies ends the block."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(loop.run(), name=type(loop).__name__) for loop in loops]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+async def _applied(store: Store) -> Sequence[str]:
+    return [row["name"] for row in await store.rows("migrations_applied")]
+
+
+def _plan(broadcast: Broadcast) -> BroadcastPlan:
+    return BroadcastPlan(
+        ttl_s=broadcast.ttl_s,
+        initial_radius_miles=broadcast.initial_miles,
+        max_radius_miles=broadcast.max_miles,
+        expansion_step_miles=broadcast.step_miles,
+        expansion_interval_s=broadcast.interval_s,
+    )
+
+
+def _wave_limits(broadcast: Broadcast) -> WaveLimits:
+    return WaveLimits(
+        tick_s=broadcast.tick_s,
+        offers_per_tick=broadcast.offers_per_tick,
+        open_offers=broadcast.open_offers,
+    )
+
+
+CODE_KEY_FILE = "code_key"
+
+
+def _code_key(settings: Settings) -> bytes:
+    """The configured key; in development one that the data folder keeps."""
+    if settings.auth.code_key:
+        return settings.auth.code_key.encode()
+    if not settings.development:
+        raise ValueError("HX_CODE_KEY is not set: start and completion codes need a secret key")
+    return _kept_secret(settings.data_dir / CODE_KEY_FILE)
+
+
+def _kept_secret(path: Path) -> bytes:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_bytes(secrets.token_hex(32).encode())
+    return path.read_bytes()
