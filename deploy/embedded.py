@@ -56,6 +56,7 @@ async def embedded_servers(
     folders = open_folders(data_dir, identity)
     async with AsyncExitStack() as stack:
         stack.enter_context(sole_use(folders.data))
+        stack.callback(folders.tidy)
         passwords = load_passwords(folders.data)
         if identity.user_id is not None:
             binaries = binaries.copied_to(folders.servers.parent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -46,6 +47,12 @@ class Folders:
     def cluster(self) -> Path:
         """PostgreSQL's data directory."""
         return self.servers / "postgres"
+
+    def tidy(self) -> None:
+        """Removes a socket folder outside of the data folder, once it is empty."""
+        if self.sockets.parent not in (self.data, self.servers.parent):
+            with contextlib.suppress(OSError):
+                self.sockets.rmdir()
 
     def log(self, server: str) -> Path:
         """The file that takes the output of one server."""
