@@ -11,12 +11,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from random import SystemRandom
 from typing import Protocol
-from uuid import UUID
 
 from broadcast.broadcaster import Broadcaster
 from broadcast.limits import WaveLimits
 from engine.commands import Commands
-from engine.ids import UserId
 from engine.money.settling import Settling
 from engine.money.simulated import SimulatedPayments
 from engine.plan import BroadcastPlan
@@ -27,13 +25,12 @@ from engine.timers import Timers
 from gateway.absences import Absences
 from gateway.auth import Authenticator
 from gateway.catchup import Catchup
-from gateway.connection import Connection
 from gateway.en_route import EnRoute
 from gateway.health import Health
 from gateway.heartbeats import Heartbeats
 from gateway.http.cursors import Cursors
 from gateway.http.rates import Rates
-from gateway.hub import Hub
+from gateway.hub import Bells, Hub
 from gateway.idempotency import Idempotency
 from gateway.measured import Measured
 from gateway.metrics import Metrics
@@ -89,7 +86,15 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         heartbeats = Heartbeats(presence)
         positions = Positions(hub, commands, queries, heartbeats, EnRoute(hub, queries))
         absences = Absences(commands, queries, presence, heartbeats)
-        hub.attach(_Bells(broadcaster, settling, positions))
+        hub.attach(
+            Bells(
+                started=broadcaster.ring,
+                sent=broadcaster.sent,
+                settle=settling.ring,
+                changed=positions.changed,
+                left=positions.left,
+            )
+        )
 
         issuers = settings.auth.issuers
         if settings.development:
@@ -123,30 +128,6 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
 
 class _Loop(Protocol):
     async def run(self) -> None: ...
-
-
-class _Bells:
-    """Who hears what the hub learns (`gateway.hub.Bells`)."""
-
-    def __init__(self, broadcaster: Broadcaster, settling: Settling, positions: Positions) -> None:
-        self._broadcaster = broadcaster
-        self._settling = settling
-        self._positions = positions
-
-    def started(self, broadcast_id: UUID) -> None:
-        self._broadcaster.ring(broadcast_id)
-
-    def sent(self, pairs: Sequence[tuple[UUID, UserId]]) -> None:
-        self._broadcaster.sent(pairs)
-
-    def settle(self) -> None:
-        self._settling.ring()
-
-    def changed(self, user: UserId) -> None:
-        self._positions.changed(user)
-
-    def left(self, connection: Connection) -> None:
-        self._positions.left(connection)
 
 
 @asynccontextmanager
