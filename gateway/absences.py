@@ -7,19 +7,12 @@ import time
 from datetime import timedelta
 from typing import Final
 
-import structlog
-
 from engine.commands import Commands
-from engine.errors import Refusal
 from engine.ids import UserId
 from engine.queries import Queries
 from gateway import limits
 from gateway.heartbeats import Heartbeats
 from geo.presence import Presence
-from geo.valkey import ValkeyAway
-from sql.database import DatabaseAway
-
-log = structlog.get_logger(__name__)
 
 _AWAY: Final = timedelta(seconds=limits.AWAY_ENDS_SESSION_S)
 
@@ -35,16 +28,11 @@ class Absences:
         self._presence = presence
         self._heartbeats = heartbeats
 
-    async def run(self) -> None:
-        """Looks now and then; for ever."""
-        while True:
-            await asyncio.sleep(limits.AWAY_SWEEP_EVERY_S)
-            if time.monotonic() - self._heartbeats.lost_at < limits.AWAY_ENDS_SESSION_S:
-                continue
-            try:
-                await self.sweep()
-            except (DatabaseAway, ValkeyAway, Refusal) as error:
-                log.warning("absences_delayed", error=str(error))
+    async def round(self) -> None:
+        """Looks now and then."""
+        await asyncio.sleep(limits.AWAY_SWEEP_EVERY_S)
+        if time.monotonic() - self._heartbeats.lost_at >= limits.AWAY_ENDS_SESSION_S:
+            await self.sweep()
 
     async def sweep(self) -> list[UserId]:
         """Ends the sessions of those the directory does not know; whose they were."""

@@ -11,17 +11,11 @@ import time
 from collections.abc import Sequence
 from itertools import islice
 
-import structlog
-
-from engine.errors import Refusal
 from engine.ids import UserId
 from engine.queries import Queries
 from gateway import limits, rendering
 from gateway.hub import Hub
 from gateway.snapshots import Snapshots
-from sql.database import DatabaseAway
-
-log = structlog.get_logger(__name__)
 
 
 class Catchup:
@@ -31,27 +25,22 @@ class Catchup:
         self._hub = hub
         self._queries = queries
         self._snapshots = snapshots
+        self._compare_at = time.monotonic()
 
-    async def run(self) -> None:
-        """At once for a gap, and each second for everybody; for ever."""
-        compare_at = time.monotonic()
-        while True:
-            try:
-                async with asyncio.timeout(max(0.0, compare_at - time.monotonic())):
-                    await self._hub.work.wait()
-            except TimeoutError:
-                pass
+    async def round(self) -> None:
+        """At once for a gap, and each second for everybody."""
+        try:
+            async with asyncio.timeout(max(0.0, self._compare_at - time.monotonic())):
+                await self._hub.work.wait()
+        except TimeoutError:
+            pass
+        if time.monotonic() >= self._compare_at:
+            self._compare_at = time.monotonic() + limits.CATCHUP_EVERY_S
+            await self.compare()
+        await self.fill_gaps()
+        await self.show_reopened()
+        if not (self._hub.behind or self._hub.reopened):
             self._hub.work.clear()
-            try:
-                if time.monotonic() >= compare_at:
-                    compare_at = time.monotonic() + limits.CATCHUP_EVERY_S
-                    await self.compare()
-                await self.fill_gaps()
-                await self.show_reopened()
-            except (DatabaseAway, Refusal) as away:
-                log.warning("catchup_delayed", error=str(away))
-                await asyncio.sleep(limits.CATCHUP_EVERY_S)
-                self._hub.work.set()
 
     async def compare(self) -> None:
         """One query for all connected users: who stands behind the counters?"""

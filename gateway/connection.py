@@ -26,6 +26,10 @@ class Connection:
         """Closed or cut by us: nothing more is written."""
         return self._shut
 
+    def closed(self) -> None:
+        """The socket has closed, whoever began it."""
+        self._shut = True
+
     @property
     def lags(self) -> bool:
         """The client reads late: what the next message replaces anyway is left out."""

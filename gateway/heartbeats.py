@@ -16,7 +16,6 @@ from geo.valkey import ValkeyAway
 
 log = structlog.get_logger(__name__)
 
-_PAUSE_S = 0.2
 _WATCH_EVERY_S = 1.0
 
 
@@ -30,6 +29,7 @@ class Heartbeats:
         self._signs: dict[UserId, Traveller] = {}
         self._wake = asyncio.Event()
         self._run_id: str | None = None
+        self._watch_at = 0.0
         self._away = False
         self.lost_at = time.monotonic()
         """When Valkey was last away or new, or this process began: nobody is missed right after."""
@@ -61,30 +61,26 @@ class Heartbeats:
         except ValkeyAway:
             log.info("presence_left_to_expire", hustler=str(traveller.user))
 
-    async def run(self) -> None:
-        """Writes what came, watches for a new server; for ever."""
-        watch_at = 0.0
-        while True:
-            try:
-                async with asyncio.timeout(_WATCH_EVERY_S):
-                    await self._wake.wait()
-                await asyncio.sleep(limits.HEARTBEAT_WINDOW_S)
-            except TimeoutError:
-                pass
-            self._wake.clear()
-            try:
-                if self._away or time.monotonic() >= watch_at:
-                    await self._watch()
-                    watch_at = time.monotonic() + _WATCH_EVERY_S
-                await self._write_moved()
-                await self._write_signs()
-            except ValkeyAway as away:
-                if not self._away:
-                    log.warning("valkey_away", error=str(away))
-                self._away = True
-                self.lost_at = time.monotonic()
-                self._wake.set()
-                await asyncio.sleep(_PAUSE_S)
+    async def round(self) -> None:
+        """Writes what came, watches for a new server."""
+        try:
+            async with asyncio.timeout(_WATCH_EVERY_S):
+                await self._wake.wait()
+            await asyncio.sleep(limits.HEARTBEAT_WINDOW_S)
+        except TimeoutError:
+            pass
+        self._wake.clear()
+        try:
+            if self._away or time.monotonic() >= self._watch_at:
+                await self._watch()
+                self._watch_at = time.monotonic() + _WATCH_EVERY_S
+            await self._write_moved()
+            await self._write_signs()
+        except ValkeyAway:
+            self._away = True
+            self.lost_at = time.monotonic()
+            self._wake.set()
+            raise
 
     async def _watch(self) -> None:
         """A new run id, or a server that was away: everything is written back."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
-from typing import Final
 
 import structlog
 
@@ -27,11 +26,8 @@ from gateway.messages import GoLive, Moved
 from gateway.travellers import Source, Traveller, fix_of, refused
 from geo import fixes
 from geo.points import LatLng
-from sql.database import DatabaseAway
 
 log = structlog.get_logger(__name__)
-
-_RETRY_S: Final = 1.0
 
 
 class Positions:
@@ -186,19 +182,14 @@ class Positions:
         self._changed.add(user)
         self._work.set()
 
-    async def run(self) -> None:
-        """Reads anew what changed, records arrivals, ends suspect sessions; for ever."""
-        while True:
-            await self._work.wait()
+    async def round(self) -> None:
+        """Reads anew what changed, records arrivals, ends suspect sessions."""
+        await self._work.wait()
+        await self._read_changed()
+        await self._record_arrivals()
+        await self._end_suspects()
+        if not (self._changed or self._arrived or self._suspects):
             self._work.clear()
-            try:
-                await self._read_changed()
-                await self._record_arrivals()
-                await self._end_suspects()
-            except DatabaseAway as away:
-                log.warning("positions_delayed", error=str(away))
-                await asyncio.sleep(_RETRY_S)
-                self._work.set()
 
     async def _read_changed(self) -> None:
         users = list(self._changed)

@@ -45,6 +45,7 @@ class Session:
         "_flood",
         "_gone_early",
         "_rate",
+        "_refused",
         "_welcomed_to",
         "_withdrawn_early",
         "acked",
@@ -63,8 +64,15 @@ class Session:
         "watched",
     )
 
-    def __init__(self, session_id: UUID, now: float, header_token: str | None = None) -> None:
+    def __init__(
+        self,
+        session_id: UUID,
+        now: float,
+        header_token: str | None = None,
+        refused: Callable[[errors.ErrorKind], None] = lambda _: None,
+    ) -> None:
         self.session_id = session_id
+        self._refused = refused
         self.header_token = header_token
         self.phase = Phase.GREETING
         self.user_id: UserId | None = None
@@ -144,6 +152,7 @@ class Session:
 
     def refuse(self, refusal: errors.Refusal, ref: Reference | None, now: float) -> None:
         """Answers one request with ERROR; a flood of them, or a refused token, ends the session."""
+        self._refused(refusal.kind)
         self.reply("ERROR", problems.error_data(refusal), ref)
         if refusal.kind.code in ("HX501", "HX502"):
             self.end(close_codes.TOKEN_REFUSED)

@@ -1,0 +1,34 @@
+"""Loops that outlive what goes wrong in one of their rounds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import NoReturn
+
+import structlog
+
+from engine.errors import Refusal
+from geo.valkey import ValkeyAway
+from sql.database import DatabaseAway
+
+log = structlog.get_logger(__name__)
+
+
+async def steadily(
+    name: str, work: Callable[[], Awaitable[None]], *, pause_s: float = 1.0
+) -> NoReturn:
+    """Repeats a round for ever; one that fails is logged, and the next begins after a pause.
+
+    A server that is away is expected and told in one line; anything else is a defect with its
+    traceback, and still no reason to leave everybody else unserved.
+    """
+    while True:
+        try:
+            await work()
+        except (DatabaseAway, ValkeyAway, Refusal) as away:
+            log.warning("loop_delayed", loop=name, error=str(away))
+            await asyncio.sleep(pause_s)
+        except Exception:
+            log.exception("loop_failed", loop=name)
+            await asyncio.sleep(pause_s)
