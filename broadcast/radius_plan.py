@@ -42,7 +42,7 @@ class RadiusPlan:
         steps = self._steps(at)
         due = self.started_at + self.interval * (steps + 1)
         grows = self._after(steps + 1) > self._after(steps)
-        return due if grows and due < self.ends_at and not self.over(at) else None
+        return due if grows and due < self.ends_at else None
 
     def _after(self, steps: int) -> float:
         return min(self.initial_miles + self.step_miles * steps, self.max_miles)

@@ -49,14 +49,15 @@ return least(
 -- Null when the radius never grows again. The step may not fall on the end or behind it.
 create function broadcast_next_expansion_at(b live_broadcasts, at timestamptz) returns timestamptz
 language sql immutable
-return case
-    when broadcast_radius_miles(b, at) < b.max_radius_miles
-        and at < coalesce(b.ended_at, b.expires_at)
-        and b.started_at + make_interval(secs => b.expansion_interval_s)
-        * (broadcast_steps(b, at) + 1) < coalesce(b.ended_at, b.expires_at)
-        then b.started_at
-            + make_interval(secs => b.expansion_interval_s) * (broadcast_steps(b, at) + 1)
-end;
+return (
+    select next.due_at
+    from (
+        select b.started_at
+            + make_interval(secs => b.expansion_interval_s) * (broadcast_steps(b, at) + 1) as due_at
+    ) as next
+    where next.due_at < coalesce(b.ended_at, b.expires_at)
+        and broadcast_radius_miles(b, at) < b.max_radius_miles
+);
 
 -- ── What an offer stands on ────────────────────────────────────────────────────────────────────
 -- LIVE-5: a broadcast runs while it is ACTIVE and unexpired, whether or not anyone swept.
@@ -173,7 +174,7 @@ begin atomic
                 where o.broadcast_id = a.broadcast_id and o.hustler_id = a.hustler_id
             ) then 'OFFERED'
             when a.hustler_id = any(r.released_by) then 'RELEASED'
-            when live_state(s, clock.at) is distinct from 'ACTIVE' then 'NOT_ACTIVE'
+            when coalesce(live_state(s, clock.at), 'OFF') <> 'ACTIVE' then 'NOT_ACTIVE'
             when is_busy(a.hustler_id) then 'BUSY'
             when not coalesce(eligible(t, u, p), false) then 'NOT_ELIGIBLE'
             when a.distance_miles > s.radius_miles then 'OWN_RADIUS'

@@ -46,13 +46,9 @@ async def connection(database_dsn: str) -> AsyncIterator[asyncpg.Connection]:
     await opened.close()
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(task=tasks | st.just(HARD), hustler=hustlers | st.just(ABLE))
-async def test_the_sql_gate_and_its_twin_agree(
-    connection: Any, task: TaskGate, hustler: HustlerGate
-) -> None:
-    """For any task and any hustler; half the draws start from a pair that passes."""
-    passed = await connection.fetchval(
+async def sql_gate(connection: Any, task: TaskGate, hustler: HustlerGate) -> bool:
+    """What `eligible` says of rows that exist nowhere."""
+    passed: bool = await connection.fetchval(
         """
         select eligible(t, u, p)
         from
@@ -62,6 +58,16 @@ async def test_the_sql_gate_and_its_twin_agree(
         """,
         *map(json.dumps, _rows(task, hustler)),
     )
+    return passed
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(task=tasks | st.just(HARD), hustler=hustlers | st.just(ABLE))
+async def test_the_sql_gate_and_its_twin_agree(
+    connection: Any, task: TaskGate, hustler: HustlerGate
+) -> None:
+    """For any task and any hustler."""
+    passed = await sql_gate(connection, task, hustler)
     assert passed is is_eligible(task, hustler)
 
 
@@ -77,10 +83,12 @@ async def test_the_sql_gate_and_its_twin_agree(
         HustlerGate(ANN, "hustler", "ACTIVE", 4, frozenset({"plumber"}), True, False),
     ],
 )
-def test_each_demand_alone_keeps_a_hustler_out(short: HustlerGate) -> None:
-    """All must hold; there is no weighing."""
+async def test_each_demand_alone_keeps_a_hustler_out(connection: Any, short: HustlerGate) -> None:
+    """All must hold, in both languages; there is no weighing."""
     assert is_eligible(HARD, ABLE)
+    assert await sql_gate(connection, HARD, ABLE)
     assert not is_eligible(HARD, short)
+    assert not await sql_gate(connection, HARD, short)
 
 
 async def test_an_accept_asks_the_same_rule_by_id(connection: Any) -> None:
