@@ -1,0 +1,365 @@
+// The map itself: a canvas without tiles. The streets appear because hustlers drive on them: every
+// step they take leaves a faint line, and busy streets grow brighter.
+
+import { STATES, positionOf, price, radiusOf } from "./map_city.js";
+
+const COLOUR = {
+  live: "#5eead4",
+  enroute: "#fbbf24",
+  working: "#c084fc",
+  looking: "#60a5fa",
+  paid: "#4ade80",
+};
+const MAX_STEPS = 60_000;
+const PULSE_MS = 1600;
+const STREET = "rgba(125, 160, 215, 0.13)";
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+
+export class MapCanvas {
+  constructor(canvas, insets) {
+    this.canvas = canvas;
+    this.insets = insets;
+    this.ink = canvas.getContext("2d");
+    this.streets = document.createElement("canvas");
+    this.streetInk = this.streets.getContext("2d");
+    this.steps = [];
+    this.view = null;
+    this.goal = null;
+    this.following = true;
+    this.pointer = null;
+    new ResizeObserver(() => this.resize()).observe(canvas);
+    this.resize();
+  }
+
+  // ── What part of the world is seen: `view` is miles at the centre, and pixels per mile
+
+  resize() {
+    const ratio = Math.min(2, devicePixelRatio || 1);
+    this.width = this.canvas.clientWidth;
+    this.height = this.canvas.clientHeight;
+    for (const canvas of [this.canvas, this.streets]) {
+      canvas.width = Math.round(this.width * ratio);
+      canvas.height = Math.round(this.height * ratio);
+    }
+    this.ink.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.streetInk.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.redrawStreets();
+  }
+
+  /** Aim at everything the city holds; the outermost few percent may lie outside. */
+  aim(city) {
+    const spots = city.dots.map((dot) => dot.to).concat([...city.tasks.values()]);
+    if (!this.following || spots.length === 0) return;
+    const [left, right] = span(spots.map((spot) => spot.x));
+    const [top, bottom] = span(spots.map((spot) => spot.y));
+    const inset = this.insets();
+    const wide = Math.max(80, this.width - inset.left - inset.right);
+    const tall = Math.max(80, this.height - inset.top - inset.bottom);
+    const scale = Math.min(400, wide / (right - left), tall / (bottom - top));
+    const goal = {
+      x: (left + right) / 2 + (inset.right - inset.left) / 2 / scale,
+      y: (top + bottom) / 2 + (inset.bottom - inset.top) / 2 / scale,
+      scale,
+    };
+    if (!this.view) this.view = { ...goal };
+    else if (this.goal || this.differs(goal)) this.goal = goal;
+  }
+
+  differs(goal) {
+    const { x, y, scale } = this.view;
+    const drift = Math.hypot(goal.x - x, goal.y - y) * scale;
+    return drift > 60 || goal.scale / scale > 1.25 || goal.scale / scale < 0.97;
+  }
+
+  glide() {
+    if (!this.goal) return;
+    const { view, goal } = this;
+    const share = calm.matches ? 1 : 0.08;
+    for (const key of ["x", "y", "scale"]) view[key] += (goal[key] - view[key]) * share;
+    const near = Math.hypot(goal.x - view.x, goal.y - view.y) * view.scale < 0.5;
+    if (near && Math.abs(goal.scale / view.scale - 1) < 0.002) this.goal = null;
+    this.redrawStreets();
+  }
+
+  follow(on) {
+    this.following = on;
+    if (!on) this.goal = null;
+  }
+
+  pan(dx, dy) {
+    if (!this.view) return;
+    this.follow(false);
+    this.view.x -= dx / this.view.scale;
+    this.view.y -= dy / this.view.scale;
+    this.redrawStreets();
+  }
+
+  zoom(factor, px = this.width / 2, py = this.height / 2) {
+    if (!this.view) return;
+    this.follow(false);
+    const under = this.toWorld(px, py);
+    this.view.scale = Math.min(4000, Math.max(4, this.view.scale * factor));
+    const now = this.toWorld(px, py);
+    this.view.x += under.x - now.x;
+    this.view.y += under.y - now.y;
+    this.redrawStreets();
+  }
+
+  toPixels(spot) {
+    const { x, y, scale } = this.view;
+    return {
+      x: (spot.x - x) * scale + this.width / 2,
+      y: (spot.y - y) * scale + this.height / 2,
+    };
+  }
+
+  toWorld(px, py) {
+    const { x, y, scale } = this.view;
+    return { x: (px - this.width / 2) / scale + x, y: (py - this.height / 2) / scale + y };
+  }
+
+  // ── Streets
+
+  remember(steps) {
+    if (!this.view) return;
+    this.steps.push(...steps);
+    if (this.steps.length > MAX_STEPS) this.steps.splice(0, this.steps.length - MAX_STEPS * 0.8);
+    this.drawSteps(steps);
+  }
+
+  drawSteps(steps) {
+    const ink = this.streetInk;
+    ink.globalCompositeOperation = "lighter";
+    ink.strokeStyle = STREET;
+    ink.lineCap = "round";
+    ink.lineWidth = Math.min(5, Math.max(1.2, this.view.scale / 45));
+    for (const { from, to } of steps) {
+      const a = this.toPixels(from);
+      const b = this.toPixels(to);
+      if (Math.max(a.x, b.x) < 0 || Math.min(a.x, b.x) > this.width) continue;
+      if (Math.max(a.y, b.y) < 0 || Math.min(a.y, b.y) > this.height) continue;
+      ink.beginPath();
+      ink.moveTo(a.x, a.y);
+      ink.lineTo(b.x, b.y);
+      ink.stroke();
+    }
+  }
+
+  redrawStreets() {
+    this.streetInk.clearRect(0, 0, this.width, this.height);
+    if (this.view) this.drawSteps(this.steps);
+  }
+
+  // ── One frame
+
+  draw(city, now) {
+    const { ink } = this;
+    ink.clearRect(0, 0, this.width, this.height);
+    if (!this.view) return;
+    this.glide();
+    this.drawGraticule();
+    ink.drawImage(this.streets, 0, 0, this.width, this.height);
+    const tasks = [...city.tasks.values()];
+    for (const task of tasks) if (task.state === "MATCHING") this.drawReach(task, now);
+    for (const task of tasks) if (task.state === "ACCEPTED") this.drawWay(task, now);
+    this.drawDots(city, now);
+    for (const task of tasks) this.drawTask(task, now);
+    if (this.pointer) this.drawPointed(this.pointed(city, now));
+  }
+
+  drawGraticule() {
+    const { ink } = this;
+    const first = this.toWorld(0, 0);
+    const last = this.toWorld(this.width, this.height);
+    if (last.x - first.x > 80) return;
+    ink.beginPath();
+    for (let x = Math.ceil(first.x); x <= last.x; x += 1) {
+      const px = Math.round(this.toPixels({ x, y: 0 }).x) + 0.5;
+      ink.moveTo(px, 0);
+      ink.lineTo(px, this.height);
+    }
+    for (let y = Math.ceil(first.y); y <= last.y; y += 1) {
+      const py = Math.round(this.toPixels({ x: 0, y }).y) + 0.5;
+      ink.moveTo(0, py);
+      ink.lineTo(this.width, py);
+    }
+    ink.strokeStyle = "rgba(148, 178, 230, 0.045)";
+    ink.lineWidth = 1;
+    ink.stroke();
+  }
+
+  drawReach(task, now) {
+    const { ink } = this;
+    if (task.endedAt) return;
+    const spot = this.toPixels(task);
+    const radius = radiusOf(task, now) * this.view.scale;
+    const glow = ink.createRadialGradient(spot.x, spot.y, 0, spot.x, spot.y, radius);
+    glow.addColorStop(0, "rgba(96, 165, 250, 0.10)");
+    glow.addColorStop(0.7, "rgba(96, 165, 250, 0.035)");
+    glow.addColorStop(1, "rgba(96, 165, 250, 0.075)");
+    ink.fillStyle = glow;
+    this.circle(spot, radius);
+    ink.fill();
+    ink.strokeStyle = "rgba(96, 165, 250, 0.42)";
+    ink.lineWidth = 1;
+    ink.stroke();
+    if (calm.matches) return;
+    for (const at of task.pulses) {
+      const share = (now - at) / PULSE_MS;
+      if (share < 0 || share > 1) continue;
+      this.circle(spot, radius * (1 - (1 - share) ** 2));
+      ink.strokeStyle = `rgba(147, 197, 253, ${0.65 * (1 - share)})`;
+      ink.lineWidth = 2;
+      ink.stroke();
+    }
+  }
+
+  drawWay(task, now) {
+    if (!task.hustlerSpot || task.endedAt) return;
+    const { ink } = this;
+    const from = this.toPixels(this.winnerAt(task, now));
+    const to = this.toPixels(task);
+    const fresh = Math.max(0, 1 - (now - (task.changedAt ?? 0)) / 1200);
+    ink.save();
+    ink.setLineDash([5, 6]);
+    ink.lineDashOffset = calm.matches ? 0 : -((now / 45) % 11);
+    ink.strokeStyle = `rgba(251, 191, 36, ${0.6 + 0.4 * fresh})`;
+    ink.lineWidth = 1.5 + 2.5 * fresh;
+    ink.beginPath();
+    ink.moveTo(from.x, from.y);
+    ink.lineTo(to.x, to.y);
+    ink.stroke();
+    ink.restore();
+  }
+
+  /** The winner's dot glides; the line holds on to it rather than to the last raw position. */
+  winnerAt(task, now) {
+    const { dots } = this.city;
+    let best = task.hustlerSpot;
+    let least = 0.05;
+    for (const dot of dots) {
+      const apart = Math.hypot(dot.to.x - task.hustlerSpot.x, dot.to.y - task.hustlerSpot.y);
+      if (dot.state > 0 && apart < least) [best, least] = [positionOf(dot, now), apart];
+    }
+    return best;
+  }
+
+  drawDots(city, now) {
+    const { ink } = this;
+    this.city = city;
+    const size = Math.min(4.4, Math.max(2.2, this.view.scale / 18));
+    for (const dot of city.dots) {
+      const spot = this.toPixels(positionOf(dot, now));
+      const colour = COLOUR[STATES[dot.state] ?? "live"];
+      const seen = dot.goneAt ? Math.max(0, 1 - (now - dot.goneAt) / 1200) : 1;
+      ink.globalAlpha = seen * 0.18;
+      ink.fillStyle = colour;
+      this.circle(spot, size * 2.6);
+      ink.fill();
+      ink.globalAlpha = seen;
+      this.circle(spot, dot.state > 0 ? size * 1.15 : size);
+      ink.fill();
+      const born = (now - dot.bornAt) / 1000;
+      if (born < 1 && !calm.matches) {
+        ink.globalAlpha = 1 - born;
+        ink.strokeStyle = colour;
+        ink.lineWidth = 1.5;
+        this.circle(spot, size + born * 14);
+        ink.stroke();
+      }
+    }
+    ink.globalAlpha = 1;
+  }
+
+  drawTask(task, now) {
+    const { ink } = this;
+    const spot = this.toPixels(task);
+    const kind = task.paid ? "paid" : kindOf(task.state);
+    const gone = task.endedAt ? (now - task.endedAt) / 4000 : 0;
+    ink.globalAlpha = 1 - gone ** 2;
+    if (kind === "working" && !task.paid && !calm.matches) {
+      ink.strokeStyle = COLOUR.working;
+      ink.lineWidth = 1.5;
+      ink.beginPath();
+      ink.arc(spot.x, spot.y, 11, now / 500, now / 500 + 4.2);
+      ink.stroke();
+    }
+    if (task.paid && !calm.matches) {
+      ink.strokeStyle = COLOUR.paid;
+      ink.lineWidth = 2 * (1 - gone);
+      this.circle(spot, 8 + 46 * Math.min(1, gone * 2.2));
+      ink.stroke();
+    }
+    ink.fillStyle = "#0b1120";
+    this.diamond(spot, 7.5);
+    ink.fill();
+    ink.fillStyle = task.endedAt && !task.paid ? "#64748b" : COLOUR[kind];
+    this.diamond(spot, 5);
+    ink.fill();
+    const lift = task.paid && !calm.matches ? 18 * gone : 0;
+    const text = task.paid ? `${price(task)} paid` : price(task);
+    this.label(text, spot.x + 10, spot.y - 9 - lift, ink.fillStyle);
+    ink.globalAlpha = 1;
+  }
+
+  label(text, x, y, colour) {
+    const { ink } = this;
+    ink.font = "600 11px ui-sans-serif, system-ui, sans-serif";
+    ink.lineWidth = 3.5;
+    ink.lineJoin = "round";
+    ink.strokeStyle = "rgba(11, 17, 32, 0.85)";
+    ink.strokeText(text, x, y);
+    ink.fillStyle = colour;
+    ink.fillText(text, x, y);
+  }
+
+  /** The task nearest to the pointer, if one is near. */
+  pointed(city) {
+    let best = null;
+    let least = 22;
+    for (const task of city.tasks.values()) {
+      const spot = this.toPixels(task);
+      const apart = Math.hypot(spot.x - this.pointer.x, spot.y - this.pointer.y);
+      if (apart < least) [best, least] = [task, apart];
+    }
+    return best;
+  }
+
+  drawPointed(task) {
+    this.onPoint?.(task, task && this.toPixels(task));
+    if (!task) return;
+    this.ink.strokeStyle = "rgba(226, 232, 240, 0.9)";
+    this.ink.lineWidth = 1.5;
+    this.circle(this.toPixels(task), 13);
+    this.ink.stroke();
+  }
+
+  circle(spot, radius) {
+    this.ink.beginPath();
+    this.ink.arc(spot.x, spot.y, Math.max(0, radius), 0, Math.PI * 2);
+  }
+
+  diamond(spot, size) {
+    const { ink } = this;
+    ink.beginPath();
+    ink.moveTo(spot.x, spot.y - size);
+    ink.lineTo(spot.x + size, spot.y);
+    ink.lineTo(spot.x, spot.y + size);
+    ink.lineTo(spot.x - size, spot.y);
+    ink.closePath();
+  }
+}
+
+function kindOf(state) {
+  if (state === "MATCHING") return "looking";
+  return state === "ACCEPTED" ? "enroute" : "working";
+}
+
+/** Where nearly all values lie, never narrower than a mile. */
+function span(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const cut = Math.floor(sorted.length * 0.015);
+  const [low, high] = [sorted[cut], sorted[sorted.length - 1 - cut]];
+  const slack = Math.max(0.3, (high - low) * 0.05, (1 - (high - low)) / 2);
+  return [low - slack, high + slack];
+}
