@@ -12,6 +12,7 @@ from engine.ids import UserId
 from engine.queries import Queries
 from gateway import limits
 from gateway.heartbeats import Heartbeats
+from gateway.steady import steadily
 from geo.presence import Presence
 
 _AWAY: Final = timedelta(seconds=limits.AWAY_ENDS_SESSION_S)
@@ -27,6 +28,10 @@ class Absences:
         self._queries = queries
         self._presence = presence
         self._heartbeats = heartbeats
+
+    async def run(self) -> None:
+        """Round after round; for ever."""
+        await steadily("absences", self.round)
 
     async def round(self) -> None:
         """Looks now and then."""

@@ -16,6 +16,7 @@ from engine.queries import Queries
 from gateway import limits, rendering
 from gateway.hub import Hub
 from gateway.snapshots import Snapshots
+from gateway.steady import steadily
 
 
 class Catchup:
@@ -26,6 +27,10 @@ class Catchup:
         self._queries = queries
         self._snapshots = snapshots
         self._compare_at = time.monotonic()
+
+    async def run(self) -> None:
+        """Round after round; for ever."""
+        await steadily("catchup", self.round)
 
     async def round(self) -> None:
         """At once for a gap, and each second for everybody."""

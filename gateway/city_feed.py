@@ -19,6 +19,7 @@ from gateway import limits, messages
 from gateway.hub import Hub
 from gateway.messages import CITY_STATE, City, CityStats, CityTask
 from gateway.positions import Positions
+from gateway.steady import steadily
 
 _QUERY_EVERY_S: Final = 1.0
 _DIGITS: Final = 5
@@ -78,6 +79,10 @@ class CityFeed:
         self._store = store
         self._known: Known | None = None
         self._known_at = float("-inf")
+
+    async def run(self) -> None:
+        """Round after round; for ever."""
+        await steadily("city", self.tick)
 
     async def tick(self) -> None:
         """One frame to every observer who reads them."""

@@ -6,7 +6,11 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
+import structlog
+
 from gateway import limits
+
+log = structlog.get_logger(__name__)
 
 
 class Fanout:
@@ -42,6 +46,9 @@ class Fanout:
                 next(self._jobs[0])
             except StopIteration:
                 self._jobs.popleft()
+            except Exception:
+                self._jobs.popleft()
+                log.exception("fanout_failed")
         if self._jobs:
             self._more.set()
         else:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Collection, Sequence
+from typing import Final
 
 import structlog
 
 from engine.ids import UserId
 from gateway import limits
+from gateway.steady import steadily
 from gateway.travellers import Traveller
 from geo.presence import Beat, Presence, Sign
 from geo.valkey import ValkeyAway
 
 log = structlog.get_logger(__name__)
 
-_WATCH_EVERY_S = 1.0
+_PAUSE_S: Final = 0.2
+_WATCH_EVERY_S: Final = 1.0
 
 
 class Heartbeats:
@@ -60,6 +63,10 @@ class Heartbeats:
             await self._presence.remove(traveller.user, traveller.residence, traveller.generation)
         except ValkeyAway:
             log.info("presence_left_to_expire", hustler=str(traveller.user))
+
+    async def run(self) -> None:
+        """Round after round; for ever."""
+        await steadily("heartbeats", self.round, pause_s=_PAUSE_S)
 
     async def round(self) -> None:
         """Writes what came, watches for a new server."""

@@ -28,6 +28,7 @@ from gateway.fanout import Fanout
 from gateway.long_polls import Poller, Woken
 from gateway.messages import Reference
 from gateway.metrics import Metrics
+from gateway.steady import steadily
 
 log = structlog.get_logger(__name__)
 
@@ -85,6 +86,7 @@ class Hub:
         self._ended = EndedBroadcasts()
         self._sent: list[tuple[UUID, UserId]] = []
         self._fanout = Fanout(self._report)
+        self._swept_at = monotonic()
         self.behind: set[UserId] = set()
         """Users whose sessions need the log."""
         self.reopened: set[UserId] = set()
@@ -469,22 +471,20 @@ class Hub:
         """Fans out, and once a second looks after every socket; for ever."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._fanout.run(), name="fanout")
-            group.create_task(self._sweep(), name="socket-sweep")
+            group.create_task(steadily("sockets", self._sweep), name="sockets")
 
     async def _sweep(self) -> None:
-        planned = self._monotonic() + 1.0
-        while True:
-            await asyncio.sleep(1.0)
-            now = self._monotonic()
-            # a stall of ours is no silence of theirs: frames may wait unread in the kernel
-            stalled = now - planned > 1.0
-            planned = now + 1.0
-            for count, connection in enumerate(tuple(self._sockets)):
-                connection.tick(now, self._unix(), judge_silence=not stalled)
-                if count % limits.FANOUT_SLICE == limits.FANOUT_SLICE - 1:
-                    await asyncio.sleep(0)
-            self._forget_pollers(now)
-            self._ended.forget(now)
+        await asyncio.sleep(1.0)
+        now = self._monotonic()
+        # a stall of ours is no silence of theirs: frames may wait unread in the kernel
+        stalled = now - self._swept_at > 2.0
+        self._swept_at = now
+        for count, connection in enumerate(tuple(self._sockets)):
+            connection.tick(now, self._unix(), judge_silence=not stalled)
+            if count % limits.FANOUT_SLICE == limits.FANOUT_SLICE - 1:
+                await asyncio.sleep(0)
+        self._forget_pollers(now)
+        self._ended.forget(now)
 
     def _forget_pollers(self, now: float) -> None:
         for user, person in list(self._people.items()):

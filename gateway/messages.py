@@ -298,7 +298,7 @@ class PaymentCaptured(Struct, frozen=True):
 
     task_id: UUID
     status: Literal["PAID"]
-    payment_id: UUID | str
+    payment_id: str
 
 
 class JobCancelled(Struct, frozen=True):

@@ -15,6 +15,7 @@ from gateway.idempotency import Idempotency
 from gateway.measured import Measured
 from gateway.metrics import Metrics
 from gateway.positions import Positions
+from gateway.socket import Door
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Parts:
     queries: Queries
     hub: Hub
     positions: Positions
+    socket: Door
     authenticator: Authenticator
     idempotency: Idempotency
     cursors: Cursors

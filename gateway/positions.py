@@ -23,6 +23,7 @@ from gateway.en_route import EnRoute
 from gateway.heartbeats import Heartbeats
 from gateway.hub import Hub
 from gateway.messages import GoLive, Moved
+from gateway.steady import steadily
 from gateway.travellers import Source, Traveller, fix_of, refused
 from geo import fixes
 from geo.points import LatLng
@@ -181,6 +182,10 @@ class Positions:
         """A task or the LIVE state of this user changed: what is known here is read anew."""
         self._changed.add(user)
         self._work.set()
+
+    async def run(self) -> None:
+        """Round after round; for ever."""
+        await steadily("positions", self.round)
 
     async def round(self) -> None:
         """Reads anew what changed, records arrivals, ends suspect sessions."""

@@ -23,8 +23,10 @@ from engine.store import Store
 from engine.tasks.codes import CodeBook
 from engine.timers import Timers
 from gateway.absences import Absences
+from gateway.answers import Answers
 from gateway.auth import Authenticator
 from gateway.catchup import Catchup
+from gateway.city_feed import CityFeed
 from gateway.en_route import EnRoute
 from gateway.health import Health
 from gateway.heartbeats import Heartbeats
@@ -32,6 +34,7 @@ from gateway.http.cursors import Cursors
 from gateway.http.rates import Rates
 from gateway.hub import Bells, Hub
 from gateway.idempotency import Idempotency
+from gateway.joining import Joining
 from gateway.measured import Measured
 from gateway.metrics import Metrics
 from gateway.minting import dev_issuer
@@ -39,6 +42,7 @@ from gateway.parts import Parts
 from gateway.positions import Positions
 from gateway.settings import Broadcast, Settings
 from gateway.snapshots import Snapshots
+from gateway.socket import Door
 from geo.presence import Presence
 from geo.valkey import open_valkey
 from sql.database import Database
@@ -99,12 +103,23 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         issuers = settings.auth.issuers
         if settings.development:
             issuers = (*issuers, dev_issuer(settings.data_dir))
+        authenticator = Authenticator(issuers, queries)
+        answers = Answers(
+            hub=hub,
+            joining=Joining(hub, authenticator, queries, snapshots, metrics),
+            commands=commands,
+            queries=queries,
+            store=store,
+            positions=positions,
+        )
+        door = Door(hub, answers, metrics, settings.http.origins)
         parts = Parts(
             commands=commands,
             queries=queries,
             hub=hub,
             positions=positions,
-            authenticator=Authenticator(issuers, queries),
+            socket=door,
+            authenticator=authenticator,
             idempotency=Idempotency(database, time.monotonic),
             cursors=Cursors(hashlib.sha256(b"cursors" + secret).digest()),
             rates=Rates(time.monotonic),
@@ -121,6 +136,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         # What runs by itself; it ends before the parts are closed
         loops = (
             broadcaster, settling, timers, hub, snapshots, catchup, heartbeats, positions, absences,
+            door, CityFeed(hub, positions, store),
         )  # fmt: skip
         await stack.enter_async_context(_running(loops))
         yield parts
