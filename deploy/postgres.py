@@ -139,13 +139,11 @@ def server(
         with log.open("ab") as output:
             return identity.spawn(command, output=output.fileno())
 
-    async def sweep() -> None:
-        await end_marked(folders.mark, "postgres", signal.SIGINT)
+    async def sweep(first: signal.Signals) -> None:
+        await end_marked(folders.mark, "postgres", first)
         _forget_recycled_pid(folders)
 
-    return Supervised(
-        "PostgreSQL", spawn, _ready_check(folders), sweep, signal.SIGINT, log
-    )
+    return Supervised("PostgreSQL", spawn, _ready_check(folders), sweep, signal.SIGINT, log)
 
 
 def _ready_check(folders: Folders) -> Callable[[int], bool]:

@@ -20,6 +20,7 @@ POLL_S = 0.02  # while a server starts or stops
 WATCH_S = 0.1  # how late a death is noticed
 START_LIMIT_S = 60.0  # crash recovery of a big cluster may take this long
 STOP_LIMIT_S = 10.0
+ORPHAN_LIMIT_S = 2.0
 BACKOFF_S_MAX = 5.0
 
 
@@ -38,13 +39,13 @@ def marked(mark: str, program: str) -> list[psutil.Process]:
     return found
 
 
-async def end_marked(mark: str, program: str, gently: signal.Signals) -> None:
-    """Ends what an earlier launcher left: politely for two seconds, then by force."""
+async def end_marked(mark: str, program: str, first: signal.Signals) -> None:
+    """Ends every process of a server: by the signal `first`, after two seconds by force."""
     left = marked(mark, program)
     for process in left:
         with contextlib.suppress(psutil.Error):
-            process.send_signal(gently)
-    deadline = time.monotonic() + 2
+            process.send_signal(first)
+    deadline = time.monotonic() + ORPHAN_LIMIT_S
     while left and time.monotonic() < deadline:
         await asyncio.sleep(POLL_S)
         left = [process for process in left if _alive(process)]
@@ -69,14 +70,21 @@ class Supervised:
     name: str
     spawn: Callable[[], subprocess.Popen[bytes]]
     is_ready: Callable[[int], bool]  # given the pid
-    sweep: Callable[[], Awaitable[None]]  # what must be gone before a start
+    # Ends what is left of the server before a start, beginning with this signal.
+    sweep: Callable[[signal.Signals], Awaitable[None]]
     stop_signal: signal.Signals
     log: Path
     process: subprocess.Popen[bytes] | None = None
 
     async def start(self) -> None:
-        """Returns when the server answers; raises EmbeddedError with its last words otherwise."""
-        await self.sweep()
+        """Returns when the server answers; raises EmbeddedError with its last words otherwise.
+
+        A healthy server of an earlier launcher is stopped in good order and replaced.
+        """
+        await self.sweep(self.stop_signal)
+        await self._launch()
+
+    async def _launch(self) -> None:
         self.process = self.spawn()
         deadline = time.monotonic() + START_LIMIT_S
         while not self.is_ready(self.process.pid):
@@ -93,7 +101,9 @@ class Supervised:
                 continue
             await asyncio.sleep(pause_s)
             try:
-                await self.start()
+                # Children of a dead server hold its memory: they have nothing to finish.
+                await self.sweep(signal.SIGKILL)
+                await self._launch()
                 pause_s = 0.0
             except (EmbeddedError, OSError):
                 # A full disk or a lost folder may heal; the server's log has its reasons.
@@ -110,7 +120,7 @@ class Supervised:
             if time.monotonic() > deadline:
                 self.process.kill()
             await asyncio.sleep(POLL_S)
-        await self.sweep()
+        await self.sweep(signal.SIGKILL)
 
 
 def last_words(log: Path) -> str:

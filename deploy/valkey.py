@@ -57,13 +57,11 @@ def server(
             stdin.write(configuration.encode())
         return process
 
-    async def sweep() -> None:
-        await end_marked(folders.mark, "valkey-server", signal.SIGTERM)
+    async def sweep(first: signal.Signals) -> None:
+        await end_marked(folders.mark, "valkey-server", first)
         _socket(folders).unlink(missing_ok=True)
 
-    return Supervised(
-        "Valkey", spawn, _ready_check(folders, passwords), sweep, signal.SIGTERM, log
-    )
+    return Supervised("Valkey", spawn, _ready_check(folders, passwords), sweep, signal.SIGTERM, log)
 
 
 def _socket(folders: Folders) -> Path:

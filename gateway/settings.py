@@ -84,7 +84,7 @@ def _key(text: str) -> str:
     return text
 
 
-def _setting(  # noqa: PLR0913  # one for each thing a reader of the configuration asks
+def _setting(
     name: str,
     default: object,
     meaning: str,
@@ -253,7 +253,7 @@ class Settings:
     auth: Auth = Auth()
     broadcast: Broadcast = Broadcast()
     log: Log = Log()
-    data_dir: Path = _setting(
+    data_dir: Path = _setting(  # noqa: RUF009  # makes a field, as field() does
         "HX_DATA_DIR",
         Path(".hustlexp"),
         "folder of `hustlexp dev`: embedded servers, development keys, run.json",
@@ -286,7 +286,7 @@ class Settings:
                     + (f"; did you mean {near[0]}?" if near else ".")
                     + " `hustlexp config` lists them all."
                 )
-        settings = cast(Settings, _built(cls, texts))
+        settings = cast("Settings", _built(cls, texts))
         plan = settings.broadcast
         if plan.initial_miles > plan.max_miles:
             raise SettingsError("HX_BROADCAST_INITIAL_MILES exceeds HX_BROADCAST_MAX_MILES.")

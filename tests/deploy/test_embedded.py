@@ -77,11 +77,11 @@ def pids(data_dir: Path) -> list[int]:
     if not data_dir.exists():
         return []
     mark = open_folders(data_dir, identity.caller()).mark
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        if any(mark in word for word in process.info["cmdline"] or []):
-            found.append(process.pid)
-    return found
+    return [
+        process.pid
+        for process in psutil.process_iter(["cmdline"])
+        if any(mark in word for word in process.info["cmdline"] or [])
+    ]
 
 
 def pid_of(data_dir: Path, program: str) -> int:
@@ -246,9 +246,7 @@ class TestIdentity:
     """Under whom the servers run."""
 
     @as_root
-    @pytest.mark.parametrize(
-        "choose", [identity.in_user_namespace, identity.as_unprivileged_user]
-    )
+    @pytest.mark.parametrize("choose", [identity.in_user_namespace, identity.as_unprivileged_user])
     async def test_root_runs_them_as_somebody_else(
         self, folder: Path, choose: Callable[[], identity.Identity | None]
     ) -> None:
@@ -259,9 +257,7 @@ class TestIdentity:
         async with embedded_servers(folder, durable=False, identity=chosen) as servers:
             assert await answers(servers)
             if chosen.user_id is not None:
-                assert {psutil.Process(pid).uids().real for pid in pids(folder)} == {
-                    chosen.user_id
-                }
+                assert {psutil.Process(pid).uids().real for pid in pids(folder)} == {chosen.user_id}
 
     @as_root
     def test_an_ordinary_user_needs_nothing_special(self) -> None:

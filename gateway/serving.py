@@ -1,0 +1,97 @@
+"""Serves the service: one port for REST, WebSocket and pages, until a signal says stop."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Callable, Iterator
+
+import uvicorn
+
+from gateway import limits
+from gateway.app import create_app
+from gateway.command_errors import CommandError
+from gateway.settings import Http, Settings
+from gateway.socket_protocol import GatewayWebSocketProtocol
+from gateway.stopping import Stop
+from gateway.wiring import open_parts
+
+BACKLOG = 2_048
+
+
+async def serve(
+    settings: Settings, listener: socket.socket, ready: Callable[[str], None], stop: Stop
+) -> None:
+    """Opens the parts, serves until `stop` is asked for, closes the parts in reverse.
+
+    `ready` gets the URL when the first request can be answered.
+    """
+    async with open_parts(settings) as parts:
+        server = _Server(
+            uvicorn.Config(
+                create_app(parts),
+                http="httptools",
+                ws=GatewayWebSocketProtocol,
+                ws_max_size=limits.MAX_FRAME_BYTES,
+                ws_per_message_deflate=False,
+                # Heartbeats are the protocol's own (gateway/session.py).
+                ws_ping_interval=None,
+                ws_ping_timeout=None,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=round(settings.http.shutdown_s),
+            ),
+            ready=lambda: ready(url_of(listener)),
+        )
+        with stop.by(server.wind_down):
+            await server.serve(sockets=[listener])
+
+
+def listen(http: Http) -> socket.socket:
+    """The listening socket; raises CommandError if the address is taken or not ours."""
+    family = socket.AF_INET6 if ":" in http.host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((http.host, http.port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise CommandError(
+            f"Cannot listen on {http.host}:{http.port}: {error.strerror}. Name another port with "
+            "--port or HX_PORT."
+        ) from error
+    listener.setblocking(False)
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """The service's address as a client on this machine writes it."""
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{host}:{port}"
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server with our own signals and a word when it is ready."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Starts to accept, then says so."""
+        await super().startup(sockets)
+        self._ready()
+
+    def wind_down(self) -> None:
+        """Lets requests and sockets finish; asked again, cuts them."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leaves the signals to `Stop`: uvicorn's own would raise them again at the end."""
+        yield

@@ -1,0 +1,60 @@
+"""How a command that runs on is ended: by a signal, or by a part that sees that it is over."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+import uvloop
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Stop:
+    """What a signal does: it cancels the command, unless a part has a gentler way to end it."""
+
+    def __init__(self) -> None:
+        self.gently: Callable[[], object] = _nothing
+        self.asked = False
+
+    def ask(self) -> None:
+        """Ends the command: the signal handler, or whoever sees that it is over."""
+        self.asked = True
+        self.gently()
+
+    @contextlib.contextmanager
+    def by(self, gently: Callable[[], object]) -> Iterator[None]:
+        """While the block runs, `gently` is called instead; afterwards all is being closed."""
+        self.gently = gently
+        try:
+            yield
+        finally:
+            self.gently = _nothing
+
+
+def _nothing() -> None:
+    """All is being closed already."""
+
+
+def run(main: Callable[[Stop], Coroutine[Any, Any, int]]) -> int:
+    """Runs a command on the quick loop until it ends or SIGINT, SIGTERM or SIGHUP ends it."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_stoppable(main))
+
+
+async def _stoppable(main: Callable[[Stop], Coroutine[Any, Any, int]]) -> int:
+    loop = asyncio.get_running_loop()
+    stop = Stop()
+    command = loop.create_task(main(stop))
+    stop.gently = command.cancel
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, stop.ask)
+    try:
+        return await command
+    except asyncio.CancelledError:
+        if stop.asked:
+            return 0
+        raise
