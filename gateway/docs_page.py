@@ -190,7 +190,8 @@ def _kind(schema: Schema) -> str:
     if "anyOf" in schema:
         return " | ".join(_kind(each) for each in schema["anyOf"])
     if schema.get("type") == "array":
-        return f"[{_kind(schema['items'])}]" if "items" in schema else "[…]"
+        inner = schema.get("prefixItems") or [schema.get("items", {})]
+        return f"[{', '.join(_kind(each) for each in inner)}]"
     return escape(str(schema.get("format", schema.get("type", "any")))) + _bounds(schema)
 
 

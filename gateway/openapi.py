@@ -58,8 +58,8 @@ def _types(calls: Sequence[Call]) -> list[Any]:
     """Every type that appears in a body, a query or an answer, once."""
     seen: dict[Any, None] = {Problem: None}
     for call in calls:
-        for kind in (call.body_type, call.query_type, call.answer_type):
-            if kind not in (Nothing, type(None)):
+        for kind in (call.body_type, call.query_type, *call.answer_types):
+            if kind is not Nothing:
                 seen[kind] = None
     return list(seen)
 
@@ -120,8 +120,9 @@ def _parameters(call: Call, components: Schema) -> list[Schema]:
 
 def _answers(call: Call, schema_of: Mapping[Any, Schema]) -> Schema:
     success: Schema = {"description": HTTPStatus(call.status).phrase}
-    if call.answer_type is not type(None):
-        success["content"] = {JSON: {"schema": schema_of[call.answer_type]}}
+    shapes = [schema_of[kind] for kind in call.answer_types]
+    if shapes:
+        success["content"] = {JSON: {"schema": {"anyOf": shapes} if shapes[1:] else shapes[0]}}
     answers: Schema = {str(int(call.status)): success}
     if call.may_repeat:
         answers["200"] = success | {"description": "Done before; the same answer again"}

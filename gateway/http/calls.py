@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property
 from http import HTTPStatus
-from operator import or_
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Any, Generic, TypeVar, get_args, get_type_hints
 from uuid import UUID
 
@@ -97,10 +96,10 @@ class Call:
         return _argument(self.hints["ask"], 1)
 
     @cached_property
-    def answer_type(self) -> Any:
-        """What a success carries; NoneType for an empty answer."""
-        hint = self.hints["return"]
-        return reduce(or_, [kind for kind in _kinds(hint) if kind is not Repeated])
+    def answer_types(self) -> tuple[type, ...]:
+        """What a success may carry; nothing for an empty answer."""
+        kinds = _kinds(self.hints["return"])
+        return tuple(kind for kind in kinds if kind not in (Repeated, NoneType))
 
     @cached_property
     def may_repeat(self) -> bool:

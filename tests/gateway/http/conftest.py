@@ -1,15 +1,24 @@
-"""Parts of the REST tests: a database as the service sees it."""
+"""Parts of the REST tests: the opened service behind a client, its people, its database."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID, uuid4
 
+import asyncpg
+import httpx
 import pytest
 
 from engine.queries import Cursor
+from gateway.app import create_app
+from gateway.parts import Parts
+from gateway.settings import Settings
+from gateway.vouching import open_vouching
+from gateway.wiring import open_parts
 from sql.database import Database
+from tests.gateway.http.rest import People
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +27,46 @@ async def database(database_dsn: str) -> AsyncIterator[Database]:
     opened = await Database.open(database_dsn, size=8)
     yield opened
     await opened.close()
+
+
+@pytest.fixture(scope="session")
+def settings(
+    database_dsn: str, owner_dsn: str, valkey_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Settings:
+    """A development service on the worker's servers, with one browser origin allowed."""
+    return Settings.load(
+        {
+            "HX_POSTGRES_DSN": database_dsn,
+            "HX_POSTGRES_OWNER_DSN": owner_dsn,
+            "HX_REDIS_URL": valkey_url,
+            "HX_DATA_DIR": str(Path(tmp_path_factory.mktemp("data"))),
+            "HX_DEVELOPMENT": "true",
+            "HX_BROADCAST_TICK_S": "0.1",
+            "HX_ORIGINS": "https://app.example",
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+async def parts(settings: Settings) -> AsyncIterator[Parts]:
+    """Every part, opened by the composition root."""
+    async with open_parts(settings) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+async def client(parts: Parts) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the application."""
+    transport = httpx.ASGITransport(create_app(parts))
+    async with httpx.AsyncClient(transport=transport, base_url="http://hx") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+async def people(client: httpx.AsyncClient, settings: Settings) -> AsyncIterator[People]:
+    """Makes posters and hustlers."""
+    async with open_vouching(settings) as vouching:
+        yield People(client, vouching)
 
 
 @pytest.fixture
@@ -30,3 +79,20 @@ def users() -> tuple[UUID, UUID]:
 def cursor_end() -> Cursor:
     """Where some page ended."""
     return Cursor(datetime(2030, 1, 2, 3, 4, 5, 678_901, UTC), uuid4())
+
+
+Execute = Callable[..., Awaitable[None]]
+
+
+@pytest.fixture
+def owner_execute(owner_dsn: str) -> Execute:
+    """Runs one statement as the owner: for states that no call leads to in a test's time."""
+
+    async def execute(statement: str, *args: object) -> None:
+        connection = await asyncpg.connect(owner_dsn, server_settings={"role": "hx_owner"})
+        try:
+            await connection.execute(statement, *args)
+        finally:
+            await connection.close()
+
+    return execute
