@@ -18,7 +18,3 @@ class Breather:
         if time.perf_counter() - self._since_s >= self._block_s:
             await asyncio.sleep(0)
             self._since_s = time.perf_counter()
-
-    def rested(self) -> None:
-        """Something else was awaited just now: a new block begins."""
-        self._since_s = time.perf_counter()

@@ -106,31 +106,46 @@ class Evaluation:
             offers_per_tick=self._limits.offers_per_tick,
             open_offers_max=self._limits.open_offers,
         )
-        full = int(np.count_nonzero(verdicts.verdict == "FULL"))
-        put_off = full + len(chosen.hustler_full) + len(chosen.next_tick)
-        if put_off:
+        if put_off := len(chosen.hustler_full) + len(chosen.next_tick):
             self._metrics.offers_deferred(put_off)
 
         again_at = self._ask_again_at(verdicts)
         again_at[chosen.hustler_full] = self._monotonic() + self._limits.deferral_holds_s
-        untouched = np.ones(again_at.size, np.bool_)
-        untouched[chosen.now] = False
-        untouched[chosen.next_tick] = False
-        _remember(due, pairs, here, again_at, untouched)
+        again_at[chosen.next_tick] = 0.0
         for start in range(0, len(chosen.now), self._limits.pairs_per_call):
             rows = chosen.now[start : start + self._limits.pairs_per_call]
-            wave = await self._insert(due, pairs, hustlers, scored, rows)
-            made = {(offer.broadcast_id, offer.hustler_id) for offer in wave.offers}
-            for row in rows:
-                is_made = (due[pairs.broadcast[row]].facts.id, hustlers[row]) in made
-                again_at[row] = (
-                    NEVER if is_made else self._monotonic() + self._limits.deferral_holds_s
-                )
-            inserted = np.zeros(again_at.size, np.bool_)
-            inserted[rows] = True
-            _remember(due, pairs, here, again_at, inserted)
-            self._count(due, wave)
-            await self.deliver(wave)
+            again_at[rows] = await self._make_offers(due, pairs, hustlers, scored, rows)
+        for number in np.unique(pairs.broadcast).tolist():
+            mine = pairs.broadcast == number
+            at_rows = pairs.row[mine]
+            due[number].judged.record(here.ids[at_rows], here.generations[at_rows], again_at[mine])
+
+    async def _make_offers(
+        self,
+        due: Sequence[Running],
+        pairs: Pairs,
+        hustlers: Sequence[UUID],
+        scored: Scored,
+        rows: Sequence[int],
+    ) -> list[float]:
+        """Insert and deliver these rows; when to ask each of them again."""
+        async with self._inserting:
+            wave = await self._store.make_offers(
+                broadcasts=[due[number].facts.id for number in pairs.broadcast[rows].tolist()],
+                hustlers=[hustlers[row] for row in rows],
+                exact_miles=pairs.exact_miles[rows].tolist(),
+                place_miles=pairs.place_miles[rows].tolist(),
+                scores=scored.total[rows].tolist(),
+                open_offers_max=self._limits.open_offers,
+            )
+        await self.deliver(wave)
+        self._count(due, wave)
+        made = {(offer.broadcast_id, offer.hustler_id) for offer in wave.offers}
+        later = self._monotonic() + self._limits.deferral_holds_s
+        return [
+            NEVER if (due[pairs.broadcast[row]].facts.id, hustlers[row]) in made else later
+            for row in rows
+        ]
 
     async def deliver(self, wave: Wave) -> None:
         """Hand over the cards in slices, best first."""
@@ -186,36 +201,16 @@ class Evaluation:
                     ids[start : start + size],
                     hustlers[start : start + size],
                     miles[start : start + size],
-                    self._limits.open_offers,
                 )
                 for start in range(0, len(ids), size)
             ]
         )
 
     def _ask_again_at(self, verdicts: Verdicts) -> Floats:
-        now_s = self._monotonic()
-        again_at = np.full(verdicts.verdict.size, now_s + self._limits.refusal_holds_s)
-        again_at[verdicts.verdict == "FULL"] = now_s + self._limits.deferral_holds_s
+        refused_until = self._monotonic() + self._limits.refusal_holds_s
+        again_at = np.full(verdicts.verdict.size, refused_until)
         again_at[np.isin(verdicts.verdict, _FINAL)] = NEVER
         return again_at
-
-    async def _insert(
-        self,
-        due: Sequence[Running],
-        pairs: Pairs,
-        hustlers: Sequence[UUID],
-        scored: Scored,
-        rows: Sequence[int],
-    ) -> Wave:
-        async with self._inserting:
-            return await self._store.make_offers(
-                broadcasts=[due[number].facts.id for number in pairs.broadcast[rows].tolist()],
-                hustlers=[hustlers[row] for row in rows],
-                exact_miles=pairs.exact_miles[rows].tolist(),
-                place_miles=pairs.place_miles[rows].tolist(),
-                scores=scored.total[rows].tolist(),
-                open_offers_max=self._limits.open_offers,
-            )
 
     def _count(self, due: Sequence[Running], wave: Wave) -> None:
         if wave.at is None:
@@ -286,17 +281,3 @@ def _best_first(
         created[numbers],
         here.ids[pairs.row[rows]],
     )
-
-
-def _remember(
-    due: Sequence[Running],
-    pairs: Pairs,
-    here: Surroundings,
-    again_at: Floats,
-    which: NDArray[np.bool_],
-) -> None:
-    """Write the verdicts of some pairs into their broadcasts' judged sets."""
-    for number in np.unique(pairs.broadcast[which]).tolist():
-        mine = which & (pairs.broadcast == number)
-        rows = pairs.row[mine]
-        due[number].judged.record(here.ids[rows], here.generations[rows], again_at[mine])

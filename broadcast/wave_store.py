@@ -174,14 +174,11 @@ class WaveStore:
         broadcasts: Sequence[UUID],
         hustlers: Sequence[UUID],
         exact_miles: Sequence[float],
-        open_offers_max: int,
     ) -> Verdicts:
         """Judge n pairs, n > 0."""
         self._metrics.database_called()
         self._metrics.pairs_evaluated(len(hustlers))
-        (row,) = await self._database.rows(
-            "wave_candidates", broadcasts, hustlers, exact_miles, open_offers_max
-        )
+        (row,) = await self._database.rows("wave_candidates", broadcasts, hustlers, exact_miles)
         order = np.argsort(np.array(row["n"], np.int64))
         return Verdicts(
             np.array(row["verdict"], np.str_)[order],

@@ -111,8 +111,8 @@ return (
 );
 
 -- ── The wave ───────────────────────────────────────────────────────────────────────────────────
--- One row per pair asked: the verdict and what the score needs of the hustler. The verdict is
--- OFFER, or the first rule that forbids it:
+-- One row per pair asked: the verdict, how many open offers the hustler has, and what the score
+-- needs of the hustler. The verdict is OFFER, or the first rule that forbids it:
 --   OVER            the broadcast has ended (LIVE-5)
 --   OFFERED         the pair has its offer: nobody twice within a broadcast
 --   RELEASED        the hustler gave this work back
@@ -121,9 +121,8 @@ return (
 --   NOT_ELIGIBLE    the gate
 --   OWN_RADIUS      farther than the hustler wants; p_distances are miles between exact places
 --   OWN_CATEGORIES  not what the hustler wants
---   FULL            p_open_max offers are open already
 create function wave_verdicts(
-    p_broadcasts uuid[], p_hustlers uuid[], p_distances double precision[], p_open_max integer
+    p_broadcasts uuid[], p_hustlers uuid[], p_distances double precision[]
 ) returns table (
     n bigint,
     verdict text,
@@ -179,7 +178,6 @@ begin atomic
             when not coalesce(eligible(t, u, p), false) then 'NOT_ELIGIBLE'
             when a.distance_miles > s.radius_miles then 'OWN_RADIUS'
             when t.category <> all(s.categories) then 'OWN_CATEGORIES'
-            when coalesce(c.open_offers, 0) >= p_open_max then 'FULL'
             else 'OFFER'
         end,
         coalesce(c.open_offers, 0),
@@ -295,7 +293,7 @@ begin
             v.open_offers + row_number() over (
                 partition by v.hustler_id order by a.score desc, v.n
             ) as place
-        from wave_verdicts(p_broadcasts, p_hustlers, p_exact, p_open_max) as v
+        from wave_verdicts(p_broadcasts, p_hustlers, p_exact) as v
         inner join unnest(p_distances, p_scores) with ordinality as a (distance_miles, score, n)
             on a.n = v.n
         where v.verdict = 'OFFER'

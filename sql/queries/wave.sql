@@ -22,7 +22,7 @@ select
     array_agg(v.category_count) as category_count,
     array_agg(v.minimum_price_cents) as minimum_price_cents,
     array_agg(v.available_hours) as available_hours
-from wave_verdicts($1, $2, $3, $4) as v;
+from wave_verdicts($1, $2, $3) as v;
 
 -- name: wave_make_offers
 select make_offers($1, $2, $3, $4, $5, $6);

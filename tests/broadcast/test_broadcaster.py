@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from uuid import UUID
 
@@ -366,22 +367,24 @@ async def test_no_offer_is_made_after_an_accept_that_nobody_noticed_yet(place: T
 
 
 async def test_the_poster_hears_of_radius_and_count_but_not_too_often(place: Town) -> None:
-    """An update per change, none without one, and half a second between two of a broadcast."""
+    """An update per change, none without one, and a gap between two of one broadcast."""
     await place.hustler(1)
-    limits = WaveLimits(tick_s=0.03, pulse_s=0.06, report_s=0.02, update_gap_s=0.5)
+    limits = WaveLimits(tick_s=0.03, pulse_s=0.06, report_s=0.02, update_gap_s=0.3)
     async with place.broadcaster(limits) as broadcaster:
-        broadcaster.ring(await place.broadcast())
+        poster, task = await place.task()
+        broadcaster.ring(await place.fund(poster, task))
         await until(lambda: bool(place.screens.updates))
         for _ in range(4):
             await place.hustler(1)
             await place.ticks(2)
-        heard = [update.hustlers_notified for update in place.screens.updates]
-        assert heard == [1]
         await until(lambda: place.screens.updates[-1].hustlers_notified == 5)
-        await asyncio.sleep(0.6)
-    assert [u.hustlers_notified for u in place.screens.updates] == [1, 5]
+        count = len(place.screens.updates)
+        await asyncio.sleep(0.4)
+    assert len(place.screens.updates) == count
+    assert all(later - at >= 0.29 for at, later in pairwise(place.screens.told_at_s))
+    assert {told for told, _ in place.screens.told} == {poster}
     first = place.screens.updates[0]
-    assert (first.state, first.radius_miles) == ("ACTIVE", 3)
+    assert (first.state, first.radius_miles, first.hustlers_notified) == ("ACTIVE", 3, 1)
     assert first.next_expansion_at is not None
 
 

@@ -124,6 +124,8 @@ async def test_the_insert_fills_a_hustlers_free_places_with_the_best(place: Town
     first = await offer(place, [(broadcasts[0], hustler, 0.1)], 3)
     rest = [(b, hustler, score) for b, score in zip(broadcasts[1:], (0.5, 0.9, 0.7), strict=True)]
     assert len(first) == 1
+    # the pair that has its offer takes no place from the others
+    rest.append((broadcasts[0], hustler, 1.0))
     assert await offer(place, rest, 3) == [(broadcasts[2], hustler), (broadcasts[3], hustler)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -99,6 +100,7 @@ class Screens:
 
     shown: list[tuple[UUID, OfferCard]] = field(default_factory=list)
     told: list[tuple[UUID, BroadcastUpdate]] = field(default_factory=list)
+    told_at_s: list[float] = field(default_factory=list)
     closings: list[ClosedBroadcast] = field(default_factory=list)
     online: set[UserId] = field(default_factory=set)
     report: Callable[[Iterable[tuple[UUID, UUID]]], None] | None = None
@@ -112,6 +114,7 @@ class Screens:
     def broadcast_update(self, poster: UserId, update: BroadcastUpdate) -> None:
         """Keep what posters hear."""
         self.told.append((poster, update))
+        self.told_at_s.append(time.monotonic())
 
     def closed(self, closed: ClosedBroadcast) -> None:
         """Keep what ends."""
