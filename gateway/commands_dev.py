@@ -65,9 +65,10 @@ async def _dev(options: Options, stop: Stop) -> int:
     if options.port is not None:
         given["HX_PORT"] = str(options.port)
     asked = Settings.load(os.environ, given)
+    named = bool(given.get("HX_PORT") or os.environ.get("HX_PORT"))
     async with AsyncExitStack() as stack:
         # First, since it fails at once, and before the servers, so that nobody waits for them.
-        listener = stack.enter_context(closing(_listener(asked.http, named="HX_PORT" in given)))
+        listener = stack.enter_context(closing(_listener(asked.http, named=named)))
         servers = await stack.enter_async_context(
             embedded_servers(
                 asked.data_dir,

@@ -46,3 +46,5 @@ def configure_logs(log: Log, stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(max(level, logging.INFO))
+    # uvicorn tells of every socket; ours are counted in /metrics.
+    logging.getLogger("uvicorn").setLevel(max(level, logging.WARNING))

@@ -1,0 +1,388 @@
+"""The command line: help, exit codes, and a development service from its start to its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import psutil
+import pytest
+
+from deploy import identity
+from deploy.folders import open_folders
+from gateway import cli
+
+REPOSITORY = Path(__file__).parents[2]
+HUSTLEXP = (sys.executable, "-m", "gateway.cli")
+Hustlexp = Callable[..., "Said"]
+
+
+@dataclass(frozen=True)
+class Said:
+    """What one command did."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def hustlexp(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Hustlexp:
+    """Runs one command in this process, with no HX_ setting but the given ones."""
+    for name in [name for name in os.environ if name.startswith("HX_")]:
+        monkeypatch.delenv(name)
+
+    def command(*words: str, **environ: str) -> Said:
+        for name, text in environ.items():
+            monkeypatch.setenv(name, text)
+        # On a thread of its own: commands run their own loop.
+        with ThreadPoolExecutor(1) as thread:
+            error = thread.submit(cli.main, words).exception()
+        assert isinstance(error, SystemExit), error
+        said = capsys.readouterr()
+        return Said(int(error.code or 0), said.out, said.err)
+
+    return command
+
+
+@dataclass
+class Dev:
+    """A `hustlexp dev --json` of this test."""
+
+    process: subprocess.Popen[str]
+    data_dir: Path
+    line: dict[str, str]
+
+    def servers(self) -> list[int]:
+        """The processes of its embedded servers."""
+        mark = open_folders(self.data_dir, identity.caller()).mark
+        return [
+            process.pid
+            for process in psutil.process_iter(["cmdline"])
+            if any(mark in word for word in process.info["cmdline"] or [])
+        ]
+
+
+def start_dev(data_dir: Path, *words: str) -> Dev:
+    """Returns when the service has said that it is ready."""
+    process = subprocess.Popen(
+        [
+            *(*HUSTLEXP, "dev", "--json", "--port", "0"),
+            *("--data-dir", str(data_dir), *words),
+        ],
+        cwd=REPOSITORY,
+        env={name: text for name, text in os.environ.items() if not name.startswith("HX_")},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        pytest.fail(process.communicate()[1])
+    return Dev(process, data_dir, json.loads(line))
+
+
+@pytest.fixture(scope="module")
+def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
+    """One development service for this module."""
+    dev = start_dev(tmp_path_factory.mktemp("dev") / "data")
+    yield dev
+    dev.process.send_signal(signal.SIGTERM)
+    assert dev.process.wait(20) == 0
+    rest = dev.process.communicate()
+    assert rest == ("", ""), "one line, and nothing else"
+    assert not dev.servers()
+    assert not (dev.data_dir / "run.json").exists()
+
+
+class TestWords:
+    """What every command says without a service."""
+
+    @pytest.mark.parametrize(
+        "words",
+        [[], *([name] for name in cli.COMMANDS), ["clock", "advance"], ["simulate"]],
+        ids=" ".join,
+    )
+    def test_every_command_has_help_with_its_exit_codes(
+        self, hustlexp: Hustlexp, words: list[str]
+    ) -> None:
+        """`--help` exits with 0."""
+        said = hustlexp(*words, "--help")
+        assert said.code == 0
+        assert "Usage: hustlexp" in said.out
+        assert "Exit codes:" in said.out
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ["nonsense"],
+            ["token"],
+            ["token", "--role", "boss"],
+            ["serve", "--role", "gateway"],
+            ["dev", "--port", "many"],
+            ["explain-offer", "1", "2"],
+        ],
+        ids=" ".join,
+    )
+    def test_wrong_usage_exits_with_2(self, hustlexp: Hustlexp, words: list[str]) -> None:
+        """Unknown commands, missing and bad words."""
+        assert hustlexp(*words).code == 2
+
+    def test_a_wrong_setting_exits_with_2_and_one_sentence(self, hustlexp: Hustlexp) -> None:
+        """No traceback."""
+        said = hustlexp("config", HX_PROT="1")
+        assert said.code == 2
+        assert said.err.startswith("hustlexp: HX_PROT is no setting")
+        assert said.err.count("\n") == 1
+
+    def test_serve_names_every_setting_it_lacks(self, hustlexp: Hustlexp) -> None:
+        """All at once."""
+        said = hustlexp("serve", HX_DEVELOPMENT="false")
+        assert said.code == 2
+        assert "HX_POSTGRES_DSN, HX_REDIS_URL" in said.err
+
+    def test_an_unreachable_server_is_one_sentence(
+        self, hustlexp: Hustlexp, tmp_path: Path
+    ) -> None:
+        """Exit code 1, no traceback."""
+        said = hustlexp(
+            "token",
+            *("--role", "poster"),
+            HX_POSTGRES_DSN=f"postgresql://a@/b?host={tmp_path}",
+            HX_DEVELOPMENT="true",
+        )
+        assert said.code == 1
+        assert said.err.startswith("hustlexp: PostgreSQL does not answer")
+
+    def test_without_a_service_a_command_says_how_to_start_one(
+        self, hustlexp: Hustlexp, tmp_path: Path
+    ) -> None:
+        """The folder is named."""
+        said = hustlexp("doctor", "--data-dir", str(tmp_path))
+        assert said.code == 2
+        assert "hustlexp dev --data-dir" in said.err
+
+    def test_config_tells_values_and_origins_and_hides_secrets(self, hustlexp: Hustlexp) -> None:
+        """As text for people and as JSON for programs."""
+        said = hustlexp(
+            "config", "--json", HX_PORT="81", HX_POSTGRES_DSN="postgresql://u:hunter2@h/d"
+        )
+        rows = {row["name"]: row for row in json.loads(said.out)}
+        assert rows["HX_PORT"]["value"] == "81"
+        assert rows["HX_PORT"]["origin"] == "environment"
+        assert rows["HX_HOST"]["origin"] == "default"
+        assert rows["HX_POSTGRES_DSN"]["value"] == "set (hidden)"
+        assert "hunter2" not in said.out + hustlexp("config").out
+
+    def test_a_taken_port_that_was_asked_for_is_one_sentence(self, dev: Dev) -> None:
+        """Exit code 1 before any server is started."""
+        port, other = dev.line["url"].rsplit(":", 1)[1], dev.data_dir / "other"
+        told = subprocess.run(
+            [*HUSTLEXP, "dev", "--port", port, "--data-dir", str(other)],
+            check=False,
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+        )
+        assert told.returncode == 1
+        assert told.stderr.count("\n") == 1
+        assert "Name another port" in told.stderr
+        assert not other.exists()
+
+
+class TestService:
+    """A running `hustlexp dev`, and the commands that speak to it."""
+
+    def test_dev_prints_the_line_of_the_contract(self, dev: Dev) -> None:
+        """Five addresses, and a service that answers on the first."""
+        assert list(dev.line) == [
+            "url",
+            "ws_url",
+            "postgres_dsn",
+            "postgres_owner_dsn",
+            "redis_url",
+        ]
+        assert "hx_app:" in dev.line["postgres_dsn"]
+        assert "hx_owner:" in dev.line["postgres_owner_dsn"]
+        assert httpx.get(dev.line["url"] + "/readyz").status_code == 200
+
+    def test_run_json_and_keys_are_their_owners_alone(self, dev: Dev) -> None:
+        """0600."""
+        for name in ("run.json", "passwords.json", "code_key", "jwt_dev_key.pem"):
+            assert stat.S_IMODE((dev.data_dir / name).stat().st_mode) == 0o600
+
+    def test_a_token_opens_the_service_to_a_hustler_who_can_work(
+        self, hustlexp: Hustlexp, dev: Dev
+    ) -> None:
+        """The same name is the same user; the user is verified."""
+        words = ("token", *("--role", "hustler"), *("--name", "Bo"), "--json")
+        place = ("--lat", "37.77", "--lng", "-122.42")
+        first = json.loads(hustlexp(*words, *place, "--data-dir", str(dev.data_dir)).out)
+        again = json.loads(hustlexp(*words, "--data-dir", str(dev.data_dir)).out)
+        assert first["user_id"] == again["user_id"]
+        me = httpx.get(
+            dev.line["url"] + "/v1/me", headers={"Authorization": f"Bearer {again['token']}"}
+        ).json()
+        assert me["id"] == first["user_id"]
+        assert me["trust_tier"] >= 2
+
+    def test_without_a_name_every_token_is_somebody_new(self, hustlexp: Hustlexp, dev: Dev) -> None:
+        """One line for each of --count."""
+        said = hustlexp(
+            "token", "--role", "poster", "--count", "3", "--json", "--data-dir", str(dev.data_dir)
+        )
+        assert len({json.loads(line)["user_id"] for line in said.out.splitlines()}) == 3
+
+    @pytest.mark.parametrize("place", [["--lat", "1"], ["--lat", "91", "--lng", "0"]])
+    def test_half_a_place_or_none_on_earth_is_refused(
+        self, hustlexp: Hustlexp, dev: Dev, place: list[str]
+    ) -> None:
+        """Exit code 1 with a sentence."""
+        said = hustlexp("token", "--role", "dual", *place, "--data-dir", str(dev.data_dir))
+        assert said.code == 1
+        assert "--lat" in said.err
+
+    def test_seeding_again_changes_nothing(self, hustlexp: Hustlexp, dev: Dev) -> None:
+        """The same people with the same ids."""
+        words = ("seed", "--data-dir", str(dev.data_dir))
+        first = hustlexp(*words)
+        assert first.code == 0
+        assert hustlexp(*words).out == first.out
+
+    def test_nothing_is_due_after_dev_has_migrated(self, hustlexp: Hustlexp, dev: Dev) -> None:
+        """`migrate` and its dry run say nothing."""
+        for words in (["migrate"], ["migrate", "--dry-run"]):
+            assert hustlexp(*words, "--data-dir", str(dev.data_dir)) == Said(0, "", "")
+
+    def test_doctor_finds_all_well(self, hustlexp: Hustlexp, dev: Dev) -> None:
+        """Every finding is ok."""
+        said = hustlexp("doctor", "--json", "--data-dir", str(dev.data_dir))
+        assert said.code == 0
+        found = {finding["what"]: finding for finding in json.loads(said.out)}
+        assert {"PostgreSQL", "Valkey", "migrations", "clock", "connections"} <= found.keys()
+        assert all(finding["ok"] for finding in found.values())
+
+    def test_doctor_calls_a_moved_clock_wrong_outside_of_development(
+        self, hustlexp: Hustlexp, dev: Dev
+    ) -> None:
+        """And then exits with 1."""
+        assert hustlexp("clock", "advance", "1s", "--data-dir", str(dev.data_dir)).code == 0
+        said = hustlexp(
+            "doctor",
+            HX_POSTGRES_DSN=dev.line["postgres_dsn"],
+            HX_REDIS_URL=dev.line["redis_url"],
+        )
+        assert said.code == 1
+        assert "WRONG clock: 0:00:0" in said.out
+        assert "WRONG tokens" in said.out
+
+    def test_the_clock_advances_for_everyone(self, hustlexp: Hustlexp, dev: Dev) -> None:
+        """Amounts add up."""
+        before = hustlexp("clock", "advance", "0s", "--data-dir", str(dev.data_dir)).out
+        after = hustlexp("clock", "advance", "2h", "--data-dir", str(dev.data_dir)).out
+        assert before != after
+        assert " 2:00:" in after
+
+    @pytest.mark.parametrize("duration", ["90", "-5m", "1w", "99999d", ""])
+    def test_a_clock_goes_neither_back_nor_far_away(
+        self, hustlexp: Hustlexp, dev: Dev, duration: str
+    ) -> None:
+        """Only 90s, 10m, 2h, 1d, up to ten years."""
+        said = hustlexp("clock", "advance", "--data-dir", str(dev.data_dir), "--", duration)
+        assert said.code == 1
+
+    def test_explain_offer_gives_each_clause(self, hustlexp: Hustlexp, dev: Dev) -> None:
+        """A funded LIVE task and a hustler who is off: no offer, and why."""
+        folder = ("--data-dir", str(dev.data_dir))
+        poster = json.loads(hustlexp("token", "--role", "poster", "--json", *folder).out)
+        hustler = json.loads(hustlexp("token", "--role", "hustler", "--json", *folder).out)
+        task = funded_live_task(dev.line["url"], poster["token"])
+        said = hustlexp("explain-offer", task, hustler["user_id"], "--json", *folder)
+        told = json.loads(said.out)
+        clauses = {clause["what"]: clause for clause in told["clauses"]}
+        assert not told["offered"]
+        assert clauses["broadcast running"]["ok"]
+        assert clauses["eligible"]["ok"]
+        assert not clauses["LIVE"]["ok"]
+        assert clauses["LIVE"]["why"] == "OFF"
+        assert clauses["seen"]["why"] == "no heartbeat"
+        assert "NO  LIVE: OFF" in hustlexp("explain-offer", task, hustler["user_id"], *folder).out
+
+    def test_explain_offer_knows_no_strangers(self, hustlexp: Hustlexp, dev: Dev) -> None:
+        """Unknown ids are one sentence."""
+        said = hustlexp(
+            "explain-offer", str(uuid4()), str(uuid4()), "--data-dir", str(dev.data_dir)
+        )
+        assert said.code == 1
+        assert "no such task" in said.err
+
+
+class TestDeath:
+    """`hustlexp dev` and sudden ends."""
+
+    def test_a_killed_dev_starts_again_on_the_same_folder(self, tmp_path: Path) -> None:
+        """Users of before are there, and no server of before is left."""
+        first = start_dev(tmp_path / "data")
+        orphans = first.servers()
+        first.process.kill()
+        first.process.communicate()
+        again = start_dev(tmp_path / "data")
+        try:
+            assert httpx.get(again.line["url"] + "/readyz").status_code == 200
+            assert again.line["postgres_dsn"] == first.line["postgres_dsn"]
+            assert not set(orphans) & set(again.servers())
+        finally:
+            again.process.send_signal(signal.SIGINT)
+            assert again.process.wait(20) == 0
+            again.process.communicate()
+        assert not again.servers()
+
+    def test_dev_survives_the_death_of_both_servers(self, tmp_path: Path) -> None:
+        """They are started again, and the service finds them by itself."""
+        dev = start_dev(tmp_path / "data")
+        try:
+            for pid in dev.servers():
+                os.kill(pid, signal.SIGKILL)
+            deadline = time.monotonic() + 15
+            time.sleep(0.2)
+            while httpx.get(dev.line["url"] + "/readyz", timeout=10).status_code != 200:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        finally:
+            dev.process.send_signal(signal.SIGTERM)
+            assert dev.process.wait(20) == 0
+            dev.process.communicate()
+
+
+def funded_live_task(url: str, token: str) -> str:
+    """A LIVE task with a running broadcast; its id."""
+    draft = {
+        "mode": "LIVE",
+        "title": "Carry a sofa",
+        "description": "Two floors up, no lift.",
+        "category": "moving",
+        "price_cents": 2500,
+        "location": {"lat": 37.77, "lng": -122.42},
+        "live_confirmations": {
+            "can_respond": True,
+            "accessible_now": True,
+            "price_final": True,
+        },
+    }
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}) as client:
+        task = client.post("/v1/tasks", json=draft).raise_for_status().json()
+        client.post(f"/v1/tasks/{task['id']}/fund", json={}).raise_for_status()
+    return str(task["id"])

@@ -1,0 +1,94 @@
+"""Settings: read once, refused when unknown, hidden when secret, and documented."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.settings import Settings, SettingsError, catalogue, markdown
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
+
+
+def test_without_environment_every_setting_has_its_default() -> None:
+    """The catalogue and the dataclasses say the same."""
+    settings = Settings.load({"PATH": "/bin"})
+    assert settings == Settings()
+    assert all(item.value_in(settings) == item.default for item in catalogue())
+
+
+def test_a_value_is_parsed_to_its_type_and_empty_counts_as_unset() -> None:
+    """Text becomes a number, a list, a flag."""
+    settings = Settings.load(
+        {
+            "HX_PORT": "",
+            "HX_POSTGRES_POOL": "7",
+            "HX_ORIGINS": "https://a.example/, https://b.example",
+            "HX_DEVELOPMENT": "yes",
+        }
+    )
+    assert settings.http.port == 8000
+    assert settings.postgres.pool_size == 7
+    assert settings.http.origins == ("https://a.example", "https://b.example")
+    assert settings.development
+
+
+def test_what_a_command_gives_beats_the_environment() -> None:
+    """`--port` wins over HX_PORT."""
+    assert Settings.load({"HX_PORT": "1"}, {"HX_PORT": "2"}).http.port == 2
+
+
+def test_an_unknown_name_is_an_error_that_names_the_nearest() -> None:
+    """A misspelled setting never passes in silence."""
+    with pytest.raises(SettingsError, match="HX_POSTGRES_DNS .* did you mean HX_POSTGRES_DSN"):
+        Settings.load({"HX_POSTGRES_DNS": "postgresql://x"})
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("HX_PORT", "65536"),
+        ("HX_PORT", "eighty"),
+        ("HX_BROADCAST_TICK_S", "nan"),
+        ("HX_BROADCAST_TICK_S", "inf"),
+        ("HX_BROADCAST_MAX_MILES", "2"),
+        ("HX_BROADCAST_TTL_S", "0"),
+        ("HX_POSTGRES_DSN", "mysql://x"),
+        ("HX_REDIS_URL", "localhost:6379"),
+        ("HX_ORIGINS", "a.example"),
+        ("HX_LOG_LEVEL", "loud"),
+        ("HX_DEVELOPMENT", "maybe"),
+        ("HX_CODE_KEY", "too short"),
+        ("HX_JWT_ISSUERS", "[{}]"),
+        ("HX_JWT_ISSUERS", "no json"),
+    ],
+)
+def test_a_value_that_means_nothing_is_an_error_that_names_its_setting(
+    name: str, text: str
+) -> None:
+    """Out of range, not finite, of the wrong kind."""
+    with pytest.raises(SettingsError, match=name):
+        Settings.load({name: text})
+
+
+def test_secrets_show_neither_in_repr_nor_in_errors() -> None:
+    """DSNs, keys and issuers stay out of logs."""
+    settings = Settings.load(
+        {"HX_POSTGRES_DSN": "postgresql://u:hunter2@h/d", "HX_CODE_KEY": "hunter2" * 8}
+    )
+    assert "hunter2" not in repr(settings)
+    with pytest.raises(SettingsError) as caught:
+        Settings.load({"HX_CODE_KEY": "hunter2"})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_command_can_demand_what_it_needs() -> None:
+    """The sentence names everything that is missing at once."""
+    with pytest.raises(SettingsError, match="HX_POSTGRES_DSN, HX_REDIS_URL"):
+        Settings.load({}).demand("HX_POSTGRES_DSN", "HX_PORT", "HX_REDIS_URL")
+
+
+def test_the_document_holds_exactly_these_settings() -> None:
+    """docs/configuration.md is drawn by `hustlexp config --markdown-table`."""
+    assert DOCUMENT.read_text().endswith(markdown())
