@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from engine.ids import TaskId, UserId
 from engine.queries import Queries
 from gateway import limits, messages
 from gateway.hub import Hub
-from geo.distance import distance_m, eta_minutes
+from geo.distance import distance_m, eta_minutes, is_within
 from geo.points import LatLng
 
 
@@ -24,6 +25,8 @@ class Trip:
     goal: LatLng
     arrived: bool
     told_at: float = float("-inf")
+    owed: LatLng | None = None
+    """The newest place, when the poster was told too lately to be told again."""
 
 
 class EnRoute:
@@ -60,20 +63,33 @@ class EnRoute:
         arrived = []
         now = time.monotonic()
         for trip in self._trips.get(hustler, {}).values():
-            away_m = distance_m(place, trip.goal)
-            if not trip.arrived and away_m <= limits.ARRIVAL_M:
+            if not trip.arrived and is_within(place, trip.goal, limits.ARRIVAL_M):
                 trip.arrived = True
                 arrived.append(trip.task)
             if now - trip.told_at >= limits.POSTER_VIEW_EVERY_S:
-                trip.told_at = now
-                self._tell(trip, place, away_m)
+                self._tell(trip, place, now)
+            else:
+                trip.owed = place
         return arrived
 
-    def _tell(self, trip: Trip, place: LatLng, away_m: float) -> None:
+    async def round(self) -> None:
+        """Pays what is owed, so that a poster's last view is never an old one."""
+        await asyncio.sleep(limits.POSTER_VIEW_EVERY_S / 4)
+        now = time.monotonic()
+        for trips in self._trips.values():
+            for trip in trips.values():
+                if trip.owed is not None and now - trip.told_at >= limits.POSTER_VIEW_EVERY_S:
+                    self._tell(trip, trip.owed, now)
+
+    def _tell(self, trip: Trip, place: LatLng, now: float) -> None:
         """The newest place replaces the one before: a poster who reads late is spared it."""
+        trip.told_at = now
+        trip.owed = None
         if not self._hub.connections(trip.poster):
             return
         seen = messages.HustlerLocation(
-            trip.task, messages.Point(place.lat, place.lng), eta_minutes(away_m)
+            trip.task,
+            messages.Point(place.lat, place.lng),
+            eta_minutes(distance_m(place, trip.goal)),
         )
         self._hub.tell(trip.poster, messages.encode("HUSTLER_LOCATION", seen), volatile=True)

@@ -185,7 +185,9 @@ class Positions:
 
     async def run(self) -> None:
         """Round after round; for ever."""
-        await steadily("positions", self.round)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(steadily("positions", self.round), name="positions")
+            group.create_task(steadily("en-route", self._en_route.round), name="en-route")
 
     async def round(self) -> None:
         """Reads anew what changed, records arrivals, ends suspect sessions."""
