@@ -133,4 +133,4 @@ def _suspected(track: Track, now_s: float) -> tuple[Track, bool]:
     """The track with one suspect more, and whether that ends the session."""
     recent = tuple(at for at in track.suspects_s if now_s - at < SUSPECT_WINDOW_S)
     suspects = (*recent, now_s)[-SUSPECTS_TO_END:]
-    return replace(track, suspects_s=suspects, fast_in_a_row=0), len(suspects) >= SUSPECTS_TO_END
+    return replace(track, suspects_s=suspects), len(suspects) >= SUSPECTS_TO_END

@@ -238,6 +238,7 @@ async def test_a_sign_of_life_keeps_the_place_and_the_age_of_the_fix(
     before = await seen(presence, SF)
     await asyncio.sleep(0.01)
     assert await presence.refresh([Sign(hustler, 5, kept), Sign(uuid4(), 5, kept)]) == [True, False]
+    assert await presence.refresh([Sign(hustler, 4, kept), Sign(hustler, 6, kept)]) == [False] * 2
     after = await seen(presence, SF)
     assert after.seen_at_ms[0] > before.seen_at_ms[0]
     assert after.fixed_at_ms[0] == before.fixed_at_ms[0] <= before.seen_at_ms[0] - 200_000

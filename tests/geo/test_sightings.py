@@ -89,6 +89,9 @@ def test_hustlers_that_share_half_their_id_stay_two() -> None:
     """Duplicates are looked for by one half, and decided by both."""
     one, two = UUID(int=(1 << 64) + 5), UUID(int=(2 << 64) + 5)
     assert sorted(sightings([[record(one), record(two)]], NOW_MS).hustlers()) == [one, two]
+    three = UUID(int=(2 << 64) + 6)
+    rows = [record(one), record(two), record(three), record(three)]
+    assert sorted(sightings([rows], NOW_MS).hustlers()) == [one, two, three]
 
 
 def test_ids_may_end_in_zero_bytes() -> None:
