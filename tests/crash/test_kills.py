@@ -1,0 +1,123 @@
+"""kill -9 of PostgreSQL, Valkey and the service in mid-broadcast: everything recovers by itself.
+
+No second card, no second winner, no lost event, no offer lost for good.
+`make test` kills each once, `make test-long` ten times.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.crash.phone import Phone
+from tests.crash.rig import Rig, Victim
+
+LAT, LNG = 37.7749, -122.4194
+FAIR_S = 25.0
+"""Within this time everything must have recovered; not a figure, only the end of patience."""
+VICTIMS: tuple[Victim, ...] = ("service", "postgres", "valkey")
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+@pytest.mark.parametrize("kills", [1, pytest.param(10, marks=pytest.mark.long)])
+async def test_a_killed_part_costs_nothing(tmp_path: Path, victim: Victim, kills: int) -> None:
+    """Before, while and after the offers go out, and while all accept at once."""
+    rng = random.Random(f"{victim} {kills}")
+    async with Rig(tmp_path / "service") as rig, AsyncExitStack() as stack:
+        poster = await _phone(rig, stack, "poster")
+        token = poster.token
+        hustlers = [(await _phone(rig, stack, "hustler")).phone for _ in range(kills + 3)]
+        for n, hustler in enumerate(hustlers):
+            reply = await hustler.ask(
+                "SUBSCRIBE_LIVE_MODE", {"location": {"lat": LAT + n * 0.001, "lng": LNG}}
+            )
+            assert reply["data"]["state"] == "ACTIVE"
+        # two accepts in a session end in a rest, so each may win once
+        contenders = list(hustlers)
+        for kill in range(kills):
+            task = await _posted(rig, token)
+            early = kill % 2 == 0
+            funding = asyncio.create_task(rig.post(token, f"/v1/tasks/{task}/fund", {}))
+            if early:
+                await asyncio.sleep(rng.uniform(0, 0.15))
+                await rig.kill(victim)
+            await funding
+            broadcast = await _broadcast_of(rig, task)
+            await _until(lambda: all(broadcast in h.known for h in contenders), "offers seen")
+
+            accepts = [
+                asyncio.create_task(
+                    h.ask("RESPOND_TO_BROADCAST", {"broadcast_id": broadcast, "response": "ACCEPT"})
+                )
+                for h in contenders
+            ]
+            if not early:
+                await asyncio.sleep(rng.uniform(0, 0.02))
+                await rig.kill(victim)
+            outcomes = [(await a)["data"].get("outcome") for a in accepts]
+            assert outcomes.count("WON") == 1, outcomes
+            assert outcomes.count("TAKEN") == len(outcomes) - 1, outcomes
+            await _until(lambda: _assigned(poster.phone, task), "poster told")
+            contenders.pop(outcomes.index("WON"))
+            await rig.post(token, f"/v1/tasks/{task}/cancel", {"reason": "next round"})
+
+        await _check(rig, [poster.phone, *hustlers], kills)
+
+
+async def _check(rig: Rig, phones: list[Phone], kills: int) -> None:
+    winners = await rig.rows(
+        "select task_id, count(*) as n from task_transitions where to_state = 'ACCEPTED' group by 1"
+    )
+    assert [row["n"] for row in winners] == [1] * kills
+    for phone in phones:
+        (row,) = await rig.rows(
+            "select last_seq from user_counters where user_id = $1::text::uuid", phone.user_id
+        )
+        expected = list(range(1, row["last_seq"] + 1))
+        await _until(lambda p=phone, e=expected: p.seqs == e, f"{phone.seqs} == {expected}")
+        assert max(phone.cards.values(), default=0) <= 1, phone.cards
+
+
+class _Owner:
+    def __init__(self, phone: Phone, token: str) -> None:
+        self.phone = phone
+        self.token = token
+
+
+async def _phone(rig: Rig, stack: AsyncExitStack, role: str) -> _Owner:
+    made = await rig.token(role)
+    phone = Phone(rig.urls["ws_url"], made["token"], made["user_id"])
+    return _Owner(await stack.enter_async_context(phone), made["token"])
+
+
+async def _posted(rig: Rig, token: str) -> str:
+    body: dict[str, Any] = {
+        "mode": "LIVE", "title": "Hang a door", "description": "It came off.",
+        "category": "handyman", "price_cents": 4000, "location": {"lat": LAT, "lng": LNG},
+    }  # fmt: skip
+    return str((await rig.post(token, "/v1/tasks", body))["id"])
+
+
+async def _broadcast_of(rig: Rig, task: str) -> str:
+    (row,) = await rig.rows("select id from live_broadcasts where task_id = $1::text::uuid", task)
+    return str(row["id"])
+
+
+def _assigned(poster: Phone, task: str) -> bool:
+    return any(
+        event["type"] == "JOB_ASSIGNED" and event["data"]["task_id"] == task
+        for event in poster.events
+    )
+
+
+async def _until(condition: Any, what: str) -> None:
+    loop = asyncio.get_running_loop()
+    end = loop.time() + FAIR_S
+    while not condition():
+        assert loop.time() < end, what
+        await asyncio.sleep(0.02)
