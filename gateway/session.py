@@ -236,7 +236,8 @@ class Session:
         for offer in offers:
             self.cards.show(offer.broadcast_id, offer.task.id)
         for broadcast_id, (task_id, payload) in self._early.items():
-            if not ended(broadcast_id) and self.show(broadcast_id, task_id, payload):
+            if not ended(broadcast_id) and broadcast_id not in self.cards:
+                self.show(broadcast_id, task_id, payload)
                 shown.append(broadcast_id)
         self._early = {}
         self._gone_early = set()

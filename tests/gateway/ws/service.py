@@ -271,8 +271,7 @@ async def running(
             )
         )
         serving = asyncio.create_task(server.serve(sockets=[listener]))
-        while not server.started:
-            await asyncio.sleep(0.01)
+        await server.began.wait()
         service = Service(url, parts, data_dir, owner)
         try:
             yield service
@@ -285,7 +284,16 @@ async def running(
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server without its signal handlers."""
+    """uvicorn's server without its signal handlers, and with a word when it accepts."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.began = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Starts to accept."""
+        await super().startup(sockets)
+        self.began.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
