@@ -35,7 +35,7 @@ Machine-readable: <a href="/openapi.json">OpenAPI</a>, <a href="/asyncapi.json">
 
 def render(openapi: Schema, version: str) -> str:
     """The whole page as HTML."""
-    schemas = openapi["components"]["schemas"]
+    schemas = _message_shapes() | openapi["components"]["schemas"]
     sections = {
         "calls": ("REST calls", _calls(openapi["paths"], schemas)),
         "client-messages": ("Messages to the server", _client_messages()),
@@ -129,6 +129,13 @@ def _server_messages() -> str:
     return "<p>Durable messages carry <code>seq</code>, without gaps per user.</p>" + _table(
         ("Type", "data", "Meaning"), rows
     )
+
+
+def _message_shapes() -> dict[str, Schema]:
+    """The shapes that only messages use."""
+    kinds = [*get_args(messages.ClientMessage), *messages.SERVER_MESSAGES.values()]
+    _, components = msgspec.json.schema_components(kinds, ref_template="#/{name}")
+    return components
 
 
 def _shape_of(kind: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.commands import Commands
@@ -34,5 +35,7 @@ class Parts:
     metrics: Metrics
     measured: Measured
     health: Health
+    observer: Callable[[], str] | None = None
+    """Makes the token with which the map shows itself; None outside of development."""
     cors_origins: tuple[str, ...] = ()
     """Exact origins of browsers apps; empty allows none but our own pages."""

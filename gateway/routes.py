@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 from gateway.auth import ANYONE, MAY_POST, MAY_WORK
-from gateway.http import account, events, live, open_pages, tasks
+from gateway.http import account, events, live, map_page, open_pages, tasks
 from gateway.http.calls import Call
 from gateway.http.rates import ACCEPT, CODE, LOCATION, TASK_CREATE
 from gateway.parts import Parts
@@ -58,5 +58,6 @@ def routes(parts: Parts) -> list[BaseRoute]:
         Route("/docs", pages.docs),
         Route("/docs.css", pages.style),
         Route("/errors/{name}", pages.error),
-        Mount("/", StaticFiles(packages=[("gateway", "pages")], html=True)),
+        Route("/", map_page.MapPage(parts.observer).show),
+        Mount("/", StaticFiles(packages=[("gateway", "pages")])),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,11 +11,13 @@ from uuid import UUID, uuid4
 import asyncpg
 import httpx
 import pytest
+import uvicorn
 
 from engine.queries import Cursor
 from gateway.app import create_app
 from gateway.parts import Parts
-from gateway.settings import Settings
+from gateway.serving import listen, url_of
+from gateway.settings import Http, Settings
 from gateway.vouching import open_vouching
 from gateway.wiring import open_parts
 from sql.database import Database
@@ -60,6 +63,17 @@ async def client(parts: Parts) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(create_app(parts))
     async with httpx.AsyncClient(transport=transport, base_url="http://hx") as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+async def service_url(parts: Parts) -> AsyncIterator[str]:
+    """The application behind a real server on a free port."""
+    listener = listen(Http(port=0))
+    server = uvicorn.Server(uvicorn.Config(create_app(parts), lifespan="off", log_config=None))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    yield url_of(listener)
+    server.should_exit = True
+    await serving
 
 
 @pytest.fixture(scope="session")

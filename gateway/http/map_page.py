@@ -1,0 +1,36 @@
+"""The live map at `/`: the page as it lies in `gateway/pages`, with a token where one may be given.
+
+Only a development service gives one, and only to a browser that asked a loopback address by its own
+name: a page elsewhere whose name was bent to point here gets none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html import escape
+from importlib.resources import files
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+_SLOT: Final = '<meta name="hx-observer-token" content="">'
+_HERE: Final = frozenset({"127.0.0.1", "localhost", "[::1]", "::1"})
+
+
+class MapPage:
+    """`observer` makes an operator's token, or is None where operators bring their own."""
+
+    def __init__(self, observer: Callable[[], str] | None) -> None:
+        self._observer = observer
+        self._page = files("gateway").joinpath("pages", "map.html").read_text()
+        assert _SLOT in self._page
+
+    async def show(self, request: Request) -> Response:
+        """The page."""
+        asked_here = request.url.hostname in _HERE
+        from_here = request.client is not None and request.client.host in _HERE
+        if self._observer is None or not (asked_here and from_here):
+            return HTMLResponse(self._page)
+        filled = _SLOT.replace('""', f'"{escape(self._observer())}"')
+        return HTMLResponse(self._page.replace(_SLOT, filled))

@@ -1,0 +1,221 @@
+"""Health, metrics and the machine-readable contract."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from gateway import openapi
+from gateway.health import Health
+from gateway.measured import Measured
+from gateway.metrics import Metrics
+from gateway.routes import CALLS
+from sql.database import Database
+from tests.gateway.http.rest import People
+
+
+async def ready() -> None:
+    """A part that answers."""
+
+
+async def away() -> None:
+    """A part that does not."""
+    raise OSError
+
+
+async def slow() -> None:
+    """A part that takes too long."""
+    await asyncio.sleep(60)
+
+
+@pytest.mark.parametrize(
+    ("migrations", "valkey", "expected"),
+    [
+        (["1", "2"], ready, (True, "ok", "ok", "complete")),
+        (["1", "2", "3"], ready, (True, "ok", "ok", "complete")),
+        (["1"], ready, (False, "ok", "ok", "missing")),
+        (None, ready, (False, "away", "ok", "unknown")),
+        (["1", "2"], away, (False, "ok", "away", "complete")),
+        (["1", "2"], slow, (False, "ok", "away", "complete")),
+    ],
+)
+async def test_readiness_says_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+    migrations: list[str] | None,
+    valkey: Any,
+    expected: tuple[bool, str, str, str],
+) -> None:
+    """Ready needs PostgreSQL, all migrations and Valkey; each missing one is named."""
+    monkeypatch.setattr("gateway.health.PROBE_WITHIN_S", 0.05)
+
+    async def applied() -> Sequence[str]:
+        if migrations is None:
+            raise OSError
+        return migrations
+
+    health = Health(applied=applied, expected=["1", "2"], valkey=valkey)
+    told = await health.readiness()
+    assert (told.ready, told.postgres, told.valkey, told.migrations) == expected
+    assert told.degraded is not told.ready
+
+
+async def test_the_service_is_alive_and_ready(client: httpx.AsyncClient) -> None:
+    """/livez and /readyz answer 200."""
+    assert (await client.get("/livez")).json() == {"status": "ok"}
+    response = await client.get("/readyz")
+    assert response.status_code == 200
+    assert response.json()["ready"] is True
+
+
+async def test_metrics_parse_and_explain_themselves(people: People) -> None:
+    """Every family has a help text, our prefix and a unit where it measures one."""
+    poster = await people.person("poster")
+    await poster.call("GET", "/v1/nothing")
+    page = (await people.client.get("/metrics")).text
+    families = list(text_string_to_metric_families(page))
+    assert all(family.documentation for family in families)
+    assert {family.name.split("_")[0] for family in families} == {"hustlexp"}
+    histograms = [family.name for family in families if family.type == "histogram"]
+    assert all(name.endswith("_seconds") for name in histograms)
+    assert 'hustlexp_refusals_total{code="NOT_FOUND",invariant="",road="rest"}' in page
+
+
+async def test_requests_are_counted_by_route_not_by_path(people: People) -> None:
+    """No id gets into a label, so the number of series stays small."""
+    poster = await people.person("poster")
+    task = await people.task(poster)
+    await poster.good("GET", f"/v1/tasks/{task['id']}")
+    page = (await people.client.get("/metrics")).text
+    assert 'route="/v1/tasks/{task_id:uuid}"' in page
+    assert task["id"] not in page
+
+
+async def test_time_to_accept_is_counted_once(
+    people: People, database: Database, owner_execute: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An accept is in the histogram once it has settled, with its time, and only once."""
+    monkeypatch.setattr("gateway.measured.SETTLED", timedelta(0))
+    metrics, now = Metrics(), [0.0]
+    measured = Measured(database, metrics, lambda: now[0])
+    await measured.refresh()
+    _, _, task = await people.accepted()
+    for statement in (
+        "update live_broadcasts set started_at = started_at - interval '30 s' where task_id = $1",
+        "update offers set sent_at = offered_at where task_id = $1",
+    ):
+        await owner_execute(statement, UUID(task["id"]))
+    value = metrics.registry.get_sample_value
+
+    async def counted(at_s: float) -> float | None:
+        now[0] = at_s
+        await measured.refresh()
+        return value("hustlexp_time_to_accept_seconds_count")
+
+    assert [await counted(at_s) for at_s in (0.5, 2.0, 4.0)] == [0, 1, 1]
+    assert value("hustlexp_time_to_accept_seconds_sum") == pytest.approx(30, abs=3)
+    assert value("hustlexp_human_accept_seconds_count") == 1
+
+
+def references(document: Any) -> Iterator[str]:
+    """Every $ref in a document."""
+    if isinstance(document, dict):
+        for key, value in document.items():
+            if key == "$ref":
+                yield value
+            else:
+                yield from references(value)
+    elif isinstance(document, list):
+        for value in document:
+            yield from references(value)
+
+
+def resolve(document: Any, reference: str) -> Any:
+    """What a local reference points to; KeyError when there is nothing."""
+    for step in reference.removeprefix("#/").split("/"):
+        document = document[step]
+    return document
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/asyncapi.json"])
+async def test_a_contract_document_holds_together(client: httpx.AsyncClient, path: str) -> None:
+    """Every reference points to something."""
+    document = (await client.get(path)).json()
+    found = list(references(document))
+    assert found
+    for reference in found:
+        assert resolve(document, reference) is not None
+
+
+async def test_openapi_describes_each_route(client: httpx.AsyncClient) -> None:
+    """Each row of the table is there with a summary, its success, its errors and its inputs."""
+    document = (await client.get("/openapi.json")).json()
+    assert document["openapi"] == "3.1.0"
+    ids = []
+    for call in CALLS:
+        path = call.path.replace(":uuid", "")
+        operation = document["paths"][path][call.method.lower()]
+        ids.append(operation["operationId"])
+        assert operation["summary"].endswith(".")
+        assert {str(int(call.status)), "401", "403", "429", "500", "503"} <= set(
+            operation["responses"]
+        )
+        names = {parameter["name"] for parameter in operation["parameters"]}
+        assert set(re.findall(r"\{(\w+)\}", path)) <= names
+        assert ("Idempotency-Key" in names) == (call.method in ("POST", "PUT"))
+        assert all(
+            set(parameter) >= {"name", "in", "required", "schema"}
+            for parameter in operation["parameters"]
+        )
+    assert len(set(ids)) == len(ids)
+    described = {
+        (method, path)
+        for path, operations in document["paths"].items()
+        for method in operations
+        if path.startswith("/v1")
+    }
+    assert described == {(call.method.lower(), call.path.replace(":uuid", "")) for call in CALLS}
+
+
+async def test_openapi_names_every_identity(client: httpx.AsyncClient) -> None:
+    """The reusable error responses list all problem types by status."""
+    responses = (await client.get("/openapi.json")).json()["components"]["responses"]
+    told = " ".join(response["description"] for response in responses.values())
+    assert "HX903-LIVE-3" in responses["Problem403"]["description"]
+    assert "HX902-LIVE-2" in responses["Problem422"]["description"]
+    assert "IDEMPOTENCY_IN_FLIGHT" in told
+
+
+async def test_answers_are_what_openapi_says(people: People) -> None:
+    """Real bodies have exactly the fields of their schema, required ones always."""
+    document = openapi.document(CALLS, "0")
+    poster, hustler, task = await people.accepted()
+    samples = {
+        "TaskView": task,
+        "MeView": await hustler.good("GET", "/v1/me"),
+        "Snapshot": await poster.good("GET", "/v1/snapshot"),
+        "Problem": (await poster.call("GET", "/v1/nothing")).body,
+    }
+    for name, body in samples.items():
+        schema = document["components"]["schemas"][name]
+        assert set(schema["required"]) <= set(body) <= set(schema["properties"]), name
+
+
+async def test_the_docs_page_shows_all_of_it_without_scripts(client: httpx.AsyncClient) -> None:
+    """Every call, message and shape is on the page, and nothing is loaded from elsewhere."""
+    page = (await client.get("/docs")).text
+    for call in CALLS:
+        assert f"<code>{call.path.replace(':uuid', '')}</code>" in page
+    for word in ("RESPOND_TO_BROADCAST", "LIVE_TASK_BROADCAST", "4100", "HX012", "shape-TaskView"):
+        assert word in page
+    assert "<script" not in page
+    assert "//" not in re.sub(r"https?://json-schema\S*", "", page)
+    anchors = set(re.findall(r'href="#([^"]+)"', page))
+    assert anchors <= set(re.findall(r'id="([^"]+)"', page))
