@@ -69,6 +69,7 @@ async def _dev(options: Options, stop: Stop) -> int:
     async with AsyncExitStack() as stack:
         # First, since it fails at once, and before the servers, so that nobody waits for them.
         listener = stack.enter_context(closing(_listener(asked.http, named=named)))
+        asked.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         servers = await stack.enter_async_context(
             embedded_servers(
                 asked.data_dir,

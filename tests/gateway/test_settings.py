@@ -41,7 +41,7 @@ def test_what_a_command_gives_beats_the_environment() -> None:
 
 def test_an_unknown_name_is_an_error_that_names_the_nearest() -> None:
     """A misspelled setting never passes in silence."""
-    with pytest.raises(SettingsError, match="HX_POSTGRES_DNS .* did you mean HX_POSTGRES_DSN"):
+    with pytest.raises(SettingsError, match=r"HX_POSTGRES_DNS .* did you mean HX_POSTGRES_DSN"):
         Settings.load({"HX_POSTGRES_DNS": "postgresql://x"})
 
 
