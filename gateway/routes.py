@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 from gateway.auth import ANYONE, MAY_POST, MAY_WORK
@@ -59,5 +59,5 @@ def routes(parts: Parts) -> list[BaseRoute]:
         Route("/docs.css", pages.style),
         Route("/errors/{name}", pages.error),
         Route("/", map_page.MapPage(parts.observer).show),
-        Mount("/", StaticFiles(packages=[("gateway", "pages")])),
+        Route("/{asset}", StaticFiles(packages=[("gateway", "pages")]), methods=["GET"]),
     ]

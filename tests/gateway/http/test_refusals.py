@@ -269,11 +269,19 @@ async def test_too_many_bytes(people: People) -> None:
 async def test_paths_and_methods_that_are_not_there(people: People) -> None:
     """404 NOT_FOUND and 405 with Allow, both as problem documents."""
     poster = await people.person("poster")
-    for path in ("/v1/nothing", "/v1/tasks/", "/v1/tasks/7", "/v2/tasks", "/errors/HX999"):
+    nowhere = ("/v1/nothing", "/v1/tasks/", "/v1/tasks/7", "/v2/tasks", "/errors/HX999", "/a.css")
+    for path in (*nowhere, "/../gateway/app.py", "/%2e%2e%2fapp.py"):
         assert (await poster.call("GET", path)).refusal() == (404, "NOT_FOUND", None)
-    wrong = await poster.call("DELETE", "/v1/me")
-    assert wrong.refusal() == (405, "VALIDATION_ERROR", None)
-    assert "GET" in wrong.headers["allow"]
+    assert (await poster.call("POST", "/v1/nothing")).refusal() == (404, "NOT_FOUND", None)
+    for method, path, allowed in (
+        ("DELETE", "/v1/me", "GET"),
+        ("GET", f"/v1/tasks/{uuid4()}/accept", "POST"),
+        ("POST", "/livez", "GET"),
+        ("DELETE", "/", "GET"),
+    ):
+        wrong = await poster.call(method, path)
+        assert wrong.refusal() == (405, "VALIDATION_ERROR", None)
+        assert allowed in wrong.headers["allow"]
 
 
 def _paths(call: Call) -> str:
