@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from random import SystemRandom
 from typing import Protocol
@@ -37,7 +38,7 @@ from gateway.idempotency import Idempotency
 from gateway.joining import Joining
 from gateway.measured import Measured
 from gateway.metrics import Metrics
-from gateway.minting import dev_issuer
+from gateway.minting import dev_issuer, mint
 from gateway.parts import Parts
 from gateway.positions import Positions
 from gateway.settings import Broadcast, Settings
@@ -130,6 +131,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 expected=[migration.name for migration in migrations()],
                 valkey=valkey.ping,
             ),
+            observer=partial(_observer, settings.data_dir) if settings.development else None,
             cors_origins=settings.http.origins,
         )
 
@@ -178,6 +180,11 @@ def _wave_limits(broadcast: Broadcast) -> WaveLimits:
         offers_per_tick=broadcast.offers_per_tick,
         open_offers=broadcast.open_offers,
     )
+
+
+def _observer(data_dir: Path) -> str:
+    """A fresh token for the map of a development service."""
+    return mint(data_dir, subject="observer", role="admin", name="Observer", now=time.time())
 
 
 CODE_KEY_FILE = "code_key"

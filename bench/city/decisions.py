@@ -51,7 +51,7 @@ def chance(score: float, distance_miles: float, price_cents: int, choosy: float 
     log_odds = (
         -0.6
         + 3.0 * (score - 0.65)
-        - 0.75 * (distance_miles - 1.0)
+        - 1.3 * (distance_miles - 1.0)
         + 1.1 * math.log(price_cents / 3000)
         - choosy
     )

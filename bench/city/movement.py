@@ -13,7 +13,7 @@ from bench.city.pace import Pace, human_s
 from bench.city.streets import Route, Streets
 from bench.client import Session
 
-WAIT_MEDIAN_S = 100.0
+WAIT_MEDIAN_S = 45.0
 """How long somebody without a task stands at a corner before cruising on, in life."""
 CRUISE_M = 1_300.0
 

@@ -14,7 +14,7 @@ from random import Random
 
 from bench.city.ground import Spot, apart_m
 
-LANE_MPS = 9.0
+LANE_MPS = 12.0
 ARTERIAL_MPS = 14.0
 COLUMNS = range(-11, 26)
 ROWS = range(-21, 22)

@@ -220,9 +220,9 @@ function showScale() {
   find("scale-text").textContent = `${miles ?? 20} mi`;
 }
 
-function frame(now) {
-  map.draw(city, now);
+function frame() {
   requestAnimationFrame(frame);
+  map.draw(city, performance.now());
 }
 
 requestAnimationFrame(frame);

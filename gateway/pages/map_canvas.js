@@ -12,7 +12,7 @@ const COLOUR = {
 };
 const MAX_STEPS = 60_000;
 const PULSE_MS = 1600;
-const STREET = "rgba(125, 160, 215, 0.13)";
+const STREET = "rgba(125, 160, 215, 0.2)";
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 export class MapCanvas {
@@ -46,12 +46,12 @@ export class MapCanvas {
     this.redrawStreets();
   }
 
-  /** Aim at everything the city holds; the outermost few percent may lie outside. */
+  /** Aim at every task and nearly every hustler. */
   aim(city) {
-    const spots = city.dots.map((dot) => dot.to).concat([...city.tasks.values()]);
-    if (!this.following || spots.length === 0) return;
-    const [left, right] = span(spots.map((spot) => spot.x));
-    const [top, bottom] = span(spots.map((spot) => spot.y));
+    const tasks = [...city.tasks.values()];
+    if (!this.following || tasks.length + city.dots.length === 0) return;
+    const [left, right] = span(city.dots.map((dot) => dot.to.x), tasks.map((task) => task.x));
+    const [top, bottom] = span(city.dots.map((dot) => dot.to.y), tasks.map((task) => task.y));
     const inset = this.insets();
     const wide = Math.max(80, this.width - inset.left - inset.right);
     const tall = Math.max(80, this.height - inset.top - inset.bottom);
@@ -161,10 +161,10 @@ export class MapCanvas {
     ink.drawImage(this.streets, 0, 0, this.width, this.height);
     const tasks = [...city.tasks.values()];
     for (const task of tasks) if (task.state === "MATCHING") this.drawReach(task, now);
-    for (const task of tasks) if (task.state === "ACCEPTED") this.drawWay(task, now);
+    for (const task of tasks) if (task.state === "ACCEPTED") this.drawWay(task, city.dots, now);
     this.drawDots(city, now);
     for (const task of tasks) this.drawTask(task, now);
-    if (this.pointer) this.drawPointed(this.pointed(city, now));
+    if (this.pointer) this.drawPointed(this.pointed(city));
   }
 
   drawGraticule() {
@@ -214,10 +214,10 @@ export class MapCanvas {
     }
   }
 
-  drawWay(task, now) {
+  drawWay(task, dots, now) {
     if (!task.hustlerSpot || task.endedAt) return;
     const { ink } = this;
-    const from = this.toPixels(this.winnerAt(task, now));
+    const from = this.toPixels(this.winnerAt(task, dots, now));
     const to = this.toPixels(task);
     const fresh = Math.max(0, 1 - (now - (task.changedAt ?? 0)) / 1200);
     ink.save();
@@ -233,8 +233,7 @@ export class MapCanvas {
   }
 
   /** The winner's dot glides; the line holds on to it rather than to the last raw position. */
-  winnerAt(task, now) {
-    const { dots } = this.city;
+  winnerAt(task, dots, now) {
     let best = task.hustlerSpot;
     let least = 0.05;
     for (const dot of dots) {
@@ -246,13 +245,12 @@ export class MapCanvas {
 
   drawDots(city, now) {
     const { ink } = this;
-    this.city = city;
-    const size = Math.min(4.4, Math.max(2.2, this.view.scale / 18));
+    const size = Math.min(4.4, Math.max(1.8, this.view.scale / 24));
     for (const dot of city.dots) {
       const spot = this.toPixels(positionOf(dot, now));
       const colour = COLOUR[STATES[dot.state] ?? "live"];
       const seen = dot.goneAt ? Math.max(0, 1 - (now - dot.goneAt) / 1200) : 1;
-      ink.globalAlpha = seen * 0.18;
+      ink.globalAlpha = seen * (dot.state > 0 ? 0.22 : 0.12);
       ink.fillStyle = colour;
       this.circle(spot, size * 2.6);
       ink.fill();
@@ -355,11 +353,13 @@ function kindOf(state) {
   return state === "ACCEPTED" ? "enroute" : "working";
 }
 
-/** Where nearly all values lie, never narrower than a mile. */
-function span(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  const cut = Math.floor(sorted.length * 0.015);
-  const [low, high] = [sorted[cut], sorted[sorted.length - 1 - cut]];
-  const slack = Math.max(0.3, (high - low) * 0.05, (1 - (high - low)) / 2);
+/** What holds all tasks and nearly all hustlers, never narrower than a mile. */
+function span(dots, tasks) {
+  const sorted = [...dots].sort((a, b) => a - b);
+  const cut = Math.floor(sorted.length * 0.01);
+  const kept = sorted.slice(cut, sorted.length - cut).concat(tasks);
+  const low = Math.min(...kept);
+  const high = Math.max(...kept);
+  const slack = Math.max(0.3, (high - low) * 0.04, (1 - (high - low)) / 2);
   return [low - slack, high + slack];
 }

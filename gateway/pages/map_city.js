@@ -122,7 +122,7 @@ export class City {
     if (task.state === before) return;
     known.changedAt = now;
     const news = {
-      ACCEPTED: ["enroute", "accepted: somebody is on the way"],
+      ACCEPTED: ["enroute", "somebody is on the way"],
       WORKING: ["working", "begins at the door"],
       PROOF_SUBMITTED: ["working", "is done, the poster looks"],
     }[task.state];
@@ -166,7 +166,7 @@ export function positionOf(dot, now) {
 
 /** The radius drawn at `now`: it swells to a new wave within a second and a half. */
 export function radiusOf(task, now) {
-  const share = Math.min(1, (now - task.radiusAt) / 1500);
+  const share = Math.min(1, Math.max(0, (now - task.radiusAt) / 1500));
   return task.radiusFrom + (task.radius - task.radiusFrom) * (1 - (1 - share) ** 3);
 }
 
