@@ -81,6 +81,8 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
             {"type": "websocket.disconnect", "code": failed.code, "reason": failed.reason}
         )
         self.transport.write(b"".join(self.conn.data_to_send()))
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
         self.close_sent = True
         self._cut_later()
         self._read_on()
