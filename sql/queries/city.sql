@@ -32,14 +32,15 @@ select jsonb_build_object(
                 'price_cents', r.price,
                 'title', r.title,
                 'hustler_id', r.assigned_hustler_id,
-                'radius_miles', case when b.state = 'ACTIVE' then broadcast_radius_at(b, clock.at) end,
+                'radius_miles', case when b.state = 'ACTIVE' then b.radius_miles end,
                 'hustlers_notified', coalesce(n.notified, 0),
                 'started_at', b.started_at,
                 'expires_at', case when b.state = 'ACTIVE' then b.expires_at end
             )))
             from running as r
             left join lateral (
-                select l.* from live_broadcasts as l
+                select l.*, broadcast_radius_miles(l, clock.at) as radius_miles
+                from live_broadcasts as l
                 where l.task_id = r.id
                 order by l.started_at desc
                 limit 1
