@@ -12,6 +12,7 @@ behind the newer one and that falls silent by itself. Whoever loses the claim cl
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -40,10 +41,11 @@ from geo.heartbeats import (
     refresh_command,
     vacate_command,
 )
-from geo.sightings import STALE_MS, Sightings, sightings
+from geo.points import LatLng
+from geo.sightings import RECORD, STALE_MS, Sightings, sightings
 from geo.valkey import Script, Valkey, packed
 
-__all__ = ["Beat", "Presence", "Residence", "Sightings", "Sign"]
+__all__ = ["Beat", "LastPlace", "Presence", "Residence", "Sightings", "Sign"]
 
 BEATS_AT_ONCE: Final = 2_000
 CELLS_AT_ONCE: Final = 1_024
@@ -53,6 +55,15 @@ _GENERATION: Final = Script(Path(__file__).parent / "generation.lua")
 _GENERATION_COUNTERS: Final = 64
 _Row = TypeVar("_Row")
 _TIME: Final = packed(b"TIME")
+
+
+@dataclass(frozen=True, slots=True)
+class LastPlace:
+    """A hustler's last position, when it was fixed (Unix s) and where it is kept."""
+
+    point: LatLng
+    fixed_at_s: float
+    residence: Residence
 
 
 class Presence:
@@ -148,6 +159,38 @@ class Presence:
             replies = await self._client.run(b"".join(commands), len(batch))
             known.update(hustler for hustler, found in zip(batch, replies, strict=True) if found)
         return known
+
+    async def last_places(self, hustlers: Collection[UUID]) -> dict[UUID, LastPlace]:
+        """Where those were whom the directory and their cell still know, silent or not.
+
+        For a process that has just taken a hustler's socket over: at most 300 s old.
+        """
+        found: dict[UUID, LastPlace] = {}
+        for batch in _batches(list(hustlers), HUSTLERS_AT_ONCE):
+            claims = await self._client.run(
+                b"".join(packed(b"GET", directory_key(hustler)) for hustler in batch), len(batch)
+            )
+            housed = [
+                (hustler, residence)
+                for hustler, claim in zip(batch, claims, strict=True)
+                if claim and (residence := claimed_cell(claim.split()[-1]))
+            ]
+            records = await self._client.run(
+                b"".join(
+                    packed(b"HGET", keys_of(residence.cell)[0], hustler.bytes)
+                    for hustler, residence in housed
+                ),
+                len(housed),
+            )
+            for (hustler, residence), record in zip(housed, records, strict=True):
+                if record:
+                    row = np.frombuffer(record, dtype=RECORD)[0]
+                    found[hustler] = LastPlace(
+                        LatLng(float(row["lat"]), float(row["lng"])),
+                        int(row["fixed_at_ms"]) / 1000,
+                        residence,
+                    )
+        return found
 
     async def run_id(self) -> str:
         """The server's run id: another one means that presence is lost and must be written back."""

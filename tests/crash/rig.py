@@ -54,13 +54,20 @@ class Rig:
             pid = (self._folder / "postgres" / "postmaster.pid").read_text().split()[0]
             os.kill(int(pid), signal.SIGKILL)
         elif victim == "valkey":
-            with redis.Redis.from_url(self.urls["redis_url"]) as client:
-                os.kill(int(client.info("server")["process_id"]), signal.SIGKILL)
+            os.kill(await self._valkey_pid(), signal.SIGKILL)
         else:
             assert self._process is not None
             self._process.kill()
             await self._process.wait()
             await self._start()
+
+    async def _valkey_pid(self) -> int:
+        while True:  # it may still be coming back from the kill before
+            try:
+                with redis.Redis.from_url(self.urls["redis_url"]) as client:
+                    return int(client.info("server")["process_id"])
+            except redis.RedisError:
+                await asyncio.sleep(0.05)
 
     async def post(self, token: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """POST until the answer is definite; every call used here is safe to repeat."""

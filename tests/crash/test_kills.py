@@ -23,6 +23,7 @@ FAIR_S = 25.0
 VICTIMS: tuple[Victim, ...] = ("service", "postgres", "valkey")
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("victim", VICTIMS)
 @pytest.mark.parametrize("kills", [1, pytest.param(10, marks=pytest.mark.long)])
 async def test_a_killed_part_costs_nothing(tmp_path: Path, victim: Victim, kills: int) -> None:

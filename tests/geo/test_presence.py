@@ -394,3 +394,20 @@ async def test_jitter_over_an_edge_stays_in_one_cell(presence: Presence) -> None
     for seq in range(2, 8):
         assert await beat(presence, hustler, (inside, outside)[seq % 2], (1, seq), kept) == kept
     assert (await presence.within(cover(outside, 1.0))).hustlers() == [hustler]
+
+
+async def test_a_last_place_is_found_without_knowing_the_cell(presence: Presence) -> None:
+    """By the directory and the cell's record; strangers and those who left are not found."""
+    here, moved, left, stranger = (uuid4() for _ in range(4))
+    kept = await beat(presence, here, SF, (1, 1))
+    await beat(presence, moved, SF, (1, 1))
+    await beat(presence, moved, FAR, (1, 2))
+    await beat(presence, left, SF, (1, 1))
+    await presence.remove(left)
+
+    found = await presence.last_places([here, moved, left, stranger])
+
+    assert set(found) == {here, moved}
+    assert (found[here].point, found[here].residence) == (SF, kept)
+    assert found[moved].point == FAR
+    assert abs(found[here].fixed_at_s - time.time()) < 60
