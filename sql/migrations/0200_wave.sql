@@ -2,6 +2,8 @@
 
 -- The market price looks at the newest tasks of a category.
 create index tasks_market on tasks (category, created_at desc);
+-- Who is busy, without the tasks of the past.
+create index tasks_in_work on tasks (assigned_hustler_id) where state in ('ACCEPTED', 'WORKING');
 
 -- Eligibility is a gate (design §5): the one rule behind broadcast, accept and feed.
 -- Twin of engine/matching/eligibility.py; a property test holds them equal.
@@ -65,6 +67,18 @@ create function broadcast_runs(b live_broadcasts, at timestamptz) returns boolea
 language sql immutable
 return b.state = 'ACTIVE' and b.expires_at > at;
 
+-- is_busy() for many hustlers at once: a condition that the planner joins on, where the function
+-- would be called for each. A test holds the two equal.
+create function makes_busy(t tasks) returns boolean
+language sql immutable
+return t.state = 'WORKING' or (t.state = 'ACCEPTED' and t.mode = 'LIVE');
+
+-- What an offer's being open asks of the offer itself. No broadcast lasts an hour: the age keeps a
+-- hustler's older offers out of the read.
+create function offer_stands(o offers, b live_broadcasts, at timestamptz) returns boolean
+language sql immutable
+return o.response is null and o.offered_at > at - interval '1 hour' and broadcast_runs(b, at);
+
 -- An offer is open while its broadcast runs, it is unanswered, and its hustler is ACTIVE and not
 -- busy (design §2, Live mode). Derived, never written by others.
 create function open_offers(p_hustlers uuid[], at timestamptz) returns setof offers
@@ -76,11 +90,10 @@ begin atomic
     inner join live_broadcasts as b on b.id = o.broadcast_id
     where s.user_id = any(p_hustlers)
         and live_state(s, at) = 'ACTIVE'
-        and not is_busy(s.user_id)
-        -- no broadcast lasts an hour: keeps the hustler's older offers out of the read
-        and o.offered_at > at - interval '1 hour'
-        and o.response is null
-        and broadcast_runs(b, at);
+        and not exists (
+            select from tasks as t where t.assigned_hustler_id = s.user_id and makes_busy(t)
+        )
+        and offer_stands(o, b, at);
 end;
 
 -- Everyone who released this task or one before it: never offered it again (design §2, Task).
@@ -138,52 +151,46 @@ create function wave_verdicts(
     minimum_price_cents double precision,
     available_hours double precision
 )
-language sql stable
-begin atomic
-    with clock as materialized (select hx_clock() as at),
-
-    asked as materialized (
-        select * from unnest(p_broadcasts, p_hustlers, p_distances)
-        with ordinality as a (broadcast_id, hustler_id, distance_miles, n)
-    ),
-
-    running as materialized (
-        select b.id, t.id as task_id, releasers(t.id) as released_by
-        from clock
-        cross join live_broadcasts as b
-        inner join tasks as t on t.id = b.task_id
-        where b.id in (select a.broadcast_id from asked as a)
-            and broadcast_runs(b, clock.at) and t.state = 'MATCHING'
-    ),
-
-    opened as materialized (
-        select o.hustler_id, count(*) as open_offers
-        from clock
-        cross join open_offers((select array_agg(distinct a.hustler_id) from asked as a), clock.at)
-            as o
-        group by o.hustler_id
-    )
-
+language plpgsql stable
+-- One plan, of index look-ups alone: planning for each array would take longer than the answer, and
+-- a plan must not depend on how little a table held when the connection first asked.
+set plan_cache_mode = 'force_generic_plan'
+set enable_seqscan = 'off'
+as $$
+#variable_conflict use_column
+declare
+    at timestamptz := hx_clock();
+begin
+    return query
     select
         a.n,
         case
-            when r.id is null then 'OVER'
+            when not coalesce(broadcast_runs(b, at) and t.state = 'MATCHING', false) then 'OVER'
             when exists (
                 select from offers as o
                 where o.broadcast_id = a.broadcast_id and o.hustler_id = a.hustler_id
             ) then 'OFFERED'
-            when a.hustler_id = any(r.released_by) then 'RELEASED'
-            when coalesce(live_state(s, clock.at), 'OFF') <> 'ACTIVE' then 'NOT_ACTIVE'
-            when is_busy(a.hustler_id) then 'BUSY'
+            when t.predecessor_id is not null and a.hustler_id = any(releasers(t.id))
+                then 'RELEASED'
+            when coalesce(live_state(s, at), 'OFF') <> 'ACTIVE' then 'NOT_ACTIVE'
+            when exists (
+                select from tasks as held
+                where held.assigned_hustler_id = a.hustler_id and makes_busy(held)
+            ) then 'BUSY'
             when not coalesce(eligible(t, u, p), false) then 'NOT_ELIGIBLE'
             when a.distance_miles > s.radius_miles then 'OWN_RADIUS'
             when t.category <> all(s.categories) then 'OWN_CATEGORIES'
             else 'OFFER'
         end,
-        coalesce(c.open_offers, 0),
+        (
+            select count(*)
+            from offers as o
+            inner join live_broadcasts as other on other.id = o.broadcast_id
+            where o.hustler_id = a.hustler_id and offer_stands(o, other, at)
+        ),
         a.broadcast_id,
         a.hustler_id,
-        r.task_id,
+        t.id,
         u.trust_tier::double precision,
         p.completion_rate,
         p.approval_rate,
@@ -193,15 +200,15 @@ begin atomic
         end,
         p.minimum_price_cents::double precision,
         p.available_minutes / 60.0::double precision
-    from clock
-    cross join asked as a
-    left join running as r on r.id = a.broadcast_id
-    left join tasks as t on t.id = r.task_id
+    from unnest(p_broadcasts, p_hustlers, p_distances)
+        with ordinality as a (broadcast_id, hustler_id, distance_miles, n)
+    left join live_broadcasts as b on b.id = a.broadcast_id
+    left join tasks as t on t.id = b.task_id
     left join users as u on u.id = a.hustler_id
     left join hustler_profiles as p on p.user_id = a.hustler_id
-    left join live_status as s on s.user_id = a.hustler_id
-    left join opened as c on c.hustler_id = a.hustler_id;
+    left join live_status as s on s.user_id = a.hustler_id;
 end;
+$$;
 
 -- What a hustler reads as the distance: to a tenth of a mile, measured to the rounded place.
 create function shown_miles(miles double precision) returns double precision
@@ -281,6 +288,7 @@ create function make_offers(
 language plpgsql
 as $$
 declare
+    at timestamptz := hx_clock();
     made offers[];
 begin
     with granted as (
@@ -303,7 +311,7 @@ begin
         insert into offers (
             broadcast_id, hustler_id, task_id, offered_at, distance_miles, matching_score
         )
-        select g.broadcast_id, g.hustler_id, g.task_id, hx_clock(), g.distance_miles, g.score
+        select g.broadcast_id, g.hustler_id, g.task_id, at, g.distance_miles, g.score
         from granted as g
         where g.place <= p_open_max
         on conflict (broadcast_id, hustler_id) do nothing
@@ -330,8 +338,8 @@ as $$
     ),
 
     marked as (
-        update offers as o set sent_at = hx_clock()
-        from free as f
+        update offers as o set sent_at = clock.at
+        from free as f cross join (select hx_clock() as at offset 0) as clock
         where o.broadcast_id = f.broadcast_id and o.hustler_id = f.hustler_id
         returning 1
     )

@@ -176,3 +176,30 @@ async def test_the_market_is_the_category_without_the_task_itself(place: Town) -
     assert await place.value(market, dear) is None
     await place.task(price=4000, category=category)
     assert await place.value(market, dear) == pytest.approx((19 * 2000 + 4000) / 20)
+
+
+async def test_busy_means_the_same_for_one_hustler_and_for_many(place: Town) -> None:
+    """`makes_busy` is `is_busy` as a condition on tasks, through the life of either kind of task."""
+    seen = []
+    for mode in ("LIVE", "STANDARD"):
+        hustler = await place.hustler(1)
+        poster, task = await place.task(mode=mode)
+        if mode == "LIVE":
+            await offer(place, [(await place.fund(poster, task), hustler, 0.5)])
+        else:
+            escrow = await place.value("select begin_funding($1, $2) ->> 'id'", poster, task)
+            await place.value("select book_funding($1::uuid, 'pay', '{}')", UUID(escrow))
+        for step in (
+            "accept_task($1, $2, null)",
+            "start_task($1, $2, true)",
+            "submit_proof($1, $2, 'CODE', true)",
+        ):
+            await place.value(f"select {step}", hustler, task)  # noqa: S608
+            one, many = await place.owner.fetchrow(
+                "select is_busy($1), exists ("
+                "select from tasks as t where t.assigned_hustler_id = $1 and makes_busy(t))",
+                hustler,
+            )
+            assert one == many
+            seen.append(one)
+    assert seen == [True, True, False, False, True, False]
