@@ -160,6 +160,13 @@ class Client:
                 if message["type"] == kind and data.items() <= told.items():
                     return message
 
+    async def find(self, kind: str, **data: Any) -> Message:
+        """As `hear_until`, or what was heard already."""
+        for message in self.heard:
+            if message["type"] == kind and data.items() <= (message.get("data") or {}).items():
+                return message
+        return await self.hear_until(kind, **data)
+
     async def ask(self, kind: str, data: object = None, within_s: float = WITHIN_S) -> Message:
         """Sends a request and returns its answer, by `id`."""
         ref = f"r{next(self._ids)}"

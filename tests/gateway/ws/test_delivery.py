@@ -1,0 +1,254 @@
+"""Cards, events and long polls, through the real broadcaster and accept."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from engine.applied import ClosedBroadcast
+from engine.ids import UserId
+from engine.views import OfferCard
+from tests.gateway.ws.service import (
+    Client,
+    Message,
+    Service,
+    User,
+    joined,
+    live,
+    near,
+    open_client,
+    somewhere,
+)
+
+
+async def respond(client: Client, card: Message, response: str = "ACCEPT", **more: Any) -> Message:
+    """Answers a card."""
+    return await client.ask(
+        "RESPOND_TO_BROADCAST",
+        {"broadcast_id": card["data"]["broadcast_id"], "response": response, **more},
+    )
+
+
+async def sent_at(service: Service, card: Message, user: User) -> object:
+    """When the database heard that the card reached a screen."""
+    return await service.owner.fetchval(
+        "select sent_at from offers where broadcast_id = $1 and hustler_id = $2",
+        UUID(card["data"]["broadcast_id"]),
+        user.user_id,
+    )
+
+
+async def test_a_broadcast_from_card_to_payment(service: Service) -> None:
+    """The whole chain over sockets: card, accept, position, arrival, work, proof, payment."""
+    poster, winner, loser = (
+        await service.user("poster"),
+        await service.user(),
+        await service.user(),
+    )
+    place = somewhere()
+    async with AsyncExitStack() as stack:
+        posting = await stack.enter_async_context(joined(service, poster))
+        winning = await stack.enter_async_context(live(service, winner, near(place)))
+        losing = await stack.enter_async_context(live(service, loser, near(place, 1.0)))
+        task = await service.funded(poster, place)
+        about = {"task_id": task["id"]}
+        card = await winning.hear_until("LIVE_TASK_BROADCAST")
+        await losing.hear_until("LIVE_TASK_BROADCAST")
+
+        won = await respond(winning, card)
+        assert won["data"]["outcome"] == "WON"
+        assert won["data"]["task"]["location"]["lat"] == place["lat"]
+        gone = await losing.hear_until("LIVE_TASK_UNAVAILABLE")
+        assert gone["data"]["reason"] == "CLAIMED"
+        assert (await respond(losing, card))["data"] == {
+            "broadcast_id": card["data"]["broadcast_id"],
+            "outcome": "TAKEN",
+        }
+        assert (await respond(winning, card))["data"]["outcome"] == "WON"
+        assert "LIVE_TASK_UNAVAILABLE" not in winning.types()
+        assigned = await posting.hear_until("JOB_ASSIGNED", **about)
+        assert assigned["data"]["hustler_id"] == str(winner.user_id)
+
+        await winning.say("UPDATE_LOCATION", {"location": near(place, 0.49)})
+        seen = await posting.hear_until("HUSTLER_LOCATION", **about)
+        assert seen["data"]["eta_minutes"] == 2
+        await winning.say("UPDATE_LOCATION", {"location": near(place, 0.43)})
+        moved = await posting.hear_until("HUSTLER_LOCATION", **about)
+        assert moved["data"]["location"] == near(place, 0.43)
+
+        code = assigned["data"]["start_code"]
+        await service.rest(winner, "POST", f"/v1/tasks/{task['id']}/start", {"code": code})
+        await posting.hear_until("JOB_STARTED", **about)
+        shown = await service.rest(poster, "GET", f"/v1/tasks/{task['id']}")
+        await service.rest(
+            winner, "POST", f"/v1/tasks/{task['id']}/proofs", {"code": shown["completion_code"]}
+        )
+        await posting.hear_until("JOB_COMPLETED", **about)
+        await service.rest(poster, "POST", f"/v1/tasks/{task['id']}/approve", {})
+        await posting.hear_until("PAYMENT_CAPTURED", **about)
+        await winning.hear_until("PAYMENT_CAPTURED", **about)
+        for client in (posting, winning):
+            seqs = [m["seq"] for m in client.heard if "seq" in m]
+            assert seqs == list(range(1, len(seqs) + 1))
+
+
+async def test_all_who_accept_together_get_a_definite_answer(service: Service) -> None:
+    """One winner; everybody else hears TAKEN and loses the card."""
+    poster, place = await service.user("poster"), somewhere()
+    async with AsyncExitStack() as stack:
+        hustlers = [
+            await stack.enter_async_context(live(service, await service.user(), near(place)))
+            for _ in range(8)
+        ]
+        await service.funded(poster, place)
+        cards = [await hustler.hear_until("LIVE_TASK_BROADCAST") for hustler in hustlers]
+        answers = await asyncio.gather(
+            *(respond(hustler, card) for hustler, card in zip(hustlers, cards, strict=True))
+        )
+        outcomes = sorted(answer["data"]["outcome"] for answer in answers)
+        assert outcomes == ["TAKEN"] * 7 + ["WON"]
+        for hustler, answer in zip(hustlers, answers, strict=True):
+            if answer["data"]["outcome"] == "TAKEN":
+                await hustler.find("LIVE_TASK_UNAVAILABLE", reason="CLAIMED")
+            else:
+                assert "LIVE_TASK_UNAVAILABLE" not in hustler.types()
+
+
+async def test_two_phones_of_one_hustler_stay_consistent(service: Service) -> None:
+    """Both show the card; a decline on one takes it off the other; both hear durable events."""
+    poster, hustler, place = await service.user("poster"), await service.user(), somewhere()
+    async with live(service, hustler, near(place)) as first, joined(service, hustler) as second:
+        await service.funded(poster, place)
+        card = await first.hear_until("LIVE_TASK_BROADCAST")
+        await second.hear_until("LIVE_TASK_BROADCAST")
+        assert (await respond(first, card, "DECLINE"))["data"]["outcome"] == "DECLINED"
+        gone = await second.hear_until("LIVE_TASK_UNAVAILABLE")
+        assert gone["data"]["reason"] == "WITHDRAWN"
+
+        task = await service.funded(poster, place)
+        card = await first.hear_until("LIVE_TASK_BROADCAST")
+        await second.hear_until("LIVE_TASK_BROADCAST")
+        await respond(first, card)
+        await second.find("LIVE_TASK_UNAVAILABLE", task_id=task["id"], reason="CLAIMED")
+        await second.find("JOB_ASSIGNED", task_id=task["id"])
+        await first.nothing_but("JOB_ASSIGNED", "TASK_STATUS_UPDATE", for_s=0.1)
+        assert first.types().count("LIVE_TASK_UNAVAILABLE") == 0
+
+
+async def test_a_second_phone_learns_of_live_mode(service: Service) -> None:
+    """Switched on and off on one, told to both; only the asking one gets the id."""
+    hustler = await service.user()
+    async with joined(service, hustler) as second, live(service, hustler, somewhere()) as first:
+        told = await second.hear_until("LIVE_MODE_STATE_CHANGE")
+        assert (told["data"]["state"], "id" in told) == ("ACTIVE", False)
+        off = await first.ask("UNSUBSCRIBE_LIVE_MODE")
+        assert off["data"]["state"] == "OFF"
+        assert (await second.hear_until("LIVE_MODE_STATE_CHANGE"))["data"]["state"] == "OFF"
+
+
+async def test_cards_in_welcome_are_not_shown_again_and_count_as_sent(service: Service) -> None:
+    """A reconnecting hustler finds the card in WELCOME only."""
+    poster, hustler, place = await service.user("poster"), await service.user(), somewhere()
+    async with live(service, hustler, near(place)) as first:
+        await service.funded(poster, place)
+        card = await first.hear_until("LIVE_TASK_BROADCAST")
+    await service.owner.execute(
+        "update offers set sent_at = null where hustler_id = $1", hustler.user_id
+    )
+    async with open_client(service) as client:
+        welcome = await client.auth(hustler)
+        assert [o["broadcast_id"] for o in welcome["offers"]] == [card["data"]["broadcast_id"]]
+        await client.nothing_but(for_s=0.4)
+        assert await sent_at(service, card, hustler) is not None
+
+
+async def test_a_busy_hustler_loses_the_other_cards_and_gets_them_back(service: Service) -> None:
+    """WITHDRAWN on accept; shown again when the hustler is free and the broadcast still runs."""
+    poster, hustler, place = await service.user("poster"), await service.user(), somewhere()
+    async with live(service, hustler, near(place)) as client:
+        tasks = [await service.funded(poster, place) for _ in range(2)]
+        cards = [await client.hear_until("LIVE_TASK_BROADCAST") for _ in tasks]
+        await respond(client, cards[0])
+        lost = cards[1]["data"]["broadcast_id"]
+        await client.find("LIVE_TASK_UNAVAILABLE", broadcast_id=lost, reason="WITHDRAWN")
+        won = cards[0]["data"]["task"]["id"]
+        await service.rest(hustler, "POST", f"/v1/tasks/{won}/release", {})
+        again = await client.hear_until("LIVE_TASK_BROADCAST")
+        assert again["data"] == cards[1]["data"]
+
+
+async def test_a_card_that_comes_after_its_end_is_dropped(service: Service) -> None:
+    """CLOSED overtook the card: nothing is shown, for a quarter of an hour."""
+    poster, hustler, place = await service.user("poster"), await service.user(), somewhere()
+    other = await service.user()
+    async with live(service, hustler, near(place)) as client, joined(service, other) as late:
+        await service.funded(poster, place)
+        card = await client.hear_until("LIVE_TASK_BROADCAST")
+        offer = _offer(card)
+        closed = ClosedBroadcast(offer.broadcast_id, offer.task.id, "CLAIMED")
+        service.parts.hub.closed(closed)
+        assert (await client.hear_until("LIVE_TASK_UNAVAILABLE"))["data"]["reason"] == "CLAIMED"
+        service.parts.hub.cards([(UserId(other.user_id), offer), (UserId(hustler.user_id), offer)])
+        await late.nothing_but(for_s=0.1)
+        await client.nothing_but(for_s=0.1)
+
+
+async def test_a_large_fan_out_is_sliced(service: Service) -> None:
+    """More cards than a slice: all arrive, each once."""
+    poster, hustler, place = await service.user("poster"), await service.user(), somewhere()
+    async with live(service, hustler, near(place)) as client:
+        await service.funded(poster, place)
+        card = await client.hear_until("LIVE_TASK_BROADCAST")
+        stranger = UserId(UUID(int=1))
+        offer = _offer(card)
+        last = OfferCard(UUID(int=2), offer.task, 0.5, offer.expires_at, offer.poster)
+        many = [(stranger, offer)] * 1_000
+        service.parts.hub.cards([*many, (UserId(hustler.user_id), last)])
+        again = await client.hear_until("LIVE_TASK_BROADCAST")
+        assert again["data"]["broadcast_id"] == str(UUID(int=2))
+
+
+async def test_a_long_poll_wakes_for_the_first_event(service: Service) -> None:
+    """Without a socket: at once, not at the end of the wait."""
+    poster = await service.user("poster")
+    task = await service.live_task(poster, somewhere())
+    polling = asyncio.create_task(service.rest(poster, "GET", "/v1/events?after=0&wait=20"))
+    await asyncio.sleep(0.1)
+    await service.rest(poster, "POST", f"/v1/tasks/{task['id']}/cancel", {})
+    answer = await asyncio.wait_for(polling, 3.0)
+    assert answer["events"][0]["seq"] == 1
+
+
+async def test_a_long_poll_wakes_for_an_offer_and_for_its_end(service: Service) -> None:
+    """A caller whose sockets are blocked can do the job: the offer arrives, and leaves."""
+    poster, hustler, place = await service.user("poster"), await service.user(), somewhere()
+    await service.rest(hustler, "POST", "/v1/live", {"location": near(place)})
+    polling = asyncio.create_task(service.rest(hustler, "GET", "/v1/events?after=0&wait=20"))
+    await asyncio.sleep(0.1)
+    task = await service.funded(poster, place)
+    answer = await asyncio.wait_for(polling, 3.0)
+    assert [offer["task"]["id"] for offer in answer["offers"]] == [task["id"]]
+    polling = asyncio.create_task(service.rest(hustler, "GET", "/v1/events?after=0&wait=20"))
+    await asyncio.sleep(0.1)
+    await service.rest(poster, "POST", f"/v1/tasks/{task['id']}/cancel", {})
+    answer = await asyncio.wait_for(polling, 3.0)
+    assert answer["offers"] == []
+
+
+async def test_an_offer_between_two_polls_ends_the_next_one(service: Service) -> None:
+    """Nothing falls between two polls."""
+    poster, hustler, place = await service.user("poster"), await service.user(), somewhere()
+    await service.rest(hustler, "POST", "/v1/live", {"location": near(place)})
+    await service.rest(hustler, "GET", "/v1/events?after=0&wait=0.05")
+    task = await service.funded(poster, place)
+    await asyncio.sleep(0.2)
+    answer = await asyncio.wait_for(service.rest(hustler, "GET", "/v1/events?after=0&wait=20"), 3.0)
+    assert [offer["task"]["id"] for offer in answer["offers"]] == [task["id"]]
+
+
+def _offer(card: Message) -> OfferCard:
+    return msgspec.convert(card["data"], OfferCard)

@@ -1,0 +1,281 @@
+"""Whose position is believed, where it goes, and what follows from it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from engine.ids import TaskId
+from gateway.absences import Absences
+from geo import cells
+from geo.points import LatLng
+from geo.presence import Presence
+from geo.units import METRES_PER_MILE
+from geo.valkey import Valkey, open_valkey
+from tests.gateway.ws.service import (
+    Message,
+    Service,
+    User,
+    joined,
+    live,
+    near,
+    open_client,
+    somewhere,
+    uuid_of,
+)
+
+
+@pytest.fixture
+async def valkey(valkey_url: str) -> AsyncIterator[Valkey]:
+    """The service's Valkey, by another client."""
+    opened = open_valkey(valkey_url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def presence(valkey: Valkey) -> Presence:
+    """The service's presence."""
+    return Presence(valkey)
+
+
+async def found(presence: Presence, user: User, place: dict[str, float]) -> LatLng | None:
+    """Where presence has a hustler, within three miles of a place."""
+    where = LatLng(place["lat"], place["lng"])
+    seen = await presence.within(cells.cover(where, 3 * METRES_PER_MILE))
+    for ident, lat, lng in zip(seen.hustlers(), seen.lat, seen.lng, strict=True):
+        if ident == user.user_id:
+            return LatLng(float(lat), float(lng))
+    return None
+
+
+async def eventually(
+    presence: Presence, user: User, at: dict[str, float] | None, near_to: dict[str, float]
+) -> None:
+    """Waits until presence has the hustler there (None: nowhere)."""
+    async with asyncio.timeout(3.0):
+        while True:
+            place = await found(presence, user, near_to)
+            if (place is None) == (at is None) and (
+                place is None or at is None or abs(place.lat - at["lat"]) < 1e-9
+            ):
+                return
+            await asyncio.sleep(0.02)
+
+
+async def test_a_live_hustler_is_present_and_leaves_at_once(
+    service: Service, presence: Presence
+) -> None:
+    """SUBSCRIBE writes presence, UPDATE moves it, UNSUBSCRIBE removes it."""
+    hustler, place = await service.user(), somewhere()
+    async with live(service, hustler, place) as client:
+        await eventually(presence, hustler, place, place)
+        await client.say("UPDATE_LOCATION", {"location": near(place, 0.01)})
+        await eventually(presence, hustler, near(place, 0.01), place)
+        await client.ask("UNSUBSCRIBE_LIVE_MODE")
+        await eventually(presence, hustler, None, place)
+
+
+async def test_rest_ends_live_mode_too(service: Service, presence: Presence) -> None:
+    """Whoever ends it: the hustler leaves presence."""
+    hustler, place = await service.user(), somewhere()
+    async with live(service, hustler, place):
+        await eventually(presence, hustler, place, place)
+        await service.rest(hustler, "DELETE", "/v1/live")
+        await eventually(presence, hustler, None, place)
+
+
+async def test_a_socket_that_closes_leaves_its_hustler_present(
+    service: Service, presence: Presence
+) -> None:
+    """A tunnel is no end of work: presence expires 90 s after the last heartbeat."""
+    hustler, place = await service.user(), somewhere()
+    async with live(service, hustler, place):
+        await eventually(presence, hustler, place, place)
+    await asyncio.sleep(0.1)
+    assert await found(presence, hustler, place) is not None
+
+
+async def test_the_latest_socket_to_go_live_is_the_source(
+    service: Service, presence: Presence
+) -> None:
+    """The other phone's positions are ignored without an error."""
+    hustler, place = await service.user(), somewhere()
+    async with live(service, hustler, place) as first, live(service, hustler, place) as second:
+        await first.say("UPDATE_LOCATION", {"location": near(place, 0.02)})
+        assert (await first.ask("PING"))["type"] == "PONG"
+        assert "ERROR" not in first.types()
+        await second.say("UPDATE_LOCATION", {"location": near(place, 0.01)})
+        await eventually(presence, hustler, near(place, 0.01), place)
+
+
+async def test_a_new_socket_carries_on_where_a_closed_one_was_the_source(
+    service: Service, presence: Presence
+) -> None:
+    """After a reconnect an UPDATE_LOCATION suffices: LIVE mode is still on."""
+    hustler, place = await service.user(), somewhere()
+    async with live(service, hustler, place):
+        pass
+    async with open_client(service) as client:
+        welcome = await client.auth(hustler)
+        assert welcome["live"]["state"] == "ACTIVE"
+        await client.say("UPDATE_LOCATION", {"location": near(place, 0.01)})
+        await eventually(presence, hustler, near(place, 0.01), place)
+
+
+async def test_positions_by_rest_keep_a_hustler_present(
+    service: Service, presence: Presence
+) -> None:
+    """POST /v1/live and PUT /v1/live/location are the same entry."""
+    hustler, place = await service.user(), somewhere()
+    await service.rest(hustler, "POST", "/v1/live", {"location": place})
+    await eventually(presence, hustler, place, place)
+    await service.rest(hustler, "PUT", "/v1/live/location", {"location": near(place, 0.01)})
+    await eventually(presence, hustler, near(place, 0.01), place)
+
+
+async def test_a_position_that_is_nobodys_business_is_refused(service: Service) -> None:
+    """Neither LIVE nor on the way: HX903."""
+    async with joined(service, await service.user()) as client:
+        error = await client.ask("UPDATE_LOCATION", {"location": somewhere()})
+        assert error["data"]["code"] == "HX903"
+
+
+@pytest.mark.parametrize(
+    "fix",
+    [
+        {"location": {"lat": 0.0, "lng": 0.0}},
+        {"location": {"lat": 37.0, "lng": -122.0, "accuracy_m": 101}},
+        {"location": {"lat": 37.0, "lng": -122.0}, "at": "2001-01-01T00:00:00Z"},
+    ],
+    ids=["null island", "inaccurate", "impossibly far and old"],
+)
+async def test_a_bad_fix_is_refused_and_the_session_goes_on(service: Service, fix: Message) -> None:
+    """HX021; the last good position stands."""
+    async with live(service, await service.user(), somewhere()) as client:
+        error = await client.ask("UPDATE_LOCATION", fix)
+        assert (error["type"], error["data"]["code"]) == ("ERROR", "HX021")
+        assert (await client.ask("PING"))["type"] == "PONG"
+
+
+async def test_a_fix_from_the_future_is_refused(service: Service) -> None:
+    """Clocks may differ by seconds, not by a minute."""
+    place = somewhere()
+    ahead = (datetime.now(UTC) + timedelta(minutes=1)).isoformat()
+    async with live(service, await service.user(), place) as client:
+        error = await client.ask("UPDATE_LOCATION", {"location": place, "at": ahead})
+        assert error["data"]["code"] == "HX021"
+
+
+async def test_three_suspects_end_the_session(service: Service, presence: Presence) -> None:
+    """Teleporting three times: FORCED off, told by a durable event, out of presence."""
+    hustler, place = await service.user(), somewhere()
+    async with live(service, hustler, place) as client:
+        for _ in range(3):
+            error = await client.ask("UPDATE_LOCATION", {"location": near(place, 500)})
+            assert error["data"]["code"] == "HX021"
+        off = await client.hear_until("LIVE_MODE_STATE_CHANGE")
+        assert (off["data"], "seq" in off) == ({"state": "OFF", "reason": "FORCED"}, True)
+        await eventually(presence, hustler, None, place)
+
+
+async def accepted(service: Service, poster: User, hustler: User, place: dict[str, float]) -> str:
+    """A STANDARD task the hustler holds; its id."""
+    task = await service.live_task(poster, place, mode="STANDARD")
+    await service.rest(poster, "POST", f"/v1/tasks/{task['id']}/fund", {})
+    await service.rest(hustler, "POST", f"/v1/tasks/{task['id']}/accept", {})
+    return str(task["id"])
+
+
+async def test_who_drives_to_a_task_is_seen_by_its_poster_but_not_matchable(
+    service: Service, presence: Presence
+) -> None:
+    """A STANDARD task, no LIVE mode: HUSTLER_LOCATION, no presence."""
+    poster, hustler, place = await service.user("poster"), await service.user(), somewhere()
+    async with joined(service, poster) as posting, joined(service, hustler) as driving:
+        task = await accepted(service, poster, hustler, place)
+        await driving.say("UPDATE_LOCATION", {"location": near(place, 2.0)})
+        seen = await posting.hear_until("HUSTLER_LOCATION", task_id=task)
+        assert seen["data"]["location"] == near(place, 2.0)
+        assert "seq" not in seen
+        assert await found(presence, hustler, near(place, 2.0)) is None
+
+
+async def test_a_position_within_150_m_records_the_arrival_once(service: Service) -> None:
+    """Arrived by position; afterwards the poster can no longer cancel."""
+    poster, hustler, place = await service.user("poster"), await service.user(), somewhere()
+    async with joined(service, hustler) as driving:
+        task = await accepted(service, poster, hustler, place)
+        await driving.hear_until("TASK_STATUS_UPDATE", task_id=task, state="ACCEPTED")
+        ago = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
+        await driving.say("UPDATE_LOCATION", {"location": near(place, 0.12), "at": ago})
+        await driving.ask("PING")
+        assert (await service.rest(hustler, "GET", f"/v1/tasks/{task}"))["arrived_at"] is None
+        await driving.say("UPDATE_LOCATION", {"location": near(place, 0.05)})
+        await driving.hear_until("TASK_STATUS_UPDATE", task_id=task, state="ACCEPTED")
+        arrived_at = (await service.rest(hustler, "GET", f"/v1/tasks/{task}"))["arrived_at"]
+        assert arrived_at is not None
+
+
+async def test_the_poster_sees_no_more_of_who_has_started_to_work(service: Service) -> None:
+    """HUSTLER_LOCATION only while ACCEPTED."""
+    poster, hustler, place = await service.user("poster"), await service.user(), somewhere()
+    async with joined(service, poster) as posting, joined(service, hustler) as driving:
+        task = await accepted(service, poster, hustler, place)
+        await driving.say("UPDATE_LOCATION", {"location": place})
+        await posting.hear_until("HUSTLER_LOCATION", task_id=task)
+        code = await service.parts.queries.start_code(TaskId(uuid_of(task)))
+        await service.rest(hustler, "POST", f"/v1/tasks/{task}/start", {"code": code})
+        await posting.hear_until("JOB_STARTED")
+        error = await driving.ask("UPDATE_LOCATION", {"location": place})
+        assert error["data"]["code"] == "HX903"
+
+
+async def test_presence_is_written_back_after_valkey_was_lost(
+    service: Service, presence: Presence, valkey: Valkey
+) -> None:
+    """A server with another run id is an empty one: everybody is back within two seconds."""
+    hustler, place = await service.user(), somewhere()
+    async with live(service, hustler, place):
+        await eventually(presence, hustler, place, place)
+        await valkey.one(b"FLUSHDB")
+        assert await found(presence, hustler, place) is None
+        service.parts.positions._heartbeats._run_id = "of the server before"
+        began = time.monotonic()
+        await eventually(presence, hustler, place, place)
+        assert time.monotonic() - began < 2.5
+
+
+async def test_a_session_nobody_hears_of_ends_as_offline(
+    service: Service, presence: Presence
+) -> None:
+    """Away for five minutes, and no task held; who was heard of stays."""
+    away, here, holder = [await service.user() for _ in range(3)]
+    poster, place = await service.user("poster"), somewhere()
+    parts = service.parts
+    async with live(service, here, place):
+        for user in (away, holder):
+            await parts.commands.go_live(user.user_id, None, None)
+        await accepted(service, poster, holder, place)
+        await service.owner.execute(
+            "update live_status set active_since = active_since - interval '6 minutes'"
+            " where user_id = any($1)",
+            [away.user_id, here.user_id, holder.user_id],
+        )
+        heartbeats = parts.positions._heartbeats
+        absences = Absences(parts.commands, parts.queries, presence, heartbeats)
+        swept = await absences.sweep()
+        assert away.user_id in swept
+        assert here.user_id not in swept
+        states = [(await parts.queries.live(user.user_id)).state for user in (away, here, holder)]
+        assert states == ["OFF", "ACTIVE", "ACTIVE"]
+
+
+async def test_nobody_is_missed_right_after_the_start_or_a_loss(service: Service) -> None:
+    """An empty directory says nothing then: the guard lasts as long as the absence it judges."""
+    heartbeats = service.parts.positions._heartbeats
+    assert time.monotonic() - heartbeats.lost_at < 300.0
