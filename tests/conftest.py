@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
-from tests.servers import RunServers, ServersOfRun, TestDatabase, clone_of, wait_for
+from tests.servers import RunServers, ServersOfRun, TestDatabase, clone_of, copy_prepared, wait_for
 
 SERVERS_FILE = "PYTEST_SERVERS_FILE"
 _servers = pytest.StashKey[ServersOfRun]()
@@ -80,6 +81,23 @@ def fresh_database(run_servers: RunServers, worker_number: int) -> Iterator[Test
     """A clone of this test alone: for moving the clock and for global counts."""
     with clone_of(run_servers, f"gw{worker_number}_{next(_counter)}") as database:
         yield database
+
+
+@pytest.fixture
+def run_folder(worker_number: int) -> Iterator[Path]:
+    """An empty folder for one test, in memory if possible: for data folders of servers."""
+    folder = Path(os.environ[SERVERS_FILE]).parent / f"gw{worker_number}-{next(_counter)}"
+    folder.mkdir(mode=0o700)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def prepared_data_dir(run_folder: Path) -> Path:
+    """A data folder as a first start leaves it, for `hustlexp dev` and embedded_servers."""
+    data_dir = run_folder / "data"
+    copy_prepared(run_folder.parent, data_dir)
+    return data_dir
 
 
 @pytest.fixture(scope="session")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +23,7 @@ from deploy.embedded import embedded_servers
 from sql.migrate import migrate
 
 WAIT_S = 60.0
+QUICK_BYTES_MIN = 4 * 2**30
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ class ServersOfRun:
     """Runs the servers on a thread of its own, from `start` to `stop`."""
 
     def __init__(self) -> None:
-        self.file = Path(tempfile.mkdtemp(prefix="hx-run-")) / "servers.json"
+        self.file = Path(tempfile.mkdtemp(prefix="hx-run-", dir=quick_folder())) / "servers.json"
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="servers of the run")
 
@@ -138,6 +142,14 @@ class ServersOfRun:
                 run.drop("template")
 
 
+def quick_folder() -> Path | None:
+    """Memory instead of a disk, where there is plenty: clusters are copied all the time."""
+    memory = Path("/dev/shm")  # noqa: S108  # only a random folder below it is used
+    if not os.access(memory, os.W_OK):
+        return None
+    return memory if shutil.disk_usage(memory).free > QUICK_BYTES_MIN else None
+
+
 def wait_for(file: Path) -> RunServers:
     """The servers of this run, as soon as its controller has started them."""
     deadline = time.monotonic() + WAIT_S
@@ -149,6 +161,28 @@ def wait_for(file: Path) -> RunServers:
     if "failure" in found:
         raise RuntimeError(f"the servers of this test run did not start: {found['failure']}")
     return RunServers(**found)
+
+
+def copy_prepared(shared: Path, data_dir: Path) -> None:
+    """Fills `data_dir` as a first start leaves it: initdb costs a second, copying a tenth.
+
+    The first caller of a run prepares the folder in `shared`; the others wait for it.
+    """
+    prepared = shared / "prepared"
+    with (shared / "prepared.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not prepared.exists():
+            # On a thread of its own: the caller may be inside a running loop.
+            with ThreadPoolExecutor(1) as thread:
+                thread.submit(asyncio.run, _first_start(shared / "draft")).result()
+            (shared / "draft").rename(prepared)
+    data_dir.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["cp", "-a", str(prepared), str(data_dir)], check=True)
+
+
+async def _first_start(data_dir: Path) -> None:
+    async with embedded_servers(data_dir, durable=False) as servers:
+        await migrate(servers.postgres_owner_dsn)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pwd
+import shutil
 import signal
 import stat
 import subprocess
@@ -65,11 +66,18 @@ asyncio.run(main())
 
 
 @pytest.fixture
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A data folder that ends with nothing of its own left running."""
-    path = tmp_path_factory.mktemp("embedded") / "data"
+def new_folder(run_folder: Path) -> Iterator[Path]:
+    """A data folder that no start has seen, and that ends with nothing of its own running."""
+    path = run_folder / "new"
     yield path
     assert not pids(path)
+
+
+@pytest.fixture
+def folder(prepared_data_dir: Path) -> Iterator[Path]:
+    """A data folder as a first start leaves it, with the same end."""
+    yield prepared_data_dir
+    assert not pids(prepared_data_dir)
 
 
 def pids(data_dir: Path) -> list[int]:
@@ -138,10 +146,10 @@ class TestStart:
     """What a start must cope with."""
 
     async def test_the_three_logins_have_their_roles_and_libpq_reads_the_dsn(
-        self, folder: Path
+        self, new_folder: Path
     ) -> None:
         """hx_app, hx_owner and the superuser log in; psql takes the same text as asyncpg."""
-        async with embedded_servers(folder, durable=False) as servers:
+        async with embedded_servers(new_folder, durable=False) as servers:
             for dsn, user in (
                 (servers.postgres_dsn, "hx_app"),
                 (servers.postgres_owner_dsn, "hx_owner"),
@@ -173,7 +181,7 @@ class TestStart:
     @pytest.mark.parametrize("lang", [None, "xx_XX"])
     async def test_a_long_folder_with_a_space_and_any_locale_will_do(
         self,
-        tmp_path: Path,
+        run_folder: Path,
         monkeypatch: pytest.MonkeyPatch,
         lang: str | None,
     ) -> None:
@@ -183,7 +191,7 @@ class TestStart:
             if lang is not None:
                 monkeypatch.setenv(name, lang)
         monkeypatch.setenv("PGHOST", "nowhere.invalid")
-        data_dir = tmp_path / f"a folder {'x' * 111}"
+        data_dir = run_folder / f"a folder {'x' * 111}"
         async with embedded_servers(data_dir, durable=False) as servers:
             assert await answers(servers)
             connection = await asyncpg.connect(servers.postgres_dsn)
@@ -192,10 +200,10 @@ class TestStart:
             await connection.close()
 
     async def test_secrets_and_sockets_are_closed_to_others_and_parents_stay_as_they_were(
-        self, tmp_path: Path
+        self, run_folder: Path
     ) -> None:
         """Passwords 0600, folders 0700, and no chmod above the data folder."""
-        parent = tmp_path / "parent"
+        parent = run_folder / "parent"
         parent.mkdir(mode=0o751)
         async with embedded_servers(parent / "data", durable=False):
             folders = open_folders(parent / "data", identity.caller())
@@ -204,14 +212,14 @@ class TestStart:
             assert _mode(folders.sockets) == 0o700
             assert _mode(folders.data / "passwords.json") == 0o600
 
-    async def test_a_second_start_is_quick_and_finds_the_data(self, folder: Path) -> None:
+    async def test_a_second_start_is_quick_and_finds_the_data(self, new_folder: Path) -> None:
         """No second initdb: passwords and tables are those of the first start."""
-        async with embedded_servers(folder) as first:
+        async with embedded_servers(new_folder) as first:
             owner = await asyncpg.connect(first.postgres_owner_dsn)
             await owner.execute("create table kept as select 1 as one")
             await owner.close()
         began = time.monotonic()
-        async with embedded_servers(folder) as second:
+        async with embedded_servers(new_folder) as second:
             assert time.monotonic() - began < 5
             assert second == first
             owner = await asyncpg.connect(second.postgres_owner_dsn)
@@ -225,21 +233,23 @@ class TestStart:
                 async with embedded_servers(folder):
                     pass
 
-    async def test_given_servers_are_used_and_nothing_is_started(self, folder: Path) -> None:
+    async def test_given_servers_are_used_and_nothing_is_started(self, new_folder: Path) -> None:
         """With both addresses given the folder is not even made."""
-        async with embedded_servers(folder, postgres_dsn="postgresql://a", redis_url="b") as given:
+        async with embedded_servers(
+            new_folder, postgres_dsn="postgresql://a", redis_url="b"
+        ) as given:
             assert given == Servers("postgresql://a", "postgresql://a", "b")
-        assert not folder.exists()
+        assert not new_folder.exists()
 
-    async def test_one_given_server_leaves_the_other_to_us(self, folder: Path) -> None:
+    async def test_one_given_server_leaves_the_other_to_us(self, new_folder: Path) -> None:
         """Only Valkey starts when PostgreSQL is somebody else's."""
         async with embedded_servers(
-            folder, postgres_dsn="postgresql://a", postgres_owner_dsn="postgresql://b"
+            new_folder, postgres_dsn="postgresql://a", postgres_owner_dsn="postgresql://b"
         ) as servers:
             assert servers.postgres_owner_dsn == "postgresql://b"
             with redis.Redis.from_url(servers.redis_url) as client:
                 assert client.ping()
-            assert not (folder / "postgres").exists()
+            assert not (new_folder / "postgres").exists()
 
 
 class TestIdentity:
@@ -248,16 +258,21 @@ class TestIdentity:
     @as_root
     @pytest.mark.parametrize("choose", [identity.in_user_namespace, identity.as_unprivileged_user])
     async def test_root_runs_them_as_somebody_else(
-        self, folder: Path, choose: Callable[[], identity.Identity | None]
+        self, new_folder: Path, choose: Callable[[], identity.Identity | None]
     ) -> None:
         """By user namespace or by user id: neither server process is root to itself."""
         chosen = choose()
         if chosen is None:
             pytest.skip("this machine does not allow it")
-        async with embedded_servers(folder, durable=False, identity=chosen) as servers:
-            assert await answers(servers)
+        try:
+            async with embedded_servers(new_folder, durable=False, identity=chosen) as servers:
+                assert await answers(servers)
+                if chosen.user_id is not None:
+                    users = {psutil.Process(pid).uids().real for pid in pids(new_folder)}
+                    assert users == {chosen.user_id}
+        finally:
             if chosen.user_id is not None:
-                assert {psutil.Process(pid).uids().real for pid in pids(folder)} == {chosen.user_id}
+                shutil.rmtree(open_folders(new_folder, chosen).servers.parent)
 
     @as_root
     def test_an_ordinary_user_needs_nothing_special(self) -> None:
@@ -324,12 +339,14 @@ class TestDeath:
         async with embedded_servers(folder) as servers:
             assert await answers(servers)
 
-    async def test_an_interrupted_first_start_leaves_no_half_cluster(self, folder: Path) -> None:
+    async def test_an_interrupted_first_start_leaves_no_half_cluster(
+        self, new_folder: Path
+    ) -> None:
         """A draft of a cluster is thrown away by the next start."""
-        folder.mkdir(parents=True)
-        (folder / "postgres.draft").mkdir()
-        (folder / "postgres.draft" / "PG_VERSION").write_text("18")
-        async with embedded_servers(folder, durable=False) as servers:
+        new_folder.mkdir(parents=True)
+        (new_folder / "postgres.draft").mkdir()
+        (new_folder / "postgres.draft" / "PG_VERSION").write_text("18")
+        async with embedded_servers(new_folder, durable=False) as servers:
             assert await answers(servers)
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

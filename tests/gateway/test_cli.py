@@ -333,13 +333,13 @@ class TestService:
 class TestDeath:
     """`hustlexp dev` and sudden ends."""
 
-    def test_a_killed_dev_starts_again_on_the_same_folder(self, tmp_path: Path) -> None:
+    def test_a_killed_dev_starts_again_on_the_same_folder(self, prepared_data_dir: Path) -> None:
         """Users of before are there, and no server of before is left."""
-        first = start_dev(tmp_path / "data")
+        first = start_dev(prepared_data_dir)
         orphans = first.servers()
         first.process.kill()
         first.process.communicate()
-        again = start_dev(tmp_path / "data")
+        again = start_dev(prepared_data_dir)
         try:
             assert httpx.get(again.line["url"] + "/readyz").status_code == 200
             assert again.line["postgres_dsn"] == first.line["postgres_dsn"]
@@ -350,9 +350,9 @@ class TestDeath:
             again.process.communicate()
         assert not again.servers()
 
-    def test_dev_survives_the_death_of_both_servers(self, tmp_path: Path) -> None:
+    def test_dev_survives_the_death_of_both_servers(self, prepared_data_dir: Path) -> None:
         """They are started again, and the service finds them by itself."""
-        dev = start_dev(tmp_path / "data")
+        dev = start_dev(prepared_data_dir)
         try:
             for pid in dev.servers():
                 os.kill(pid, signal.SIGKILL)
