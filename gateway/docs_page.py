@@ -5,6 +5,7 @@ Plain HTML and one style sheet from this service; no script, nothing from elsewh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any, Final, get_args
@@ -21,6 +22,7 @@ _PAGE: Final = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>HustleXP Live: the API</title>
+<link rel="icon" href="/map_icon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="/docs.css">
 <header>
 <h1>HustleXP Live</h1>
@@ -113,7 +115,7 @@ def _client_messages() -> str:
     for kind in get_args(messages.ClientMessage):
         fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
         data = _shape_of(fields["data"])
-        rows.append((f"<code>{kind.__struct_config__.tag}</code>", data, escape(_doc(kind))))
+        rows.append((f"<code>{kind.__struct_config__.tag}</code>", data, _prose(_doc(kind))))
     return _table(("Type", "data", "Meaning"), rows)
 
 
@@ -122,7 +124,7 @@ def _server_messages() -> str:
         (
             f"<code>{name}</code>{' <b>durable</b>' if name in messages.DURABLE else ''}",
             _shape_of(kind),
-            escape(_doc(kind)),
+            _prose(_doc(kind)),
         )
         for name, kind in messages.SERVER_MESSAGES.items()
     ]
@@ -181,7 +183,7 @@ def _shapes(schemas: Mapping[str, Schema]) -> str:
         ]
         parts.append(
             f'<article id="shape-{name}"><h3>{name}</h3>'
-            f"<p>{escape(schema.get('description', ''))}</p>"
+            f"<p>{_prose(schema.get('description', ''))}</p>"
             + (_table(("Field", "Kind", ""), rows) if rows else "")
             + "</article>"
         )
@@ -207,11 +209,16 @@ def _bounds(schema: Schema) -> str:
     high = schema.get("maximum", schema.get("maxLength"))
     if low is None and high is None:
         return ""
-    return f" {'' if low is None else low}…{'' if high is None else high}"
+    return f" <span>{'' if low is None else low}…{'' if high is None else high}</span>"
 
 
 def _name(schema: Schema) -> str:
     return str(schema["$ref"]).rpartition("/")[2]
+
+
+def _prose(text: str) -> str:
+    """A docstring's text with its `names` as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _doc(kind: type) -> str:

@@ -10,13 +10,13 @@ from gateway.metrics import Metrics
 from sql.database import Database
 
 SETTLED: Final = timedelta(seconds=10)
-"""An accept is counted when it is this old: its transaction, of at most 8 s, is over by then."""
+"""A broadcast is counted when its end is this old: the transaction, of at most 8 s, is over."""
 FRESH_S: Final = 1.0
 """Scrapes within this time share one look."""
 
 
 class Measured:
-    """Copies times to accept and LIVE sessions into the metrics; each accept is counted once."""
+    """Copies how broadcasts went, and who is LIVE, into the metrics; each end is counted once."""
 
     def __init__(
         self, database: Database, metrics: Metrics, monotonic: Callable[[], float]
@@ -28,12 +28,14 @@ class Measured:
         self._looked_at = float("-inf")
 
     async def refresh(self) -> None:
-        """Look at what was accepted since the last look; the first one only sets the mark."""
+        """Look at what ended since the last look; the first one only sets the mark."""
         if self._monotonic() - self._looked_at < FRESH_S:
             return
         self._looked_at = self._monotonic()
         until = await self._database.value("clock") - SETTLED
         since, self._counted_to = self._counted_to or until, until
-        for row in await self._database.rows("accepted_between", since, until):
-            self._metrics.accepted(row["accept_s"], row["human_s"])
+        for row in await self._database.rows("broadcasts_ended_between", since, until):
+            self._metrics.broadcast_ended(
+                row["state"], row["first_card_s"], row["accept_s"], row["human_s"]
+            )
         self._metrics.live_sessions.set(await self._database.value("live_sessions_open"))

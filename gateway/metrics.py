@@ -118,6 +118,12 @@ class Metrics:
             buckets=FAST_S,
             registry=registry,
         )
+        self.broadcasts_ended = Counter(
+            "hustlexp_broadcasts_ended",
+            "Broadcasts that are over, by how they ended; EXPIRED ones nobody accepted.",
+            ["state"],
+            registry=registry,
+        )
         self.first_card_seconds = Histogram(
             "hustlexp_first_card_seconds",
             "Machinery: from funded to the first card written to a socket.",
@@ -219,32 +225,17 @@ class Metrics:
         """From the start of a broadcast to its first offers."""
         self.first_offer_seconds.observe(seconds)
 
-    # ── Sessions ─────────────────────────────────────────────────────────────────────────────
-
-    def session_started(self, how: Literal["new", "resumed", "resync"]) -> None:
-        """A session was welcomed."""
-        self.session_starts.labels(how).inc()
-
-    def slow_socket(self) -> None:
-        """A socket was cut because it did not read."""
-        self.slow_sockets.inc()
-
-    def events_replayed(self, count: int) -> None:
-        """Events sent from the log."""
-        self.replayed.inc(count)
-
-    def first_card(self, seconds: float) -> None:
-        """From funded to the first card written."""
-        self.first_card_seconds.observe(seconds)
-
-    def told(self, seconds: float) -> None:
-        """From a committed accept to the poster's socket written."""
-        self.told_seconds.observe(seconds)
-
     # ── Time to accept ───────────────────────────────────────────────────────────────────────
 
-    def accepted(self, accept_s: float, human_s: float | None) -> None:
-        """One accepted broadcast: the whole time, and the winner's own where it is known."""
-        self.accept_seconds.observe(accept_s)
-        if human_s is not None:
-            self.human_seconds.observe(human_s)
+    def broadcast_ended(
+        self, state: str, first_card_s: float | None, accept_s: float | None, human_s: float | None
+    ) -> None:
+        """One broadcast that is over; times are None where there was no card or no accept."""
+        self.broadcasts_ended.labels(state).inc()
+        for histogram, seconds in (
+            (self.first_card_seconds, first_card_s),
+            (self.accept_seconds, accept_s),
+            (self.human_seconds, human_s),
+        ):
+            if seconds is not None:
+                histogram.observe(seconds)

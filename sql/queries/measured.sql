@@ -1,11 +1,15 @@
 -- What /metrics reads from the truth when it is asked.
 
--- name: accepted_between
--- Times to accept of the broadcasts that ended in ($1, $2], seconds.
-select a.accept_s::double precision as accept_s, a.human_s::double precision as human_s
-from time_to_accept as a
-join live_broadcasts as b on b.id = a.broadcast_id
-where b.state = 'ACCEPTED' and b.ended_at > $1 and b.ended_at <= $2
+-- name: broadcasts_ended_between
+-- How the broadcasts went that ended in ($1, $2]; times in seconds, null where nothing happened.
+select
+    b.state,
+    a.first_card_s::double precision as first_card_s,
+    a.accept_s::double precision as accept_s,
+    a.human_s::double precision as human_s
+from live_broadcasts as b
+join time_to_accept as a on a.broadcast_id = b.id
+where b.ended_at > $1 and b.ended_at <= $2
 order by b.ended_at;
 
 -- name: live_sessions_open

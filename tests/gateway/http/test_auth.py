@@ -151,6 +151,7 @@ REFUSED: dict[str, Callable[[], str]] = {
     "subject with a space": lambda: token(sub="a b"),
     "subject with a NUL": lambda: token(sub="a\0b"),
     "subject of 256 characters": lambda: token(sub="x" * 256),
+    "10 KB of claims nobody asked for": lambda: token(note="x" * 10_240),
     "subject of 10 KB": lambda: token(sub="x" * 10_240),
     "unknown role": lambda: token(role="root"),
     "no role": lambda: token(role=None),

@@ -122,6 +122,8 @@ async def test_time_to_accept_is_counted_once(
     assert [await counted(at_s) for at_s in (0.5, 2.0, 4.0)] == [0, 1, 1]
     assert value("hustlexp_time_to_accept_seconds_sum") == pytest.approx(30, abs=3)
     assert value("hustlexp_human_accept_seconds_count") == 1
+    assert value("hustlexp_first_card_seconds_sum") == pytest.approx(30, abs=3)
+    assert value("hustlexp_broadcasts_ended_total", {"state": "ACCEPTED"}) == 1
 
 
 def references(document: Any) -> Iterator[str]:
