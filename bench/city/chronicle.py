@@ -115,13 +115,15 @@ class Chronicle:
         if state in ("COMPLETED", "CANCELLED", "EXPIRED"):
             story.ended_at = time.monotonic()
 
-    def paid(self, task_id: UUID) -> Story | None:
-        """The money arrived; the story, the first time it is told."""
+    def paid(self, task_id: UUID) -> None:
+        """The money arrived; both sides hear of it, once is enough."""
         story = self.stories.get(task_id)
         if story is None or story.paid_at is not None:
-            return None
+            return
         story.paid_at = time.monotonic()
-        return story
+        amount = f"${story.price_cents / 100:.2f}"
+        took_s = story.paid_at - (story.funded_at or story.paid_at)
+        self.tell("paid", f"{story.hustler_name} is paid {amount}, {took_s:.0f} s after funding")
 
     def refused(self, code: str, message: str) -> None:
         """The service refused something that was not a position."""

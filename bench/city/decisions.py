@@ -10,8 +10,10 @@ from typing import Literal
 from bench.city.pace import human_s
 from bench.client import Offer
 
-LOOK_MEDIAN_S = 22.0
-"""From the card's buzz to the thumb, in life."""
+LOOK_MEDIAN_S = 36.0
+"""From the card's buzz to the thumb, in life, for a task 0.5 miles away; farther ones take longer
+to think about."""
+NEAREST_MILES = 0.1
 DECLINE_SHARE = 0.10
 SKIP_SHARE = 0.15
 """Shares of the cards not accepted; the rest is left unanswered."""
@@ -49,9 +51,9 @@ def chance(score: float, distance_miles: float, price_cents: int, choosy: float 
     True
     """
     log_odds = (
-        -0.6
+        -1.0
         + 3.0 * (score - 0.65)
-        - 1.3 * (distance_miles - 1.0)
+        - 1.6 * math.log(max(distance_miles, NEAREST_MILES) / 0.7)
         + 1.1 * math.log(price_cents / 3000)
         - choosy
     )
@@ -61,7 +63,8 @@ def chance(score: float, distance_miles: float, price_cents: int, choosy: float 
 def weigh(offer: Offer, temper: Temper, rng: Random) -> Verdict:
     """The hustler's answer to an offer."""
     task = offer.task
-    after_s = human_s(rng, LOOK_MEDIAN_S * temper.quick)
+    hesitation = 0.6 + 0.8 * task.distance_miles
+    after_s = human_s(rng, LOOK_MEDIAN_S * temper.quick * hesitation)
     odds = chance(offer.matching_score, task.distance_miles, task.price_cents, temper.choosy)
     if rng.random() < odds:
         return Verdict("ACCEPT", after_s)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import Final
 from uuid import UUID
@@ -133,7 +133,7 @@ class Hustler:
             self._group.create_task(self._pauses(self._habits.pause_every_s))
         if self._habits.outage_every_s is not None:
             self._group.create_task(self._outages(self._habits.outage_every_s))
-        moving = self._group.create_task(self.mover.report(self.session))
+        moving = self._group.create_task(self.mover.report(self._send))
         await asyncio.wait([moving], timeout=self._habits.shift_s)
         if self._job is not None:
             await asyncio.wait([self._job])
@@ -143,6 +143,12 @@ class Hustler:
     def _draw(self, habit: str) -> Random:
         """Each habit has its own source, so that none depends on the timing of another."""
         return Random(f"{habit} {self._seed} {self.person.number}")
+
+    async def _send(self, place: Degrees, at: datetime | None) -> bool:
+        """The app reports positions only while live or holding a task."""
+        if not self.live and self.task is None:
+            return False
+        return await self.session.move(place.lat, place.lng, at) is not None
 
     # Being live
 
@@ -221,10 +227,7 @@ class Hustler:
                 self._chronicle.state_of(task_id, "CANCELLED")
                 self._lose(task_id, reason)
             case PaymentCaptured(task_id=task_id):
-                story = self._chronicle.paid(task_id)
-                if story is not None:
-                    amount = f"${story.price_cents / 100:.2f}"
-                    self._chronicle.tell("paid", f"{self.person.name} is paid: {amount}")
+                self._chronicle.paid(task_id)
             case Problem() as problem:
                 self._regret(problem)
             case _:

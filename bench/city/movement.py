@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
+from datetime import datetime
 from random import Random
 from typing import Protocol
 
@@ -11,11 +13,14 @@ from bench.city import plans
 from bench.city.ground import Degrees, Spot, to_degrees, to_spot
 from bench.city.pace import Pace, human_s
 from bench.city.streets import Route, Streets
-from bench.client import Session
 
 WAIT_MEDIAN_S = 45.0
 """How long somebody without a task stands at a corner before cruising on, in life."""
 CRUISE_M = 1_300.0
+
+
+Send = Callable[[Degrees, datetime | None], Awaitable[bool]]
+"""Sends a position and the device's time of it (None: now); whether it left the device."""
 
 
 class Mover(Protocol):
@@ -25,7 +30,7 @@ class Mover(Protocol):
         """The position right now."""
         ...
 
-    async def report(self, session: Session) -> None:
+    async def report(self, send: Send) -> None:
         """Send positions until the way has no more of them (recordings end, cars do not)."""
         ...
 
@@ -60,7 +65,7 @@ class Car:
     def _spot(self) -> Spot:
         return self._route.at((time.monotonic() - self._left_at) * self._pace.driving)
 
-    async def report(self, session: Session) -> None:
+    async def report(self, send: Send) -> None:
         """Send the position every few seconds; in between, decide where to cruise."""
         await asyncio.sleep(self._rng.uniform(0, self._every_s))
         cruise_at = time.monotonic() + self._rng.uniform(0, 20) / self._pace.speed
@@ -69,7 +74,7 @@ class Car:
                 self._set_out(self._next_corner())
                 rest_s = human_s(self._rng, WAIT_MEDIAN_S) / self._pace.speed
                 cruise_at = time.monotonic() + self._drive_s() + rest_s
-            await session.move(*self.where())
+            await send(self.where(), None)
             await asyncio.sleep(self._every_s)
 
     async def go_to(self, goal: Degrees) -> None:

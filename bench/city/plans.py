@@ -50,18 +50,18 @@ class Errand(NamedTuple):
 
 
 ERRANDS = (
-    Errand("Carry a sofa up two floors", "moving", 5_500, 330),
-    Errand("Bring groceries to my mother", "delivery", 2_400, 120),
-    Errand("Fetch a parcel before closing", "delivery", 2_000, 100),
-    Errand("Fix a dripping tap", "handyman", 4_800, 300),
-    Errand("Hang a heavy mirror", "handyman", 3_600, 210),
-    Errand("Walk the dog, I am stuck", "pets", 2_200, 240),
-    Errand("Clear the table after a party", "cleaning", 3_200, 300),
-    Errand("Jump-start my car", "automotive", 3_900, 130),
-    Errand("Set up the new router", "tech_help", 3_400, 200),
-    Errand("Sweep leaves off the path", "yard", 2_600, 240),
-    Errand("Wait in line for me", "errands", 2_300, 210),
-    Errand("Put a wardrobe together", "assembly", 5_200, 360),
+    Errand("Carry a sofa up two floors", "moving", 5_500, 230),
+    Errand("Bring groceries to my mother", "delivery", 2_400, 80),
+    Errand("Fetch a parcel before closing", "delivery", 2_000, 70),
+    Errand("Fix a dripping tap", "handyman", 4_800, 210),
+    Errand("Hang a heavy mirror", "handyman", 3_600, 140),
+    Errand("Walk the dog, I am stuck", "pets", 2_200, 160),
+    Errand("Clear the table after a party", "cleaning", 3_200, 210),
+    Errand("Jump-start my car", "automotive", 3_900, 90),
+    Errand("Set up the new router", "tech_help", 3_400, 140),
+    Errand("Sweep leaves off the path", "yard", 2_600, 160),
+    Errand("Wait in line for me", "errands", 2_300, 140),
+    Errand("Put a wardrobe together", "assembly", 5_200, 250),
 )
 CATEGORIES = tuple(sorted({errand.category for errand in ERRANDS}))
 

@@ -19,11 +19,11 @@ from bench.city.city import City
 from bench.city.ground import Degrees, miles_between
 from bench.city.hustler import Habits
 from bench.city.marlow_bay import OPENING_TASKS, TASKS_PER_HUSTLER_HOUR
+from bench.city.movement import Send
 from bench.city.pace import Pace
 from bench.city.plans import ERRANDS, LEAST_PRICE_CENTS
 from bench.city.poster import Wish
 from bench.city.traces import CabDay, Fix, Recording
-from bench.client import Session
 
 ROAD_FACTOR = 1.4
 ROAD_MPH = 25.0
@@ -78,13 +78,13 @@ class TraceDrive:
         """The last recorded position that was played."""
         return self._here
 
-    async def report(self, session: Session) -> None:
-        """Send every fix when it is due; fixes due while the connection is away are lost."""
+    async def report(self, send: Send) -> None:
+        """Send every fix when it is due; fixes due while away or off are lost."""
         for fix in self._fixes:
             await asyncio.sleep(self._clock.due_at(fix.second) - time.monotonic())
             self._here = Degrees(fix.lat, fix.lng)
-            sent = await session.move(fix.lat, fix.lng, self._clock.stamp(fix.second))
-            self._chronicle.counts["fix" if sent is not None else "fix_lost"] += 1
+            sent = await send(self._here, self._clock.stamp(fix.second))
+            self._chronicle.counts["fix" if sent else "fix_lost"] += 1
 
     async def go_to(self, goal: Degrees) -> None:
         """Let the drive's usual time pass."""

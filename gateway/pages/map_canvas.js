@@ -163,7 +163,8 @@ export class MapCanvas {
     for (const task of tasks) if (task.state === "MATCHING") this.drawReach(task, now);
     for (const task of tasks) if (task.state === "ACCEPTED") this.drawWay(task, city.dots, now);
     this.drawDots(city, now);
-    for (const task of tasks) this.drawTask(task, now);
+    this.labels = [];
+    for (const task of tasks.sort((a, b) => rank(b) - rank(a))) this.drawTask(task, now);
     if (this.pointer) this.drawPointed(this.pointed(city));
   }
 
@@ -300,9 +301,15 @@ export class MapCanvas {
     ink.globalAlpha = 1;
   }
 
+  /** A price beside its task, unless a more important one is written there already. */
   label(text, x, y, colour) {
     const { ink } = this;
     ink.font = "600 11px ui-sans-serif, system-ui, sans-serif";
+    const box = { x, y, width: ink.measureText(text).width };
+    const taken = (other) =>
+      Math.abs(other.y - y) < 12 && x < other.x + other.width && other.x < x + box.width;
+    if (this.labels.some(taken)) return;
+    this.labels.push(box);
     ink.lineWidth = 3.5;
     ink.lineJoin = "round";
     ink.strokeStyle = "rgba(11, 17, 32, 0.85)";
@@ -351,6 +358,11 @@ export class MapCanvas {
 function kindOf(state) {
   if (state === "MATCHING") return "looking";
   return state === "ACCEPTED" ? "enroute" : "working";
+}
+
+function rank(task) {
+  if (task.paid) return 3;
+  return { MATCHING: 2, ACCEPTED: 1 }[task.state] ?? 0;
 }
 
 /** What holds all tasks and nearly all hustlers, never narrower than a mile. */
