@@ -78,3 +78,5 @@ ALL: Final = (
     TOO_MANY_SOCKETS,
     ANOTHER_USER,
 )
+
+BY_CODE: Final = {code.code: code for code in ALL}

@@ -154,8 +154,9 @@ class Session:
         """Answers one request with ERROR; a flood of them, or a refused token, ends the session."""
         self._refused(refusal.kind)
         self.reply("ERROR", problems.error_data(refusal), ref)
-        if refusal.kind.code in ("HX501", "HX502"):
-            self.end(close_codes.TOKEN_REFUSED)
+        closes = problems.close_code(refusal.kind)
+        if closes is not None:
+            self.end(close_codes.BY_CODE[closes])
         elif self._flood.take(now):
             self.end(close_codes.FLOOD)
 

@@ -1,0 +1,100 @@
+"""The city feed, and documents that must say what the service does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from gateway import asyncapi, close_codes, messages
+from tests.gateway.ws.service import Service, joined, live, near, open_client, somewhere
+
+DOCS = Path(__file__).parents[3] / "docs"
+
+
+async def test_an_observer_sees_the_city(service: Service) -> None:
+    """Hustlers where they are, tasks with their radius, figures; at most two frames a second."""
+    poster, hustler, place = await service.user("poster"), await service.user(), somewhere()
+    admin = await service.user("admin")
+    async with live(service, hustler, near(place)) as driving, joined(service, admin) as client:
+        task = await service.funded(poster, place)
+        await driving.hear_until("LIVE_TASK_BROADCAST")
+        await client.say("SUBSCRIBE_CITY")
+        city = msgspec.convert((await client.hear_until("CITY"))["data"], messages.City)
+        spot = near(place)
+        assert (round(spot["lat"], 5), spot["lng"], 0) in city.hustlers
+        (shown,) = [t for t in city.tasks if str(t.id) == task["id"]]
+        assert (shown.state, shown.radius_miles, shown.hustlers_notified) == ("MATCHING", 3.0, 1)
+        assert city.stats.sessions >= 2
+        assert city.stats.live >= 1
+        assert city.stats.matching >= 1
+        await client.hear_until("CITY")
+        await client.say("UNSUBSCRIBE_CITY")
+        await client.ask("PING")
+        await client.nothing_but("CITY", for_s=0.2)
+
+
+async def test_the_city_shows_who_drives_to_which_task(service: Service) -> None:
+    """EN_ROUTE, and the hustler's place beside the task."""
+    poster, hustler, place = await service.user("poster"), await service.user(), somewhere()
+    admin = await service.user("admin")
+    async with live(service, hustler, near(place)) as driving, joined(service, admin) as client:
+        task = await service.funded(poster, place)
+        card = await driving.hear_until("LIVE_TASK_BROADCAST")
+        about = {"broadcast_id": card["data"]["broadcast_id"], "response": "ACCEPT"}
+        await driving.ask("RESPOND_TO_BROADCAST", about)
+        await client.say("SUBSCRIBE_CITY")
+        state = "MATCHING"
+        while state != "ACCEPTED":
+            city = msgspec.convert((await client.hear_until("CITY"))["data"], messages.City)
+            (shown,) = [t for t in city.tasks if str(t.id) == task["id"]]
+            state = shown.state
+        spot = (round(near(place)["lat"], 5), place["lng"])
+        assert shown.hustler == spot
+        assert (*spot, messages.CITY_STATE["EN_ROUTE"]) in city.hustlers
+
+
+@pytest.mark.parametrize("role", ["hustler", "poster", "dual"])
+async def test_the_city_is_for_admins(service: Service, role: str) -> None:
+    """Everybody's position is nobody else's business."""
+    async with open_client(service) as client:
+        await client.auth(await service.user(role))  # type: ignore[arg-type]
+        error = await client.ask("SUBSCRIBE_CITY")
+        assert error["data"]["code"] == "HX503"
+
+
+def test_asyncapi_describes_every_message() -> None:
+    """Both directions, each with a payload whose references resolve."""
+    document = asyncapi.document("1")
+    assert document["asyncapi"] == "3.0.0"
+    spoken = document["components"]["messages"]
+    for name in messages.SERVER_MESSAGES:
+        assert spoken[f"server.{name}"]["payload"]["properties"]["type"] == {"const": name}
+    assert "client.RESPOND_TO_BROADCAST" in spoken
+    text = msgspec.json.encode(document).decode()
+    for name in re.findall(r'"#/components/schemas/([^"]+)"', text):
+        assert name in document["components"]["schemas"]
+    for name in re.findall(r'"#/components/messages/([^"]+)"', text):
+        assert name in spoken
+    for code in close_codes.ALL:
+        assert str(code.code) in document["info"]["description"]
+
+
+def test_the_protocol_page_lists_the_close_codes_as_they_are() -> None:
+    """docs/protocol.md holds the table of gateway/close_codes.py."""
+    page = (DOCS / "protocol.md").read_text(encoding="utf-8")
+    for code in close_codes.ALL:
+        assert f"| {code.code} | {code.name} | {code.meaning} | {code.action.value} |" in page
+
+
+async def test_durable_events_have_the_documented_shapes(service: Service) -> None:
+    """Whatever the log holds fits the message it becomes: no field more, none missing."""
+    rows = await service.owner.fetch("select distinct on (type) type, data::text from user_events")
+    for row in rows:
+        assert row["type"] in messages.DURABLE
+        kind = messages.SERVER_MESSAGES[row["type"]]
+        data = msgspec.json.decode(row["data"])
+        msgspec.convert(data, kind)
+        assert data.keys() <= set(kind.__struct_fields__)
