@@ -80,9 +80,14 @@ class Credentials(Strict, frozen=True):
 
 
 class GoLive(Strict, frozen=True):
-    """Where the hustler is and, if wanted, own limits in miles and categories."""
+    """Where the hustler is and, if wanted, own limits in miles and categories.
+
+    `at` is when the device measured it, absent means now: without it a device whose fixes carry
+    older times could never move after going live.
+    """
 
     location: Location
+    at: Annotated[datetime, Meta(tz=True)] | None = None
     radius_miles: RadiusMiles | None = None
     categories: Annotated[list[Category], Meta(max_length=32)] | None = None
 

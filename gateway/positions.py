@@ -64,7 +64,8 @@ class Positions:
         HX021 for a bad fix, HX904 too soon, HX905 banned, HX503 for who may not work.
         """
         known = self._travellers.get(user)
-        track = self._judged(user, known, fix_of(wish.location, self._unix()))
+        fix = fix_of(wish.location, wish.at.timestamp() if wish.at else self._unix())
+        track = self._judged(user, known, fix)
         await self._commands.go_live(user, wish.radius_miles, wish.categories)
         self._believe_from(user, source, track, live=True)
         self._hub.may_have_reopened(user)

@@ -154,7 +154,7 @@ class Hustler:
 
     async def _go_live(self) -> None:
         try:
-            state = await self.session.go_live(*self.mover.where())
+            state = await self.session.go_live(*self.mover.where(), at=self.mover.seen_at())
         except Refused as refused:
             self._chronicle.refused(refused.code, refused.message)
             wait_s = refused.retry_after_s

@@ -30,6 +30,10 @@ class Mover(Protocol):
         """The position right now."""
         ...
 
+    def seen_at(self) -> datetime | None:
+        """The device's time of that position; None is now."""
+        ...
+
     async def report(self, send: Send) -> None:
         """Send positions until the way has no more of them (recordings end, cars do not)."""
         ...
@@ -61,6 +65,9 @@ class Car:
     def where(self) -> Degrees:
         """The position right now."""
         return to_degrees(self._spot())
+
+    def seen_at(self) -> None:
+        """Always now."""
 
     def _spot(self) -> Spot:
         return self._route.at((time.monotonic() - self._left_at) * self._pace.driving)

@@ -72,23 +72,27 @@ class TraceDrive:
         self._clock = clock
         self._pace = pace
         self._chronicle = chronicle
-        self._here = Degrees(fixes[0].lat, fixes[0].lng)
+        self._last = fixes[0]
 
     def where(self) -> Degrees:
         """The last recorded position that was played."""
-        return self._here
+        return Degrees(self._last.lat, self._last.lng)
+
+    def seen_at(self) -> datetime:
+        """When the device recorded it."""
+        return self._clock.stamp(self._last.second)
 
     async def report(self, send: Send) -> None:
         """Send every fix when it is due; fixes due while away or off are lost."""
         for fix in self._fixes:
             await asyncio.sleep(self._clock.due_at(fix.second) - time.monotonic())
-            self._here = Degrees(fix.lat, fix.lng)
-            sent = await send(self._here, self._clock.stamp(fix.second))
+            self._last = fix
+            sent = await send(self.where(), self.seen_at())
             self._chronicle.counts["fix" if sent else "fix_lost"] += 1
 
     async def go_to(self, goal: Degrees) -> None:
         """Let the drive's usual time pass."""
-        hours = miles_between(self._here, goal) * ROAD_FACTOR / ROAD_MPH
+        hours = miles_between(self.where(), goal) * ROAD_FACTOR / ROAD_MPH
         await self._pace.people(hours * 3600)
 
     def roam(self) -> None:

@@ -213,10 +213,15 @@ class Session:
         *,
         radius_miles: float | None = None,
         categories: list[str] | None = None,
+        at: datetime | None = None,
         timeout_s: float = 15.0,
     ) -> LiveState:
-        """Start receiving offers from here; kept up over reconnects until `go_off`."""
-        data: dict[str, Any] = {"location": {"lat": lat, "lng": lng}}
+        """Start receiving offers from here; kept up over reconnects until `go_off`.
+
+        `at` is when the device measured the position; later positions must not be older.
+        """
+        at = at or self.server_now()
+        data: dict[str, Any] = {"location": {"lat": lat, "lng": lng}, "at": at}
         if radius_miles is not None:
             data["radius_miles"] = radius_miles
         if categories is not None:
@@ -236,9 +241,9 @@ class Session:
     async def move(self, lat: float, lng: float, at: datetime | None = None) -> str | None:
         """Report a position; `at` defaults to now on the server's clock. Id, or None if away."""
         location = {"lat": lat, "lng": lng}
-        if self._live is not None:
-            self._live["location"] = location
         at = at or self.server_now()
+        if self._live is not None:
+            self._live |= {"location": location, "at": at}
         return await self.tell("UPDATE_LOCATION", {"location": location, "at": at})
 
     async def respond(
