@@ -13,7 +13,7 @@ from typing import Any, Final, get_args
 import msgspec
 
 from engine import errors
-from gateway import close_codes, messages, problems
+from gateway import close_codes, messages, problems, schemas
 
 Schema = Mapping[str, Any]
 
@@ -37,14 +37,14 @@ Machine-readable: <a href="/openapi.json">OpenAPI</a>, <a href="/asyncapi.json">
 
 def render(openapi: Schema, version: str) -> str:
     """The whole page as HTML."""
-    schemas = _message_shapes() | openapi["components"]["schemas"]
+    shapes = _message_shapes() | openapi["components"]["schemas"]
     sections = {
-        "calls": ("REST calls", _calls(openapi["paths"], schemas)),
+        "calls": ("REST calls", _calls(openapi["paths"], shapes)),
         "client-messages": ("Messages to the server", _client_messages()),
         "server-messages": ("Messages from the server", _server_messages()),
         "close-codes": ("Close codes", _close_codes()),
         "errors": ("Errors", _errors()),
-        "shapes": ("Shapes", _shapes(schemas)),
+        "shapes": ("Shapes", _shapes(shapes)),
     }
     return _PAGE.format(
         version=escape(version),
@@ -56,26 +56,26 @@ def render(openapi: Schema, version: str) -> str:
     )
 
 
-def _calls(paths: Mapping[str, Schema], schemas: Mapping[str, Schema]) -> str:
+def _calls(paths: Mapping[str, Schema], shapes: Mapping[str, Schema]) -> str:
     intro = (
         "<p>Every call under <code>/v1</code> carries <code>Authorization: Bearer</code> with a "
         "JWT. <code>Idempotency-Key</code> is optional on every POST and PUT.</p>"
     )
     return intro + "".join(
-        _call(method.upper(), path, operation, schemas)
+        _call(method.upper(), path, operation, shapes)
         for path, operations in paths.items()
         for method, operation in operations.items()
     )
 
 
-def _call(method: str, path: str, operation: Schema, schemas: Mapping[str, Schema]) -> str:
+def _call(method: str, path: str, operation: Schema, shapes: Mapping[str, Schema]) -> str:
     content = operation.get("requestBody", {}).get("content", {})
     bodies = [media["schema"] for media in content.values()]
     good = {code: a for code, a in operation["responses"].items() if code.startswith("2")}
     rows = [
         ("Who", escape(operation.get("description", "No token needed."))),
         ("Query", ", ".join(_query(operation))),
-        ("Body", " ".join(_fields_inline(schema, schemas) for schema in bodies)),
+        ("Body", " ".join(_fields_inline(schema, shapes) for schema in bodies)),
         ("Answer", "; ".join(f"{code} {_content(answer)}" for code, answer in good.items())),
         ("Refusals", ", ".join(code for code in operation["responses"] if code not in good)),
     ]
@@ -99,9 +99,9 @@ def _content(answer: Schema) -> str:
     return " ".join(shapes) or escape(str(answer["description"]))
 
 
-def _fields_inline(schema: Schema, schemas: Mapping[str, Schema]) -> str:
+def _fields_inline(schema: Schema, shapes: Mapping[str, Schema]) -> str:
     """A body's fields on one line; optional ones carry a question mark."""
-    shape = schemas[_name(schema)] if "$ref" in schema else schema
+    shape = shapes[_name(schema)] if "$ref" in schema else schema
     required = shape.get("required", ())
     fields = ", ".join(
         f"<code>{name}{'' if name in required else '?'}</code> {_kind(field)}"
@@ -136,12 +136,13 @@ def _server_messages() -> str:
 def _message_shapes() -> dict[str, Schema]:
     """The shapes that only messages use."""
     kinds = [*get_args(messages.ClientMessage), *messages.SERVER_MESSAGES.values()]
-    _, components = msgspec.json.schema_components(kinds, ref_template="#/{name}")
-    return components
+    _, shapes = schemas.components(kinds, "#/{name}")
+    return shapes
 
 
 def _shape_of(kind: Any) -> str:
-    (schema,), components = msgspec.json.schema_components([kind], ref_template="#/{name}")
+    schema_of, components = schemas.components([kind], "#/{name}")
+    schema = schema_of[kind]
     named = schema if "$ref" in schema else next(iter(schema.get("anyOf", [{}])), {})
     if "$ref" not in named or not components[_name(named)].get("properties"):
         return "–"
@@ -173,9 +174,9 @@ def _errors() -> str:
     return _table(("Problem type", "Meaning", "Status", "Retryable", "On the socket"), rows)
 
 
-def _shapes(schemas: Mapping[str, Schema]) -> str:
+def _shapes(shapes: Mapping[str, Schema]) -> str:
     parts = []
-    for name, schema in sorted(schemas.items()):
+    for name, schema in sorted(shapes.items()):
         required = schema.get("required", ())
         rows = [
             (f"<code>{field}</code>", _kind(kind), "" if field in required else "optional")

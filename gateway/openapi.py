@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from engine import errors
-from gateway import problems
+from gateway import problems, schemas
 from gateway.http.calls import JSON, Call
 from gateway.problems import Problem
 from gateway.requests import Nothing
@@ -25,8 +25,7 @@ Schema = dict[str, Any]
 def document(calls: Sequence[Call], version: str) -> Schema:
     """The whole description as a JSON-ready dict."""
     types = _types(calls)
-    schemas, components = msgspec.json.schema_components(types, ref_template=REF)
-    schema_of = dict(zip(types, schemas, strict=True))
+    schema_of, components = schemas.components(types, REF)
     paths: dict[str, Schema] = {}
     for call in calls:
         path = _PATH_PARAMETER.sub(r"{\1}", call.path)

@@ -144,14 +144,12 @@ async def answer(call: Call, parts: Parts, request: Request) -> Response:
 
 
 async def _authenticated(parts: Parts, request: Request) -> Caller:
-    """The caller; an address that shows many bad tokens is slowed down before they are checked."""
-    address = request.client.host if request.client else "unknown"
-    parts.rates.check_address(address)
+    """The caller; an address that shows many bad tokens is told to slow down instead."""
     try:
         return await parts.authenticator.caller(request.headers.get("authorization"))
     except errors.Refusal as refusal:
         if problems.status_of(refusal) == HTTPStatus.UNAUTHORIZED:
-            parts.rates.spend_address(address)
+            parts.rates.spend_address(request.client.host if request.client else "unknown")
         raise
 
 

@@ -1,7 +1,7 @@
 """How often one may call: token buckets in this process, and every REST limit by name.
 
 A user has a bucket for all calls and one for each call that needs a brake of its own.
-An address without a valid token has a small one, so that guessing tokens stays slow.
+An address that shows bad tokens has one too: beyond it they cost it a 429 instead of a 401.
 """
 
 from __future__ import annotations
@@ -42,7 +42,6 @@ class Rates:
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._buckets: OrderedDict[tuple[str, str | UUID], TokenBucket] = OrderedDict()
-        self._closed_until: dict[str, float] = {}
 
     def spend_user(self, user: UUID, rate: Rate | None) -> None:
         """One call of this user, counted against all calls and against its own brake."""
@@ -52,20 +51,12 @@ class Rates:
                 raise _limited(wait_s)
 
     def spend_address(self, address: str) -> None:
-        """One bad token from this address; the one too many closes it for a moment."""
+        """One bad token from this address. Good ones are never braked by it: behind a proxy all
+        callers share an address, and nobody's guesses may shut the others out.
+        """
         wait_s = self._take(BAD_TOKEN, address)
         if wait_s:
-            self._closed_until[address] = self._monotonic() + wait_s
-
-    def check_address(self, address: str) -> None:
-        """Refuse an address that has used up its bad tokens."""
-        until = self._closed_until.get(address)
-        if until is None:
-            return
-        wait_s = until - self._monotonic()
-        if wait_s > 0:
             raise _limited(wait_s)
-        del self._closed_until[address]
 
     def _take(self, rate: Rate, who: str | UUID) -> float:
         """0.0 when a token was there, else the seconds until one is."""

@@ -186,6 +186,15 @@ async def test_openapi_describes_each_route(client: httpx.AsyncClient) -> None:
     assert described == {(call.method.lower(), call.path.replace(":uuid", "")) for call in CALLS}
 
 
+async def test_times_are_told_as_times(client: httpx.AsyncClient) -> None:
+    """Generated clients get RFC 3339 times, also where one may be absent."""
+    shapes = (await client.get("/openapi.json")).json()["components"]["schemas"]
+    task, card = shapes["TaskView"]["properties"], shapes["OfferCard"]["properties"]
+    assert task["created_at"]["format"] == card["expires_at"]["format"] == "date-time"
+    assert "date-time" in [kind.get("format") for kind in task["deadline"]["anyOf"]]
+    assert "format" not in task["title"]
+
+
 async def test_openapi_names_every_identity(client: httpx.AsyncClient) -> None:
     """The reusable error responses list all problem types by status."""
     responses = (await client.get("/openapi.json")).json()["components"]["responses"]

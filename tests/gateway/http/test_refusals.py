@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from typing import Any
 from uuid import UUID, uuid4
@@ -336,6 +337,17 @@ async def test_too_many_calls_are_braked(people: People, parts: Parts) -> None:
     assert braked.headers["retry-after"] == "1"
     assert (await other.call("POST", path, {})).status == 404
     assert parts.metrics.refusals.labels("RATE_LIMITED", "", "rest")._value.get() >= 1
+
+
+async def test_bad_tokens_shut_out_nobody_else(people: People, parts: Parts) -> None:
+    """From one address: guesses beyond the limit are 429, a good token still works."""
+    poster = await people.person("poster")
+    forger = Person(people.client, poster.user_id, "x.y.z")
+    with contextlib.suppress(errors.Refusal):
+        while True:
+            parts.rates.spend_address("127.0.0.1")
+    assert (await forger.call("GET", "/v1/me")).refusal() == (429, "RATE_LIMITED", None)
+    assert (await poster.call("GET", "/v1/me")).status == 200
 
 
 @pytest.mark.parametrize("kind", errors.REGISTRY.values(), ids=lambda k: f"{k.code}-{k.invariant}")

@@ -268,18 +268,17 @@ def test_a_braked_call_has_its_own_bucket(users: tuple[Any, Any]) -> None:
 
 
 def test_an_address_that_guesses_tokens_is_slowed_down() -> None:
-    """After too many bad tokens an address waits; another one does not."""
+    """After too many bad tokens an address is told to wait; another one is not."""
     now = [0.0]
     rates = Rates(lambda: now[0])
     for _ in range(int(BAD_TOKEN.burst)):
-        rates.check_address("192.0.2.1")
         rates.spend_address("192.0.2.1")
-    rates.spend_address("192.0.2.1")
-    with pytest.raises(errors.Refusal):
-        rates.check_address("192.0.2.1")
-    rates.check_address("192.0.2.2")
+    with pytest.raises(errors.Refusal) as caught:
+        rates.spend_address("192.0.2.1")
+    assert caught.value.kind.code == "RATE_LIMITED"
+    rates.spend_address("192.0.2.2")
     now[0] = 1.0
-    rates.check_address("192.0.2.1")
+    rates.spend_address("192.0.2.1")
 
 
 def test_buckets_are_bounded(monkeypatch: pytest.MonkeyPatch, users: tuple[Any, Any]) -> None:
