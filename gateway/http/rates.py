@@ -51,8 +51,10 @@ class Rates:
                 raise _limited(wait_s)
 
     def spend_address(self, address: str) -> None:
-        """One bad token from this address. Good ones are never braked by it: behind a proxy all
-        callers share an address, and nobody's guesses may shut the others out.
+        """One bad token from this address.
+
+        Good ones are never braked by it: behind a proxy all callers share an address, and nobody's
+        guesses may shut the others out.
         """
         wait_s = self._take(BAD_TOKEN, address)
         if wait_s:

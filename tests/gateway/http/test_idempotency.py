@@ -230,6 +230,4 @@ async def test_two_posts_with_one_key_make_one_task(people: People) -> None:
 
 async def _age(execute: Any, interval: str) -> None:
     """Let every key of this database be older."""
-    await execute(
-        f"update idempotency_keys set created_at = created_at - interval '{interval}'"
-    )
+    await execute(f"update idempotency_keys set created_at = created_at - interval '{interval}'")

@@ -15,6 +15,7 @@ from engine import errors
 from gateway import problems
 from gateway.auth import ANYONE
 from gateway.http.calls import Call
+from gateway.http.rates import BAD_TOKEN
 from gateway.parts import Parts
 from gateway.routes import CALLS
 from tests.gateway.http.rest import Answer, People, Person
@@ -348,6 +349,7 @@ async def test_bad_tokens_shut_out_nobody_else(people: People, parts: Parts) -> 
             parts.rates.spend_address("127.0.0.1")
     assert (await forger.call("GET", "/v1/me")).refusal() == (429, "RATE_LIMITED", None)
     assert (await poster.call("GET", "/v1/me")).status == 200
+    del parts.rates._buckets[BAD_TOKEN.name, "127.0.0.1"]
 
 
 @pytest.mark.parametrize("kind", errors.REGISTRY.values(), ids=lambda k: f"{k.code}-{k.invariant}")
