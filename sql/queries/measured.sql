@@ -8,7 +8,7 @@ select
     a.accept_s::double precision as accept_s,
     a.human_s::double precision as human_s
 from live_broadcasts as b
-join time_to_accept as a on a.broadcast_id = b.id
+inner join time_to_accept as a on a.broadcast_id = b.id
 where b.ended_at > $1 and b.ended_at <= $2
 order by b.ended_at;
 
