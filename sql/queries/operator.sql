@@ -8,7 +8,7 @@ set
     first_name = $3,
     account_status = 'ACTIVE',
     trust_tier = greatest(u.trust_tier, 2)
-where u.id = $1
+where u.id = $1;
 
 -- name: vouch_for_hustler
 -- able to work: insured, checked, with a few trades; a place only where one was given
@@ -20,16 +20,16 @@ set
     verified_trades = $2,
     home_lat = coalesce($3, p.home_lat),
     home_lng = coalesce($4, p.home_lng)
-where p.user_id = $1
+where p.user_id = $1;
 
 -- name: advance_clock
 -- the clock of this database is ahead of the wall clock by the amount returned
 insert into clock_offset as c (amount) values ($1::interval)
 on conflict (singleton) do update set amount = c.amount + excluded.amount
-returning c.amount
+returning c.amount;
 
 -- name: clock_offset
-select coalesce((select c.amount from clock_offset as c), interval '0')
+select coalesce((select c.amount from clock_offset as c), interval '0');
 
 -- name: server_facts
 -- max_connections counts the places kept for superusers too
@@ -37,7 +37,7 @@ select
     current_setting('server_version') as version,
     current_setting('server_version_num')::integer as version_number,
     current_setting('max_connections')::integer as max_connections,
-    current_setting('fsync') as fsync
+    current_setting('fsync') as fsync;
 
 -- name: explain_offer
 -- what decides whether this hustler is offered this task's latest broadcast; one row, or none
@@ -94,4 +94,4 @@ left join lateral (
     limit 1
 ) as b on true
 left join offers as o on o.broadcast_id = b.id and o.hustler_id = u.id
-where t.id = $1 and u.id = $2
+where t.id = $1 and u.id = $2;
