@@ -73,11 +73,11 @@ create function makes_busy(t tasks) returns boolean
 language sql immutable
 return t.state = 'WORKING' or (t.state = 'ACCEPTED' and t.mode = 'LIVE');
 
--- What an offer's being open asks of the offer itself. No broadcast lasts an hour: the age keeps a
--- hustler's older offers out of the read.
-create function offer_stands(o offers, b live_broadcasts, at timestamptz) returns boolean
-language sql immutable
-return o.response is null and o.offered_at > at - interval '1 hour' and broadcast_runs(b, at);
+-- No offer of a running broadcast is older than this: it keeps a hustler's past out of every count.
+create index live_broadcasts_running on live_broadcasts (started_at) where state = 'ACTIVE';
+create function oldest_start() returns timestamptz
+language sql stable
+return (select min(b.started_at) from live_broadcasts as b where b.state = 'ACTIVE');
 
 -- An offer is open while its broadcast runs, it is unanswered, and its hustler is ACTIVE and not
 -- busy (design §2, Live mode). Derived, never written by others.
@@ -93,7 +93,9 @@ begin atomic
         and not exists (
             select from tasks as t where t.assigned_hustler_id = s.user_id and makes_busy(t)
         )
-        and offer_stands(o, b, at);
+        and o.response is null
+        and o.offered_at >= (select oldest_start())
+        and broadcast_runs(b, at);
 end;
 
 -- Everyone who released this task or one before it: never offered it again (design §2, Task).
@@ -160,6 +162,7 @@ as $$
 #variable_conflict use_column
 declare
     at timestamptz := hx_clock();
+    since timestamptz := oldest_start();
 begin
     return query
     select
@@ -186,7 +189,8 @@ begin
             select count(*)
             from offers as o
             inner join live_broadcasts as other on other.id = o.broadcast_id
-            where o.hustler_id = a.hustler_id and offer_stands(o, other, at)
+            where o.hustler_id = a.hustler_id and o.response is null
+                and o.offered_at >= since and broadcast_runs(other, at)
         ),
         a.broadcast_id,
         a.hustler_id,

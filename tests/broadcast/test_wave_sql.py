@@ -194,7 +194,7 @@ async def test_busy_means_the_same_for_one_hustler_and_for_many(place: Town) -> 
             "start_task($1, $2, true)",
             "submit_proof($1, $2, 'CODE', true)",
         ):
-            await place.value(f"select {step}", hustler, task)  # noqa: S608
+            await place.value(f"select {step}", hustler, task)
             one, many = await place.owner.fetchrow(
                 "select is_busy($1), exists ("
                 "select from tasks as t where t.assigned_hustler_id = $1 and makes_busy(t))",
