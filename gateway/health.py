@@ -17,7 +17,9 @@ PartState = Literal["ok", "away"]
 class Readiness(Struct, frozen=True):
     """What /readyz tells: `ready` decides the status, the rest says why.
 
-    Without Valkey the service still answers (accepts, events, money), but offers reach nobody new.
+    Without Valkey the service is degraded, not unready: it still decides accepts, keeps events and
+    moves money, while offers reach nobody new. All processes share one Valkey, so taking them out
+    of traffic for it would turn a part's outage into the whole service's.
     """
 
     ready: bool
@@ -54,7 +56,7 @@ class Health:
         complete = not isinstance(applied, BaseException) and self._expected <= set(applied)
         valkey_ok = not isinstance(pong, BaseException)
         return Readiness(
-            ready=complete and valkey_ok,
+            ready=complete,
             degraded=not (complete and valkey_ok),
             postgres="ok" if postgres_ok else "away",
             valkey="ok" if valkey_ok else "away",

@@ -171,7 +171,7 @@ def _open_paths() -> dict[str, Schema]:
             ("/livez", "The process runs.", JSON, {}),
             (
                 "/readyz",
-                "PostgreSQL and Valkey answer and the schema is complete.",
+                "PostgreSQL answers with a complete schema; says whether Valkey does.",
                 JSON,
                 {"503": {"description": "Not ready; the body says what is missing"}},
             ),
