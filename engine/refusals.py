@@ -11,6 +11,8 @@ _BY_CONSTRAINT = {
     "tasks_live_price_floor": ("HX902", "LIVE-2"),
     "tasks_not_own": ("HX013", "OWN-TASK"),
 }
+# What a caller reads where the title alone would not help.
+_SAID = {"tasks_deadline_ahead": "The deadline has passed already."}
 _BY_STATE = {
     "P0002": ("NOT_FOUND", ""),
     # lock time-out, deadlock, serialisation failure, cancelled by a time-out: nothing was done
@@ -31,6 +33,12 @@ def refusal_of(error: DatabaseError) -> errors.Refusal | None:
         if error.sqlstate.startswith("HX")
         else _BY_CONSTRAINT.get(error.constraint) or _BY_STATE.get(error.sqlstate)
     )
-    if identity is None or identity not in errors.REGISTRY:
+    kind = errors.REGISTRY.get(identity) if identity else None
+    if kind is None:
         return None
-    return errors.refusal(*identity)
+    ours = error.sqlstate.startswith("HX")
+    return errors.Refusal(
+        kind,
+        _SAID.get(error.constraint),
+        retry_after_s=float(error.detail) if ours and error.detail else None,
+    )

@@ -29,13 +29,14 @@ _AWAY = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutEr
 
 
 class DatabaseError(Exception):
-    """Postgres refused: `sqlstate` and `constraint` say which rule."""
+    """Postgres refused: `sqlstate` and `constraint` say which rule, `detail` its figures."""
 
-    def __init__(self, sqlstate: str, constraint: str, message: str) -> None:
+    def __init__(self, sqlstate: str, constraint: str, message: str, detail: str = "") -> None:
         super().__init__(f"{sqlstate} {constraint}: {message}")
         self.sqlstate = sqlstate
         self.constraint = constraint
         self.message = message
+        self.detail = detail
 
 
 class DatabaseAway(Exception):
@@ -47,7 +48,12 @@ def _translated(error: Exception) -> Exception:
         state = error.sqlstate or ""
         if state in _AWAY_STATES:
             return DatabaseAway(str(error))
-        return DatabaseError(state, getattr(error, "constraint_name", None) or "", str(error))
+        return DatabaseError(
+            state,
+            getattr(error, "constraint_name", None) or "",
+            str(error),
+            getattr(error, "detail", None) or "",
+        )
     return DatabaseAway(f"{type(error).__name__}: {error}")
 
 

@@ -32,7 +32,9 @@ create table error_catalogue (
     constraint error_catalogue_pkey primary key (code, invariant)
 );
 
-create function hx_refuse(code text, invariant text) returns void
+-- DETAIL says in how many seconds it may be tried again, where waiting helps.
+create function hx_refuse(code text, invariant text, retry_at timestamptz default null)
+returns void
 language plpgsql
 as $$
 declare
@@ -44,7 +46,8 @@ begin
     raise exception using
         errcode = hx_refuse.code,
         constraint = hx_refuse.invariant,
-        message = coalesce(title, hx_refuse.code);
+        message = coalesce(title, hx_refuse.code),
+        detail = coalesce(ceil(extract(epoch from retry_at - hx_clock()))::text, '');
 end;
 $$;
 

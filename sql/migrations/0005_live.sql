@@ -83,10 +83,10 @@ declare
     at timestamptz := hx_clock();
 begin
     if old.banned_until > at then
-        perform hx_refuse('HX905', 'LIVE-BAN');
+        perform hx_refuse('HX905', 'LIVE-BAN', old.banned_until);
     end if;
     if old.last_end_reason = 'MANUAL' and old.last_on_at > at - interval '5 minutes' then
-        perform hx_refuse('HX904', 'LIVE-TOGGLE');
+        perform hx_refuse('HX904', 'LIVE-TOGGLE', old.last_on_at + interval '5 minutes');
     end if;
     return new;
 end;

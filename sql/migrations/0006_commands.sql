@@ -77,6 +77,12 @@ begin
     ) then
         perform hx_refuse('HX503', 'PERMISSION');
     end if;
+    if (p_draft ->> 'deadline')::timestamptz <= hx_clock() then
+        raise exception using
+            errcode = 'check_violation',
+            constraint = 'tasks_deadline_ahead',
+            message = 'The deadline has passed already.';
+    end if;
     perform hx_act(p_poster, null);
     insert into tasks (
         mode, state, title, description, category, price,

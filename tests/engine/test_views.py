@@ -1,6 +1,7 @@
 """Who sees what: places, codes, strangers, snapshots, the event log."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -120,3 +121,21 @@ async def test_time_to_accept_is_kept_for_each_task(own_market: Market) -> None:
     row = await market.app.fetchrow("select * from time_to_accept_daily")
     assert (row["broadcasts"], row["accepted"], row["no_accept_rate"]) == (2, 1, 0.5)
     assert 0 < row["median_s"] <= row["p95_s"] < 60
+
+
+async def test_a_deadline_in_the_past_is_refused(market: Market) -> None:
+    """VALIDATION_ERROR with a plain sentence; nothing is created."""
+    with pytest.raises(Refusal, match="passed already") as caught:
+        await market.task(deadline=datetime.now(UTC) - timedelta(seconds=1))
+    assert caught.value.kind.code == "VALIDATION_ERROR"
+
+
+async def test_a_toggle_too_soon_says_how_long_to_wait(market: Market) -> None:
+    """HX904 carries the seconds that are left."""
+    hustler = await market.live_hustler()
+    await market.commands.end_live(hustler, "MANUAL")
+    with pytest.raises(Refusal) as caught:
+        await market.commands.go_live(hustler, None, None)
+    assert caught.value.kind.code == "HX904"
+    assert caught.value.retry_after_s is not None
+    assert 290 < caught.value.retry_after_s <= 300
