@@ -21,13 +21,14 @@ from broadcast.caps import choose
 from broadcast.database_clock import DatabaseClock
 from broadcast.judged import NEVER
 from broadcast.limits import WaveLimits
+from broadcast.pair_inputs import score_inputs
 from broadcast.ports import Delivery, WaveMetrics
 from broadcast.running import Running
 from broadcast.surroundings import Pairs, Surroundings
 from broadcast.wave_store import Verdicts, Wave, WaveStore
 from engine.ids import UserId
 from engine.matching import score as scoring
-from engine.matching.score import Floats, Scored, ScoreInputs
+from engine.matching.score import Floats, Scored
 from geo.cells import Cells, cover
 from geo.presence import Presence
 from geo.units import METRES_PER_MILE
@@ -94,7 +95,8 @@ class Evaluation:
             return
         hustlers = [here.hustler(row) for row in pairs.row.tolist()]
         verdicts = await self._judge(due, pairs, hustlers)
-        scored = scoring.score(_inputs(due, pairs, verdicts, at), self._limits.profile)
+        inputs = score_inputs(due, pairs.broadcast, pairs.place_miles, verdicts, at)
+        scored = scoring.score(inputs, self._limits.profile)
 
         offerable = np.flatnonzero((verdicts.verdict == "OFFER") & scored.visible)
         order = offerable[_best_first(due, pairs, here, scored.total, offerable)]
@@ -225,43 +227,6 @@ class Evaluation:
                     waited = wave.at - broadcast.facts.started_at
                     self._metrics.funded_to_insert(waited.total_seconds())
                 broadcast.notified += count
-
-
-def _inputs(due: Sequence[Running], pairs: Pairs, verdicts: Verdicts, at: datetime) -> ScoreInputs:
-    """The columns of the score: the task's facts, repeated by pair, beside the hustler's."""
-    price, market, hours = (
-        np.array(column, np.float64)[pairs.broadcast]
-        for column in (
-            [b.facts.price_cents for b in due],
-            [_market_price_cents(b) for b in due],
-            [
-                np.nan
-                if b.facts.deadline is None
-                else (b.facts.deadline - at).total_seconds() / 3600.0
-                for b in due
-            ],
-        )
-    )
-    return ScoreInputs(
-        trust_tier=verdicts.trust_tier,
-        completion_rate=verdicts.completion_rate,
-        approval_rate=verdicts.approval_rate,
-        distance_miles=pairs.place_miles,
-        category_preferred=verdicts.category_preferred,
-        category_count=verdicts.category_count,
-        price_cents=price,
-        minimum_price_cents=verdicts.minimum_price_cents,
-        market_price_cents=market,
-        hours_to_deadline=hours,
-        available_hours=verdicts.available_hours,
-    )
-
-
-def _market_price_cents(broadcast: Running) -> float:
-    known = broadcast.facts.market_price_cents
-    if known is not None:
-        return known
-    return scoring.CATEGORY_MEDIAN_CENTS.get(broadcast.facts.category, np.nan)
 
 
 def _best_first(

@@ -40,7 +40,7 @@ MIDDLE: Final = LatLng(39.7392, -104.9903)
 MILES_PER_DEGREE: Final = 69.0934
 CITY_MILES: Final = 10.0
 TASKS_MILES: Final = 5.0
-QUIET_S: Final = 0.15
+QUIET_S: Final = 0.25
 PING_EVERY_S: Final = 15.0
 
 

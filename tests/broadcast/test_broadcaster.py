@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from broadcast.explaining import explain_score
 from broadcast.limits import WaveLimits
 from deploy.binaries import find_binaries
 from engine.ids import UserId
@@ -471,3 +472,19 @@ async def test_a_deadline_ends_a_broadcast_early(place: Town) -> None:
         await until(lambda: bool(place.screens.closings))
     assert place.screens.closings[0].reason == "EXPIRED"
     assert place.screens.updates[-1].radius_miles == 5
+
+
+async def test_the_explanation_adds_up_to_the_score_on_the_card(place: Town) -> None:
+    """What `explain-offer` says of a pair is what the wave computed."""
+    hustler = await place.hustler(2, trust_tier=3)
+    broadcast = await place.broadcast()
+    async with place.broadcaster() as broadcaster:
+        broadcaster.ring(broadcast)
+        await until(lambda: len(place.screens.of(hustler)) == 1)
+    explained = (place.database, place.counted, broadcast, hustler, north(2))
+    parts = await explain_score(*explained)
+    assert parts is not None
+    total = sum(part.points for part in parts)
+    assert total == pytest.approx(place.screens.of(hustler)[0].matching_score, abs=1e-9)
+    await place.advance(600)
+    assert await explain_score(*explained) is None

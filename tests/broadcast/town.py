@@ -150,7 +150,7 @@ class Town:
         columns = {"issuer": "test", "subject": str(uuid4()), "role": role} | columns
         places = ", ".join(f"${n}" for n in range(1, len(columns) + 1))
         made: UUID = await self.value(
-            f"insert into users ({', '.join(columns)}) values ({places}) returning id",  # noqa: S608
+            f"insert into users ({', '.join(columns)}) values ({places}) returning id",
             *columns.values(),
         )
         return made
@@ -168,7 +168,7 @@ class Town:
         hustler = await self.user("hustler", **columns)
         for name, value in (profile or {}).items():
             await self.value(
-                f"update hustler_profiles set {name} = $2 where user_id = $1",  # noqa: S608
+                f"update hustler_profiles set {name} = $2 where user_id = $1",
                 hustler,
                 value,
             )

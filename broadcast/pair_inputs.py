@@ -1,0 +1,52 @@
+"""What the score needs of pairs: the tasks' facts beside what the database says of the hustlers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from broadcast.running import Running
+from broadcast.wave_store import Verdicts
+from engine.matching.score import CATEGORY_MEDIAN_CENTS, Floats, ScoreInputs
+
+
+def score_inputs(
+    broadcasts: Sequence[Running],
+    numbers: NDArray[np.int64],
+    place_miles: Floats,
+    verdicts: Verdicts,
+    at: datetime,
+) -> ScoreInputs:
+    """Columns of n pairs; `numbers` (n,) says which of the broadcasts each pair belongs to."""
+    price = np.array([b.facts.price_cents for b in broadcasts], np.float64)
+    market = np.array([_market_price_cents(b) for b in broadcasts], np.float64)
+    hours = np.array([_hours_to_deadline(b, at) for b in broadcasts], np.float64)
+    return ScoreInputs(
+        trust_tier=verdicts.trust_tier,
+        completion_rate=verdicts.completion_rate,
+        approval_rate=verdicts.approval_rate,
+        distance_miles=place_miles,
+        category_preferred=verdicts.category_preferred,
+        category_count=verdicts.category_count,
+        price_cents=price[numbers],
+        minimum_price_cents=verdicts.minimum_price_cents,
+        market_price_cents=market[numbers],
+        hours_to_deadline=hours[numbers],
+        available_hours=verdicts.available_hours,
+    )
+
+
+def _market_price_cents(broadcast: Running) -> float:
+    known = broadcast.facts.market_price_cents
+    if known is not None:
+        return known
+    return CATEGORY_MEDIAN_CENTS.get(broadcast.facts.category, math.nan)
+
+
+def _hours_to_deadline(broadcast: Running, at: datetime) -> float:
+    deadline = broadcast.facts.deadline
+    return math.nan if deadline is None else (deadline - at).total_seconds() / 3600.0
