@@ -102,7 +102,7 @@ def _figures(city: City) -> RenderableType:
         ),
     ):
         for word, number in parts:
-            text.append(f"{number:>5} ", "bold")
+            text.append(f"{number:>3} ", "bold")
             text.append(f"{word}  ", "bright_black")
     grid = Table.grid(padding=(0, 1))
     grid.add_row(Text("people"), people)
