@@ -56,7 +56,7 @@ class Phone:
                 async with asyncio.timeout(ANSWER_S):
                     await self._welcomed.wait()
                     await self._send({"type": kind, "id": reference, "data": data or {}})
-                    reply = await answer
+                    reply: dict[str, Any] = await answer
             except (TimeoutError, websockets.ConnectionClosed):
                 continue
             if reply["type"] == "ERROR" and reply["data"]["retryable"]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ async def test_a_killed_part_costs_nothing(tmp_path: Path, victim: Victim, kills
                 await rig.kill(victim)
             await funding
             broadcast = await _broadcast_of(rig, task)
-            await _until(lambda: all(broadcast in h.known for h in contenders), "offers seen")
+            await _until(partial(_all_know, contenders, broadcast), "offers seen")
 
             accepts = [
                 asyncio.create_task(
@@ -63,7 +64,7 @@ async def test_a_killed_part_costs_nothing(tmp_path: Path, victim: Victim, kills
             outcomes = [(await a)["data"].get("outcome") for a in accepts]
             assert outcomes.count("WON") == 1, outcomes
             assert outcomes.count("TAKEN") == len(outcomes) - 1, outcomes
-            await _until(lambda: _assigned(poster.phone, task), "poster told")
+            await _until(partial(_assigned, poster.phone, task), "poster told")
             contenders.pop(outcomes.index("WON"))
             await rig.post(token, f"/v1/tasks/{task}/cancel", {"reason": "next round"})
 
@@ -107,6 +108,10 @@ async def _posted(rig: Rig, token: str) -> str:
 async def _broadcast_of(rig: Rig, task: str) -> str:
     (row,) = await rig.rows("select id from live_broadcasts where task_id = $1::text::uuid", task)
     return str(row["id"])
+
+
+def _all_know(hustlers: list[Phone], broadcast: str) -> bool:
+    return all(broadcast in hustler.known for hustler in hustlers)
 
 
 def _assigned(poster: Phone, task: str) -> bool:

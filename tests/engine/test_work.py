@@ -1,10 +1,13 @@
 """From accept to payout, and every way of stopping before."""
 
 import asyncio
+from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
 from engine.errors import Refusal
+from engine.ids import TaskId
 from engine.money.provider import PaymentFailed
 from engine.money.simulated import SimulatedPayments
 from tests.market import Market, open_market
@@ -138,10 +141,12 @@ async def test_a_released_task_has_a_successor_with_the_same_money(market: Marke
     old = await market.queries.task_view(poster, task)
     assert (old.state, old.escrow) == ("CANCELLED", None)
     assert old.successor_id is not None
-    heir = await market.queries.task_view(poster, old.successor_id)
+    heir = await market.queries.task_view(poster, TaskId(old.successor_id))
     assert (heir.state, heir.predecessor_id) == ("MATCHING", task)
-    assert heir.escrow is not None and heir.escrow.state == "FUNDED"
-    assert heir.broadcast is not None and heir.broadcast.state == "ACTIVE"
+    assert heir.escrow is not None
+    assert heir.escrow.state == "FUNDED"
+    assert heir.broadcast is not None
+    assert heir.broadcast.state == "ACTIVE"
     assert market.ear.types_for(hustler)[-1] == "JOB_CANCELLED"
 
 
@@ -195,7 +200,7 @@ async def test_the_deadline_bounds_acceptance_and_refunds(own_market: Market) ->
     """A LIVE and a STANDARD task expire at their deadline; an accepted one goes on."""
     market = own_market
     now = await market.queries.clock()
-    deadline = now.replace(microsecond=0) + __import__("datetime").timedelta(minutes=5)
+    deadline = now.replace(microsecond=0) + timedelta(minutes=5)
     live = await market.funded(deadline=deadline)
     standard = await market.funded("STANDARD", deadline=deadline)
     held, _ = await market.accepted(deadline=deadline)
@@ -217,13 +222,13 @@ class Declining(SimulatedPayments):
 
     failing = True
 
-    async def charge(self, key, amount_cents):  # type: ignore[no-untyped-def]
+    async def charge(self, key: UUID, amount_cents: int) -> str:
         """Fail, or succeed."""
         if self.failing:
             raise PaymentFailed("card declined")
         return await super().charge(key, amount_cents)
 
-    async def transfer(self, key, hustler, amount_cents):  # type: ignore[no-untyped-def]
+    async def transfer(self, key: UUID, hustler: UUID, amount_cents: int) -> str:
         """Fail, or succeed."""
         if self.failing:
             raise PaymentFailed("bank closed")
