@@ -124,6 +124,7 @@ create table live_broadcasts (
 );
 create unique index one_active_broadcast_per_task on live_broadcasts (task_id)
 where state = 'ACTIVE';
+create index live_broadcasts_by_end on live_broadcasts (ended_at);
 create index live_broadcasts_by_task on live_broadcasts (task_id, started_at desc);
 
 -- An offer is unique per (broadcast, hustler). Rows are written by the wave's insert and by their
