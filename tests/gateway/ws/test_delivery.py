@@ -155,6 +155,9 @@ async def test_cards_in_welcome_are_not_shown_again_and_count_as_sent(service: S
     async with live(service, hustler, near(place)) as first:
         await service.funded(poster, place)
         card = await first.hear_until("LIVE_TASK_BROADCAST")
+        async with asyncio.timeout(3.0):
+            while await sent_at(service, card, hustler) is None:  # noqa: ASYNC110 - of the database
+                await asyncio.sleep(0.02)
     await service.owner.execute(
         "update offers set sent_at = null where hustler_id = $1", hustler.user_id
     )

@@ -74,6 +74,7 @@ BAD = {
     "id is an object": said("PING", ref="{}"),
     "deep nesting": said("PING", "[" * 100_000 + "]" * 100_000),
     "deep nesting in an unknown field": '{"type":"PING","x":' + '{"a":' * 50_000 + "}" * 50_001,
+    "deep nesting before the type": '{"data":' + "[" * 100_000 + "]" * 100_000 + ',"type":"PING"}',
     "no zone": said("UPDATE_LOCATION", f'{{"location":{HERE},"at":"2026-01-02T03:04:05"}}'),
     "not a UUID": said("SUBSCRIBE_TASK", '{"task_id":"1"}'),
     "unknown response": answered('"response":"YES"'),

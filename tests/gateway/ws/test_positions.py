@@ -89,6 +89,18 @@ async def test_rest_ends_live_mode_too(service: Service, presence: Presence) -> 
         await eventually(presence, hustler, None, place)
 
 
+async def test_whoever_else_ends_live_mode_empties_the_place(
+    service: Service, presence: Presence
+) -> None:
+    """Ended by another process: heard of by the log, and out of presence."""
+    hustler, place = await service.user(), somewhere()
+    async with live(service, hustler, place) as client:
+        await eventually(presence, hustler, place, place)
+        await service.owner.execute("select end_live($1, 'OFFLINE')", hustler.user_id)
+        await client.hear_until("LIVE_MODE_STATE_CHANGE", state="OFF")
+        await eventually(presence, hustler, None, place)
+
+
 async def test_a_socket_that_closes_leaves_its_hustler_present(
     service: Service, presence: Presence
 ) -> None:
@@ -109,6 +121,10 @@ async def test_the_latest_socket_to_go_live_is_the_source(
         await first.say("UPDATE_LOCATION", {"location": near(place, 0.02)})
         assert (await first.ask("PING"))["type"] == "PONG"
         assert "ERROR" not in first.types()
+        await asyncio.sleep(0.1)
+        seen = await found(presence, hustler, place)
+        assert seen is not None
+        assert seen.lat == place["lat"]
         await second.say("UPDATE_LOCATION", {"location": near(place, 0.01)})
         await eventually(presence, hustler, near(place, 0.01), place)
 

@@ -418,6 +418,18 @@ def test_too_many_of_one_kind_are_rate_limited_by_themselves() -> None:
     assert types(session) == []
 
 
+def test_all_kinds_together_have_a_limit_too() -> None:
+    """Each kind within its own bounds, and still too many."""
+    session = session_at(Phase.OPEN)
+    refused = 0
+    for kind in ("PING", "ACK", "SUBSCRIBE_TASK"):
+        data = {"PING": "null", "ACK": '{"seq":0}', "SUBSCRIBE_TASK": f'{{"task_id":"{ME}"}}'}
+        for _ in range(int(limits.RATE_OF[kind][1])):
+            session.receive(f'{{"type":"{kind}","data":{data[kind]}}}', 1.0, NOW)
+        refused += types(session).count("ERROR")
+    assert refused == sum(limits.RATE_OF[k][1] for k in data) - limits.RATE[1]
+
+
 def test_a_flood_of_refused_messages_closes_the_session() -> None:
     """4200: wait before coming back."""
     session = session_at(Phase.OPEN)

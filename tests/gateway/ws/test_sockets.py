@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from datetime import UTC, datetime
 
 import msgspec
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from engine.views import UserEvent
 from gateway import close_codes, limits, messages
 from gateway.snapshots import Snapshots
 from tests.gateway.ws.service import Service, User, joined, open_client
@@ -204,6 +206,31 @@ async def test_an_event_that_nobody_pushed_arrives_by_the_counters(service: Serv
         assert (nudge["seq"], nudge["data"]["text"]) == (1, "from psql")
 
 
+async def test_a_hole_in_the_log_under_an_open_session_is_told(service: Service) -> None:
+    """RESYNC TOO_OLD, and the session goes on from where the log stands."""
+    user = await service.user()
+    async with joined(service, user) as client:
+        async with service.owner.transaction():
+            for text in "ab":
+                await append(service, user, text)
+            await service.owner.execute(
+                "delete from user_events where user_id = $1 and seq = 1", user.user_id
+            )
+        assert (await client.hear())["type"] == "RESYNC"
+        await append(service, user, "c")
+        assert (await client.hear_until("NUDGE"))["seq"] == 3
+
+
+async def test_a_gap_is_noticed_by_the_push_that_follows_it(service: Service) -> None:
+    """The log is asked for at once, not when the counters are compared."""
+    user = await service.user()
+    async with joined(service, user):
+        event = UserEvent(user.user_id, 2, "NUDGE", {"kind": "x", "text": "y"}, datetime.now(UTC))
+        service.parts.hub.push(event)
+        assert user.user_id in service.parts.hub.behind
+        assert service.parts.hub.work.is_set()
+
+
 async def test_a_gap_is_filled_from_the_log_at_once(service: Service) -> None:
     """A lost push is noticed by the next one, long before the counters are compared."""
     poster = await service.user("poster")
@@ -276,7 +303,7 @@ async def test_a_message_over_our_limit_is_an_error_and_the_session_goes_on(
 
 @pytest.mark.parametrize("fragmented", [False, True])
 async def test_a_mebibyte_closes_the_socket_with_1009(
-    service: Service, *, fragmented: bool
+    service: Service, caplog: pytest.LogCaptureFixture, *, fragmented: bool
 ) -> None:
     """The reason arrives although the client is still sending; others notice nothing."""
     async with joined(service, await service.user()) as other:
@@ -288,6 +315,7 @@ async def test_a_mebibyte_closes_the_socket_with_1009(
             finally:
                 assert await client.closed() == close_codes.FRAME_TOO_LARGE.code
         assert (await other.ask("PING"))["type"] == "PONG"
+    assert not [r for r in caplog.records if r.name in ("asyncio", "uvicorn.error")]
 
 
 async def test_text_that_is_not_utf8_closes_the_socket_with_1007(service: Service) -> None:
