@@ -1,7 +1,7 @@
 """PostgreSQL and Valkey for a laptop, a test run or a demo: two servers out of Python wheels.
 
 They keep running while the context is open, whatever kills them; leaving the context stops them.
-A launcher killed by force leaves them behind; the next start on the same folder replaces them.
+A launcher killed by force leaves them behind; the next start on the same folder takes them over.
 """
 
 from __future__ import annotations

@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
+import psutil
+
 from deploy.binaries import Binaries
 from deploy.failures import EmbeddedError
 from deploy.folders import Folders, Passwords
 from deploy.identity import Identity, clean_environment
-from deploy.supervised import Supervised, end_marked, last_words
+from deploy.supervised import Supervised, end_marked, last_words, marked
 
 DATABASE = "hustlexp"
 PORT = 5432  # only the name of the socket file depends on it: nothing listens on TCP
@@ -139,11 +141,15 @@ def server(
         with log.open("ab") as output:
             return identity.spawn(command, output=output.fileno())
 
+    def twin() -> psutil.Process | None:
+        left = marked(folders.mark, "postgres")
+        return next((process for process, words in left if words == command), None)
+
     async def sweep(first: signal.Signals) -> None:
         await end_marked(folders.mark, "postgres", first)
         _forget_recycled_pid(folders)
 
-    return Supervised("PostgreSQL", spawn, _ready_check(folders), sweep, signal.SIGINT, log)
+    return Supervised("PostgreSQL", spawn, _ready_check(folders), twin, sweep, signal.SIGINT, log)
 
 
 def _ready_check(folders: Folders) -> Callable[[int], bool]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import subprocess
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Never
+from typing import Never, Protocol
 
 import psutil
 
@@ -24,8 +23,8 @@ ORPHAN_LIMIT_S = 2.0
 BACKOFF_S_MAX = 5.0
 
 
-def marked(mark: str, program: str) -> list[psutil.Process]:
-    """The processes of one server, by the mark in their titles.
+def marked(mark: str, program: str) -> list[tuple[psutil.Process, list[str]]]:
+    """The processes of one server with their command lines, by the mark in those.
 
     The mark says more than a remembered pid with its start time: it finds every child too, and
     no other program can carry it by accident.
@@ -35,13 +34,13 @@ def marked(mark: str, program: str) -> list[psutil.Process]:
         with contextlib.suppress(psutil.Error):
             title = process.cmdline()
             if title and program in title[0] and any(mark in word for word in title):
-                found.append(process)
+                found.append((process, title))
     return found
 
 
 async def end_marked(mark: str, program: str, first: signal.Signals) -> None:
     """Ends every process of a server: by the signal `first`, after two seconds by force."""
-    left = marked(mark, program)
+    left = [process for process, _ in marked(mark, program)]
     for process in left:
         with contextlib.suppress(psutil.Error):
             process.send_signal(first)
@@ -49,7 +48,7 @@ async def end_marked(mark: str, program: str, first: signal.Signals) -> None:
     while left and time.monotonic() < deadline:
         await asyncio.sleep(POLL_S)
         left = [process for process in left if _alive(process)]
-    while left := [process for process in marked(mark, program) if _alive(process)]:
+    while left := [process for process, _ in marked(mark, program) if _alive(process)]:
         for process in left:
             with contextlib.suppress(psutil.Error):
                 process.kill()
@@ -63,24 +62,62 @@ def _alive(process: psutil.Process) -> bool:
         return False
 
 
+class Process(Protocol):
+    """A server process, whether this launcher started it or an earlier one."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+
+    def poll(self) -> int | None:
+        """None while it runs."""
+
+    def send_signal(self, number: int, /) -> None:
+        """Nothing happens to a process that has ended."""
+
+
+class Adopted:
+    """A server that an earlier launcher left running; the start time tells a recycled pid."""
+
+    def __init__(self, process: psutil.Process) -> None:
+        self._process = process
+        self.pid = process.pid
+
+    def poll(self) -> int | None:
+        """None while it runs; how it ended only its parent could know."""
+        return None if _alive(self._process) else -1
+
+    def send_signal(self, number: int, /) -> None:
+        """Nothing happens to a process that has ended."""
+        with contextlib.suppress(psutil.Error):
+            self._process.send_signal(number)
+
+
 @dataclass
 class Supervised:
     """One server: how it starts, when it is ready, how it stops; started again whenever it dies."""
 
     name: str
-    spawn: Callable[[], subprocess.Popen[bytes]]
+    spawn: Callable[[], Process]
     is_ready: Callable[[int], bool]  # given the pid
+    # The server of an earlier launcher that runs exactly as this one would be started.
+    twin: Callable[[], psutil.Process | None]
     # Ends what is left of the server before a start, beginning with this signal.
     sweep: Callable[[signal.Signals], Awaitable[None]]
     stop_signal: signal.Signals
     log: Path
-    process: subprocess.Popen[bytes] | None = None
+    process: Process | None = None
 
     async def start(self) -> None:
         """Returns when the server answers; raises EmbeddedError with its last words otherwise.
 
-        A healthy server of an earlier launcher is stopped in good order and replaced.
+        A healthy server that a killed launcher left is taken over, with all that it remembers;
+        anything else of it is stopped in good order and replaced.
         """
+        left = self.twin()
+        if left is not None and self.is_ready(left.pid):
+            self.process = Adopted(left)
+            return
         await self.sweep(self.stop_signal)
         await self._launch()
 
@@ -118,7 +155,7 @@ class Supervised:
         deadline = time.monotonic() + STOP_LIMIT_S
         while self.process.poll() is None:
             if time.monotonic() > deadline:
-                self.process.kill()
+                self.process.send_signal(signal.SIGKILL)
             await asyncio.sleep(POLL_S)
         await self.sweep(signal.SIGKILL)
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import signal
 import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
+
 from deploy.binaries import Binaries
 from deploy.folders import Folders, Passwords
 from deploy.identity import Identity
-from deploy.supervised import Supervised, end_marked
+from deploy.supervised import Supervised, end_marked, marked
 
 LOGICAL_DATABASES = 64  # one for each test worker
 ANSWER_LIMIT_S = 1.0
@@ -41,8 +44,9 @@ def server(
             "loglevel notice",
         ]
     )
-    # In its title, since Valkey rewrites it; sweeping recognises the server by it.
-    title = ["--proc-title-template", f"{{title}} {folders.mark}"]
+    # In its title, since Valkey rewrites it: the mark of the folder, and of what it runs by.
+    digest = hashlib.sha256(f"{binaries.valkey_server} {configuration}".encode()).hexdigest()[:12]
+    title = ["--proc-title-template", f"{{title}} {folders.mark} {digest}"]
 
     def spawn() -> subprocess.Popen[bytes]:
         with log.open("ab") as output:
@@ -57,11 +61,17 @@ def server(
             stdin.write(configuration.encode())
         return process
 
+    def twin() -> psutil.Process | None:
+        left = marked(folders.mark, "valkey-server")
+        return next((process for process, words in left if digest in words[0]), None)
+
     async def sweep(first: signal.Signals) -> None:
         await end_marked(folders.mark, "valkey-server", first)
         _socket(folders).unlink(missing_ok=True)
 
-    return Supervised("Valkey", spawn, _ready_check(folders, passwords), sweep, signal.SIGTERM, log)
+    return Supervised(
+        "Valkey", spawn, _ready_check(folders, passwords), twin, sweep, signal.SIGTERM, log
+    )
 
 
 def _socket(folders: Folders) -> Path:

@@ -314,19 +314,42 @@ class TestDeath:
             assert await connection.fetchval("select one from kept") == 1
             await connection.close()
 
-    async def test_a_killed_launcher_leaves_servers_that_the_next_one_replaces(
+    async def test_a_killed_launcher_leaves_servers_that_the_next_one_takes_over(
         self, folder: Path
     ) -> None:
-        """Orphans are ended by their mark, and the data are there."""
+        """Even Valkey forgets nothing; the end stops the adopted servers too."""
         async with launcher(folder) as (process, servers):
-            assert await answers(servers)
+            with redis.Redis.from_url(servers.redis_url) as client:
+                client.set("kept", 1)
             process.kill()
             process.wait()
-        orphans = pids(folder)
-        assert orphans
+        orphans = pid_of(folder, "postgres"), pid_of(folder, "valkey")
         async with embedded_servers(folder) as again:
+            assert again.redis_url == servers.redis_url
             assert await answers(again)
-            assert not set(orphans) & set(pids(folder))
+            assert (pid_of(folder, "postgres"), pid_of(folder, "valkey")) == orphans
+            with redis.Redis.from_url(again.redis_url) as client:
+                assert client.get("kept") == b"1"
+
+    async def test_orphans_that_run_by_other_settings_are_replaced(self, folder: Path) -> None:
+        """Taken over is only what would be started in just the same way."""
+        async with launcher(folder) as (process, _):
+            process.kill()
+            process.wait()
+        orphan = pid_of(folder, "postgres")
+        async with embedded_servers(folder, durable=False) as again:
+            assert await answers(again)
+            assert pid_of(folder, "postgres") != orphan
+
+    async def test_an_adopted_server_is_watched_like_any_other(self, folder: Path) -> None:
+        """Killed after it was taken over, it comes back."""
+        async with launcher(folder) as (process, _):
+            process.kill()
+            process.wait()
+        async with embedded_servers(folder) as again:
+            os.kill(pid_of(folder, "postgres"), signal.SIGKILL)
+            await asyncio.sleep(0.05)
+            await eventually_answers(again, within_s=10)
 
     async def test_stale_pid_and_socket_files_stop_nobody(self, folder: Path) -> None:
         """A pid file may name a process that is something else by now: here, this test."""

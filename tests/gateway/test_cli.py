@@ -334,7 +334,7 @@ class TestDeath:
     """`hustlexp dev` and sudden ends."""
 
     def test_a_killed_dev_starts_again_on_the_same_folder(self, prepared_data_dir: Path) -> None:
-        """Users of before are there, and no server of before is left."""
+        """The servers that it left are taken over, and end with the second one."""
         first = start_dev(prepared_data_dir)
         orphans = first.servers()
         first.process.kill()
@@ -343,7 +343,7 @@ class TestDeath:
         try:
             assert httpx.get(again.line["url"] + "/readyz").status_code == 200
             assert again.line["postgres_dsn"] == first.line["postgres_dsn"]
-            assert not set(orphans) & set(again.servers())
+            assert set(orphans) & set(again.servers()), "PostgreSQL and Valkey ran on"
         finally:
             again.process.send_signal(signal.SIGINT)
             assert again.process.wait(20) == 0
