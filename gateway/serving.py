@@ -45,7 +45,13 @@ async def serve(
             ),
             ready=lambda: ready(url_of(listener)),
         )
-        with stop.by(server.wind_down):
+
+        def wind_down() -> None:
+            # Long polls answer and sockets are told to come back, so that nothing waits for them.
+            parts.hub.stop()
+            server.wind_down()
+
+        with stop.by(wind_down):
             await server.serve(sockets=[listener])
 
 
