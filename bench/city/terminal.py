@@ -105,11 +105,9 @@ def _figures(city: City) -> RenderableType:
             text.append(f"{number:>3} ", "bold")
             text.append(f"{word}  ", "bright_black")
     grid = Table.grid(padding=(0, 1))
-    grid.add_row(Text("people"), people)
-    grid.add_row(Text("tasks"), tasks)
     grid.add_row(Text("time to accept"), _accept_line(city))
     grid.add_row(Text("machinery"), _machinery_line(city))
-    return Panel(grid, title="now", title_align="left")
+    return Panel(Group(people, tasks, grid), title="now", title_align="left")
 
 
 def _accept_line(city: City) -> Text:

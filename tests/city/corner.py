@@ -1,4 +1,4 @@
-"""A crowd for tests: a few hustlers around one corner of Marlow Bay, and tasks at their doors."""
+"""A crowd for tests: a few hustlers on foot around one corner, and tasks at their feet."""
 
 from __future__ import annotations
 
@@ -7,42 +7,72 @@ from collections.abc import Iterator
 from random import Random
 
 from bench.city.city import City
-from bench.city.ground import Spot, to_degrees
+from bench.city.ground import Degrees, Spot, to_degrees
 from bench.city.hustler import Habits
-from bench.city.movement import Car
-from bench.city.pace import Pace
+from bench.city.movement import Send
 from bench.city.plans import ERRANDS
 from bench.city.poster import Wish
-from bench.city.streets import Streets
 
 OFTEN_AWAY = Habits(pause_every_s=None, outage_every_s=2.0, shift_s=None)
+HALF_WIDTH_M = 20.0
+WALK_S = 1.5
+"""At most 57 m in 1.5 s stays below the speed of a suspect."""
+
+
+class Walker:
+    """Stands still, and is at any task of the corner within two seconds."""
+
+    def __init__(self, home: Degrees) -> None:
+        self._here = home
+
+    def where(self) -> Degrees:
+        """The position right now."""
+        return self._here
+
+    def seen_at(self) -> None:
+        """Now."""
+
+    async def report(self, send: Send) -> None:
+        """Twice a second, for ever."""
+        while True:
+            await send(self._here, None)
+            await asyncio.sleep(0.5)
+
+    async def go_to(self, goal: Degrees) -> None:
+        """Walk there."""
+        await asyncio.sleep(WALK_S)
+        self._here = goal
+
+    def roam(self) -> None:
+        """Stay."""
 
 
 class Corner:
-    """Everybody within 400 m; connections break every two seconds."""
+    """Everybody within a hundred metres; connections break every two seconds."""
 
     name = "a corner"
 
-    def __init__(self, hustlers: int, tasks: int, pace: Pace) -> None:
+    def __init__(self, hustlers: int, tasks: int) -> None:
         self._hustlers = hustlers
         self._tasks = tasks
-        self._pace = pace
-        self._streets = Streets(7)
         self._rng = Random(1)
 
-    def _spot(self) -> Spot:
-        return Spot(self._rng.uniform(-200, 200), 800 + self._rng.uniform(-200, 200))
+    def _place(self) -> Degrees:
+        def offset() -> float:
+            return self._rng.uniform(-HALF_WIDTH_M, HALF_WIDTH_M)
+
+        return to_degrees(Spot(offset(), offset()))
 
     async def staff(self, city: City) -> None:
         """All at once, for good."""
         for number in range(self._hustlers):
-            car = Car(self._streets, self._spot(), self._pace, Random(number), every_s=0.5)
-            await city.hire(number, to_degrees(self._spot()), car, OFTEN_AWAY)
+            home = self._place()
+            await city.hire(number, home, Walker(home), OFTEN_AWAY)
         await asyncio.Event().wait()
 
     def wishes(self) -> Iterator[tuple[float, Wish]]:
         """One after the other, well paid."""
         for number in range(self._tasks):
             errand = ERRANDS[number % len(ERRANDS)]
-            at = to_degrees(self._spot())
-            yield 10.0, Wish(number, errand.title, errand.category, 9_000, "the corner", at)
+            wish = Wish(number, errand.title, errand.category, 9_000, "the corner", self._place())
+            yield 10.0, wish

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import io
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from uuid import UUID
 
@@ -15,7 +14,6 @@ from bench.city import summary, terminal
 from bench.city.chronicle import Chronicle, Story
 from bench.city.city import City, Setting
 from bench.city.ground import Degrees
-from bench.city.pace import Pace
 from bench.city.people import Role
 from tests.city.corner import Corner
 
@@ -28,7 +26,7 @@ async def nobody(role: Role, name: str, home: Degrees | None) -> tuple[str, UUID
 
 
 @pytest.fixture
-def city() -> Iterator[City]:
+def city() -> City:
     """A city in which something happened, without a service."""
     chronicle = Chronicle()
     now = time.monotonic()
@@ -43,7 +41,7 @@ def city() -> Iterator[City]:
         chronicle.state_of(story.task_id, ("MATCHING", "ACCEPTED", "WORKING")[number % 3])
         chronicle.tell("accepted", f"number {number}: Bartholomew, 0.4 mi away")
     setting = Setting("http://service", "ws://service/ws", 5, 7, 8.0)
-    return City(setting, Corner(5, 5, Pace(8.0)), nobody, chronicle)
+    return City(setting, Corner(5, 5), nobody, chronicle)
 
 
 def drawn(city: City, width: int, height: int) -> list[str]:

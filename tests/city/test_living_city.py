@@ -1,0 +1,165 @@
+"""The whole way through the real service, and the map page over it in a real browser."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from playwright.async_api import Browser, Page, async_playwright, expect
+
+from bench.city import summary
+from bench.city.chronicle import Chronicle
+from bench.city.city import City, Setting
+from bench.city.ground import Degrees
+from bench.city.people import Role
+from gateway.settings import Settings
+from gateway.vouching import open_vouching
+from tests.city.corner import Corner
+from tests.gateway.ws.service import Service, running
+from tests.servers import TestDatabase
+
+SPEED = 120.0
+TASKS = 4
+WITHIN_S = 30.0
+MS = 15_000
+DRAWN = """() => {
+  const canvas = document.getElementById("map");
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return data.some((value, at) => at % 4 === 3 && value > 200);
+}"""
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@asynccontextmanager
+async def living_city(service: Service, settings: Settings) -> AsyncIterator[City]:
+    """Twelve hustlers around a corner and three posters, as outside clients of the service."""
+    async with open_vouching(settings) as vouching:
+
+        async def mint(role: Role, name: str, home: Degrees | None) -> tuple[str, UUID]:
+            person = await vouching.person(role, name, uuid4().hex, home)
+            return person.token, person.user_id
+
+        setting = Setting(service.url, service.ws_url, 12, 7, SPEED)
+        city = City(setting, Corner(12, TASKS), mint, Chronicle())
+        run = asyncio.create_task(city.run())
+        try:
+            yield city
+        finally:
+            city.end()
+            await run
+
+
+@pytest.fixture
+async def service(
+    fresh_database: TestDatabase, fresh_valkey_url: str, tmp_path: Path
+) -> AsyncIterator[Service]:
+    """A service with a database and presence of its own."""
+    database = fresh_database
+    async with running(database.dsn, database.owner_dsn, fresh_valkey_url, tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def city(
+    service: Service, fresh_database: TestDatabase, tmp_path: Path
+) -> AsyncIterator[City]:
+    """The city on that service."""
+    settings = Settings.load(
+        {
+            "HX_POSTGRES_DSN": fresh_database.dsn,
+            "HX_POSTGRES_OWNER_DSN": fresh_database.owner_dsn,
+            "HX_DATA_DIR": str(tmp_path),
+            "HX_DEVELOPMENT": "true",
+        }
+    )
+    async with living_city(service, settings) as living:
+        yield living
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for something to become true; TimeoutError when it does not."""
+    async with asyncio.timeout(WITHIN_S):
+        while True:
+            if holds():
+                return
+            await asyncio.sleep(0.05)
+
+
+async def test_a_city_matches_itself_down_to_the_paid_task(city: City) -> None:
+    """Outside clients alone: post, fund, accept, drive, codes at the door, approve, paid.
+
+    Every hustler's connection breaks every two seconds or so, and no event is lost by it.
+    """
+    counts = city.chronicle.counts
+    await until(lambda: counts["paid"] == TASKS and counts["outage"] >= 12)
+    figures = summary.summarise(city, None)
+    tasks = figures.tasks
+    assert (tasks.posted, tasks.accepted, tasks.paid) == (TASKS, TASKS, TASKS)
+    assert figures.answers["won"] == TASKS
+    assert figures.time_to_accept is not None
+    assert figures.accept_to_told is not None
+    assert figures.reconnects > 0
+    assert (figures.gaps, figures.resyncs) == (0, 0)
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """Whatever chromium is on the path."""
+    if CHROMIUM is None:
+        pytest.skip("no chromium on this machine: the map page is not looked at")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield browser
+        await browser.close()
+
+
+async def opened(browser: Browser, url: str, width: int = 1280) -> tuple[Page, list[str]]:
+    """The map in a window of its own, and everything that goes wrong in it."""
+    page = await browser.new_page(viewport={"width": width, "height": 800})
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda said: wrong.append(said.text))
+    await page.goto(url)
+    return page, wrong
+
+
+@pytest.mark.usefixtures("city")
+async def test_the_map_shows_the_city_and_comes_back_by_itself(
+    browser: Browser, service: Service
+) -> None:
+    """Figures and dots on a desk and on a phone, no overflow, no word in the console.
+
+    A lost line is said, and mended without a hand.
+    """
+    for width in (1280, 390):
+        page, wrong = await opened(browser, service.url, width)
+        await expect(page.locator("#connection")).to_have_text("live", timeout=MS)
+        await expect(page.locator("#live")).not_to_have_text("0", timeout=MS)
+        await page.wait_for_function(DRAWN, timeout=MS)
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert wrong == []
+    for observer in tuple(service.parts.hub.observers):
+        observer.wire.abort()
+    await expect(page.locator("#connection")).not_to_have_text("live", timeout=MS)
+    await expect(page.locator("#connection")).to_have_text("live", timeout=MS)
+
+
+async def test_without_a_given_token_the_map_asks_for_one(
+    browser: Browser, service: Service
+) -> None:
+    """As in production; a hustler's token is refused, an operator's shows the city."""
+    page, _ = await opened(browser, service.url.replace("127.0.0.1", "map.localhost"))
+    await expect(page.locator("#ask")).to_be_visible()
+    hustler, admin = service.token("someone", "hustler"), service.token("operator", "admin")
+    for token, text in ((hustler, "not connected"), (admin, "live")):
+        await page.fill("#ask-token", token)
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#connection")).to_have_text(text, timeout=MS)
+    await expect(page.locator("#ask")).to_be_hidden()
