@@ -102,7 +102,7 @@ async def _storm(
         async with pool.acquire() as connection:
             try:
                 outcome = await connection.fetchval(
-                    f"select {function}($1, $2, null) ->> 'outcome'",  # noqa: S608 (two constants)
+                    f"select {function}($1, $2, null) ->> 'outcome'",
                     hustler,
                     task,
                 )
