@@ -1,4 +1,4 @@
-"""Who is connected, and the one place from which anything is pushed to them.
+"""The one place from which anything is pushed to those who are connected.
 
 The hub hears of every committed command (`engine.applied.EffectSink`) and shows the broadcaster's
 cards (`broadcast.ports.Delivery`).  Nothing here waits, raises or blocks: what is lost comes back
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -22,6 +22,7 @@ from engine.applied import Applied, ClosedBroadcast
 from engine.ids import UserId
 from engine.views import OfferCard, Snapshot, UserEvent
 from gateway import close_codes, limits, messages, rendering, session
+from gateway.attendance import Attendance, Person
 from gateway.connection import Connection
 from gateway.ended_broadcasts import EndedBroadcasts
 from gateway.fanout import Fanout
@@ -51,19 +52,8 @@ class Bells:
     """A socket of an authenticated user closed."""
 
 
-class Person:
-    """Everything through which one user can be reached."""
-
-    __slots__ = ("connections", "poller")
-
-    def __init__(self) -> None:
-        self.connections: list[Connection] = []
-        """Authenticated sockets, oldest first."""
-        self.poller: Poller | None = None
-
-
-class Hub:
-    """user → sockets and long polls."""
+class Hub(Attendance):
+    """Pushes to whoever is here."""
 
     def __init__(
         self,
@@ -72,17 +62,12 @@ class Hub:
         monotonic: Callable[[], float] = time.monotonic,
         unix: Callable[[], float] = time.time,
     ) -> None:
-        self._metrics = metrics
+        super().__init__(metrics)
         self._monotonic = monotonic
         self._unix = unix
         self._bells: Bells | None = None
-        self._people: dict[UserId, Person] = {}
-        self._sockets: set[Connection] = set()
-        self._strangers = 0
         self._shown: defaultdict[UUID, set[Connection]] = defaultdict(set)
         self._polled: defaultdict[UUID, set[UserId]] = defaultdict(set)
-        self._watching: defaultdict[UUID, set[Connection]] = defaultdict(set)
-        self._observing: set[Connection] = set()
         self._ended = EndedBroadcasts()
         self._sent: list[tuple[UUID, UserId]] = []
         self._fanout = Fanout(self._report)
@@ -101,32 +86,6 @@ class Hub:
 
     # ── Sockets ──────────────────────────────────────────────────────────────────────────────────
 
-    def opened(self, connection: Connection) -> None:
-        """A socket opened; its user is not known yet."""
-        self._sockets.add(connection)
-        self._strangers += 1
-
-    @property
-    def full(self) -> bool:
-        """No more sockets before some of the open ones authenticate."""
-        return self._strangers >= limits.MAX_UNAUTHENTICATED
-
-    def joined(self, connection: Connection) -> None:
-        """The socket's user is known: from here on nothing is missed.
-
-        The oldest socket of a user who opens too many is closed.
-        """
-        user = connection.session.user_id
-        assert user is not None
-        self._strangers -= 1
-        self._metrics.sessions.inc()
-        person = self._people.setdefault(user, Person())
-        person.connections.append(connection)
-        if len(person.connections) > limits.SOCKETS_PER_USER:
-            oldest = person.connections[0]
-            oldest.session.end(close_codes.TOO_MANY_SOCKETS)
-            oldest.flush()
-
     def welcome(self, connection: Connection, snapshot: Snapshot, ref: Reference | None) -> None:
         """Opens the session by its snapshot; the cards in it count as shown."""
         user = snapshot.user_id
@@ -137,88 +96,12 @@ class Hub:
         self._report()
 
     def left(self, connection: Connection) -> None:
-        """The socket is closed; its user is present until the last heartbeat is 90 s old."""
-        self._sockets.discard(connection)
-        self._observing.discard(connection)
-        spoken = connection.session
-        if connection.cut_for == "slow":
-            self._metrics.slow_sockets.inc()
-        for broadcast_id in spoken.cards.broadcasts():
+        """The socket is closed; its hustler is present until the last heartbeat is 90 s old."""
+        for broadcast_id in connection.session.cards.broadcasts():
             self.off_screen(connection, broadcast_id)
-        for task_id in spoken.watched:
-            self._watching[task_id].discard(connection)
-            if not self._watching[task_id]:
-                del self._watching[task_id]
-        user = spoken.user_id
-        if user is None:
-            self._strangers -= 1
-            return
-        self._metrics.sessions.dec()
-        person = self._people[user]
-        person.connections.remove(connection)
-        if not person.connections and person.poller is None:
-            del self._people[user]
-        if self._bells is not None:
+        super().left(connection)
+        if self._bells is not None and connection.session.user_id is not None:
             self._bells.left(connection)
-
-    def connections(self, user: UserId) -> Sequence[Connection]:
-        """The user's authenticated sockets, oldest first."""
-        person = self._people.get(user)
-        return person.connections if person else ()
-
-    @property
-    def sessions(self) -> int:
-        """Open sockets, authenticated or not."""
-        return len(self._sockets)
-
-    def watch(self, connection: Connection, task_id: UUID) -> bool:
-        """Tells this socket of every step of a task; False when it watches too many."""
-        watched = connection.session.watched
-        if task_id not in watched and len(watched) >= limits.MAX_WATCHED_TASKS:
-            return False
-        watched.add(task_id)
-        self._watching[task_id].add(connection)
-        return True
-
-    def unwatch(self, connection: Connection, task_id: UUID) -> None:
-        """Ends `watch`."""
-        connection.session.watched.discard(task_id)
-        watching = self._watching.get(task_id)
-        if watching is not None:
-            watching.discard(connection)
-            if not watching:
-                del self._watching[task_id]
-
-    def observe(self, connection: Connection, wanted: bool) -> None:  # noqa: FBT001 - on or off
-        """Adds the socket to those who get CITY frames, or takes it out."""
-        if wanted:
-            self._observing.add(connection)
-        else:
-            self._observing.discard(connection)
-
-    @property
-    def observers(self) -> Collection[Connection]:
-        """Sockets that get CITY frames."""
-        return self._observing
-
-    def tell(
-        self,
-        user: UserId,
-        payload: bytes,
-        *,
-        but: Connection | None = None,
-        volatile: bool = False,
-    ) -> None:
-        """Writes a message that is not durable to the user's open sessions.
-
-        A volatile one, which the next replaces, is not put behind what a client has not read yet.
-        """
-        for connection in self.connections(user):
-            if connection is but or (volatile and connection.lags):
-                continue
-            if connection.session.phase is session.Phase.OPEN:
-                connection.session.outbox.append(payload)
-                connection.flush()
 
     # ── EffectSink ───────────────────────────────────────────────────────────────────────────────
 
@@ -292,10 +175,6 @@ class Hub:
 
     # ── Delivery ─────────────────────────────────────────────────────────────────────────────────
 
-    def connected(self) -> Collection[UserId]:
-        """Users who can be shown a card now."""
-        return self._people.keys()
-
     def cards(self, cards: Sequence[tuple[UserId, OfferCard]]) -> None:
         """Shows each card to its hustler: at most once per socket, never after its `closed`."""
         self._fanout.start(self._show_all(cards))
@@ -361,8 +240,7 @@ class Hub:
                     self.off_screen(connection, broadcast_id)
             connection.flush()
         if person.poller is not None:
-            for broadcast_id in person.poller.broadcasts():
-                self._polled[broadcast_id].discard(hustler)
+            self._forget_offers(hustler, person.poller)
             person.poller.withdraw()
 
     def answered(self, hustler: UserId, broadcast_id: UUID, task_id: UUID) -> None:
@@ -492,10 +370,17 @@ class Hub:
             if poller is None or poller.waiting or poller.until > now:
                 continue
             person.poller = None
-            for broadcast_id in poller.broadcasts():
-                self._polled[broadcast_id].discard(user)
+            self._forget_offers(user, poller)
             if not person.connections:
                 del self._people[user]
+
+    def _forget_offers(self, user: UserId, poller: Poller) -> None:
+        for broadcast_id in poller.broadcasts():
+            polled = self._polled.get(broadcast_id)
+            if polled is not None:
+                polled.discard(user)
+                if not polled:
+                    del self._polled[broadcast_id]
 
     def stop(self) -> None:
         """The service stops: long polls answer, sockets are told to come back."""

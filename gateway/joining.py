@@ -60,6 +60,8 @@ class Joining:
         if token is None:
             raise errors.refusal("HX501", "TOKEN-MISSING")
         caller = await self._authenticator.user(token)
+        if connection.gone:
+            return  # its place has been given up: nobody would take it out again
         stranger = session.user_id is None
         if session.authenticated(caller, message.id, time.monotonic()) and stranger:
             self._hub.joined(connection)

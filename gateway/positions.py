@@ -106,7 +106,7 @@ class Positions:
             return False
         if traveller.source is not source:
             # another phone is the source: its owner carries that one
-            return traveller.source is not None and self._speaks(traveller)
+            return self._speaks(traveller)
         fix = fix_of(moved.location, moved.at.timestamp() if moved.at else self._unix())
         self._go_to(traveller, self._judged(user, traveller, fix))
         return True
@@ -141,9 +141,10 @@ class Positions:
         return traveller.track.point if traveller else None
 
     def _speaks(self, traveller: Traveller) -> bool:
-        """The present source has not fallen silent; a REST caller is nobody's socket to close."""
-        silent_s = time.monotonic() - traveller.heard_at
-        return traveller.source != "REST" or silent_s < limits.POLL_GRACE_S
+        """The present source is still there; a REST caller is, for a while after each call."""
+        if traveller.source == "REST":
+            return time.monotonic() - traveller.heard_at < limits.POLL_GRACE_S
+        return traveller.source is not None and not traveller.source.gone
 
     def _judged(self, user: UserId, known: Traveller | None, fix: fixes.Fix) -> fixes.Track:
         """The track after a good fix; raises HX021, and remembers what makes a suspect."""

@@ -121,22 +121,39 @@ async def test_our_own_page_may_connect(service: Service) -> None:
         await client.auth(await service.user())
 
 
-async def test_the_sixth_socket_of_a_user_closes_the_oldest(service: Service) -> None:
+async def test_a_users_sixth_and_seventh_socket_close_the_two_oldest(service: Service) -> None:
     """Told why, and not to come back by itself; the others live on."""
     user = await service.user()
     async with asyncio.TaskGroup() as group:
-        clients = [await connect(service.ws_url, compression=None) for _ in range(6)]
+        clients = [await connect(service.ws_url, compression=None) for _ in range(7)]
         token = json.dumps({"type": "AUTH", "data": {"token": user.token}})
         for client in clients:
             await client.send(token)
             await client.recv()
-        await clients[0].wait_closed()
-        assert clients[0].close_code == close_codes.TOO_MANY_SOCKETS.code
-        assert clients[0].close_reason == close_codes.TOO_MANY_SOCKETS.meaning
-        for client in clients[1:]:
+        for client in clients[:2]:
+            await client.wait_closed()
+            assert client.close_code == close_codes.TOO_MANY_SOCKETS.code
+            assert client.close_reason == close_codes.TOO_MANY_SOCKETS.meaning
+        for client in clients[2:]:
             await client.send('{"type":"PING"}')
             assert "PONG" in str(await client.recv())
             group.create_task(client.close())
+
+
+async def test_a_socket_that_closes_while_it_joins_leaves_nothing_behind(
+    service: Service,
+) -> None:
+    """Cut at any moment of AUTH: no ghost stays connected."""
+    before = len(service.parts.hub.connected())
+    for number in range(12):
+        token = service.token(f"cut-{number}", "hustler")  # unseen: its user must be looked up
+        wire = await connect(service.ws_url, compression=None)
+        await wire.send(json.dumps({"type": "AUTH", "data": {"token": token}}))
+        await asyncio.sleep(0.0005 * number)
+        wire.transport.abort()
+    await asyncio.sleep(0.3)
+    assert len(service.parts.hub.connected()) <= before
+    assert service.parts.hub._strangers == 0
 
 
 # ── Resume and gaps ──────────────────────────────────────────────────────────────────────────────
