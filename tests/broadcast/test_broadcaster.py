@@ -34,12 +34,12 @@ async def test_the_radius_decides_who_is_offered_and_when(place: Town) -> None:
     broadcast = await place.broadcast()
     async with place.broadcaster(WaveLimits()) as broadcaster:
         broadcaster.ring(broadcast)
-        await until(lambda: len(place.screens.shown) == 2, within_s=0.4)
+        await until(lambda: len(place.screens.shown) == 2)
         assert {hustler for hustler, _ in place.screens.shown} == {near, within}
         await place.advance(60)
-        await until(lambda: len(place.screens.of(second)) == 1, within_s=2.5)
+        await until(lambda: len(place.screens.of(second)) == 1)
         await place.advance(480)
-        await until(lambda: place.screens.updates[-1].radius_miles == 10, within_s=2.5)
+        await until(lambda: place.screens.updates[-1].radius_miles == 10)
         await place.ticks(1)
     assert not place.screens.of(never)
     assert [len(place.screens.of(h)) for h in (near, within, second)] == [1, 1, 1]
@@ -92,17 +92,26 @@ async def test_distance_is_measured_to_the_rounded_place_but_the_radius_to_the_e
     rounded = place_centre(MIDDLE.lat, MIDDLE.lng)
     edge = await place.hustler(2.99)
     beyond = await place.hustler(3.01)
+    # whose own radius lies between the two distances: one is nearer to the truth, one to the centre
+    torn = {}
+    for miles in (-2.5, 2.5):
+        to_centre = distance_m(north(miles), rounded) / METRES_PER_MILE
+        own_radius = (2.5 + to_centre) / 2
+        torn[await place.hustler(miles, radius=own_radius)] = own_radius > 2.5
+    assert sorted(torn.values()) == [False, True]
     async with place.broadcaster() as broadcaster:
         broadcaster.ring(await place.broadcast())
         await until(lambda: len(place.screens.of(edge)) == 1)
         await place.ticks()
     assert not place.screens.of(beyond)
+    for hustler, is_within in torn.items():
+        assert bool(place.screens.of(hustler)) == is_within
     shown = place.screens.of(edge)[0].task
     to_centre = distance_m(north(2.99), rounded) / METRES_PER_MILE
     assert abs(to_centre - 2.99) > 0.005
     assert shown.distance_miles == round(to_centre, 1)
     assert (shown.location.lat, shown.location.lng) == (rounded.lat, rounded.lng)
-    stored = await place.value("select distance_miles from offers")
+    stored = await place.value("select distance_miles from offers where hustler_id = $1", edge)
     assert stored == pytest.approx(to_centre, abs=1e-12)
 
 
@@ -118,6 +127,27 @@ async def test_a_quiet_tick_touches_no_database(place: Town) -> None:
         before = place.counted.calls
         await place.ticks(5)
         assert place.counted.calls == before
+
+
+async def test_an_offered_pair_is_never_asked_again_and_a_refused_one_is(place: Town) -> None:
+    """Neither by the broadcaster that made the offer nor by its successor; a refusal lapses."""
+    await place.hustler(1)
+    broadcast = await place.broadcast()
+    limits = replace(QUICK, refusal_holds_s=0.1, deferral_holds_s=0.1)
+    async with place.broadcaster(limits) as broadcaster:
+        broadcaster.ring(broadcast)
+        await until(lambda: len(place.screens.shown) == 1)
+        await asyncio.sleep(0.3)
+    assert place.counted.evaluated == 1
+    async with place.broadcaster(limits):
+        await until(lambda: place.counted.evaluated == 2)
+        await asyncio.sleep(0.3)
+        assert place.counted.evaluated == 2
+        await place.hustler(1, radius=1.0)
+        picky = await place.hustler(2, radius=1.0)
+        await until(lambda: place.counted.evaluated >= 6)
+        await place.value("update live_status set radius_miles = 3 where user_id = $1", picky)
+        await until(lambda: len(place.screens.of(picky)) == 1)
 
 
 async def test_a_late_joiner_and_a_drive_in_are_found_by_the_next_tick(place: Town) -> None:

@@ -129,6 +129,24 @@ async def test_the_insert_fills_a_hustlers_free_places_with_the_best(place: Town
     assert await offer(place, rest, 3) == [(broadcasts[2], hustler), (broadcasts[3], hustler)]
 
 
+async def test_only_offers_that_are_open_take_a_place(place: Town) -> None:
+    """Neither an answered one nor one of an ended broadcast, though older broadcasts run on."""
+    hustler = await place.hustler(1)
+    kept, answered, ended, new, newer = [await place.broadcast() for _ in range(5)]
+    assert len(await offer(place, [(b, hustler, 0.5) for b in (kept, answered, ended)])) == 3
+    await place.value("select respond_to_offer($1, $2, 'SKIP', null)", hustler, answered)
+    await place.value(
+        "update live_broadcasts set state = 'CANCELLED', ended_at = hx_clock() where id = $1", ended
+    )
+    still_open = await place.value(
+        "select array_agg(o.broadcast_id) from open_offers(array[$1::uuid], hx_clock()) as o",
+        hustler,
+    )
+    assert still_open == [kept]
+    assert await offer(place, [(new, hustler, 0.5)], 2) == [(new, hustler)]
+    assert await offer(place, [(newer, hustler, 0.5)], 2) == []
+
+
 async def test_the_insert_refuses_what_the_verdict_forbids(place: Town) -> None:
     """Over by the clock though unswept, ended, not ACTIVE, too far for the hustler: no row."""
     hustler, picky = await place.hustler(1), await place.hustler(1, radius=1.0)
