@@ -368,7 +368,8 @@ function rank(task) {
 /** What holds all tasks and nearly all hustlers, never narrower than a mile. */
 function span(dots, tasks) {
   const sorted = [...dots].sort((a, b) => a - b);
-  const cut = Math.floor(sorted.length * 0.01);
+  // A single recorded jump must not shrink everybody else to a speck.
+  const cut = sorted.length > 12 ? Math.ceil(sorted.length * 0.02) : 0;
   const kept = sorted.slice(cut, sorted.length - cut).concat(tasks);
   const low = Math.min(...kept);
   const high = Math.max(...kept);
