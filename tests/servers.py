@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -15,14 +16,21 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from importlib.resources import files
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+import psutil
+
+from deploy import identity
 from deploy.binaries import find_binaries
 from deploy.embedded import embedded_servers
+from deploy.folders import open_folders
+from deploy.supervised import end_marked
 from sql.migrate import migrate
 
 WAIT_S = 60.0
+RUN_PREFIX = "hx-run-"
 QUICK_BYTES_MIN = 4 * 2**30
 
 
@@ -54,8 +62,8 @@ class RunServers:
     def database(self, name: str) -> TestDatabase:
         """The DSNs of one database of this run."""
         return TestDatabase(
-            with_database(self.dsn, f"{self.prefix}_{name}"),
-            with_database(self.owner_dsn, f"{self.prefix}_{name}"),
+            with_role(with_database(self.dsn, f"{self.prefix}_{name}"), "hx_app"),
+            with_role(with_database(self.owner_dsn, f"{self.prefix}_{name}"), "hx_owner"),
         )
 
     def clone(self, name: str) -> TestDatabase:
@@ -89,11 +97,23 @@ def with_database(dsn: str, name: str) -> str:
     return urlunsplit(urlsplit(dsn)._replace(path=f"/{name}"))
 
 
+def with_role(dsn: str, role: str) -> str:
+    """The same DSN acting as `role`, whatever its login; asyncpg and libpq both read it."""
+    parts = urlsplit(dsn)
+    options = "&".join(filter(None, [parts.query, f"options=-crole%3D{role}"]))
+    return urlunsplit(parts._replace(query=options))
+
+
 class ServersOfRun:
     """Runs the servers on a thread of its own, from `start` to `stop`."""
 
     def __init__(self) -> None:
-        self.file = Path(tempfile.mkdtemp(prefix="hx-run-", dir=quick_folder())) / "servers.json"
+        # Taken away, so that a `hustlexp` that a test starts has servers of its own.
+        self._given = {
+            name: os.environ.pop(name) for name in list(os.environ) if name.startswith("HX_")
+        }
+        prefix = f"{RUN_PREFIX}{os.getpid()}-"
+        self.file = Path(tempfile.mkdtemp(prefix=prefix, dir=quick_folder())) / "servers.json"
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="servers of the run")
 
@@ -116,12 +136,12 @@ class ServersOfRun:
             self.file.write_text(json.dumps({"failure": f"{type(error).__name__}: {error}"}))
 
     async def _serve(self) -> None:
-        environ = os.environ
+        await _remove_killed_runs(self.file.parent.parent)
         async with embedded_servers(
             self.file.parent / "servers",
-            postgres_dsn=environ.get("HX_POSTGRES_DSN"),
-            postgres_owner_dsn=environ.get("HX_POSTGRES_OWNER_DSN"),
-            redis_url=environ.get("HX_REDIS_URL"),
+            postgres_dsn=self._given.get("HX_POSTGRES_DSN"),
+            postgres_owner_dsn=self._given.get("HX_POSTGRES_OWNER_DSN"),
+            redis_url=self._given.get("HX_REDIS_URL"),
             durable=False,
         ) as servers:
             run = RunServers(
@@ -131,15 +151,29 @@ class ServersOfRun:
                 redis_url=servers.redis_url,
                 prefix=f"hx_test_{os.getpid()}",
             )
+            run.psql(files("sql").joinpath("roles.sql").read_text(encoding="utf-8"))
             run.psql(f'create database "{run.template}" owner hx_owner')
             try:
-                await migrate(run.database("template").owner_dsn)
+                await migrate(with_database(run.owner_dsn, run.template))
                 draft = self.file.with_suffix(".draft")
                 draft.write_text(json.dumps(asdict(run)))
                 draft.rename(self.file)
                 await asyncio.to_thread(self._stop.wait)
             finally:
                 run.drop("template")
+
+
+async def _remove_killed_runs(folder: Path) -> None:
+    """Ends the servers and removes the folders of runs that were killed by force."""
+    for left in folder.glob(f"{RUN_PREFIX}*"):
+        pid = left.name.removeprefix(RUN_PREFIX).split("-")[0]
+        if left.stat().st_uid != os.geteuid() or not pid.isdigit() or psutil.pid_exists(int(pid)):
+            continue
+        for passwords in left.rglob("passwords.json"):
+            mark = open_folders(passwords.parent, identity.caller()).mark
+            await end_marked(mark, "postgres", signal.SIGKILL)
+            await end_marked(mark, "valkey-server", signal.SIGKILL)
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def quick_folder() -> Path | None:
