@@ -43,12 +43,13 @@ class Answers:
         positions: Positions,
     ) -> None:
         self._hub = hub
+        self._joining = joining
         self._commands = commands
         self._queries = queries
         self._store = store
         self._positions = positions
         self._handlers: Final[Mapping[type, Handler]] = {
-            messages.Auth: joining.join,
+            messages.Auth: self._join,
             messages.SubscribeLiveMode: self._go_live,
             messages.UnsubscribeLiveMode: self._end_live,
             messages.UpdateLocation: self._move,
@@ -80,6 +81,11 @@ class Answers:
         except Exception as error:  # noqa: BLE001 - sorted below, once for all handlers
             connection.session.refuse(_refusal(error), message.id, time.monotonic())
         connection.flush()
+
+    async def _join(self, connection: Connection, message: messages.Auth) -> None:
+        snapshot = await self._joining.join(connection, message)
+        if snapshot is not None and snapshot.live.state != "OFF":
+            self._positions.returned(UserId(snapshot.user_id), connection)
 
     # ── LIVE mode ────────────────────────────────────────────────────────────────────────────────
 

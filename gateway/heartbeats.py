@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Collection, Sequence
 from typing import Final
+from uuid import UUID
 
 import structlog
 
@@ -13,7 +14,7 @@ from engine.ids import UserId
 from gateway import limits
 from gateway.steady import steadily
 from gateway.travellers import Traveller
-from geo.presence import Beat, Presence, Sign
+from geo.presence import Beat, LastPlace, Presence, Sign
 from geo.valkey import ValkeyAway
 
 log = structlog.get_logger(__name__)
@@ -63,6 +64,10 @@ class Heartbeats:
             await self._presence.remove(traveller.user, traveller.residence, traveller.generation)
         except ValkeyAway:
             log.info("presence_left_to_expire", hustler=str(traveller.user))
+
+    async def last_places(self, hustlers: Collection[UserId]) -> dict[UUID, LastPlace]:
+        """Where presence had these hustlers last; raises ValkeyAway."""
+        return await self._presence.last_places(hustlers)
 
     async def run(self) -> None:
         """Round after round; for ever."""

@@ -36,23 +36,28 @@ class Joining:
         self._snapshots = snapshots
         self._metrics = metrics
 
-    async def join(self, connection: Connection, message: messages.Auth) -> None:
-        """Authenticates, registers, replays, welcomes; in this order, so that no push is missed."""
+    async def join(self, connection: Connection, message: messages.Auth) -> Snapshot | None:
+        """Authenticates, registers, replays, welcomes; in this order, so that no push is missed.
+
+        What the WELCOME said; None when there was none.
+        """
         session = connection.session
         again = session.user_id is not None
         try:
             await self._authenticate(connection, message)
             if session.ending is not None or session.user_id is None:
-                return
+                return None
             snapshot = await self._snapshots.read(session.user_id)
             last_seq = session.order.written if again else message.data.last_seq
             await self._replay(session, snapshot, last_seq)
         except (Refusal, DatabaseAway) as error:
             refusal = error if isinstance(error, Refusal) else errors.refusal("UNAVAILABLE")
             session.not_joined(refusal, message.id, time.monotonic())
-            return
-        if not connection.gone:
-            self._hub.welcome(connection, snapshot, message.id)
+            return None
+        if connection.gone:
+            return None
+        self._hub.welcome(connection, snapshot, message.id)
+        return snapshot
 
     async def _authenticate(self, connection: Connection, message: messages.Auth) -> None:
         session = connection.session

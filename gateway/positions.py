@@ -54,6 +54,7 @@ class Positions:
         self._changed: set[UserId] = set()
         self._arrived: set[tuple[UserId, TaskId]] = set()
         self._suspects: set[UserId] = set()
+        self._returned: dict[UserId, Connection] = {}
         self._work = asyncio.Event()
 
     # ── LIVE mode ────────────────────────────────────────────────────────────────────────────────
@@ -121,6 +122,19 @@ class Positions:
         if now - traveller.signed_at >= limits.LAST_SEEN_EVERY_S:
             traveller.signed_at = now
             self._heartbeats.sign(traveller)
+
+    def returned(self, user: UserId, connection: Connection) -> None:
+        """A hustler in LIVE mode is back on a socket: it carries on for a source that is gone.
+
+        If this process never knew the place, presence may: another one wrote it before it died.
+        """
+        traveller = self._travellers.get(user)
+        if traveller is None:
+            self._returned[user] = connection
+            self._work.set()
+        elif traveller.live and not self._speaks(traveller):
+            traveller.source = connection
+            self.heard(user, connection)
 
     def left(self, connection: Connection) -> None:
         """The socket closed: its hustler stays present until 90 s after the last heartbeat."""
@@ -197,8 +211,32 @@ class Positions:
         await self._read_changed()
         await self._record_arrivals()
         await self._end_suspects()
-        if not (self._changed or self._arrived or self._suspects):
+        if self._returned:
+            await self._take_over()
+        if not (self._changed or self._arrived or self._suspects or self._returned):
             self._work.clear()
+
+    async def _take_over(self) -> None:
+        """Whoever came back to a process that does not know them stands where they stood."""
+        returned = dict(self._returned)
+        places = await self._heartbeats.last_places(returned)
+        for user, connection in returned.items():
+            del self._returned[user]
+            place = places.get(user)
+            if place is None or connection.gone or user in self._travellers:
+                continue
+            now = time.monotonic()
+            traveller = Traveller(
+                user,
+                connection,
+                fixes.Track(place.point, place.fixed_at_s),
+                heard_at=now,
+                fixed_at=now - (self._unix() - place.fixed_at_s),
+                live=True,
+                residence=place.residence,
+            )
+            self._travellers[user] = traveller
+            self._heartbeats.moved(traveller)
 
     async def _read_changed(self) -> None:
         users = list(self._changed)

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,7 @@ from tests.gateway.ws.service import (
     live,
     near,
     open_client,
+    running,
     somewhere,
     uuid_of,
 )
@@ -141,6 +143,39 @@ async def test_a_new_socket_carries_on_where_a_closed_one_was_the_source(
         assert welcome["live"]["state"] == "ACTIVE"
         await client.say("UPDATE_LOCATION", {"location": near(place, 0.01)})
         await eventually(presence, hustler, near(place, 0.01), place)
+
+
+async def test_a_socket_that_only_says_auth_keeps_its_hustler_present(service: Service) -> None:
+    """Its frames are signs of life for the source that is gone, without another position."""
+    hustler, place = await service.user(), somewhere()
+    async with live(service, hustler, place):
+        pass
+    async with joined(service, hustler) as client:
+        (traveller,) = [t for t in service.parts.positions.live if t.user == hustler.user_id]
+        traveller.heard_at -= 60.0
+        heard_before = traveller.heard_at
+        assert (await client.ask("PING"))["type"] == "PONG"
+        assert traveller.heard_at > heard_before
+
+
+async def test_another_process_takes_a_hustler_over_where_presence_has_them(
+    database_dsn: str, owner_dsn: str, valkey_url: str, tmp_path: Path, presence: Presence
+) -> None:
+    """After kill -9 and a reconnect with AUTH alone, offers still find the hustler there."""
+    place = somewhere()
+    async with running(database_dsn, owner_dsn, valkey_url, tmp_path) as first:
+        hustler = await first.user()
+        async with live(first, hustler, place):
+            await eventually(presence, hustler, place, place)
+    async with (
+        running(database_dsn, owner_dsn, valkey_url, tmp_path) as second,
+        joined(second, hustler),
+    ):
+        async with asyncio.timeout(3.0):
+            while second.parts.positions.place(hustler.user_id) is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert second.parts.positions.place(hustler.user_id) == LatLng(place["lat"], place["lng"])
+        assert [t.user for t in second.parts.positions.live] == [hustler.user_id]
 
 
 async def test_positions_by_rest_keep_a_hustler_present(
