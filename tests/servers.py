@@ -152,6 +152,7 @@ class ServersOfRun:
                 prefix=f"hx_test_{os.getpid()}",
             )
             run.psql(files("sql").joinpath("roles.sql").read_text(encoding="utf-8"))
+            run.psql("grant hx_app, hx_ai, hx_readonly to hx_owner")  # as deploy/postgres.py has it
             run.psql(f'create database "{run.template}" owner hx_owner')
             try:
                 await migrate(with_database(run.owner_dsn, run.template))
