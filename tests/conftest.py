@@ -2,7 +2,8 @@
 
 Tests make their own users and tasks and never clean up. A test that moves the clock or counts
 globally takes `fresh_database`; one that kills servers starts its own pair.
-With HX_POSTGRES_DSN (a login that may create roles and databases) and HX_REDIS_URL set, the run uses those servers instead.
+With HX_POSTGRES_DSN (a login that may create roles and databases) and HX_REDIS_URL set, the run
+uses those servers instead.
 """
 
 from __future__ import annotations

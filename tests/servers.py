@@ -63,7 +63,7 @@ class RunServers:
         """The DSNs of one database of this run."""
         return TestDatabase(
             with_role(with_database(self.dsn, f"{self.prefix}_{name}"), "hx_app"),
-            with_role(with_database(self.owner_dsn, f"{self.prefix}_{name}"), "hx_owner"),
+            with_database(self.owner_dsn, f"{self.prefix}_{name}"),
         )
 
     def clone(self, name: str) -> TestDatabase:
@@ -152,7 +152,6 @@ class ServersOfRun:
                 prefix=f"hx_test_{os.getpid()}",
             )
             run.psql(files("sql").joinpath("roles.sql").read_text(encoding="utf-8"))
-            run.psql("grant hx_app, hx_ai, hx_readonly to hx_owner")  # as deploy/postgres.py has it
             run.psql(f'create database "{run.template}" owner hx_owner')
             try:
                 await migrate(with_database(run.owner_dsn, run.template))

@@ -30,7 +30,7 @@ class Phone:
         self.known: set[str] = set()
         """Broadcasts seen on a card or in a WELCOME."""
         self._url = ws_url
-        self._token = token
+        self.token = token
         self._ids = itertools.count()
         self._answers: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._socket: websockets.ClientConnection | None = None
@@ -83,7 +83,7 @@ class Phone:
             await asyncio.sleep(0.1)
 
     async def _converse(self, socket: websockets.ClientConnection) -> None:
-        hello: dict[str, Any] = {"token": self._token}
+        hello: dict[str, Any] = {"token": self.token}
         if self._task is not None and (self.seqs or self.events):
             hello["last_seq"] = self.seqs[-1] if self.seqs else 0
         else:

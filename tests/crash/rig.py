@@ -38,15 +38,14 @@ class Rig:
             self._process.send_signal(signal.SIGTERM)
             await asyncio.wait_for(self._process.wait(), 20)
 
-    async def token(self, role: str) -> dict[str, str]:
-        """What `hustlexp token --json` prints."""
+    async def tokens(self, role: str, count: int) -> list[dict[str, str]]:
+        """What `hustlexp token --json --count` prints."""
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "gateway.cli", "token", "--role", role, "--json",
-            "--data-dir", str(self._folder), stdout=PIPE,
+            "--count", str(count), "--data-dir", str(self._folder), stdout=PIPE,
         )  # fmt: skip
         text, _ = await process.communicate()
-        found: dict[str, str] = json.loads(text)
-        return found
+        return [json.loads(line) for line in text.splitlines()]
 
     async def kill(self, victim: Victim) -> None:
         """SIGKILL; a killed service is started again, the servers come back by themselves."""

@@ -31,9 +31,9 @@ async def test_a_killed_part_costs_nothing(tmp_path: Path, victim: Victim, kills
     """Before, while and after the offers go out, and while all accept at once."""
     rng = random.Random(f"{victim} {kills}")
     async with Rig(tmp_path / "service") as rig, AsyncExitStack() as stack:
-        poster = await _phone(rig, stack, "poster")
+        (poster,) = await _phones(rig, stack, "poster", 1)
         token = poster.token
-        hustlers = [(await _phone(rig, stack, "hustler")).phone for _ in range(kills + 3)]
+        hustlers = await _phones(rig, stack, "hustler", kills + 3)
         for n, hustler in enumerate(hustlers):
             reply = await hustler.ask(
                 "SUBSCRIBE_LIVE_MODE", {"location": {"lat": LAT + n * 0.001, "lng": LNG}}
@@ -64,11 +64,11 @@ async def test_a_killed_part_costs_nothing(tmp_path: Path, victim: Victim, kills
             outcomes = [(await a)["data"].get("outcome") for a in accepts]
             assert outcomes.count("WON") == 1, outcomes
             assert outcomes.count("TAKEN") == len(outcomes) - 1, outcomes
-            await _until(partial(_assigned, poster.phone, task), "poster told")
+            await _until(partial(_assigned, poster, task), "poster told")
             contenders.pop(outcomes.index("WON"))
             await rig.post(token, f"/v1/tasks/{task}/cancel", {"reason": "next round"})
 
-        await _check(rig, [poster.phone, *hustlers], kills)
+        await _check(rig, [poster, *hustlers], kills)
 
 
 async def _check(rig: Rig, phones: list[Phone], kills: int) -> None:
@@ -85,16 +85,11 @@ async def _check(rig: Rig, phones: list[Phone], kills: int) -> None:
         assert max(phone.cards.values(), default=0) <= 1, phone.cards
 
 
-class _Owner:
-    def __init__(self, phone: Phone, token: str) -> None:
-        self.phone = phone
-        self.token = token
-
-
-async def _phone(rig: Rig, stack: AsyncExitStack, role: str) -> _Owner:
-    made = await rig.token(role)
-    phone = Phone(rig.urls["ws_url"], made["token"], made["user_id"])
-    return _Owner(await stack.enter_async_context(phone), made["token"])
+async def _phones(rig: Rig, stack: AsyncExitStack, role: str, count: int) -> list[Phone]:
+    return [
+        await stack.enter_async_context(Phone(rig.urls["ws_url"], made["token"], made["user_id"]))
+        for made in await rig.tokens(role, count)
+    ]
 
 
 async def _posted(rig: Rig, token: str) -> str:
