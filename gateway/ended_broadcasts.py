@@ -1,4 +1,4 @@
-"""Broadcasts that have ended lately: a card of theirs that comes late is dropped (redteam 9)."""
+"""Broadcasts that have ended lately: a card of theirs that comes late is dropped."""
 
 from __future__ import annotations
 

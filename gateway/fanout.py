@@ -1,4 +1,4 @@
-"""Many writes, in slices: nobody waits behind a fan-out (research/gateway.md §6)."""
+"""Many writes, in slices: nobody waits behind a fan-out."""
 
 from __future__ import annotations
 

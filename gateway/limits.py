@@ -28,7 +28,7 @@ MAX_OUTBOUND_AGE_S: Final = 10.0
 VOLATILE_OUTBOUND_BYTES: Final = 16 * 1024
 """Above this many unsent bytes positions and CITY frames are dropped: the next one is newer."""
 NOTSENT_LOWAT_BYTES: Final = 16 * 1024
-"""TCP_NOTSENT_LOWAT: the kernel hides no more than this from the bound above (gateway.md §0.4)."""
+"""TCP_NOTSENT_LOWAT: the kernel hides no more than this from the bound above."""
 CLOSE_WITHIN_S: Final = 2.0
 """How long a closing handshake, or the rest of an over-long frame, is waited for."""
 MAX_CARDS_BEFORE_WELCOME: Final = 64
@@ -42,13 +42,13 @@ MAX_UNAUTHENTICATED: Final = 2_000
 FANOUT_SLICE: Final = 256
 """Writes per turn of the loop, so that a large fan-out delays nobody else."""
 SNAPSHOT_WINDOW_S: Final = 0.010
-"""Sessions that authenticate within this window share one query (redteam 34)."""
+"""Sessions that authenticate within this window share one query."""
 SNAPSHOT_BATCH: Final = 500
 """Users per snapshot query."""
 CATCHUP_EVERY_S: Final = 1.0
 """How often positions are compared with the counters."""
 CLOSED_REMEMBERED_S: Final = 900.0
-"""A card of a broadcast that ended within this time is dropped (redteam 9)."""
+"""A card of a broadcast that ended within this time is dropped."""
 POLL_MAX_S: Final = 25.0
 """Longest long poll."""
 POLL_GRACE_S: Final = 60.0
@@ -62,7 +62,7 @@ HEARTBEAT_BATCH: Final = 1_000
 LAST_SEEN_EVERY_S: Final = 5.0
 """Frames without a position refresh last-seen at most this often; it lasts 90 s."""
 FIX_MATCHABLE_S: Final = 300.0
-"""A position older than this is not refreshed any more (redteam 29)."""
+"""A position older than this is not refreshed any more."""
 PRESENT_S: Final = 90.0
 """Presence ends this long after the last heartbeat (design §2, Live mode)."""
 REWRITE_WITHIN_S: Final = 2.0

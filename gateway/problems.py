@@ -193,5 +193,5 @@ def response(refusal: errors.Refusal, request_id: str) -> Response:
 
 
 def _sentence(refusal: errors.Refusal) -> str:
-    """The detail: a kind that hides its rule says its title and nothing else (redteam 48)."""
+    """The detail: a kind that hides its rule says its title and nothing else."""
     return refusal.message if disposition(refusal.kind).shows_invariant else refusal.kind.title

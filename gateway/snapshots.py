@@ -1,4 +1,4 @@
-"""Snapshots for WELCOME: all who ask within 10 ms share one query (redteam 34)."""
+"""Snapshots for WELCOME: all who ask within 10 ms share one query."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """uvicorn's WebSocket protocol, made to show the application its transport.
 
 ASGI has no way to write without waiting, to see the unsent bytes or to cut a socket; a single
-client that stops reading would block its sender for ever (research/gateway.md §0.3).
+client that stops reading would block its sender for ever.
 The scope's extension `hustlexp.wire` holds the connection as a `Wire`.
 """
 

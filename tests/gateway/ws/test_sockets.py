@@ -264,7 +264,7 @@ async def test_a_gap_is_filled_from_the_log_at_once(service: Service) -> None:
 
 
 async def test_a_reconnect_storm_shares_its_snapshots(service: Service) -> None:
-    """All who ask within one window are answered by one query (redteam 34)."""
+    """All who ask within one window are answered by one query."""
     users = [(await service.user()).user_id for _ in range(20)]
     snapshots = Snapshots(service.parts.queries)
     running = asyncio.create_task(snapshots.run())
