@@ -21,6 +21,8 @@ class Story:
     title: str
     place: str
     price_cents: int
+    pay_cents: int
+    """What is left for the hustler after the fee."""
     state: str = "MATCHING"
     radius_miles: float = 0.0
     notified: int = 0
@@ -34,6 +36,10 @@ class Story:
     ended_at: float | None = None
     nobody_came: bool = False
     hustler_name: str = ""
+
+    def heir(self, successor: UUID) -> Story:
+        """The story of the task that carries this one on, from its beginning."""
+        return Story(successor, self.title, self.place, self.price_cents, self.pay_cents)
 
     @property
     def time_to_card_s(self) -> float | None:
@@ -121,7 +127,7 @@ class Chronicle:
         if story is None or story.paid_at is not None:
             return
         story.paid_at = time.monotonic()
-        amount = f"${story.price_cents / 100:.2f}"
+        amount = f"${story.pay_cents / 100:.2f}"
         took_s = story.paid_at - (story.funded_at or story.paid_at)
         self.tell("paid", f"{story.hustler_name} is paid {amount}, {took_s:.0f} s after funding")
 

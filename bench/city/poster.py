@@ -100,7 +100,7 @@ class Poster:
                 location=Place(wish.at.lat, wish.at.lng, address=wish.place),
             )
             self._wishes[task.id] = wish
-            story = self._open_story(task.id, wish)
+            story = self._open_story(task, wish)
             await self._pace.people(human_s(draw, FUND_MEDIAN_S, 0.4))
             await self._fund(story, wish)
             if wish.patience_s is not None:
@@ -111,8 +111,10 @@ class Poster:
         except (Refused, NoAnswer) as refused:
             self._regret(refused)
 
-    def _open_story(self, task_id: UUID, wish: Wish) -> Story:
-        return self._chronicle.open_story(Story(task_id, wish.title, wish.place, wish.price_cents))
+    def _open_story(self, task: HeldTask, wish: Wish) -> Story:
+        return self._chronicle.open_story(
+            Story(task.id, wish.title, wish.place, task.price_cents, task.hustler_pay_cents)
+        )
 
     async def _fund(self, story: Story, wish: Wish) -> None:
         story.in_reach = self._anyone_near(wish.at)
@@ -193,7 +195,7 @@ class Poster:
         if wish is None or story is None or successor is None or story.accepted_at is None:
             return
         self._wishes[successor] = wish
-        heir = self._open_story(successor, wish)
+        heir = self._chronicle.open_story(story.heir(successor))
         heir.funded_at = time.monotonic()
         heir.in_reach = self._anyone_near(wish.at)
 

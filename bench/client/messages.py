@@ -145,6 +145,7 @@ class HeldTask(Struct, frozen=True):
     state: str
     title: str
     price_cents: int
+    hustler_pay_cents: int
     location: Place
     poster_id: UUID
     assigned_hustler_id: UUID | None = None

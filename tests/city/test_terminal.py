@@ -31,7 +31,9 @@ def city() -> City:
     chronicle = Chronicle()
     now = time.monotonic()
     for number in range(40):
-        story = Story(UUID(int=number), "Carry a very long sofa up two floors", "Park Rise", 5500)
+        story = Story(
+            UUID(int=number), "Carry a very long sofa up two floors", "Park Rise", 5500, 4675
+        )
         story.radius_miles = (3.0, 5.0, 10.0)[number % 3]
         story.notified, story.hustler_name = 12 + number, "Bartholomew"
         story.funded_at, story.first_card_at = now - 9, now - 8.98
