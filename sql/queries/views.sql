@@ -5,7 +5,7 @@ select task_view(t, $1) from tasks as t where t.id = $2 and task_visible(t, $1)
 -- $1 viewer, $2 role (poster or hustler), $3 state or null, $4 $5 cursor (created_at, id) or null, $6 limit
 select task_view(t, $1) as task, t.created_at, t.id
 from tasks as t
-where case $2::text when 'hustler' then t.assigned_hustler_id else t.poster_id end = $1
+where $1 = case when $2 = 'hustler' then t.assigned_hustler_id else t.poster_id end
     and ($3::text is null or t.state = $3)
     and ($4::timestamptz is null or (t.created_at, t.id) < ($4, $5::uuid))
 order by t.created_at desc, t.id desc
