@@ -8,7 +8,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from gateway.http import border
 from gateway.http.border import Border
-from gateway.idempotency import REPLAYED_HEADER
+from gateway.http.idempotency import REPLAYED_HEADER
 from gateway.parts import Parts
 from gateway.routes import routes
 

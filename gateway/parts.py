@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 from engine.commands import Commands
 from engine.queries import Queries
-from gateway.auth import Authenticator
+from gateway.delivery.hub import Hub
 from gateway.health import Health
 from gateway.http.cursors import Cursors
+from gateway.http.idempotency import Idempotency
 from gateway.http.rates import Rates
-from gateway.hub import Hub
-from gateway.idempotency import Idempotency
+from gateway.identity.auth import Authenticator
 from gateway.measured import Measured
 from gateway.metrics import Metrics
-from gateway.positions import Positions
-from gateway.socket import Door
+from gateway.presence.positions import Positions
+from gateway.ws.door import Door
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from msgspec import Struct, json
 from starlette.responses import Response
 
 from engine import errors
-from gateway import close_codes
+from gateway.ws import close_codes
 
 PROBLEM_JSON: Final = "application/problem+json"
 TYPE_PREFIX: Final = "/errors/"

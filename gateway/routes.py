@@ -7,10 +7,10 @@ from typing import Final
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
-from gateway.auth import ANYONE, MAY_POST, MAY_WORK
 from gateway.http import account, events, live, map_page, open_pages, tasks
 from gateway.http.calls import Call
 from gateway.http.rates import ACCEPT, CODE, LOCATION, TASK_CREATE
+from gateway.identity.auth import ANYONE, MAY_POST, MAY_WORK
 from gateway.parts import Parts
 
 TASK: Final = "/v1/tasks/{task_id:uuid}"

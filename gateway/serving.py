@@ -10,11 +10,11 @@ import uvicorn
 
 from gateway import limits
 from gateway.app import create_app
-from gateway.command_errors import CommandError
+from gateway.cli.command_errors import CommandError
+from gateway.cli.stopping import Stop
 from gateway.settings import Http, Settings
-from gateway.socket_protocol import GatewayWebSocketProtocol
-from gateway.stopping import Stop
 from gateway.wiring import open_parts
+from gateway.ws.protocol import GatewayWebSocketProtocol
 
 BACKLOG = 2_048
 
@@ -34,7 +34,7 @@ async def serve(
                 ws=GatewayWebSocketProtocol,
                 ws_max_size=limits.MAX_FRAME_BYTES,
                 ws_per_message_deflate=False,
-                # Heartbeats are the protocol's own (gateway/session.py).
+                # Heartbeats are the protocol's own (gateway/ws/session.py).
                 ws_ping_interval=None,
                 ws_ping_timeout=None,
                 lifespan="off",

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from gateway.issuers import Issuer, issuers_from_json
+from gateway.identity.issuers import Issuer, issuers_from_json
 
 PREFIX = "HX_"
 

@@ -23,27 +23,27 @@ from engine.queries import Queries
 from engine.store import Store
 from engine.tasks.codes import CodeBook
 from engine.timers import Timers
-from gateway.absences import Absences
-from gateway.answers import Answers
-from gateway.auth import Authenticator
-from gateway.catchup import Catchup
-from gateway.city_feed import CityFeed
-from gateway.en_route import EnRoute
+from gateway.delivery.catchup import Catchup
+from gateway.delivery.city_feed import CityFeed
+from gateway.delivery.hub import Bells, Hub
+from gateway.delivery.snapshots import Snapshots
 from gateway.health import Health
-from gateway.heartbeats import Heartbeats
 from gateway.http.cursors import Cursors
+from gateway.http.idempotency import Idempotency
 from gateway.http.rates import Rates
-from gateway.hub import Bells, Hub
-from gateway.idempotency import Idempotency
-from gateway.joining import Joining
+from gateway.identity.auth import Authenticator
+from gateway.identity.minting import dev_issuer, mint
 from gateway.measured import Measured
 from gateway.metrics import Metrics
-from gateway.minting import dev_issuer, mint
 from gateway.parts import Parts
-from gateway.positions import Positions
+from gateway.presence.absences import Absences
+from gateway.presence.en_route import EnRoute
+from gateway.presence.heartbeats import Heartbeats
+from gateway.presence.positions import Positions
 from gateway.settings import Broadcast, Settings
-from gateway.snapshots import Snapshots
-from gateway.socket import Door
+from gateway.ws.answers import Answers
+from gateway.ws.door import Door
+from gateway.ws.joining import Joining
 from geo.presence import Presence
 from geo.valkey import open_valkey
 from sql.database import Database

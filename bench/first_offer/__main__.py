@@ -31,7 +31,7 @@ import uvloop
 from bench.first_offer.crowd import Crowd, crowd
 from bench.first_offer.peer import GEO_KEY
 from bench.report import Row, print_report
-from gateway.minting import mint
+from gateway.identity.minting import mint
 from geo.points import LatLng
 from geo.valkey import open_valkey
 

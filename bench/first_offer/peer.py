@@ -20,7 +20,7 @@ from broadcast.ports import Delivery, WaveMetrics
 from broadcast.wave_store import Facts, Wave
 from gateway import wiring
 from gateway.cli import main
-from gateway.run_file import deployment
+from gateway.cli.run_file import deployment
 from geo.presence import Presence
 from geo.units import METRES_PER_MILE
 from geo.valkey import Valkey, open_valkey

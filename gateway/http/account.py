@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from engine.views import MeView, Snapshot
 from gateway.http.calls import Ask
+from gateway.http.requests import Nothing
 from gateway.parts import Parts
-from gateway.requests import Nothing
 
 
 async def me(parts: Parts, ask: Ask[Nothing, Nothing]) -> MeView:

@@ -23,9 +23,10 @@ from starlette.routing import Route
 
 from engine import errors
 from engine.ids import BroadcastId, TaskId, UserId
-from gateway import problems, requests
-from gateway.auth import Caller, Role
+from gateway import problems
+from gateway.http import requests
 from gateway.http.rates import Rate
+from gateway.identity.auth import Caller, Role
 from gateway.parts import Parts
 
 JSON = "application/json"

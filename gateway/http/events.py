@@ -9,10 +9,10 @@ from msgspec import UNSET, Struct, UnsetType
 
 from engine.queries import Log
 from engine.views import OfferCard
-from gateway import rendering
 from gateway.http.calls import Ask
+from gateway.http.requests import EventsQuery, Nothing
 from gateway.parts import Parts
-from gateway.requests import EventsQuery, Nothing
+from gateway.ws import rendering
 
 
 class Event(Struct, frozen=True):

@@ -7,10 +7,11 @@ from msgspec import Struct
 from engine import errors
 from engine.ids import TaskId
 from engine.views import LiveView, OfferCard
-from gateway import messages, requests
+from gateway.http import requests
 from gateway.http.calls import Ask
+from gateway.http.requests import Nothing
 from gateway.parts import Parts
-from gateway.requests import Nothing
+from gateway.ws import messages
 
 
 class Offers(Struct, frozen=True):

@@ -14,9 +14,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from engine import errors
-from gateway import asyncapi, docs_page, openapi, problems
+from gateway import problems
+from gateway.http import docs_page, openapi
 from gateway.http.calls import JSON, Call
 from gateway.parts import Parts
+from gateway.ws import asyncapi
 from sql.database import DatabaseAway
 
 _NAMES: Final = {
@@ -34,7 +36,7 @@ class OpenPages:
         self._parts = parts
         released = version("hustlexp-live")
         description = openapi.document(calls, released)
-        style = files("gateway").joinpath("docs_page.css").read_bytes()
+        style = files("gateway.http").joinpath("docs_page.css").read_bytes()
         self.livez = _fixed(b'{"status":"ok"}', JSON)
         self.openapi = _fixed(msgspec.json.encode(description), JSON)
         self.asyncapi = _fixed(msgspec.json.encode(asyncapi.document(released)), JSON)

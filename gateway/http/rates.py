@@ -13,7 +13,7 @@ from typing import Final
 from uuid import UUID
 
 from engine import errors
-from gateway.token_bucket import TokenBucket
+from gateway.ws.token_bucket import TokenBucket
 
 
 @dataclass(frozen=True, slots=True)

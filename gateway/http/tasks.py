@@ -7,10 +7,10 @@ from msgspec import Struct
 from engine import errors
 from engine.applied import Applied
 from engine.views import EscrowView, Page, ProofView, TaskView, TransitionView
-from gateway import requests
+from gateway.http import requests
 from gateway.http.calls import Ask, Repeated
+from gateway.http.requests import Nothing
 from gateway.parts import Parts
-from gateway.requests import Nothing
 
 
 class Proofs(Struct, frozen=True):

@@ -17,8 +17,8 @@ from bench.city.chronicle import Chronicle
 from bench.city.city import City, Setting
 from bench.city.ground import Degrees
 from bench.city.people import Role
+from gateway.cli.vouching import open_vouching
 from gateway.settings import Settings
-from gateway.vouching import open_vouching
 from tests.city.corner import Corner
 from tests.gateway.ws.service import Service, running
 from tests.servers import TestDatabase

@@ -15,10 +15,10 @@ import uvicorn
 
 from engine.queries import Cursor
 from gateway.app import create_app
+from gateway.cli.vouching import open_vouching
 from gateway.parts import Parts
 from gateway.serving import listen, url_of
 from gateway.settings import Http, Settings
-from gateway.vouching import open_vouching
 from gateway.wiring import open_parts
 from sql.database import Database
 from tests.gateway.http.rest import People

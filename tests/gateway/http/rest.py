@@ -11,8 +11,8 @@ from uuid import UUID, uuid4
 
 import httpx
 
-from gateway.auth import Role
-from gateway.vouching import Vouching
+from gateway.cli.vouching import Vouching
+from gateway.identity.auth import Role
 
 PLACES = itertools.count()
 MILE_LAT = 1 / 69.0

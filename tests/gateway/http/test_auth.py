@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from engine import errors
 from engine.ids import UserId
 from engine.queries import User
-from gateway import auth, minting
-from gateway.auth import Authenticator
-from gateway.issuers import Issuer, issuers_from_json
+from gateway.identity import auth, minting
+from gateway.identity.auth import Authenticator
+from gateway.identity.issuers import Issuer, issuers_from_json
 
 NOW = 1_800_000_000.0
 SECRET = "s" * 64

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from engine import errors
 from engine.ids import UserId
-from gateway.idempotency import Idempotency
+from gateway.http.idempotency import Idempotency
 from sql.database import Database
 from tests.gateway.http.rest import People
 

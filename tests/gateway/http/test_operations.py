@@ -13,8 +13,8 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway import openapi
 from gateway.health import Health
+from gateway.http import openapi
 from gateway.measured import Measured
 from gateway.metrics import Metrics
 from gateway.routes import CALLS

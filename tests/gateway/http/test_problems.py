@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from engine import errors
-from gateway import close_codes, problems
+from gateway import problems
+from gateway.ws import close_codes
 from sql.database import Database
 
 PAGE = Path(__file__).parents[3] / "docs" / "errors.md"

@@ -13,9 +13,9 @@ import pytest
 
 from engine import errors
 from gateway import problems
-from gateway.auth import ANYONE
 from gateway.http.calls import Call
 from gateway.http.rates import BAD_TOKEN
+from gateway.identity.auth import ANYONE
 from gateway.parts import Parts
 from gateway.routes import CALLS
 from tests.gateway.http.rest import Answer, People, Person

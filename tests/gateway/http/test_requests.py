@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import errors
-from gateway import messages, requests
+from gateway.http import requests
 from gateway.http.cursors import Cursors
 from gateway.http.rates import ACCEPT, BAD_TOKEN, EVERY_CALL, Rates
 from gateway.problems import Unreadable
 from gateway.routes import CALLS
+from gateway.ws import messages
 
 TASK: dict[str, Any] = {
     "mode": "LIVE",

@@ -25,12 +25,12 @@ from websockets.exceptions import ConnectionClosed
 from engine.ids import UserId
 from gateway import limits
 from gateway.app import create_app
-from gateway.auth import Role
-from gateway.minting import mint
+from gateway.identity.auth import Role
+from gateway.identity.minting import mint
 from gateway.parts import Parts
 from gateway.settings import Settings
-from gateway.socket_protocol import GatewayWebSocketProtocol
 from gateway.wiring import open_parts
+from gateway.ws.protocol import GatewayWebSocketProtocol
 
 Message = dict[str, Any]
 WITHIN_S = 5.0

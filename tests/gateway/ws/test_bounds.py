@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
-from gateway import close_codes, limits
-from gateway.close_codes import Action
-from gateway.ended_broadcasts import EndedBroadcasts
-from gateway.fanout import Fanout
-from gateway.long_polls import Poller
-from gateway.outbound import Outbound, text_frame
-from gateway.token_bucket import TokenBucket
+from gateway import limits
+from gateway.delivery.ended_broadcasts import EndedBroadcasts
+from gateway.delivery.fanout import Fanout
+from gateway.delivery.long_polls import Poller
+from gateway.ws import close_codes
+from gateway.ws.close_codes import Action
+from gateway.ws.outbound import Outbound, text_frame
+from gateway.ws.token_bucket import TokenBucket
 
 # ── Token bucket ─────────────────────────────────────────────────────────────────────────────────
 

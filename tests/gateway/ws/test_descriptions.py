@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gateway import asyncapi, close_codes, messages
+from gateway.ws import asyncapi, close_codes, messages
 from tests.gateway.ws.service import Service, joined, live, near, open_client, somewhere
 from tests.market import open_market
 from tests.servers import TestDatabase
@@ -85,7 +85,7 @@ def test_asyncapi_describes_every_message() -> None:
 
 
 def test_the_protocol_page_lists_the_close_codes_as_they_are() -> None:
-    """docs/protocol.md holds the table of gateway/close_codes.py."""
+    """docs/protocol.md holds the table of gateway/ws/close_codes.py."""
     page = (DOCS / "protocol.md").read_text(encoding="utf-8")
     for code in close_codes.ALL:
         assert f"| {code.code} | {code.name} | {code.meaning} | {code.action.value} |" in page

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import Refusal
-from gateway import limits, messages
+from gateway import limits
+from gateway.ws import messages
 
 HERE = '{"lat":37.7,"lng":-122.4}'
 ID = f'"{uuid4()}"'

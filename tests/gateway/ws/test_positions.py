@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.ids import TaskId
-from gateway.absences import Absences
+from gateway.presence.absences import Absences
 from geo import cells
 from geo.points import LatLng
 from geo.presence import Presence

@@ -18,9 +18,10 @@ from engine.views import (
     Snapshot,
     UserEvent,
 )
-from gateway import close_codes, limits, messages
-from gateway.auth import Caller
-from gateway.session import Phase, Session, durable, farewell
+from gateway import limits
+from gateway.identity.auth import Caller
+from gateway.ws import close_codes, messages
+from gateway.ws.session import Phase, Session, durable, farewell
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 ME = UserId(uuid4())

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
-from gateway.session import Phase, Session, durable
+from gateway.ws.session import Phase, Session, durable
 from tests.gateway.ws.test_session import caller, event, never, snapshot
 
 

@@ -13,8 +13,9 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from engine.views import UserEvent
-from gateway import close_codes, limits, messages
-from gateway.snapshots import Snapshots
+from gateway import limits
+from gateway.delivery.snapshots import Snapshots
+from gateway.ws import close_codes, messages
 from tests.gateway.ws.service import Service, User, joined, open_client
 
 MIB = 1024 * 1024

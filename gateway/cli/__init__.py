@@ -1,0 +1,86 @@
+"""`hustlexp`: one command line for developing, serving and looking inside."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.metadata import entry_points
+from pkgutil import resolve_name
+from typing import Final
+
+import cyclopts
+
+from deploy.failures import EmbeddedError
+from gateway.cli.command_errors import CommandError
+from gateway.settings import SettingsError
+from geo.valkey import ValkeyAway
+from sql.database import DatabaseAway
+from sql.migrate import MigrationError
+
+# Imported only when called: a token should not wait for the import of the whole service.
+COMMANDS: Final = {
+    "dev": "gateway.cli.dev:dev",
+    "serve": "gateway.cli.serve:serve",
+    "migrate": "gateway.cli.migrate:migrate",
+    "seed": "gateway.cli.seed:seed",
+    "token": "gateway.cli.token:token",
+    "clock": "gateway.cli.clock:clock",
+    "explain-offer": "gateway.cli.explain:explain_offer",
+    "doctor": "gateway.cli.doctor:doctor",
+    "config": "gateway.cli.config:config",
+}
+EXIT_CODES: Final = (
+    "Exit codes: 0 done (or stopped as asked); 1 not possible, one sentence on standard error "
+    "says why; 2 wrong usage or a wrong setting."
+)
+
+
+def app(called: str | None) -> cyclopts.App:
+    """The command line; rooms above the gateway add theirs as entry points `hustlexp.commands`.
+
+    `called` is the command that is wanted, so that no other needs to be imported; None loads all.
+    """
+    line = cyclopts.App(
+        name="hustlexp",
+        help="HustleXP Live: a real-time matching engine for a task marketplace.",
+        help_epilogue=EXIT_CODES,
+        help_format="plaintext",
+        default_parameter=cyclopts.Parameter(negative=()),
+    )
+    added = {entry.name: entry.value for entry in entry_points(group="hustlexp.commands")}
+    targets = {**COMMANDS, **added}
+    for name, target in targets.items():
+        if called == name or called not in targets:
+            line.command(resolve_name(target), name=name)
+    return line
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Runs one command and ends the process with its exit code."""
+    words = sys.argv[1:] if words is None else words
+    try:
+        code = app(next(iter(words), None))(
+            words, exit_on_error=False, result_action="return_value"
+        )
+    except cyclopts.CycloptsError:
+        sys.exit(2)
+    except SettingsError as error:
+        _say(error)
+        sys.exit(2)
+    except (CommandError, EmbeddedError, MigrationError) as error:
+        _say(error)
+        sys.exit(1)
+    except DatabaseAway as error:
+        _say(f"PostgreSQL does not answer: {error}")
+        sys.exit(1)
+    except ValkeyAway as error:
+        _say(f"Redis does not answer: {error}")
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.exit(0)
+    sys.exit(code or 0)
+
+
+def _say(sentence: object) -> None:
+    print(f"hustlexp: {sentence}", file=sys.stderr)
+

@@ -1,0 +1,194 @@
+"""`hustlexp dev`: the whole service on this machine, with servers of its own if need be."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing
+from dataclasses import dataclass
+from pathlib import Path
+from socket import socket
+from typing import TextIO
+
+from deploy.embedded import Servers, embedded_servers
+from gateway.cli.command_errors import CommandError
+from gateway.cli.run_file import Running, announced
+from gateway.cli.seed import seed_people
+from gateway.cli.stopping import Stop, run
+from gateway.logs import configure_logs
+from gateway.serving import listen, serve, url_of
+from gateway.settings import Http, Settings
+from sql.migrate import migrate
+
+CITY_STOP_LIMIT_S = 5.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line said."""
+
+    simulate: int | None
+    port: int | None
+    data_dir: Path | None
+    json: bool
+
+
+def dev(
+    *,
+    simulate: int | None = None,
+    port: int | None = None,
+    data_dir: Path | None = None,
+    json: bool = False,
+) -> int:
+    """Run everything here: embedded servers, migrations, seed, service; until Ctrl-C.
+
+    With HX_POSTGRES_DSN or HX_REDIS_URL set, those servers are used.
+
+    Args:
+        simulate: Fill a city with so many hustlers, and watch it in this terminal.
+        port: TCP port of the service; 0 takes a free one. Default: 8000, or a free one.
+        data_dir: Where servers, keys and logs live. Default: .hustlexp
+        json: Print one line of JSON when ready (url, ws_url, DSNs), and nothing else.
+    """
+    if simulate is not None and simulate < 1:
+        raise CommandError("--simulate takes the number of hustlers, at least 1.")
+    return run(lambda stop: _dev(Options(simulate, port, data_dir, json), stop))
+
+
+async def _dev(options: Options, stop: Stop) -> int:
+    given = {"HX_DEVELOPMENT": "true"}
+    if options.data_dir is not None:
+        given["HX_DATA_DIR"] = str(options.data_dir.expanduser().absolute())
+    if options.port is not None:
+        given["HX_PORT"] = str(options.port)
+    asked = Settings.load(os.environ, given)
+    named = bool(given.get("HX_PORT") or os.environ.get("HX_PORT"))
+    async with AsyncExitStack() as stack:
+        # First, since it fails at once, and before the servers, so that nobody waits for them.
+        listener = stack.enter_context(closing(_listener(asked.http, named=named)))
+        asked.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        servers = await stack.enter_async_context(
+            embedded_servers(
+                asked.data_dir,
+                postgres_dsn=asked.postgres.dsn or None,
+                postgres_owner_dsn=asked.postgres.owner_dsn or None,
+                redis_url=asked.redis.url or None,
+            )
+        )
+        settings = Settings.load(os.environ, {**given, **_server_settings(servers)})
+        await migrate(servers.postgres_owner_dsn)
+        await seed_people(settings)
+        log = stack.enter_context(_log_file(settings))
+        configure_logs(settings.log, log)
+        return await _serve(settings, servers, listener, options, stop)
+
+
+async def _serve(
+    settings: Settings, servers: Servers, listener: socket, options: Options, stop: Stop
+) -> int:
+    url = url_of(listener)
+    running = Running(
+        url,
+        url.replace("http", "ws", 1) + "/ws",
+        servers.postgres_dsn,
+        servers.postgres_owner_dsn,
+        servers.redis_url,
+    )
+    serving = asyncio.Event()
+    with ExitStack() as announcement:
+
+        def ready(_url: str) -> None:
+            announcement.enter_context(announced(settings.data_dir, running))
+            print(running.line() if options.json else _welcome(url, settings), flush=True)
+            serving.set()
+
+        async with _city(url, settings, options, serving, stop) as city:
+            await serve(settings, listener, ready, stop)
+    return city.code
+
+
+@dataclass
+class _City:
+    """How the simulation ended: 0 as long as it runs, or if there is none."""
+
+    code: int = 0
+
+
+@asynccontextmanager
+async def _city(
+    url: str, settings: Settings, options: Options, serving: asyncio.Event, stop: Stop
+) -> AsyncIterator[_City]:
+    """Runs the city as a process of its own beside the block; its end stops the service."""
+    city = _City()
+    if options.simulate is None:
+        yield city
+        return
+    command = [
+        *(sys.executable, "-m", "gateway.cli", "simulate"),
+        *("--hustlers", str(options.simulate)),
+        *("--url", url),
+        *("--data-dir", str(settings.data_dir)),
+    ]
+    output = (settings.data_dir / "simulate.log").open("w") if options.json else None
+
+    async def live() -> None:
+        await serving.wait()
+        process = await asyncio.create_subprocess_exec(*command, stdout=output, stderr=output)
+        try:
+            city.code = await process.wait()
+        finally:
+            if process.returncode is None:
+                await _ended(process)
+            if not stop.asked:
+                stop.ask()
+
+    task = asyncio.create_task(live(), name="city")
+    try:
+        yield city
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        if output is not None:
+            output.close()
+
+
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        await asyncio.wait_for(process.wait(), CITY_STOP_LIMIT_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+def _listener(http: Http, *, named: bool) -> socket:
+    """The port that was asked for; without a wish, a free one if the usual one is taken."""
+    try:
+        return listen(http)
+    except CommandError:
+        if named:
+            raise
+        return listen(Http(host=http.host, port=0))
+
+
+def _server_settings(servers: Servers) -> dict[str, str]:
+    return {
+        "HX_POSTGRES_DSN": servers.postgres_dsn,
+        "HX_POSTGRES_OWNER_DSN": servers.postgres_owner_dsn,
+        "HX_REDIS_URL": servers.redis_url,
+    }
+
+
+def _log_file(settings: Settings) -> TextIO:
+    """The terminal belongs to the reader: what the service logs goes to a file."""
+    return (settings.data_dir / "service.log").open("a", buffering=1)
+
+
+def _welcome(url: str, settings: Settings) -> str:
+    return (
+        f"HustleXP Live on {url} (map at /, API at /docs), log in "
+        f"{settings.data_dir / 'service.log'}; Ctrl-C stops it."
+    )

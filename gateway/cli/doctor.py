@@ -1,0 +1,119 @@
+"""`hustlexp doctor`: looks at the servers and the settings, and says what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import json as json_text
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from gateway.cli.run_file import deployment
+from gateway.settings import Settings
+from geo.valkey import ValkeyAway, open_valkey
+from sql.database import Database, DatabaseAway, DatabaseError
+from sql.migrate import migrations
+
+POSTGRES_MIN: Final = 150_000  # 15.0
+REDIS_MIN: Final = (7, 0)
+# Of max_connections: what a migration, a person with psql and the superuser need besides the pool.
+CONNECTIONS_SPARE: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at."""
+
+    what: str
+    ok: bool
+    found: str
+
+
+def doctor(*, json: bool = False, data_dir: Path | None = None) -> int:
+    """Check PostgreSQL, Redis, migrations, clock and settings; exits with 1 if any is wrong.
+
+    Args:
+        json: Print a list of {"what", "ok", "found"}.
+        data_dir: The folder of a running `hustlexp dev`; default: the environment, or .hustlexp.
+    """
+    settings = deployment(data_dir, os.environ)
+    findings = asyncio.run(_look(settings))
+    if json:
+        print(json_text.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        for finding in findings:
+            print(f"{'ok   ' if finding.ok else 'WRONG'} {finding.what}: {finding.found}")
+    return 0 if all(finding.ok for finding in findings) else 1
+
+
+async def _look(settings: Settings) -> list[Finding]:
+    return [
+        *_settings_findings(settings),
+        *await _database_findings(settings),
+        *await _redis_findings(settings),
+    ]
+
+
+def _settings_findings(settings: Settings) -> Iterator[Finding]:
+    believed = bool(settings.auth.issuers) or settings.development
+    yield Finding("tokens", believed, _issuers(settings))
+    open_to_all = settings.development and settings.http.host not in ("127.0.0.1", "::1")
+    yield Finding(
+        "development mode",
+        not open_to_all,
+        "on, and open to the network" if open_to_all else "on" if settings.development else "off",
+    )
+
+
+def _issuers(settings: Settings) -> str:
+    names = [issuer.issuer for issuer in settings.auth.issuers]
+    names += ["the data folder's key"] * settings.development
+    return ", ".join(names) or "no issuer is believed (HX_JWT_ISSUERS)"
+
+
+async def _database_findings(settings: Settings) -> list[Finding]:
+    try:
+        database = await Database.open(settings.postgres.dsn, size=2)
+    except (DatabaseAway, DatabaseError) as error:
+        return [Finding("PostgreSQL", False, str(error))]
+    try:
+        facts = (await database.rows("server_facts"))[0]
+        applied = {row["name"] for row in await database.rows("migrations_applied")}
+        ahead: timedelta = await database.value("clock_offset")
+    except DatabaseError as error:
+        return [Finding("schema", False, f"not migrated? {error}")]
+    finally:
+        await database.close()
+    due = [migration.name for migration in migrations() if migration.name not in applied]
+    room = facts["max_connections"] - CONNECTIONS_SPARE
+    return [
+        Finding("PostgreSQL", facts["version_number"] >= POSTGRES_MIN, facts["version"]),
+        Finding("fsync", facts["fsync"] == "on", facts["fsync"]),
+        Finding(
+            "connections",
+            settings.postgres.pool_size <= room,
+            f"pool {settings.postgres.pool_size} per process, server {facts['max_connections']}",
+        ),
+        Finding(
+            "migrations", not due, f"due: {', '.join(due)}" if due else f"{len(applied)} applied"
+        ),
+        Finding("clock", settings.development or not ahead, f"{ahead} ahead" if ahead else "true"),
+    ]
+
+
+async def _redis_findings(settings: Settings) -> list[Finding]:
+    client = open_valkey(settings.redis.url)
+    try:
+        info: bytes = await client.one(b"INFO", b"server")
+    except ValkeyAway as error:
+        return [Finding("Redis", False, str(error))]
+    finally:
+        await client.close()
+    lines = dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line)
+    name = "Valkey" if "valkey_version" in lines else "Redis"
+    version = lines.get("valkey_version") or lines["redis_version"]
+    numbers = tuple(int(part) for part in version.split(".")[:2])
+    return [Finding(name, numbers >= REDIS_MIN, version)]

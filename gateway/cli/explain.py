@@ -1,0 +1,196 @@
+"""`hustlexp explain-offer`: why a hustler is offered a task, or why not."""
+
+from __future__ import annotations
+
+import asyncio
+import json as json_text
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from gateway.cli.command_errors import CommandError
+from gateway.cli.run_file import deployment
+from gateway.identity.auth import MAY_WORK
+from gateway.settings import Settings
+from geo import cells, distance, units
+from geo.points import LatLng
+from geo.presence import Presence
+from geo.valkey import open_valkey
+from sql.database import Database
+
+Facts = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """One thing an offer depends on."""
+
+    what: str
+    ok: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """Where presence has the hustler, seen from the task."""
+
+    distance_miles: float | None
+    known_elsewhere: bool
+
+
+def explain_offer(
+    task: UUID, hustler: UUID, *, json: bool = False, data_dir: Path | None = None
+) -> int:
+    """Say clause by clause why the hustler is offered the task's latest broadcast, or why not.
+
+    Args:
+        task: The task's id.
+        hustler: The hustler's id.
+        json: Print {"offered", "clauses": [{"what", "ok", "why"}]}.
+        data_dir: The folder of a running `hustlexp dev`; default: the environment, or .hustlexp.
+    """
+    settings = deployment(data_dir, os.environ)
+    facts, sighting = asyncio.run(_look(settings, task, hustler))
+    clauses = list(explanation(facts, sighting, settings.broadcast.open_offers))
+    offered = facts["offered_at"] is not None
+    if json:
+        rows = [asdict(clause) for clause in clauses]
+        print(json_text.dumps({"offered": offered, "clauses": rows}, indent=2))
+        return 0
+    print("Offered." if offered else "Not offered.")
+    for clause in clauses:
+        print(f"  {'yes' if clause.ok else 'NO '} {clause.what}: {clause.why}")
+    return 0
+
+
+async def _look(settings: Settings, task: UUID, hustler: UUID) -> tuple[Facts, Sighting]:
+    database = await Database.open(settings.postgres.dsn, size=2)
+    try:
+        rows = await database.rows("explain_offer", task, hustler)
+    finally:
+        await database.close()
+    if not rows:
+        raise CommandError("There is no such task, or no such hustler.")
+    facts: Facts = rows[0]
+    client = open_valkey(settings.redis.url)
+    try:
+        place = LatLng(facts["location_lat"], facts["location_lng"])
+        reach_miles = facts["max_radius_miles"] or settings.broadcast.max_miles
+        return facts, await _sighting(Presence(client), hustler, place, reach_miles)
+    finally:
+        await client.close()
+
+
+async def _sighting(
+    presence: Presence, hustler: UUID, place: LatLng, reach_miles: float
+) -> Sighting:
+    found = await presence.within(cells.cover(place, units.metres(reach_miles)))
+    for row, seen in enumerate(found.hustlers()):
+        if seen == hustler:
+            at = LatLng(float(found.lat[row]), float(found.lng[row]))
+            return Sighting(units.miles(distance.distance_m(place, at)), known_elsewhere=False)
+    return Sighting(None, known_elsewhere=hustler in await presence.present([hustler]))
+
+
+def explanation(facts: Facts, sighting: Sighting, open_offers_max: int) -> Iterator[Clause]:
+    """The clauses in the order in which the broadcaster and the database judge them."""
+    yield from _broadcast_clauses(facts)
+    yield from _place_clauses(facts, sighting)
+    yield from _hustler_clauses(facts, open_offers_max)
+    yield from _eligibility_clauses(facts)
+    yield _offer_clause(facts)
+
+
+def _broadcast_clauses(facts: Facts) -> Iterator[Clause]:
+    if facts["broadcast_id"] is None:
+        yield Clause("broadcast", False, f"none: the task is {facts['mode']} in {facts['state']}")
+        return
+    yield Clause(
+        "broadcast running",
+        facts["runs"],
+        f"{facts['broadcast_state']}, {_time(facts['started_at'])} to {_time(facts['expires_at'])}",
+    )
+
+
+def _place_clauses(facts: Facts, sighting: Sighting) -> Iterator[Clause]:
+    miles = sighting.distance_miles
+    if miles is None:
+        elsewhere = "present, but outside the largest radius"
+        yield Clause("seen", False, elsewhere if sighting.known_elsewhere else "no heartbeat")
+        return
+    yield Clause("seen", True, f"{miles:.2f} miles away, within the last 90 s")
+    if (radius := facts["radius_miles"]) is not None:
+        growing = facts["next_expansion_at"]
+        later = f", grows at {_time(growing)}" if growing else ", grows no more"
+        yield Clause("inside the radius", miles <= radius, f"{radius:g} miles{later}")
+    own = facts["own_radius_miles"]
+    limit = "no limit" if own is None else f"{own:g} miles"
+    yield Clause("inside the own radius", own is None or miles <= own, limit)
+
+
+def _hustler_clauses(facts: Facts, open_offers_max: int) -> Iterator[Clause]:
+    reason, until = facts["live_state_reason"], facts["live_state_ends_at"]
+    state = facts["live_state"] + (f" ({reason})" if reason else "")
+    state += f" until {_time(until)}" if until else ""
+    yield Clause("LIVE", facts["live_state"] == "ACTIVE", state)
+    yield Clause("not busy", not facts["busy"], "holds a task" if facts["busy"] else "free")
+    released = facts["released_it"]
+    yield Clause("did not release it", not released, "gave this work back" if released else "never")
+    wanted = facts["own_categories"]
+    yield Clause(
+        "wants the category",
+        wanted is None or facts["category"] in wanted,
+        "all are wanted" if wanted is None else f"{facts['category']} of {', '.join(wanted)}",
+    )
+    open_offers = facts["open_offers"]
+    yield Clause(
+        "room for an offer", open_offers < open_offers_max, f"{open_offers} of {open_offers_max}"
+    )
+
+
+def _eligibility_clauses(facts: Facts) -> Iterator[Clause]:
+    yield Clause("not the own task", not facts["own_task"], "own" if facts["own_task"] else "other")
+    works = facts["role"] in MAY_WORK and facts["account_status"] == "ACTIVE"
+    yield Clause("may work", works, f"{facts['role']}, {facts['account_status']}")
+    tier, needed = facts["trust_tier"], facts["required_trust_tier"]
+    yield Clause("trust tier", tier >= needed, f"{tier}, needed {needed}")
+    trade, trades = facts["required_trade"], facts["verified_trades"]
+    yield Clause(
+        "trade", trade is None or trade in trades, f"{', '.join(trades)}; needed {trade or 'none'}"
+    )
+    for what, needed, given in (
+        ("insurance", facts["insurance_required"], facts["insurance_valid"]),
+        ("background check", facts["background_check_required"], facts["background_check_valid"]),
+    ):
+        yield Clause(what, given or not needed, f"{_has(given)}, {_needs(needed)}")
+    yield Clause("eligible", bool(facts["eligible"]), "the database's verdict")
+
+
+def _offer_clause(facts: Facts) -> Clause:
+    if facts["offered_at"] is None:
+        return Clause("offer", False, "not made")
+    sent, answer = facts["sent_at"], facts["response"]
+    return Clause(
+        "offer",
+        True,
+        f"made {_time(facts['offered_at'])} at {facts['offered_distance_miles']:.2f} miles with "
+        f"score {facts['matching_score']:.3f}, "
+        + (f"written to a socket {_time(sent)}, " if sent else "not written to a socket yet, ")
+        + (f"answered {answer} {_time(facts['responded_at'])}" if answer else "unanswered"),
+    )
+
+
+def _time(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds")
+
+
+def _has(given: bool) -> str:  # noqa: FBT001  # one word for one fact
+    return "valid" if given else "none"
+
+
+def _needs(needed: bool) -> str:  # noqa: FBT001  # as above
+    return "needed" if needed else "not needed"

@@ -1,0 +1,85 @@
+"""Relay, resume and gap detector in one: each second, positions against counters (design §7).
+
+Whatever the push lost, or another process or psql committed, is found here and read from the log.
+While PostgreSQL is away nothing is lost: the comparison after its return finds it all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from itertools import islice
+
+from engine.ids import UserId
+from engine.queries import Queries
+from gateway import limits
+from gateway.delivery.hub import Hub
+from gateway.delivery.snapshots import Snapshots
+from gateway.steady import steadily
+from gateway.ws import rendering
+
+
+class Catchup:
+    """Brings sessions up to the log."""
+
+    def __init__(self, hub: Hub, queries: Queries, snapshots: Snapshots) -> None:
+        self._hub = hub
+        self._queries = queries
+        self._snapshots = snapshots
+        self._compare_at = time.monotonic()
+
+    async def run(self) -> None:
+        """Round after round; for ever."""
+        await steadily("catchup", self.round)
+
+    async def round(self) -> None:
+        """At once for a gap, and each second for everybody."""
+        try:
+            async with asyncio.timeout(max(0.0, self._compare_at - time.monotonic())):
+                await self._hub.work.wait()
+        except TimeoutError:
+            pass
+        if time.monotonic() >= self._compare_at:
+            self._compare_at = time.monotonic() + limits.CATCHUP_EVERY_S
+            await self.compare()
+        await self.fill_gaps()
+        await self.show_reopened()
+        if not (self._hub.behind or self._hub.reopened):
+            self._hub.work.clear()
+
+    async def compare(self) -> None:
+        """One query for all connected users: who stands behind the counters?"""
+        users: Sequence[UserId] = tuple(self._hub.connected())
+        if users:
+            self._hub.heard_of((await self._queries.positions(users)).items())
+
+    async def fill_gaps(self) -> None:
+        """Reads for everybody behind what they miss, until nobody is."""
+        while self._hub.behind:
+            users = list(islice(self._hub.behind, limits.FANOUT_SLICE))
+            positions = {
+                user: after
+                for user in users
+                if (after := self._hub.missing_after(user)) is not None
+            }
+            if positions:
+                found = await self._queries.events_after_many(positions)
+                events = await rendering.complete(self._queries, found)
+                for user, after in positions.items():
+                    own = [event for event in events if event.user_id == user]
+                    if not own or own[0].seq != after + 1:
+                        self._hub.resync(user)
+                    else:
+                        self._hub.fill(own)
+            self._hub.behind.difference_update(
+                user for user in users if self._hub.missing_after(user) is None
+            )
+
+    async def show_reopened(self) -> None:
+        """Shows cards that were withdrawn and are open again."""
+        users = list(self._hub.reopened)
+        for snapshot in await asyncio.gather(*(self._snapshots.read(user) for user in users)):
+            user = UserId(snapshot.user_id)
+            self._hub.reopened.discard(user)
+            self._hub.cards([(user, offer) for offer in snapshot.offers])

@@ -1,0 +1,243 @@
+"""What REST callers may send: every body and query string as a strict, bounded type.
+
+Unknown fields are refused, so nobody can write a state, a role or a tier; every number and every
+text has bounds, so nothing of an absurd size gets past the border.
+Going LIVE and moving are the same shapes as on the socket: `messages.GoLive`, `messages.Moved`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Final, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+from starlette.requests import Request
+
+from engine import errors
+from engine.commands import BroadcastChoice
+from engine.tasks.draft import TaskDraft
+from engine.views import Mode, TaskState
+from gateway import limits
+from gateway.problems import Unreadable
+from gateway.ws.messages import Category, Latitude, Longitude, OfferResponse, Reason, Seq
+from geo import cells
+
+MAX_BODY_BYTES: Final = 65_536
+MIN_PRICE_CENTS: Final = 500
+"""$5.00 (product_spec §3.5, §9)."""
+MIN_LIVE_PRICE_CENTS: Final = 1_500
+"""$15.00, LIVE-2."""
+MAX_PRICE_CENTS: Final = 10_000_000
+MAX_PAGE: Final = 50
+
+NO_NUL: Final = r"^[^\x00]*$"
+"""Postgres text holds no NUL character."""
+
+Cents = Annotated[int, Meta(ge=1, le=MAX_PRICE_CENTS)]
+Title = Annotated[str, Meta(min_length=1, max_length=200, pattern=NO_NUL)]
+Description = Annotated[str, Meta(min_length=1, max_length=5_000, pattern=NO_NUL)]
+Address = Annotated[str, Meta(max_length=300, pattern=NO_NUL)]
+Code = Annotated[str, Meta(pattern=r"^[0-9]{6}$")]
+Instant = Annotated[datetime, Meta(tz=True)]
+Version = Annotated[int, Meta(ge=1, le=2_147_483_647)]
+Cursor = Annotated[str, Meta(min_length=1, max_length=400, pattern=r"^[A-Za-z0-9_=.-]+$")]
+
+
+class Sent(Struct, frozen=True, forbid_unknown_fields=True):
+    """The base of every body and query: immutable, and closed to unknown fields."""
+
+
+class Nothing(Sent, frozen=True):
+    """An empty body `{}`, or a query string without parameters."""
+
+
+class Place(Sent, frozen=True):
+    """Where a task is."""
+
+    lat: Latitude
+    lng: Longitude
+    address: Address | None = None
+
+
+class LiveConfirmations(Sent, frozen=True):
+    """What the poster confirms before a LIVE task; any `false` refuses LIVE."""
+
+    can_respond: bool
+    accessible_now: bool
+    price_final: bool
+
+
+class TaskRequest(Sent, frozen=True):
+    """POST /v1/tasks."""
+
+    mode: Mode
+    title: Title
+    description: Description
+    category: Category
+    price_cents: Cents
+    location: Place
+    deadline: Instant | None = None
+    requires_proof: bool = True
+    min_photos: Annotated[int, Meta(ge=1, le=5)] = 1
+    estimated_minutes: Annotated[int, Meta(ge=1, le=10_080)] | None = None
+    required_trade: Category | None = None
+    required_trust_tier: Annotated[int, Meta(ge=1, le=4)] = 1
+    insurance_required: bool = False
+    background_check_required: bool = False
+    live_confirmations: LiveConfirmations | None = None
+
+
+class AcceptRequest(Sent, frozen=True):
+    """POST …/accept; `version` is the one the hustler saw."""
+
+    version: Version | None = None
+
+
+class StartRequest(Sent, frozen=True):
+    """POST …/start."""
+
+    code: Code
+
+
+class ProofRequest(Sent, frozen=True):
+    """POST …/proofs: the completion code, or nothing where the task asks for no proof."""
+
+    code: Code | None = None
+
+
+class ReasonRequest(Sent, frozen=True):
+    """POST …/cancel and …/release."""
+
+    reason: Reason | None = None
+
+
+class ChoiceRequest(Sent, frozen=True):
+    """POST …/broadcast-choice."""
+
+    choice: BroadcastChoice
+
+
+class OfferAnswer(Sent, frozen=True):
+    """POST /v1/offers/{broadcast_id}/response."""
+
+    response: OfferResponse
+    decline_reason: Reason | None = None
+
+
+class TasksQuery(Sent, frozen=True):
+    """GET /v1/tasks?role&state&cursor&limit."""
+
+    role: Literal["poster", "hustler"]
+    state: TaskState | None = None
+    cursor: Cursor | None = None
+    limit: Annotated[int, Meta(ge=1, le=MAX_PAGE)] = 20
+
+
+class EventsQuery(Sent, frozen=True):
+    """GET /v1/events?after&wait; `wait` in seconds."""
+
+    after: Seq = 0
+    wait: Annotated[float, Meta(ge=0, le=limits.POLL_MAX_S)] = 0.0
+
+
+S = TypeVar("S", bound=Struct)
+
+
+def decode(body: bytes, kind: type[S]) -> S:
+    """A body as its type; VALIDATION_ERROR (422), or 400 when it is not JSON at all.
+
+    >>> decode(b'{"code": "123456"}', StartRequest)
+    StartRequest(code='123456')
+    """
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise errors.refusal("VALIDATION_ERROR", message=str(error)) from None
+    except (ValueError, RecursionError):
+        raise Unreadable(400, "The body is not JSON.") from None
+
+
+def decode_query(pairs: list[tuple[str, str]], kind: type[S]) -> S:
+    """A query string as its type; a parameter given twice is refused."""
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise errors.refusal("VALIDATION_ERROR", message="A parameter was given twice.")
+    try:
+        return msgspec.convert(values, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise errors.refusal("VALIDATION_ERROR", message=str(error)) from None
+
+
+async def read_body(request: Request) -> bytes:
+    """The raw JSON body, `{}` for an empty one; TOO_LARGE beyond 64 KiB, 415 for another type.
+
+    The rest of a body that is too large is never kept.
+    """
+    announced = request.headers.get("content-length", "0")
+    if not announced.isdecimal():
+        raise Unreadable(400, "Content-Length is not a number.")
+    if int(announced) > MAX_BODY_BYTES:
+        raise errors.refusal("TOO_LARGE")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise errors.refusal("TOO_LARGE")
+    if not body:
+        return b"{}"
+    check_content_type(request.headers)
+    return bytes(body)
+
+
+def check_content_type(headers: Mapping[str, str]) -> None:
+    """Refuse anything but `application/json`, with 415."""
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise Unreadable(415, "The body must be application/json.")
+
+
+def check_terms(task: TaskRequest) -> None:
+    """What fields together must satisfy: price floors (HX902 for LIVE) and the confirmations.
+
+    The database judges the floors again; asking early spares it the work.
+    """
+    if task.mode == "LIVE":
+        if task.price_cents < MIN_LIVE_PRICE_CENTS:
+            raise errors.refusal("HX902", "LIVE-2")
+        said = task.live_confirmations
+        if said and not (said.can_respond and said.accessible_now and said.price_final):
+            raise errors.refusal(
+                "VALIDATION_ERROR",
+                message="A LIVE task needs every confirmation to be true - at `$.live_confirmations`",
+            )
+    elif task.price_cents < MIN_PRICE_CENTS:
+        raise errors.refusal(
+            "VALIDATION_ERROR", message=f"Expected `int` >= {MIN_PRICE_CENTS} - at `$.price_cents`"
+        )
+
+
+def draft(task: TaskRequest) -> TaskDraft:
+    """The engine's draft: the exact place, and the centre of its cell for everybody else."""
+    place = cells.place_centre(task.location.lat, task.location.lng)
+    return TaskDraft(
+        mode=task.mode,
+        title=task.title,
+        description=task.description,
+        category=task.category,
+        price_cents=task.price_cents,
+        lat=task.location.lat,
+        lng=task.location.lng,
+        address=task.location.address,
+        place_lat=place.lat,
+        place_lng=place.lng,
+        deadline=task.deadline,
+        requires_proof=task.requires_proof,
+        min_photos=task.min_photos,
+        estimated_minutes=task.estimated_minutes,
+        required_trade=task.required_trade,
+        required_trust_tier=task.required_trust_tier,
+        insurance_required=task.insurance_required,
+        background_check_required=task.background_check_required,
+    )

@@ -1,0 +1,230 @@
+"""Who is calling: bearer tokens of several issuers, checked strictly, and the user behind each.
+
+A token is believed when its issuer is configured, its signature fits one of that issuer's fixed
+algorithms, `aud` names us, `exp` lies ahead and `nbf` behind, and `sub` is a short printable text.
+The reason of a refusal goes to the log, never to the caller.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from base64 import urlsafe_b64decode
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Annotated, Final, Literal, Protocol
+
+import jwt
+import msgspec
+import structlog
+from msgspec import Meta, Struct
+
+from engine import errors
+from engine.ids import UserId
+from engine.queries import User
+from gateway.identity import keys
+from gateway.identity.issuers import Issuer
+
+Role = Literal["poster", "hustler", "dual", "admin"]
+
+MAY_POST: Final = frozenset[Role]({"poster", "dual", "admin"})
+MAY_WORK: Final = frozenset[Role]({"hustler", "dual"})
+ANYONE: Final = frozenset[Role]({"poster", "hustler", "dual", "admin"})
+
+LEEWAY_S: Final = 30
+"""Clocks of issuers may differ from ours by this much."""
+MAX_TOKEN_CHARS: Final = 8_192
+MAX_NAME_CHARS: Final = 80
+NAMELESS: Final = "Someone"
+BELIEVED_S: Final = 30.0
+"""A checked token is believed this long before its user is looked up again: a suspension takes
+effect within this time."""
+MAX_BELIEVED: Final = 20_000
+"""How many checked tokens are remembered; the longest unused one goes first."""
+
+_SUBJECT = re.compile(r"[\x21-\x7e]{1,255}")
+_JWS = jwt.PyJWS()
+
+log = structlog.get_logger(__name__)
+
+NumericDate = (
+    Annotated[int, Meta(ge=0, le=253_402_300_799)]
+    | (Annotated[float, Meta(ge=0, le=253_402_300_799)])
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An authenticated user."""
+
+    user_id: UserId
+    role: Role
+    expires_at: float
+    """Unix seconds at which the token ends."""
+
+
+class Users(Protocol):
+    """Finds the user of a subject, and creates it at its first use (`engine.queries.Queries`)."""
+
+    async def user_for(self, issuer: str, subject: str, role: str, first_name: str) -> User:
+        """The account of this subject."""
+
+
+class Claims(Struct, frozen=True):
+    """What we read from a token, whoever issued it."""
+
+    iss: str
+    aud: str | list[str]
+    exp: NumericDate
+    sub: str
+    nbf: NumericDate = 0
+
+
+class _OnlyIssuer(Struct, frozen=True):
+    iss: str
+
+
+class _NotBelieved(Exception):
+    """Why a token was refused; for the log only."""
+
+
+class Authenticator:
+    """Turns a bearer token into a `Caller`, or refuses with HX501, HX502 or HX503."""
+
+    def __init__(
+        self,
+        issuers: Iterable[Issuer],
+        users: Users,
+        *,
+        now: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+        fetch: keys.Fetch = keys.fetch_over_http,
+    ) -> None:
+        self._issuers = {
+            issuer.issuer: (issuer, keys.key_source(issuer, fetch, monotonic)) for issuer in issuers
+        }
+        self._users = users
+        self._now = now
+        self._monotonic = monotonic
+        self._believed: OrderedDict[bytes, tuple[Caller, float]] = OrderedDict()
+
+    async def caller(self, authorization: str | None) -> Caller:
+        """The caller of a REST request by its Authorization header."""
+        if not authorization:
+            raise errors.refusal("HX501", "TOKEN-MISSING")
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer":
+            raise errors.refusal("HX501", "TOKEN-MISSING")
+        return await self.user(token.strip())
+
+    async def user(self, token: str) -> Caller:
+        """The user of a token; created when its subject is new."""
+        if len(token) > MAX_TOKEN_CHARS:
+            raise _refused("token too long")
+        digest = sha256(token.encode()).digest()
+        known = self._believed.get(digest)
+        if known is not None and self._still_good(*known):
+            self._believed.move_to_end(digest)
+            return known[0]
+        try:
+            issuer, claims, role, name = await self._verify(token)
+        except _NotBelieved as reason:
+            raise _refused(str(reason)) from None
+        account = await self._users.user_for(issuer, claims.sub, role, name)
+        if account.account_status == "SUSPENDED":
+            raise errors.refusal("HX503", "PERMISSION", "This account is suspended.")
+        caller = Caller(account.id, account.role, float(claims.exp))
+        self._remember(digest, caller)
+        return caller
+
+    def _still_good(self, caller: Caller, checked_at: float) -> bool:
+        return (
+            self._monotonic() - checked_at < BELIEVED_S
+            and self._now() < caller.expires_at + LEEWAY_S
+        )
+
+    def _remember(self, digest: bytes, caller: Caller) -> None:
+        self._believed[digest] = (caller, self._monotonic())
+        self._believed.move_to_end(digest)
+        while len(self._believed) > MAX_BELIEVED:
+            self._believed.popitem(last=False)
+
+    async def _verify(self, token: str) -> tuple[str, Claims, Role, str]:
+        """Issuer, claims, role and name of a token, or `_NotBelieved`."""
+        named = self._issuers.get(_unverified_issuer(token))
+        if named is None:
+            raise _NotBelieved("unknown issuer")
+        issuer, source = named
+        payload = await _payload(token, issuer, source)
+        try:
+            claims = msgspec.json.decode(payload, type=Claims)
+            extra = msgspec.json.decode(payload, type=dict[str, object])
+        except (ValueError, RecursionError):
+            raise _NotBelieved("claims of wrong type") from None
+        _check(claims, issuer, self._now())
+        return issuer.issuer, claims, _role(extra, issuer), _name(extra, issuer)
+
+
+def _refused(reason: str) -> errors.Refusal:
+    log.info("token_refused", reason=reason)
+    return errors.refusal("HX502", "TOKEN-INVALID")
+
+
+def _unverified_issuer(token: str) -> str:
+    """The issuer a token claims: only chooses whose keys must have signed it."""
+    try:
+        segment = token.split(".")[1]
+        payload = urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
+        return msgspec.json.decode(payload, type=_OnlyIssuer).iss
+    except (IndexError, ValueError, RecursionError):
+        raise _NotBelieved("not a JWT") from None
+
+
+async def _payload(token: str, issuer: Issuer, source: keys.KeySource) -> bytes:
+    """The payload, once the signature fits the issuer's key and one of its fixed algorithms."""
+    try:
+        header = jwt.get_unverified_header(token)
+        if str(header.get("typ", "JWT")).lower() not in ("jwt", "at+jwt"):
+            raise _NotBelieved("typ is not JWT")
+        kid = header.get("kid")
+        key = await source.key(kid if isinstance(kid, str) else None)
+        if key is None:
+            raise _NotBelieved("unknown key id")
+        checked = _JWS.decode_complete(token, key, algorithms=list(issuer.algorithms))  # type: ignore[arg-type]
+    except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
+        raise _NotBelieved(type(error).__name__) from None
+    payload = checked["payload"]
+    assert isinstance(payload, bytes)
+    return payload
+
+
+def _check(claims: Claims, issuer: Issuer, now: float) -> None:
+    audiences = [claims.aud] if isinstance(claims.aud, str) else claims.aud
+    if claims.iss != issuer.issuer:
+        raise _NotBelieved("issuer")
+    if issuer.audience not in audiences:
+        raise _NotBelieved("audience")
+    if now >= claims.exp + LEEWAY_S:
+        raise _NotBelieved("expired")
+    if now < claims.nbf - LEEWAY_S:
+        raise _NotBelieved("not yet valid")
+    if not _SUBJECT.fullmatch(claims.sub):
+        raise _NotBelieved("subject")
+
+
+def _role(claims: dict[str, object], issuer: Issuer) -> Role:
+    claimed = claims.get(issuer.role_claim, issuer.default_role)
+    for role in ANYONE:
+        if claimed == role:
+            return role
+    raise _NotBelieved("role")
+
+
+def _name(claims: dict[str, object], issuer: Issuer) -> str:
+    """The first name to show; a claim that is none is not worth a refusal."""
+    name = claims.get(issuer.name_claim)
+    if not isinstance(name, str):
+        return NAMELESS
+    return "".join(filter(str.isprintable, name)).strip()[:MAX_NAME_CHARS] or NAMELESS

@@ -1,0 +1,140 @@
+"""Where an issuer's verification keys come from: one key, a key set, or a key set behind a URL."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, Protocol
+
+import httpx
+import jwt
+import msgspec
+import structlog
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from jwt.types import JWKDict
+
+from gateway.identity.issuers import Issuer
+
+MAX_AGE_S: Final = 600.0
+"""A fetched key set is looked at again after this time."""
+REFETCH_S: Final = 30.0
+"""Unknown key ids make us fetch again at most this often: a token cannot make us hammer a URL."""
+FETCH_TIMEOUT_S: Final = 5.0
+MAX_JWKS_BYTES: Final = 65_536
+
+VerifyKey = jwt.PyJWK | bytes | object
+Fetch = Callable[[str], Awaitable[bytes]]
+
+log = structlog.get_logger(__name__)
+
+
+class KeySource(Protocol):
+    """Finds the key that a token names."""
+
+    async def key(self, kid: str | None) -> VerifyKey | None:
+        """The key for this key id; None when there is none."""
+
+
+class OneKey:
+    """A single configured key: the key id is not looked at."""
+
+    def __init__(self, issuer: Issuer) -> None:
+        text = (issuer.key or "").encode()
+        symmetric = issuer.algorithms[0].startswith("HS")
+        self._key: VerifyKey = text if symmetric else load_pem_public_key(text)
+
+    async def key(self, kid: str | None) -> VerifyKey | None:  # noqa: ARG002 - as every source
+        """The one key."""
+        return self._key
+
+
+class FixedKeySet:
+    """A key set given in the settings."""
+
+    def __init__(self, jwks: Mapping[str, object]) -> None:
+        self._keys = parse_jwks(msgspec.json.encode(jwks))
+
+    async def key(self, kid: str | None) -> VerifyKey | None:
+        """The key with this id; without an id only a set of one key can answer."""
+        return pick(self._keys, kid)
+
+
+class FetchedKeySet:
+    """A key set behind a URL: cached, fetched again when old or when a key id is unknown.
+
+    While the URL is away the last good set goes on serving.
+    """
+
+    def __init__(self, url: str, fetch: Fetch, monotonic: Callable[[], float]) -> None:
+        self._url = url
+        self._fetch = fetch
+        self._monotonic = monotonic
+        self._keys: dict[str | None, VerifyKey] = {}
+        self._tried_at = float("-inf")
+        self._one_fetch = asyncio.Lock()
+
+    async def key(self, kid: str | None) -> VerifyKey | None:
+        """The key with this id, after a new look at the URL where that may help."""
+        if self._due(kid):
+            async with self._one_fetch:
+                if self._due(kid):
+                    await self._refresh()
+        return pick(self._keys, kid)
+
+    def _due(self, kid: str | None) -> bool:
+        age_s = self._monotonic() - self._tried_at
+        return age_s >= MAX_AGE_S or (pick(self._keys, kid) is None and age_s >= REFETCH_S)
+
+    async def _refresh(self) -> None:
+        try:
+            self._keys = parse_jwks(await self._fetch(self._url))
+        except (httpx.HTTPError, ValueError, jwt.PyJWTError) as error:
+            log.warning("jwks_fetch_failed", url=self._url, error=type(error).__name__)
+        finally:
+            # only now: whoever comes during the fetch waits for it
+            self._tried_at = self._monotonic()
+
+
+def key_source(issuer: Issuer, fetch: Fetch, monotonic: Callable[[], float]) -> KeySource:
+    """The key source that an issuer's settings ask for."""
+    if issuer.jwks_url is not None:
+        return FetchedKeySet(issuer.jwks_url, fetch, monotonic)
+    if issuer.jwks is not None:
+        return FixedKeySet(issuer.jwks)
+    return OneKey(issuer)
+
+
+def pick(keys: Mapping[str | None, VerifyKey], kid: str | None) -> VerifyKey | None:
+    """The key with this id; without an id the only key of a set of one."""
+    if kid is None and len(keys) == 1:
+        return next(iter(keys.values()))
+    return keys.get(kid)
+
+
+def parse_jwks(body: bytes) -> dict[str | None, VerifyKey]:
+    """The public signing keys of a JSON Web Key Set by id; ValueError when it is none.
+
+    Symmetric keys and keys of kinds we do not know are left out.
+    """
+    jwks = msgspec.json.decode(body, type=dict[str, object])
+    entries = msgspec.convert(jwks.get("keys"), list[JWKDict])
+    keys: dict[str | None, VerifyKey] = {}
+    for entry in entries:
+        if entry.get("kty") in ("RSA", "EC", "OKP") and entry.get("use", "sig") == "sig":
+            keys[entry.get("kid")] = jwt.PyJWK(entry).key
+    return keys
+
+
+async def fetch_over_http(url: str) -> bytes:
+    """The body behind a URL: five seconds, 64 KiB, no redirects."""
+    async with (
+        httpx.AsyncClient(timeout=FETCH_TIMEOUT_S, follow_redirects=False) as client,
+        client.stream("GET", url) as response,
+    ):
+        response.raise_for_status()
+        body = b""
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > MAX_JWKS_BYTES:
+                raise ValueError("the key set is too large")
+        return body

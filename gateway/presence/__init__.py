@@ -1,0 +1,1 @@
+"""Positions of hustlers: believed, kept present, shown to posters, missed."""

@@ -1,0 +1,1 @@
+"""The WebSocket: messages, the session's pure protocol, and its I/O shell."""
