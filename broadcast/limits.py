@@ -31,6 +31,8 @@ class WaveLimits:
     """Open offers per hustler."""
     pairs_per_call: int = 4096
     """Pairs put to the database in one call."""
+    first_insert: int = 32
+    """The best of a wave go out in an insert of their own, since a short one is early."""
     resends_per_pulse: int = 1000
     reports_kept: int = 100_000
     """Unwritten reports beyond this are dropped; the cards are sent and reported again."""
