@@ -1,5 +1,5 @@
 -- name: task_view
-select task_view(t, $1) from tasks as t where t.id = $2 and task_visible(t, $1)
+select task_view(t, $1) from tasks as t where t.id = $2 and task_visible(t, $1);
 
 -- name: tasks_page
 -- $1 viewer, $2 role (poster or hustler), $3 state or null, $4 $5 cursor (created_at, id) or null, $6 limit
@@ -9,7 +9,7 @@ where $1 = case when $2 = 'hustler' then t.assigned_hustler_id else t.poster_id 
     and ($3::text is null or t.state = $3)
     and ($4::timestamptz is null or (t.created_at, t.id) < ($4, $5::uuid))
 order by t.created_at desc, t.id desc
-limit $6
+limit $6;
 
 -- name: task_history
 select
@@ -21,8 +21,8 @@ select
         order by h.id
     )
 from task_transitions as h
-join tasks as t on t.id = h.task_id
-where h.task_id = $2 and task_visible(t, $1)
+inner join tasks as t on t.id = h.task_id
+where h.task_id = $2 and task_visible(t, $1);
 
 -- name: task_proofs
 select
@@ -36,32 +36,32 @@ select
         ),
         '[]'
     )
-from proofs as p where p.task_id = $1
+from proofs as p where p.task_id = $1;
 
 -- name: task_participant
-select exists (
+select exists(
     select from tasks as t
     where t.id = $2 and (t.poster_id = $1 or t.assigned_hustler_id = $1)
-)
+);
 
 -- name: proof_view
 select jsonb_build_object(
     'id', p.id, 'task_id', p.task_id, 'kind', p.kind, 'state', p.state,
     'submitted_at', p.submitted_at
 )
-from proofs as p where p.id = $1
+from proofs as p where p.id = $1;
 
 -- name: escrow_view
-select escrow_view(e) from escrows as e where e.id = $1
+select escrow_view(e) from escrows as e where e.id = $1;
 
 -- name: offers_view
-select offers_view($1)
+select offers_view($1);
 
 -- name: live_view
-select live_view(s) from live_status as s where s.user_id = $1
+select live_view(s) from live_status as s where s.user_id = $1;
 
 -- name: snapshots
-select jsonb_agg(user_snapshot(u.id)) from unnest($1::uuid[]) as u (id)
+select jsonb_agg(user_snapshot(u.id)) from unnest($1::uuid[]) as u (id);
 
 -- name: events_after
 -- $1 user, $2 position, $3 limit: the events and where the counter stands, in one snapshot
@@ -80,7 +80,7 @@ select
             ),
             '[]'
         )
-    )
+    );
 
 -- name: events_after_many
 -- $1 users, $2 their positions, $3 limit for each
@@ -91,16 +91,16 @@ cross join lateral (
     where u.user_id = w.user_id and u.seq > w.seq
     order by u.seq
     limit $3
-) as e
+) as e;
 
 -- name: positions
-select c.user_id, c.last_seq from user_counters as c where c.user_id = any($1::uuid[])
+select c.user_id, c.last_seq from user_counters as c where c.user_id = any($1::uuid[]);
 
 -- name: user_for
-select id, role, account_status from user_for($1, $2, $3, $4)
+select id, role, account_status from user_for($1, $2, $3, $4);
 
 -- name: user_by_id
-select id, role, account_status from users where id = $1
+select id, role, account_status from users where id = $1;
 
 -- name: me_view
 select jsonb_build_object(
@@ -112,21 +112,21 @@ select jsonb_build_object(
     'total_xp', u.total_xp,
     'live', live_view(s)
 )
-from users as u join live_status as s on s.user_id = u.id
-where u.id = $1
+from users as u inner join live_status as s on s.user_id = u.id
+where u.id = $1;
 
 -- name: engagements
 -- the tasks in ACCEPTED that these hustlers drive to
 select t.id as task_id, t.assigned_hustler_id as hustler_id, t.poster_id,
     t.location_lat as lat, t.location_lng as lng, t.arrived_at is not null as arrived
 from tasks as t
-where t.assigned_hustler_id = any($1::uuid[]) and t.state = 'ACCEPTED'
+where t.assigned_hustler_id = any($1::uuid[]) and t.state = 'ACCEPTED';
 
 -- name: open_live_sessions
-select user_id, active_since from live_status where session_id is not null
+select user_id, active_since from live_status where session_id is not null;
 
 -- name: clock
-select hx_clock()
+select hx_clock();
 
 -- name: migrations_applied
-select name from schema_migrations order by name
+select name from schema_migrations order by name;

@@ -11,7 +11,7 @@ return
         t.mode = 'LIVE'
         and exists (
             select from live_broadcasts as b
-            join offers as o on o.broadcast_id = b.id
+            inner join offers as o on o.broadcast_id = b.id
             where b.task_id = t.id and o.hustler_id = p_viewer
         )
     )
