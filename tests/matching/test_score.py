@@ -210,3 +210,10 @@ def test_ties_break_by_distance_then_price_then_age_then_id() -> None:
     assert order.tolist() == [0, 2, 1, 5, 3, 4]
     older_first = ranking(np.full(2, 0.5), np.ones(2), np.ones(2), np.array([8.0, 7.0]), ids[:2])
     assert older_first.tolist() == [1, 0]
+
+
+def test_rounding_at_a_knot_never_makes_a_longer_way_better() -> None:
+    """A step of one bit over 1, 3, 5 and 10 miles raises nothing."""
+    for knot in (1.0, 3.0, 5.0, 10.0):
+        miles = np.array([np.nextafter(knot, 0.0), knot, np.nextafter(knot, 99.0)])
+        assert np.all(np.diff(scoring.distance_component(miles)) <= 0.0)
