@@ -83,4 +83,3 @@ def main(words: Sequence[str] | None = None) -> None:
 
 def _say(sentence: object) -> None:
     print(f"hustlexp: {sentence}", file=sys.stderr)
-
