@@ -1,0 +1,24 @@
+"""All benchmarks, one after another: `make bench`. Each prints its ratios against a peer."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Final
+
+BENCHMARKS: Final = ("bench.radius_query", "bench.accept_storm", "bench.first_offer")
+"""Each in a process of its own, so that none warms or burdens the next."""
+
+
+def main() -> int:
+    """Run them all; the exit code of the first that failed, or 0."""
+    for module in BENCHMARKS:
+        print(f"\n── python -m {module}", flush=True)
+        code = subprocess.run([sys.executable, "-m", module], check=False).returncode
+        if code:
+            return code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
