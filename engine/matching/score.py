@@ -151,7 +151,7 @@ def trust_component(tier: Floats, completion: Floats, approval: Floats) -> Float
 def distance_component(distance_miles: Floats) -> Floats:
     """1 to 1 mile, 0.7 at 3, 0.3 at 5, 0.1 at 10, linear between; 0 beyond."""
     d = np.clip(_known(distance_miles, _DISTANCE_UNKNOWN), 0.0, 20_000.0)
-    # Each line is held at its end value, so that rounding at a knot can't break the fall.
+    # Each line is held at its end value, so that the knots are exact.
     near = np.maximum(1.0 - 0.15 * (d - 1.0), 0.7)
     middle = np.maximum(0.7 - 0.2 * (d - 3.0), 0.3)
     far = np.maximum(0.3 - 0.04 * (d - 5.0), 0.1)

@@ -212,8 +212,10 @@ def test_ties_break_by_distance_then_price_then_age_then_id() -> None:
     assert older_first.tolist() == [1, 0]
 
 
-def test_rounding_at_a_knot_never_makes_a_longer_way_better() -> None:
-    """A step of one bit over 1, 3, 5 and 10 miles raises nothing."""
-    for knot in (1.0, 3.0, 5.0, 10.0):
+def test_the_knots_of_the_distance_score_are_exact() -> None:
+    """Not 0.29999999999999993 at five miles; and no step of one bit over a knot raises anything."""
+    knots = np.array([1.0, 3.0, 5.0, 10.0])
+    assert scoring.distance_component(knots).tolist() == [1.0, 0.7, 0.3, 0.1]
+    for knot in knots:
         miles = np.array([np.nextafter(knot, 0.0), knot, np.nextafter(knot, 99.0)])
         assert np.all(np.diff(scoring.distance_component(miles)) <= 0.0)
