@@ -67,7 +67,7 @@ class Broadcaster:
         self._running: dict[UUID, Running] = {}
         self._rung: set[UUID] = set()
         self._bell = asyncio.Event()
-        self._taken: dict[tuple[UUID, UUID], None] = {}
+        self._taken: dict[tuple[UUID, UUID], float] = {}
         self._next_tick_s = 0.0
 
     def ring(self, broadcast_id: UUID) -> None:
@@ -79,7 +79,7 @@ class Broadcaster:
         """These (broadcast, hustler) were written to a socket; a lost report is harmless."""
         for pair in pairs:
             if len(self._taken) < self._limits.reports_kept:
-                self._taken[pair] = None
+                self._taken.setdefault(pair, self._monotonic())
 
     async def run(self) -> None:
         """Work until cancelled."""

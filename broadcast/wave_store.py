@@ -6,7 +6,7 @@ Raises what `sql.database` raises; the loops of `broadcast.broadcaster` survive 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -215,11 +215,13 @@ class WaveStore:
             await self._json("wave_unsent", list(hustlers), timedelta(seconds=age_s), limit)
         )
 
-    async def sent(self, pairs: Collection[tuple[UUID, UUID]]) -> None:
-        """Note that the cards of these (broadcast, hustler) reached a socket."""
+    async def sent(self, taken: Mapping[tuple[UUID, UUID], float]) -> None:
+        """Note when the cards of these (broadcast, hustler) reached a socket: monotonic seconds."""
         self._metrics.database_called()
-        broadcasts, hustlers = zip(*pairs, strict=True)
-        await self._database.value("wave_sent", broadcasts, hustlers)
+        broadcasts, hustlers = zip(*taken, strict=True)
+        now_s = self._monotonic()
+        ages_s = [now_s - at_s for at_s in taken.values()]
+        await self._database.value("wave_sent", broadcasts, hustlers, ages_s)
 
     async def _json(self, name: str, *arguments: Any) -> bytes:
         self._metrics.database_called()

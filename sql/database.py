@@ -44,6 +44,8 @@ class DatabaseAway(Exception):
 
 
 def _translated(error: Exception) -> Exception:
+    if isinstance(error, ValueError):
+        return error  # asyncpg's word for an argument of the wrong type: a defect, not an absence
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
         if state in _AWAY_STATES:

@@ -330,19 +330,22 @@ $$;
 
 -- When a card was first written to a socket. Rows that somebody else holds are left: the card is
 -- sent again and reported again.
-create function offers_sent(p_broadcasts uuid[], p_hustlers uuid[]) returns bigint
+create function offers_sent(
+    p_broadcasts uuid[], p_hustlers uuid[], p_ages_s double precision[]
+) returns bigint
 language sql
 as $$
     with free as (
-        select o.broadcast_id, o.hustler_id
-        from unnest(p_broadcasts, p_hustlers) as r (broadcast_id, hustler_id)
+        select o.broadcast_id, o.hustler_id, r.age_s
+        from unnest(p_broadcasts, p_hustlers, p_ages_s) as r (broadcast_id, hustler_id, age_s)
         inner join offers as o on o.broadcast_id = r.broadcast_id and o.hustler_id = r.hustler_id
         where o.sent_at is null
         for no key update of o skip locked
     ),
 
     marked as (
-        update offers as o set sent_at = clock.at
+        update offers as o
+        set sent_at = greatest(clock.at - make_interval(secs => f.age_s), o.offered_at)
         from free as f cross join (select hx_clock() as at offset 0) as clock
         where o.broadcast_id = f.broadcast_id and o.hustler_id = f.hustler_id
         returning 1

@@ -28,7 +28,7 @@ from wave_verdicts($1, $2, $3) as v;
 select make_offers($1, $2, $3, $4, $5, $6);
 
 -- name: wave_sent
-select offers_sent($1, $2);
+select offers_sent($1, $2, $3);
 
 -- name: wave_unsent
 select unsent_offers($1, $2, $3);

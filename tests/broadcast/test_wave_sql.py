@@ -177,11 +177,27 @@ async def test_a_report_leaves_rows_that_somebody_holds(place: Town) -> None:
         await place.value("select 1 from offers where hustler_id = $1 for update", hustler)
         async with asyncio.timeout(2):
             marked = await place.database.value(
-                "wave_sent", [broadcast, broadcast], [hustler, other]
+                "wave_sent", [broadcast, broadcast], [hustler, other], [0.0, 0.0]
             )
     assert marked == 1
     sent = await place.value("select hustler_id from offers where sent_at is not null")
     assert sent == other
+
+
+async def test_a_report_tells_when_the_card_was_written_not_when_it_was_reported(
+    place: Town,
+) -> None:
+    """An age moves `sent_at` back, never before the offer itself."""
+    broadcast = await place.broadcast()
+    hustlers = [await place.hustler(1), await place.hustler(1)]
+    await offer(place, [(broadcast, hustler, 0.5) for hustler in hustlers])
+    await place.owner.execute("update offers set offered_at = hx_clock() - interval '1 minute'")
+    await place.database.value("wave_sent", [broadcast] * 2, hustlers, [20.0, 600.0])
+    ages = await place.value(
+        "select array_agg(round(extract(epoch from sent_at - offered_at)) order by sent_at)"
+        " from offers"
+    )
+    assert ages == [0, 40]
 
 
 async def test_the_market_is_the_category_without_the_task_itself(place: Town) -> None:
