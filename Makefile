@@ -3,7 +3,8 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
 HUSTLERS ?= 200
-WORKERS ?= 2
+# One more than the cores of a small machine: many tests wait for clocks and sockets.
+WORKERS ?= 3
 
 .PHONY: help
 help: ## list the targets

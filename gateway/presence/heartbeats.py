@@ -32,6 +32,8 @@ class Heartbeats:
         self._moved: dict[UserId, Traveller] = {}
         self._signs: dict[UserId, Traveller] = {}
         self._wake = asyncio.Event()
+        # A write on its way must not bring back whom `stop` takes out.
+        self._writing = asyncio.Lock()
         self._run_id: str | None = None
         self._watch_at = 0.0
         self._away = False
@@ -58,6 +60,10 @@ class Heartbeats:
         """Takes the hustler out of presence at once; what Valkey misses expires in 90 s."""
         for waiting in (self._live, self._moved, self._signs):
             waiting.pop(traveller.user, None)
+        async with self._writing:
+            await self._remove(traveller)
+
+    async def _remove(self, traveller: Traveller) -> None:
         if traveller.generation is None:
             return
         try:
@@ -147,6 +153,11 @@ class Heartbeats:
         )
 
     async def _write(self, travellers: Sequence[Traveller]) -> None:
+        """Writes those who are still live when their turn comes."""
+        async with self._writing:
+            await self._write_live([t for t in travellers if self._live.get(t.user) is t])
+
+    async def _write_live(self, travellers: Sequence[Traveller]) -> None:
         beats = []
         now = time.monotonic()
         for traveller in travellers:

@@ -82,6 +82,21 @@ async def test_a_live_hustler_is_present_and_leaves_at_once(
         await eventually(presence, hustler, None, place)
 
 
+async def test_leaving_at_once_leaves_nothing_behind(service: Service, presence: Presence) -> None:
+    """The first heartbeat is still on its way when LIVE mode ends."""
+    place = somewhere()
+    hustlers = [await service.user() for _ in range(10)]
+
+    async def come_and_go(hustler: User) -> None:
+        async with live(service, hustler, place) as client:
+            await asyncio.sleep(0.001 * (hustlers.index(hustler)))
+            await client.ask("UNSUBSCRIBE_LIVE_MODE")
+
+    await asyncio.gather(*map(come_and_go, hustlers))
+    await asyncio.sleep(0.1)
+    assert [await found(presence, hustler, place) for hustler in hustlers] == [None] * 10
+
+
 async def test_rest_ends_live_mode_too(service: Service, presence: Presence) -> None:
     """Whoever ends it: the hustler leaves presence."""
     hustler, place = await service.user(), somewhere()
