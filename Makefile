@@ -25,6 +25,7 @@ demo: runtime ## a city that matches itself, in the terminal and on a map (HUSTL
 
 .PHONY: test
 test: setup ## all tests but the long ones
+	@sh deploy/browser.sh
 	@$(PY) -m pytest -n $(WORKERS) -m "not long" --durations=10
 
 .PHONY: test-long
