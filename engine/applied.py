@@ -34,7 +34,7 @@ class Refused(Struct, frozen=True):
 class Applied(Struct, frozen=True):
     """The result of one command."""
 
-    outcome: Literal["DONE", "WON", "TAKEN", "EXPIRED", "DECLINED", "SKIPPED", "BUSY"] = "DONE"
+    outcome: Literal["DONE", "WON", "TAKEN", "EXPIRED", "DECLINED", "SKIPPED"] = "DONE"
     task_id: UUID | None = None
     subject_id: UUID | None = None
     """What was created or changed beside the task: an escrow, a proof, a live session."""

@@ -7,6 +7,7 @@ nothing.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Literal
 from uuid import UUID
 
@@ -15,7 +16,7 @@ import msgspec
 from engine import errors
 from engine.applied import Applied, EffectSink
 from engine.ids import BroadcastId, EscrowId, ProofId, TaskId, UserId
-from engine.money.provider import PaymentFailed, PaymentProvider
+from engine.money.provider import PROVIDER_TIMEOUT_S, PaymentFailed, PaymentProvider
 from engine.plan import BroadcastPlan
 from engine.store import Store
 from engine.tasks.codes import CodeBook, CodeKind
@@ -64,8 +65,9 @@ class Commands:
         escrow = await self._store.one(_Escrow, "begin_funding", poster, task)
         if escrow.state == "PENDING":
             try:
-                payment = await self._payments.charge(escrow.id, escrow.amount)
-            except PaymentFailed as error:
+                async with asyncio.timeout(PROVIDER_TIMEOUT_S):
+                    payment = await self._payments.charge(escrow.id, escrow.amount)
+            except (PaymentFailed, TimeoutError) as error:
                 raise errors.refusal(
                     "UNAVAILABLE", "", "The payment did not go through."
                 ) from error

@@ -9,8 +9,9 @@ import structlog
 
 from engine.applied import Applied, EffectSink
 from engine.errors import Refusal
+from engine.steady import steadily
 from engine.store import Store
-from sql.database import DatabaseAway, DatabaseError
+from sql.database import DatabaseError
 
 log = structlog.get_logger()
 
@@ -32,14 +33,12 @@ class Timers:
         self._lag = lag
 
     async def run(self) -> None:
-        """Until cancelled."""
-        while True:
-            try:
-                await self.fire_due()
-            except DatabaseAway as error:
-                log.warning("timers_delayed", error=str(error))
-                await asyncio.sleep(POLL_S)
-            await asyncio.sleep(POLL_S)
+        """For ever."""
+        await steadily("timers", self._round)
+
+    async def _round(self) -> None:
+        await self.fire_due()
+        await asyncio.sleep(POLL_S)
 
     async def fire_due(self) -> int:
         """Fire what is due now; how many timers that was. Returns without waiting when none is."""
@@ -49,8 +48,9 @@ class Timers:
             try:
                 applied = await self._store.one(Applied, "fire_timer", row["kind"], row["subject"])
             except (Refusal, DatabaseError):
-                # The next one must not wait behind a broken one; it stays due and in sight.
+                # A broken one waits and stays in sight, so that the others have their turn.
                 log.exception("timer_failed", kind=row["kind"], subject=str(row["subject"]))
+                await self._store.execute("timer_failed", row["kind"], row["subject"])
                 continue
             self._effects.applied(applied)
         return len(rows)

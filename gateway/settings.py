@@ -197,7 +197,7 @@ class Broadcast:
         "HX_BROADCAST_STEP_MILES", 2.0, "growth with each wave", _number(0.1, 50), unit="mi"
     )
     max_miles: float = _setting(
-        "HX_BROADCAST_MAX_MILES", 10.0, "radius that is never exceeded", _number(0.1, 50), unit="mi"
+        "HX_BROADCAST_MAX_MILES", 10.0, "radius that is never exceeded", _number(0.1, 25), unit="mi"
     )
     interval_s: int = _setting(
         "HX_BROADCAST_INTERVAL_S", 60, "time between two waves", _whole(1, 3600), unit="s"

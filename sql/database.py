@@ -8,7 +8,7 @@ there now" is a `DatabaseAway`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Self, cast
 
@@ -120,11 +120,6 @@ class Database:
         """Run a named query for its effect; the command tag."""
         async with self._connection() as connection:
             return cast("str", await connection.execute(named.query(name), *args))
-
-    async def values(self, name: str, arguments: Sequence[Sequence[Any]]) -> None:
-        """Run one named query for many argument rows, in one transaction."""
-        async with self._connection() as connection:
-            await connection.executemany(named.query(name), arguments)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[asyncpg.Connection]:

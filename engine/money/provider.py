@@ -6,8 +6,11 @@ our own row, so that repeating it after a crash moves nothing twice (design §2,
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import UUID
+
+PROVIDER_TIMEOUT_S: Final = 20.0
+"""A call that has not answered by then counts as failed; its key makes repeating it safe."""
 
 
 class PaymentFailed(Exception):

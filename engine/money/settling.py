@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -10,15 +11,15 @@ import structlog
 
 from engine.applied import Applied, EffectSink
 from engine.errors import Refusal
-from engine.money.provider import PaymentFailed, PaymentProvider
+from engine.money.provider import PROVIDER_TIMEOUT_S, PaymentProvider
+from engine.steady import steadily
 from engine.store import Store
-from sql.database import DatabaseAway, DatabaseError
+from sql.database import DatabaseError
 
 log = structlog.get_logger()
 
 BATCH = 50
 POLL_S = 1.0
-PROVIDER_TIMEOUT_S = 20.0
 
 
 class Settling:
@@ -42,18 +43,15 @@ class Settling:
         self._bell.set()
 
     async def run(self) -> None:
-        """Until cancelled. Losing Postgres only delays: the rows wait."""
-        while True:
-            try:
-                async with asyncio.timeout(POLL_S):
-                    await self._bell.wait()
-            except TimeoutError:
-                pass
-            self._bell.clear()
-            try:
-                await self.settle_waiting()
-            except DatabaseAway as error:
-                log.warning("settling_delayed", error=str(error))
+        """For ever. Losing Postgres only delays: the rows wait."""
+        await steadily("settling", self._round)
+
+    async def _round(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(POLL_S):
+                await self._bell.wait()
+        self._bell.clear()
+        await self.settle_waiting()
 
     async def settle_waiting(self) -> int:
         """Settle what is due now; how many rows were booked."""
@@ -75,8 +73,9 @@ class Settling:
                     reference = await self._payments.refund(
                         row["id"], row["payment"], row["amount"]
                     )
-        except (PaymentFailed, TimeoutError) as error:
-            log.warning("settlement_failed", settlement=str(row["id"]), error=str(error))
+        except Exception as error:
+            # Whatever a provider's client raises, the money has not been seen to move: again later.
+            log.warning("settlement_failed", settlement=str(row["id"]), error=repr(error))
             await self._store.execute("settlement_failed", row["id"], str(error)[:500])
             return 0
         try:

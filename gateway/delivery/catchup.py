@@ -13,10 +13,10 @@ from itertools import islice
 
 from engine.ids import UserId
 from engine.queries import Queries
+from engine.steady import steadily
 from gateway import limits
 from gateway.delivery.hub import Hub
 from gateway.delivery.snapshots import Snapshots
-from gateway.steady import steadily
 from gateway.ws import rendering
 
 

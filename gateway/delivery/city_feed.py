@@ -13,12 +13,12 @@ import msgspec
 from msgspec import Struct
 
 from engine.ids import UserId
+from engine.steady import steadily
 from engine.store import Store
 from engine.views import TaskState
 from gateway import limits
 from gateway.delivery.hub import Hub
 from gateway.presence.positions import Positions
-from gateway.steady import steadily
 from gateway.ws import messages
 from gateway.ws.messages import CITY_STATE, City, CityStats, CityTask
 

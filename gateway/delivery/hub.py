@@ -20,6 +20,7 @@ import structlog
 from broadcast.ports import BroadcastUpdate
 from engine.applied import Applied, ClosedBroadcast
 from engine.ids import UserId
+from engine.steady import steadily
 from engine.views import OfferCard, Snapshot, UserEvent
 from gateway import limits
 from gateway.delivery.attendance import Attendance, Person
@@ -27,7 +28,6 @@ from gateway.delivery.ended_broadcasts import EndedBroadcasts
 from gateway.delivery.fanout import Fanout
 from gateway.delivery.long_polls import Poller, Woken
 from gateway.metrics import Metrics
-from gateway.steady import steadily
 from gateway.ws import close_codes, messages, rendering, session
 from gateway.ws.connection import Connection
 from gateway.ws.messages import Reference

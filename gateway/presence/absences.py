@@ -10,9 +10,9 @@ from typing import Final
 from engine.commands import Commands
 from engine.ids import UserId
 from engine.queries import Queries
+from engine.steady import steadily
 from gateway import limits
 from gateway.presence.heartbeats import Heartbeats
-from gateway.steady import steadily
 from geo.presence import Presence
 
 _AWAY: Final = timedelta(seconds=limits.AWAY_ENDS_SESSION_S)

@@ -11,9 +11,9 @@ from uuid import UUID
 import structlog
 
 from engine.ids import UserId
+from engine.steady import steadily
 from gateway import limits
 from gateway.presence.travellers import Traveller
-from gateway.steady import steadily
 from geo.presence import Beat, LastPlace, Presence, Sign
 from geo.valkey import ValkeyAway
 

@@ -17,12 +17,12 @@ from engine.commands import Commands, EndReason
 from engine.errors import Refusal
 from engine.ids import TaskId, UserId
 from engine.queries import Queries
+from engine.steady import steadily
 from gateway import limits
 from gateway.delivery.hub import Hub
 from gateway.presence.en_route import EnRoute
 from gateway.presence.heartbeats import Heartbeats
 from gateway.presence.travellers import Source, Traveller, fix_of, refused
-from gateway.steady import steadily
 from gateway.ws.connection import Connection
 from gateway.ws.messages import GoLive, Moved
 from geo import fixes
