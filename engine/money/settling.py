@@ -73,7 +73,7 @@ class Settling:
                     reference = await self._payments.refund(
                         row["id"], row["payment"], row["amount"]
                     )
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             # Whatever a provider's client raises, the money has not been seen to move: again later.
             log.warning("settlement_failed", settlement=str(row["id"]), error=repr(error))
             await self._store.execute("settlement_failed", row["id"], str(error)[:500])

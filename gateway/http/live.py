@@ -55,7 +55,7 @@ async def respond(
         ask.user_id, ask.broadcast_id, ask.body.response, ask.body.decline_reason
     )
     outcome = applied.outcome
-    if outcome == "DONE" or outcome == "BUSY":  # noqa: PLR1714 - narrows the type
+    if outcome == "DONE":
         raise errors.refusal("HX017", "LOCK")
     if outcome == "DECLINED" and applied.task_id is not None:
         parts.hub.answered(ask.user_id, ask.broadcast_id, applied.task_id)

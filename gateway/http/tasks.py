@@ -58,7 +58,7 @@ async def fund(parts: Parts, ask: Ask[Nothing, Nothing]) -> EscrowView | Repeate
     """Fund a task's escrow. Funding a LIVE task starts its broadcast."""
     before = await parts.queries.task_view(ask.user_id, ask.task_id)
     escrow = await parts.queries.escrow(await parts.commands.fund(ask.user_id, ask.task_id))
-    funded_before = before.escrow is not None and before.escrow.state == "FUNDED"
+    funded_before = before.escrow is not None and before.escrow.state != "PENDING"
     return Repeated(escrow) if funded_before else escrow
 
 
@@ -129,5 +129,3 @@ def check_won(applied: Applied) -> None:
             raise errors.refusal("HX011", "TAKEN")
         case "EXPIRED":
             raise errors.refusal("HX015", "LIVE-5")
-        case "BUSY":
-            raise errors.refusal("HX017", "LOCK")

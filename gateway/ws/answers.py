@@ -134,7 +134,7 @@ class Answers:
             user, broadcast_id, asked.response, asked.decline_reason
         )
         outcome = applied.outcome
-        if outcome == "DONE" or outcome == "BUSY" or applied.task_id is None:  # noqa: PLR1714 - mypy narrows
+        if outcome == "DONE" or applied.task_id is None:
             raise errors.refusal("HX017", "LOCK")
         if outcome == "DECLINED":
             self._hub.answered(user, broadcast_id, applied.task_id)
