@@ -57,6 +57,7 @@ _KINDS = (
     ErrorKind("HX017", "LOCK", "Busy just now; try again.", retryable=True),
     ErrorKind("HX018", "CODE-WRONG", "The code is not correct."),
     ErrorKind("HX018", "CODE-LOCKED", "Too many wrong codes; wait before the next try."),
+    ErrorKind("HX019", "EDIT", "This field cannot be edited in the task's present state."),
     ErrorKind("HX021", "LOCATION", "The location was refused."),
     # Roles and tokens
     ErrorKind("HX501", "TOKEN-MISSING", "A bearer token is needed."),

@@ -57,6 +57,7 @@ TABLE: Final[Mapping[tuple[str, str], Disposition]] = {
     ("HX017", "LOCK"): Disposition(503, retry_after_s=1.0),
     ("HX018", "CODE-WRONG"): Disposition(403),
     ("HX018", "CODE-LOCKED"): Disposition(429),
+    ("HX019", "EDIT"): Disposition(409),
     ("HX021", "LOCATION"): Disposition(422),
     # Roles and tokens
     ("HX501", "TOKEN-MISSING"): Disposition(401, close=close_codes.TOKEN_REFUSED.code),

@@ -5,7 +5,7 @@ revoke create on schema public from public;
 grant usage on schema public to hx_app, hx_ai, hx_readonly;
 alter default privileges in schema public grant select on tables to hx_app, hx_ai, hx_readonly;
 alter default privileges revoke execute on functions from public;
-alter default privileges in schema public grant execute on functions to hx_app, hx_ai, hx_readonly;
+alter default privileges in schema public grant execute on functions to hx_app;
 
 -- ── Clock ──────────────────────────────────────────────────────────────────────────────────────
 -- Empty in production; one row in tests and in `hustlexp clock advance`. Only the owner writes it.
@@ -78,6 +78,7 @@ insert into error_catalogue (code, invariant, title, retryable) values
 ('HX017', 'LOCK', 'Busy just now; try again.', true),
 ('HX018', 'CODE-WRONG', 'The code is not correct.', false),
 ('HX018', 'CODE-LOCKED', 'Too many wrong codes; wait before the next try.', false),
+('HX019', 'EDIT', 'This field cannot be edited in the task''s present state.', false),
 ('HX021', 'LOCATION', 'The location was refused.', false),
 ('HX501', 'TOKEN-MISSING', 'A bearer token is needed.', false),
 ('HX502', 'TOKEN-INVALID', 'The token is not valid.', false),

@@ -71,7 +71,8 @@ create unique index one_active_live_task_per_hustler on tasks (assigned_hustler_
 where mode = 'LIVE' and state in ('ACCEPTED', 'WORKING');
 create index tasks_by_poster on tasks (poster_id, created_at desc, id);
 create index tasks_by_hustler on tasks (assigned_hustler_id, created_at desc, id);
-create index tasks_matching on tasks (category) where state in ('OPEN', 'MATCHING');
+create index tasks_under_way on tasks (created_at desc)
+where state in ('MATCHING', 'ACCEPTED', 'WORKING', 'PROOF_SUBMITTED');
 
 create table proofs (
     id uuid not null default gen_random_uuid(),

@@ -48,6 +48,8 @@ create table settlements (
     id uuid not null default gen_random_uuid(),
     escrow_id uuid not null,
     kind text not null,
+    -- the payment to give back, where it came after its escrow was cancelled
+    payment text,
     amount integer not null,
     fee_amount integer not null default 0,
     state text not null default 'PENDING',
@@ -63,6 +65,7 @@ create table settlements (
     constraint settlements_state check (state in ('PENDING', 'DONE')),
     constraint settlements_fee check (fee_amount between 0 and amount)
 );
+create index escrows_paid on escrows (ended_at) where state = 'RELEASED';
 create index settlements_waiting on settlements (due_at) where state = 'PENDING';
 
 -- One fee: 15 % of what is released, floored to a cent (design §2, Money).
@@ -156,6 +159,41 @@ $$;
 
 create trigger escrow_transition_guard before insert or update on escrows
 for each row execute function escrow_transition_guard();
+
+-- HX019: what a hustler accepts and the escrow pays is fixed once the money is held (design §2).
+-- Title and description stay editable; a price changes only with its escrow.
+create function task_terms_guard() returns trigger
+language plpgsql
+as $$
+begin
+    if old.state not in ('OPEN', 'MATCHING') or exists (
+        select from escrows as e
+        where e.task_id = old.id and e.is_current and e.state <> 'PENDING'
+    ) then
+        perform hx_refuse('HX019', 'EDIT');
+    end if;
+    return new;
+end;
+$$;
+
+create trigger task_terms_guard before update on tasks
+for each row when (
+    (
+        old.price, old.category, old.deadline, old.location_lat, old.location_lng,
+        old.place_lat, old.place_lng, old.requires_proof, old.min_photos, old.required_trade,
+        old.required_trust_tier, old.insurance_required, old.background_check_required,
+        old.poster_id
+    )
+    is distinct from
+    (
+        new.price, new.category, new.deadline, new.location_lat, new.location_lng,
+        new.place_lat, new.place_lng, new.requires_proof, new.min_photos, new.required_trade,
+        new.required_trust_tier, new.insurance_required, new.background_check_required,
+        new.poster_id
+    )
+    and old.state not in ('COMPLETED', 'CANCELLED', 'EXPIRED')
+)
+execute function task_terms_guard();
 
 -- The current escrow of a task, locked FOR SHARE: it cannot leave FUNDED before we commit.
 create function escrow_is_funded(p_task uuid) returns boolean

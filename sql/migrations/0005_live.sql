@@ -38,6 +38,8 @@ create table live_status (
     constraint live_status_since check ((session_id is null) = (active_since is null))
 );
 
+create index live_status_open on live_status (user_id) where session_id is not null;
+
 -- The state of a hustler at an instant: a function of the row and the clock, never of a sweeper.
 -- 4 h of a session → COOLDOWN for 30 min, then the next 4 h begin (product_spec §3.5).
 create function live_state(s live_status, at timestamptz) returns text
@@ -117,7 +119,8 @@ create table live_broadcasts (
     constraint live_broadcasts_ttl check (expires_at > started_at),
     constraint live_broadcasts_plan check (
         initial_radius_miles > 0
-        and max_radius_miles between initial_radius_miles and 100
+        -- the cover of cells reaches no farther (geo/cells.py)
+        and max_radius_miles between initial_radius_miles and 25
         and expansion_step_miles > 0
         and expansion_interval_s > 0
     )

@@ -1,4 +1,4 @@
--- One query per command of sql/migrations/0007_commands.sql; each answers the JSON of Applied.
+-- One query per command of sql/migrations; each answers the JSON of Applied.
 
 -- name: create_task
 select create_task($1, $2::jsonb);
@@ -58,7 +58,7 @@ select book_settlement($1, $2);
 -- name: waiting_settlements
 select
     s.id, s.kind, s.amount, s.fee_amount, s.attempts,
-    e.stripe_payment_intent_id as payment,
+    coalesce(s.payment, e.stripe_payment_intent_id) as payment,
     t.assigned_hustler_id as hustler_id
 from settlements as s
 inner join escrows as e on e.id = s.escrow_id
@@ -77,3 +77,6 @@ where id = $1 and state = 'PENDING';
 
 -- name: code_generation
 select generation from task_codes where task_id = $1 and kind = $2;
+
+-- name: timer_failed
+update timers set due_at = hx_clock() + interval '1 minute' where kind = $1 and subject = $2;

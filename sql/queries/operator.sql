@@ -1,4 +1,4 @@
--- What the command line asks, as the owner (gateway/commands_*.py).
+-- What the command line asks, as the owner (gateway/cli).
 
 -- name: vouch_for_user
 -- `hustlexp token`: verified, and in the role that was asked for

@@ -149,9 +149,16 @@ async def test_an_unfunded_task_cannot_be_accepted(market: Market) -> None:
 
 async def test_an_ineligible_hustler_is_refused_without_a_reason(market: Market) -> None:
     """HX012 when the profile changed after the offer."""
-    task = await market.funded()
+    task = await market.task()
+    await market.app.execute("update tasks set required_trust_tier = 2 where id = $1", task)
+    await market.commands.fund(await market.poster_of(task), task)
     hustler = await market.offered(task)
-    await market.owner.execute("update tasks set required_trust_tier = 4 where id = $1", task)
+    await market.owner.execute("update users set role = 'poster' where id = $1", hustler)
+    with pytest.raises(Refusal) as caught:
+        await market.commands.accept(hustler, task)
+    assert caught.value.kind.code == "HX503"
+    await market.owner.execute("update users set role = 'hustler' where id = $1", hustler)
+    await market.owner.execute("update users set trust_tier = 1 where id = $1", hustler)
 
     assert await refused(market, hustler, task) == "HX012"
 
@@ -214,6 +221,18 @@ async def test_the_second_accept_of_a_session_brings_a_cooldown(market: Market) 
     live = await market.queries.live(hustler)
     assert (live.state, live.reason) == ("COOLDOWN", "ACCEPTS")
     assert "LIVE_MODE_STATE_CHANGE" in market.ear.types_for(hustler)
+
+
+async def test_declining_what_has_ended_turns_nobody_down(market: Market) -> None:
+    """Five late taps on dead cards do not pause anybody."""
+    hustler = await market.live_hustler()
+    for _ in range(5):
+        task = await market.funded()
+        await market.offer(task, hustler)
+        await market.commands.cancel(await market.poster_of(task), task, None)
+        await market.commands.respond(hustler, await market.broadcast_of(task), "DECLINE", "no")
+
+    assert (await market.queries.live(hustler)).state == "ACTIVE"
 
 
 async def test_five_declines_in_a_row_pause_the_hustler(market: Market) -> None:

@@ -11,6 +11,7 @@ from engine.ids import TaskId
 from engine.money.provider import PaymentFailed
 from engine.money.simulated import SimulatedPayments
 from tests.market import Market, open_market
+from tests.servers import TestDatabase
 
 
 async def test_the_whole_chain_pays_the_hustler_85_percent(market: Market) -> None:
@@ -259,6 +260,88 @@ async def test_a_failed_charge_leaves_the_escrow_pending_and_may_be_repeated(
             )
             == 1
         )
+
+
+class Slow(SimulatedPayments):
+    """A provider at work while something else happens."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.answer = asyncio.Event()
+        self.refunds: list[tuple[str, int]] = []
+
+    async def charge(self, key: UUID, amount_cents: int) -> str:
+        """Take the money, but say so late."""
+        self.asked.set()
+        await self.answer.wait()
+        return await super().charge(key, amount_cents)
+
+    async def refund(self, key: UUID, payment: str, amount_cents: int) -> str:
+        """Remember what was given back."""
+        self.refunds.append((payment, amount_cents))
+        return await super().refund(key, payment, amount_cents)
+
+
+async def test_a_payment_that_comes_after_the_end_is_given_back(
+    fresh_database: TestDatabase,
+) -> None:
+    """Cancelled while the provider was at work: no broadcast, no money kept, once."""
+    payments = Slow()
+    async with open_market(fresh_database.dsn, fresh_database.owner_dsn, payments) as market:
+        task = await market.task()
+        poster = await market.poster_of(task)
+        funding = asyncio.create_task(market.commands.fund(poster, task))
+        await payments.asked.wait()
+        await market.commands.cancel(poster, task, None)
+        payments.answer.set()
+        escrow = await funding
+
+        await market.settling.settle_waiting()
+        await market.settling.settle_waiting()
+
+        assert await market.escrow_state(task) == "CANCELLED"
+        assert payments.refunds == [(f"pi_sim_{escrow.hex}", 4_000)]
+        assert await market.app.fetchval("select state from settlements") == "DONE"
+        assert await market.app.fetchval("select count(*) from live_broadcasts") == 0
+
+
+async def test_an_ended_task_cannot_be_funded(market: Market) -> None:
+    """HX001, whether it was ever paid or not."""
+    task = await market.task()
+    poster = await market.poster_of(task)
+    await market.commands.cancel(poster, task, None)
+    with pytest.raises(Refusal) as caught:
+        await market.commands.fund(poster, task)
+    assert caught.value.kind.code == "HX001"
+
+
+async def test_one_broken_timer_does_not_hold_up_the_others(
+    own_market: Market,
+) -> None:
+    """The broken one is put off; the rest is carried out in the same round."""
+    market = own_market
+    unfunded = await market.task("STANDARD")
+    submitted, _ = await market.submitted()
+    await market.commands.approve(await market.poster_of(submitted), submitted)
+    # completing it a second time breaks on the one settlement of its escrow
+    await market.owner.execute("alter table tasks disable trigger user")
+    await market.owner.execute(
+        "update tasks set state = 'PROOF_SUBMITTED' where id = $1", submitted
+    )
+    await market.owner.execute("alter table tasks enable trigger user")
+    await market.app.execute(
+        "insert into timers (kind, subject, due_at)"
+        " values ('REVIEW', $1, hx_clock() - interval '1 hour')",
+        submitted,
+    )
+    await market.app.execute("update timers set due_at = hx_clock() where subject = $1", unfunded)
+
+    await market.timers.fire_due()
+
+    assert await market.state(unfunded) == "CANCELLED"
+    assert await market.app.fetchval(
+        "select due_at > hx_clock() from timers where subject = $1", submitted
+    )
 
 
 async def test_a_failed_transfer_keeps_the_escrow_funded_until_it_succeeds(

@@ -395,6 +395,31 @@ async def test_the_app_role_cannot_touch_ledgers_clock_or_derived_columns(market
         assert code == "42501", statement
 
 
+@pytest.mark.parametrize("role", ROLES)
+async def test_the_terms_of_a_funded_task_are_fixed(market: Market, role: str) -> None:
+    """HX019: what was offered and what is held; before funding, and title and text, are free."""
+    db = as_role(market, role)
+    task, unfunded = await market.funded(), await market.task()
+    held, _ = await market.accepted("STANDARD")
+    for change in ("price = 9000", "location_lat = 1", "category = 'other'", "deadline = now()",
+                   "required_trust_tier = 4", "insurance_required = true", "min_photos = 2"):  # fmt: skip
+        for fixed in (task, held):
+            got = await refused(db, f"update tasks set {change} where id = $1", fixed)
+            assert got == ("HX019", "EDIT"), change
+        await db.execute(f"update tasks set {change} where id = $1", unfunded)
+    await db.execute("update tasks set title = 'Hang two doors' where id = $1", task)
+
+
+async def test_no_definer_function_is_open_to_the_reading_roles(market: Market) -> None:
+    """hx_ai and hx_readonly act through nobody: they call no function of ours at all."""
+    rows = await market.owner.fetch(
+        "select r.role, p.proname from (values ('hx_ai'), ('hx_readonly')) as r (role),"
+        " pg_proc as p where p.pronamespace = 'public'::regnamespace"
+        " and has_function_privilege(r.role, p.oid, 'execute')"
+    )
+    assert rows == []
+
+
 async def test_ai_and_readonly_roles_only_read(market: Market) -> None:
     """hx_ai and hx_readonly see rows and write none."""
     for role in ("hx_ai", "hx_readonly"):

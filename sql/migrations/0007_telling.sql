@@ -1,0 +1,64 @@
+-- What several commands tell: events for both sides, the end of a broadcast, a LIVE state.
+--
+-- The commands: one function, one transaction, one answer (engine/applied.py, Applied).
+--
+-- Lock order everywhere: tasks (by id) → broadcast → escrow → live status → user counters.
+-- Events are collected and appended by one append_events call, last; pushing happens after commit.
+
+-- A transition, told to both sides, with the published event beside it (job_state_sync).
+create function task_events(t tasks, p_type text, p_data jsonb) returns jsonb
+language plpgsql
+as $$
+declare
+    told jsonb := '[]';
+    reader uuid;
+    status jsonb := jsonb_build_object('task_id', t.id, 'state', t.state, 'updated_at', t.updated_at);
+begin
+    foreach reader in array array_remove(array[t.poster_id, t.assigned_hustler_id], null) loop
+        told := told || hx_event(reader, 'TASK_STATUS_UPDATE', status);
+        if p_type is not null then
+            told := told
+                || hx_event(reader, p_type, jsonb_build_object('task_id', t.id) || p_data);
+        end if;
+    end loop;
+    return told;
+end;
+$$;
+
+create function broadcast_event(p_broadcast uuid, p_poster uuid) returns jsonb
+language plpgsql
+as $$
+declare
+    b live_broadcasts;
+    at timestamptz := hx_clock();
+begin
+    select * into b from live_broadcasts where id = p_broadcast;
+    return hx_event(p_poster, 'LIVE_BROADCAST_UPDATE', jsonb_build_object(
+        'broadcast_id', b.id,
+        'task_id', b.task_id,
+        'state', b.state,
+        'radius_miles', broadcast_radius_miles(b, at),
+        'hustlers_notified', (select count(*) from offers as o where o.broadcast_id = b.id),
+        'next_expansion_at', broadcast_next_expansion_at(b, at),
+        'expires_at', b.expires_at
+    ));
+end;
+$$;
+
+create function closed_broadcast(p_broadcast uuid, p_task uuid, p_reason text) returns jsonb
+language sql immutable
+return jsonb_build_object('broadcast_id', p_broadcast, 'task_id', p_task, 'reason', p_reason);
+
+create function live_event(p_status live_status) returns jsonb
+language plpgsql
+as $$
+declare
+    at timestamptz := hx_clock();
+begin
+    return hx_event(p_status.user_id, 'LIVE_MODE_STATE_CHANGE', jsonb_strip_nulls(jsonb_build_object(
+        'state', live_state(p_status, at),
+        'reason', live_state_reason(p_status, at),
+        'ends_at', live_state_ends_at(p_status, at)
+    )));
+end;
+$$;
