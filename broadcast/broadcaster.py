@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from random import Random
 from uuid import UUID
 
@@ -127,15 +127,16 @@ class Broadcaster:
 
     async def _pulse(self) -> None:
         known = set(self._running)
-        pulse = await self._store.pulse(self._limits.resend_after_s)
+        pulse = await self._store.pulse(self._limits.resend_after_s, self._limits.resends_per_pulse)
         running = set(pulse.running)
         for unknown in running - self._running.keys():
             self.ring(unknown)
         if ended := known - running:
             await self._close(ended)
         self._metrics.running(len(self._running))
-        if pulse.unsent:
-            await self._send_again()
+        connected = self._delivery.connected()
+        if here := [hustler for hustler in pulse.unsent if hustler in connected]:
+            await self._send_again(here)
         await asyncio.sleep(self._limits.pulse_s)
 
     async def _close(self, ended: set[UUID]) -> None:
@@ -146,9 +147,9 @@ class Broadcaster:
                 UserId(broadcast.facts.poster_id), broadcast.last_news(ending)
             )
 
-    async def _send_again(self) -> None:
+    async def _send_again(self, hustlers: Collection[UUID]) -> None:
         wave = await self._store.unsent(
-            self._delivery.connected(), self._limits.resend_after_s, self._limits.resends_per_pulse
+            hustlers, self._limits.resend_after_s, self._limits.resends_per_pulse
         )
         if wave.offers:
             self._metrics.offers_resent(len(wave.offers))

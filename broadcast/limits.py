@@ -34,6 +34,7 @@ class WaveLimits:
     first_insert: int = 32
     """The best of a wave go out in an insert of their own, since a short one is early."""
     resends_per_pulse: int = 1000
+    """Cards sent again, and hustlers looked for, in one pulse."""
     reports_kept: int = 100_000
     """Unwritten reports beyond this are dropped; the cards are sent and reported again."""
     block_s: float = 0.004

@@ -50,11 +50,11 @@ class Facts(Struct, frozen=True):
 
 
 class Pulse(Struct, frozen=True):
-    """The active set; `unsent`: a card waits for its socket for too long."""
+    """The active set; `unsent`: hustlers with a card that waits for its socket for too long."""
 
     now: datetime
     running: list[UUID]
-    unsent: bool
+    unsent: list[UUID]
 
 
 class Ending(Struct, frozen=True):
@@ -151,10 +151,11 @@ class WaveStore:
         self._monotonic = monotonic
         self._metrics = metrics
 
-    async def pulse(self, unsent_age_s: float) -> Pulse:
-        """Who runs, and whether a card is unsent for longer than that."""
+    async def pulse(self, unsent_age_s: float, limit: int) -> Pulse:
+        """Who runs, and at most `limit` hustlers whose cards are unsent for longer than that."""
         asked_at_s = self._monotonic()
-        pulse = _DECODE_PULSE(await self._json("wave_pulse", timedelta(seconds=unsent_age_s)))
+        age = timedelta(seconds=unsent_age_s)
+        pulse = _DECODE_PULSE(await self._json("wave_pulse", age, limit))
         self._clock.set(pulse.now, asked_at_s)
         return pulse
 

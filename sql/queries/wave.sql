@@ -1,7 +1,7 @@
 -- What a broadcaster asks (broadcast/wave_store.py). The rules stand in migrations/0006_wave.sql.
 
 -- name: wave_pulse
-select wave_pulse($1);
+select wave_pulse($1, $2);
 
 -- name: wave_broadcasts
 select wave_broadcasts($1);
