@@ -58,6 +58,14 @@ class Engagement(NamedTuple):
     arrived: bool
 
 
+class Standing(NamedTuple):
+    """How far a connected user's log goes, and whether the account may still use the service."""
+
+    user: UserId
+    last_seq: int
+    is_suspended: bool
+
+
 class Cursor(NamedTuple):
     """Where a page ended."""
 
@@ -188,17 +196,20 @@ class Queries:
         )
         return [msgspec.json.decode(row[0], type=UserEvent) for row in rows]
 
-    async def positions(self, users: Sequence[UserId]) -> dict[UserId, int]:
-        """Where the counters of these users stand."""
+    async def positions(self, users: Sequence[UserId]) -> list[Standing]:
+        """Where the counters of these users stand, and who is suspended."""
         rows = await self._store.rows("positions", list(users))
-        return {row["user_id"]: row["last_seq"] for row in rows}
+        return [Standing(row["user_id"], row["last_seq"], row["is_suspended"]) for row in rows]
 
     # ── Codes ───────────────────────────────────────────────────────────────────────────────────
 
-    async def start_code(self, task: TaskId) -> str | None:
-        """The start code to show the poster in JOB_ASSIGNED."""
-        generation = await self._store.value("code_generation", task, "START")
-        return None if generation is None else self._codes.code(task, "START", generation)
+    async def start_codes(self, tasks: Sequence[TaskId]) -> dict[TaskId, str]:
+        """The start codes to show the posters in JOB_ASSIGNED."""
+        rows = await self._store.rows("code_generations", list(tasks), "START")
+        return {
+            row["task_id"]: self._codes.code(row["task_id"], "START", row["generation"])
+            for row in rows
+        }
 
     def _with_codes(self, view: TaskView) -> TaskView:
         if not isinstance(view.code_generation, int):

@@ -39,6 +39,9 @@ SOCKETS_PER_USER: Final = 5
 """The oldest is closed when one more authenticates (4302)."""
 MAX_UNAUTHENTICATED: Final = 2_000
 """Sockets that have not authenticated yet; more are refused with 503 before the upgrade."""
+MAX_SOCKETS: Final = 18_000
+"""Sockets of a process; more are refused with 503 before the upgrade. With polls and the servers'
+own connections they stay below the 20,000 file descriptors a process should be given."""
 FANOUT_SLICE: Final = 256
 """Writes per turn of the loop, so that a large fan-out delays nobody else."""
 SNAPSHOT_WINDOW_S: Final = 0.010
@@ -51,6 +54,10 @@ CLOSED_REMEMBERED_S: Final = 900.0
 """A card of a broadcast that ended within this time is dropped."""
 POLL_MAX_S: Final = 25.0
 """Longest long poll."""
+POLLS_PER_USER: Final = 4
+"""The oldest is answered when a user opens one more."""
+MAX_POLLS: Final = 1_000
+"""Long polls of a process; more are refused with 503."""
 POLL_GRACE_S: Final = 60.0
 """A caller who polled this recently still counts as connected between two polls."""
 
@@ -61,8 +68,6 @@ HEARTBEAT_BATCH: Final = 1_000
 """Heartbeats per pipeline."""
 LAST_SEEN_EVERY_S: Final = 5.0
 """Frames without a position refresh last-seen at most this often; it lasts 90 s."""
-FIX_MATCHABLE_S: Final = 300.0
-"""A position older than this is not refreshed any more."""
 PRESENT_S: Final = 90.0
 """Presence ends this long after the last heartbeat (design §2, Live mode)."""
 REWRITE_WITHIN_S: Final = 2.0
@@ -75,10 +80,6 @@ ARRIVAL_M: Final = 150.0
 """A hustler this near to the task has arrived (design §2, Task)."""
 POSTER_VIEW_EVERY_S: Final = 1.0
 """HUSTLER_LOCATION per task at most this often."""
-SUSPECTS_END_SESSION: Final = 3
-"""This many suspect fixes …"""
-SUSPECTS_WITHIN_S: Final = 600.0
-"""… within this time end the session (design §4)."""
 
 # ── City feed ────────────────────────────────────────────────────────────────────────────────────
 CITY_EVERY_S: Final = 0.5

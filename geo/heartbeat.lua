@@ -7,7 +7,7 @@
 --      6 '1' when the hustler must be found where it comes from (KEYS 3 or else 1)
 -- Returns 1 written, 0 something newer stands there, -1 not found where it should be.
 --
--- A record is 60 bytes, as RECORD in presence.py has it. Any server clock but this one's is ignored.
+-- A record is 60 bytes, as RECORD in sightings.py has it. Any server clock but this one's is ignored.
 
 local id, generation, seq = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4])
 

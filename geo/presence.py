@@ -73,13 +73,24 @@ class Presence:
         self._client = client
         client.add_scripts((HEARTBEAT, REFRESH, VACATE, CLAIM, _GENERATION))
 
-    async def new_generation(self, hustler: UUID) -> int:
-        """A generation above all earlier ones, for the socket that becomes the location source.
+    async def new_generations(self, hustlers: Sequence[UUID]) -> list[int]:
+        """Generations above all earlier ones, for sockets that become location sources.
 
         Sixty-four counters serve all hustlers, so none needs a key of its own.
         """
-        key = b"hx1:generation:%d" % (hustler.int % _GENERATION_COUNTERS)
-        return int(await self._client.one(b"EVALSHA", _GENERATION.sha, 1, key))
+        given: list[int] = []
+        for batch in _batches(hustlers, HUSTLERS_AT_ONCE):
+            commands = [
+                packed(
+                    b"EVALSHA",
+                    _GENERATION.sha,
+                    1,
+                    b"hx1:generation:%d" % (hustler.int % _GENERATION_COUNTERS),
+                )
+                for hustler in batch
+            ]
+            given += map(int, await self._client.run(b"".join(commands), len(batch)))
+        return given
 
     async def write(self, beats: Sequence[Beat]) -> list[Residence | None]:
         """Write heartbeats; returns where each is kept now, in their order.

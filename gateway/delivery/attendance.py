@@ -44,8 +44,11 @@ class Attendance:
 
     @property
     def full(self) -> bool:
-        """No more sockets before some of the open ones authenticate."""
-        return self._strangers >= limits.MAX_UNAUTHENTICATED
+        """No more sockets before some of the open ones authenticate, or close."""
+        return (
+            self._strangers >= limits.MAX_UNAUTHENTICATED
+            or len(self._sockets) >= limits.MAX_SOCKETS
+        )
 
     def joined(self, connection: Connection) -> None:
         """The socket's user is known: from here on nothing is missed.

@@ -49,10 +49,15 @@ class Catchup:
             self._hub.work.clear()
 
     async def compare(self) -> None:
-        """One query for all connected users: who stands behind the counters?"""
+        """One query for all connected users: who stands behind the counters, who is suspended?"""
         users: Sequence[UserId] = tuple(self._hub.connected())
-        if users:
-            self._hub.heard_of((await self._queries.positions(users)).items())
+        if not users:
+            return
+        standings = await self._queries.positions(users)
+        self._hub.heard_of((standing.user, standing.last_seq) for standing in standings)
+        for standing in standings:
+            if standing.is_suspended:
+                self._hub.suspended(standing.user)
 
     async def fill_gaps(self) -> None:
         """Reads for everybody behind what they miss, until nobody is."""

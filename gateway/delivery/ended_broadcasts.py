@@ -26,6 +26,6 @@ class EndedBroadcasts:
         return not known
 
     def forget(self, now: float) -> None:
-        """Drops what ended long ago: no broadcast lasts that long, so no card can come."""
+        """Drops what ended long ago: no card is on its way for that long."""
         while self._until and next(iter(self._until.values())) <= now:
             self._until.popitem(last=False)

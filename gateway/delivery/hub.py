@@ -18,6 +18,7 @@ from uuid import UUID
 import structlog
 
 from broadcast.ports import BroadcastUpdate
+from engine import errors
 from engine.applied import Applied, ClosedBroadcast
 from engine.ids import UserId
 from engine.steady import steadily
@@ -73,6 +74,7 @@ class Hub(Attendance):
         self._sent: list[tuple[UUID, UserId]] = []
         self._fanout = Fanout(self._report)
         self._swept_at = monotonic()
+        self._polls = 0
         self.behind: set[UserId] = set()
         """Users whose sessions need the log."""
         self.reopened: set[UserId] = set()
@@ -234,11 +236,7 @@ class Hub(Attendance):
         if person is None:
             return
         for connection in person.connections:
-            shown = connection.session.cards.broadcasts()
             connection.session.withdraw()
-            for broadcast_id in shown:
-                if broadcast_id not in connection.session.cards:
-                    self.off_screen(connection, broadcast_id)
             connection.flush()
         if person.poller is not None:
             self._forget_offers(hustler, person.poller)
@@ -253,13 +251,13 @@ class Hub(Attendance):
         for connection in person.connections:
             connection.session.take_away(broadcast_id, farewell)
             connection.flush()
-            if broadcast_id not in connection.session.cards:
+            if not connection.session.cards.awaits_end(broadcast_id):
                 self.off_screen(connection, broadcast_id)
         if person.poller is not None:
             person.poller.gone(broadcast_id)
 
     def off_screen(self, connection: Connection, broadcast_id: UUID) -> None:
-        """This socket shows the card no more."""
+        """This socket need not hear of the broadcast's end."""
         shown_to = self._shown.get(broadcast_id)
         if shown_to is not None:
             shown_to.discard(connection)
@@ -285,6 +283,12 @@ class Hub(Attendance):
                     self._needs_log(user)
             if person.poller is not None:
                 person.poller.event(last_seq)
+
+    def suspended(self, user: UserId) -> None:
+        """The account may not use the service any more: its sockets are closed."""
+        for connection in self.connections(user):
+            connection.session.end(close_codes.NOT_ALLOWED)
+            connection.flush()
 
     def missing_after(self, user: UserId) -> int | None:
         """The seq after which some session of the user misses events; None when none does."""
@@ -330,9 +334,13 @@ class Hub(Attendance):
 
         The caller looks into the log before and after; an event committed between its look and
         this call is found by the comparison of counters within a second.
+        UNAVAILABLE when too many wait already.
         """
         if self.stopping:
             return "STOPPING"
+        if self._polls >= limits.MAX_POLLS:
+            raise errors.refusal("UNAVAILABLE")
+        self._polls += 1
         person = self._people.setdefault(user, Person())
         poller = person.poller = person.poller or Poller()
         woken = poller.begin(after)
@@ -342,6 +350,7 @@ class Hub(Attendance):
         except TimeoutError:
             return "TIMEOUT"
         finally:
+            self._polls -= 1
             poller.end(woken, self._monotonic())
 
     # ── Time ─────────────────────────────────────────────────────────────────────────────────────

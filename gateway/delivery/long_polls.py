@@ -43,7 +43,10 @@ class Poller:
         return self._told | self._pending
 
     def begin(self, after: int) -> asyncio.Future[Woken]:
-        """Opens a poll; its future is done at once when the offers changed since the last one."""
+        """Opens a poll; its future is done at once when the offers changed since the last one.
+
+        The oldest poll of a user who opens too many is answered.
+        """
         woken: asyncio.Future[Woken] = asyncio.get_running_loop().create_future()
         if self._pending or self._changed:
             self._told |= self._pending
@@ -52,6 +55,8 @@ class Poller:
             woken.set_result("OFFERS")
         else:
             self._waiting[woken] = after
+            if len(self._waiting) > limits.POLLS_PER_USER:
+                self._wake(next(iter(self._waiting)), "TIMEOUT")
         return woken
 
     def end(self, woken: asyncio.Future[Woken], now: float) -> None:

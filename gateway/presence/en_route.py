@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.ids import TaskId, UserId
-from engine.queries import Queries
+from engine.queries import Engagement, Queries
 from gateway import limits
 from gateway.delivery.hub import Hub
 from gateway.ws import messages
@@ -37,14 +37,30 @@ class EnRoute:
         self._hub = hub
         self._queries = queries
         self._trips: dict[UserId, dict[TaskId, Trip]] = {}
+        self._loads = 0
+        self._loading: set[int] = set()
+        self._loaded_by: dict[UserId, int] = {}
 
     def __contains__(self, hustler: object) -> bool:
         return hustler in self._trips
 
     async def load(self, hustlers: Sequence[UserId]) -> None:
-        """Reads anew which tasks these hustlers drive to."""
+        """Reads anew which tasks these hustlers drive to; what was asked last stands."""
+        self._loads += 1
+        number = self._loads
+        self._loading.add(number)
+        try:
+            self._take(number, hustlers, await self._queries.engagements(hustlers))
+        finally:
+            self._loading.discard(number)
+            if not self._loading:
+                self._loaded_by.clear()
+
+    def _take(
+        self, number: int, hustlers: Sequence[UserId], engagements: Sequence[Engagement]
+    ) -> None:
         found: defaultdict[UserId, dict[TaskId, Trip]] = defaultdict(dict)
-        for engaged in await self._queries.engagements(hustlers):
+        for engaged in engagements:
             known = self._trips.get(engaged.hustler, {}).get(engaged.task)
             found[engaged.hustler][engaged.task] = Trip(
                 engaged.task,
@@ -54,6 +70,9 @@ class EnRoute:
                 known.told_at if known else float("-inf"),
             )
         for hustler in hustlers:
+            if self._loaded_by.get(hustler, 0) > number:
+                continue  # a later question was answered earlier
+            self._loaded_by[hustler] = number
             if hustler in found:
                 self._trips[hustler] = found[hustler]
             else:

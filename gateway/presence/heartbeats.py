@@ -158,11 +158,14 @@ class Heartbeats:
             await self._write_live([t for t in travellers if self._live.get(t.user) is t])
 
     async def _write_live(self, travellers: Sequence[Traveller]) -> None:
+        new = [traveller for traveller in travellers if traveller.generation is None]
+        generations = await self._presence.new_generations([traveller.user for traveller in new])
+        for traveller, generation in zip(new, generations, strict=True):
+            traveller.generation = generation
         beats = []
         now = time.monotonic()
         for traveller in travellers:
-            if traveller.generation is None:
-                traveller.generation = await self._presence.new_generation(traveller.user)
+            assert traveller.generation is not None
             traveller.seq += 1
             beats.append(
                 Beat(

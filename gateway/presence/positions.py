@@ -77,6 +77,7 @@ class Positions:
         await self._leave(user)
 
     async def _leave(self, user: UserId) -> None:
+        self._returned.pop(user, None)
         traveller = self._travellers.get(user)
         if traveller is None:
             return
@@ -221,6 +222,8 @@ class Positions:
         returned = dict(self._returned)
         places = await self._heartbeats.last_places(returned)
         for user, connection in returned.items():
+            if self._returned.get(user) is not connection:
+                continue  # left, or came back once more, while presence was asked
             del self._returned[user]
             place = places.get(user)
             if place is None or connection.gone or user in self._travellers:
@@ -239,21 +242,33 @@ class Positions:
             self._heartbeats.moved(traveller)
 
     async def _read_changed(self) -> None:
-        users = list(self._changed)
+        # A change that comes while these are read is read in the next round.
+        users, self._changed = self._changed, set()
         if not users:
             return
-        await self._en_route.load(users)
-        for user in users:
-            traveller = self._travellers.get(user)
-            if traveller is not None and traveller.live:
-                if (await self._queries.live(user)).state == "OFF":
-                    await self._leave(user)
-            elif traveller is not None and user not in self._en_route:
-                del self._travellers[user]
-            if user in self._en_route and user in self._travellers:
-                arrived = self._en_route.moved(user, self._travellers[user].track.point)
-                self._arrived.update((user, task) for task in arrived)
-        self._changed.difference_update(users)
+        try:
+            await self._en_route.load(list(users))
+            for user in users:
+                await self._read_live(user)
+                self._look_for_arrivals(user)
+        except BaseException:
+            self._changed |= users
+            raise
+
+    async def _read_live(self, user: UserId) -> None:
+        """Lets go of a hustler who is no longer LIVE."""
+        traveller = self._travellers.get(user)
+        if user in self._returned or (traveller is not None and traveller.live):
+            is_off = (await self._queries.live(user)).state == "OFF"
+            if is_off and self._travellers.get(user) is traveller:
+                await self._leave(user)
+        elif traveller is not None and user not in self._en_route:
+            del self._travellers[user]
+
+    def _look_for_arrivals(self, user: UserId) -> None:
+        if user in self._en_route and user in self._travellers:
+            arrived = self._en_route.moved(user, self._travellers[user].track.point)
+            self._arrived.update((user, task) for task in arrived)
 
     async def _record_arrivals(self) -> None:
         for user, task in tuple(self._arrived):

@@ -6,8 +6,6 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-import structlog
-
 from engine import errors
 from engine.commands import Commands
 from engine.errors import Refusal
@@ -17,14 +15,10 @@ from engine.store import Store
 from engine.views import LiveView, TaskView
 from gateway.delivery.hub import Hub
 from gateway.presence.positions import Positions
-from gateway.ws import messages
+from gateway.ws import messages, refusals
 from gateway.ws.connection import Connection
 from gateway.ws.joining import Joining
 from gateway.ws.messages import LiveModeChange, Reference, TaskStatus
-from geo.valkey import ValkeyAway
-from sql.database import DatabaseAway
-
-log = structlog.get_logger(__name__)
 
 Handler = Callable[[Connection, Any], Awaitable[None]]
 
@@ -79,7 +73,7 @@ class Answers:
         try:
             await self._handlers[type(message)](connection, message)
         except Exception as error:  # noqa: BLE001 - sorted below, once for all handlers
-            connection.session.refuse(_refusal(error), message.id, time.monotonic())
+            connection.session.refuse(refusals.told(error), message.id, time.monotonic())
         connection.flush()
 
     async def _join(self, connection: Connection, message: messages.Auth) -> None:
@@ -119,11 +113,11 @@ class Answers:
         try:
             response, task = await self._outcome(_user(connection), asked)
         except Exception as error:  # noqa: BLE001 - as in `answer`
-            refusal = _refusal(error)
+            refusal = refusals.told(error)
             session.answer_refused(asked.broadcast_id, refusal, message.id, time.monotonic())
             return
         session.answered(asked.broadcast_id, response, task, message.id)
-        if asked.broadcast_id not in session.cards:
+        if not session.cards.awaits_end(asked.broadcast_id):
             self._hub.off_screen(connection, asked.broadcast_id)
 
     async def _outcome(
@@ -182,13 +176,3 @@ def _user(connection: Connection) -> UserId:
 
 def _live_change(live: LiveView) -> LiveModeChange:
     return LiveModeChange(live.state, live.reason, live.ends_at)
-
-
-def _refusal(error: Exception) -> Refusal:
-    """What a client is told of anything that went wrong."""
-    if isinstance(error, Refusal):
-        return error
-    if isinstance(error, (DatabaseAway, ValkeyAway)):
-        return errors.refusal("UNAVAILABLE")
-    log.error("request_failed", exc_info=error)
-    return errors.refusal("INTERNAL_ERROR")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 from engine import errors
-from engine.errors import Refusal
 from engine.ids import UserId
 from engine.queries import Queries
 from engine.views import Snapshot
@@ -13,10 +12,9 @@ from gateway.delivery.hub import Hub
 from gateway.delivery.snapshots import Snapshots
 from gateway.identity.auth import Authenticator
 from gateway.metrics import Metrics
-from gateway.ws import messages, rendering
+from gateway.ws import messages, refusals, rendering
 from gateway.ws.connection import Connection
 from gateway.ws.session import Session, durable
-from sql.database import DatabaseAway
 
 
 class Joining:
@@ -50,9 +48,8 @@ class Joining:
             snapshot = await self._snapshots.read(session.user_id)
             last_seq = session.order.written if again else message.data.last_seq
             await self._replay(session, snapshot, last_seq)
-        except (Refusal, DatabaseAway) as error:
-            refusal = error if isinstance(error, Refusal) else errors.refusal("UNAVAILABLE")
-            session.not_joined(refusal, message.id, time.monotonic())
+        except Exception as error:  # noqa: BLE001 - whatever it was, no session hangs half open
+            session.not_joined(refusals.told(error), message.id, time.monotonic())
             return None
         if connection.gone:
             return None

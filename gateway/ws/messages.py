@@ -484,13 +484,3 @@ def encode(
 ) -> bytes:
     """One server message as JSON text in UTF-8."""
     return _encoder.encode(Envelope(kind, ref, seq, data))
-
-
-def encode_data(data: object) -> bytes:
-    """The data of a message alone: what `splice` puts into an envelope."""
-    return _encoder.encode(data)
-
-
-def splice(kind: str, data: bytes) -> bytes:
-    """A server message around data that is encoded already."""
-    return b'{"type":"%b","data":%b}' % (kind.encode(), data)

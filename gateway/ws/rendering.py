@@ -18,12 +18,21 @@ def needs_code(event: UserEvent) -> bool:
 
 
 async def complete(queries: Queries, events: Iterable[UserEvent]) -> list[UserEvent]:
-    """The events with their codes."""
+    """The events with their codes, which are read by one query."""
+    events = list(events)
+    assigned = {_task(event) for event in events if needs_code(event)}
+    if not assigned:
+        return events
+    codes = await queries.start_codes(list(assigned))
     return [
-        await _with_start_code(queries, event) if needs_code(event) else event for event in events
+        _with_start_code(event, codes.get(_task(event))) if needs_code(event) else event
+        for event in events
     ]
 
 
-async def _with_start_code(queries: Queries, event: UserEvent) -> UserEvent:
-    code = await queries.start_code(TaskId(UUID(event.data["task_id"])))
+def _task(event: UserEvent) -> TaskId:
+    return TaskId(UUID(event.data["task_id"]))
+
+
+def _with_start_code(event: UserEvent, code: str | None) -> UserEvent:
     return msgspec.structs.replace(event, data=event.data | {"start_code": code})

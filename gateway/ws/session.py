@@ -49,13 +49,11 @@ class Session:
         "_refused",
         "_welcomed_to",
         "_withdrawn_early",
-        "acked",
         "cards",
         "ending",
         "expires_at",
         "header_token",
         "heard_at",
-        "observes_city",
         "order",
         "outbox",
         "phase",
@@ -82,11 +80,9 @@ class Session:
         """When the token ends, in Unix seconds."""
         self.heard_at = now
         """When the client last said anything."""
-        self.acked = 0
         self.order = EventOrder()
         self.cards = ShownCards()
         self.watched: set[UUID] = set()
-        self.observes_city = False
         self.outbox: list[bytes] = []
         """Messages to write, in order; whoever drives the session empties it."""
         self.ending: CloseCode | None = None
@@ -121,7 +117,7 @@ class Session:
                 pong = messages.Pong(server_time, max(self.order.known, self.order.written))
                 self.reply("PONG", pong, message.id)
             case messages.Ack():
-                self.acked = max(self.acked, min(message.data.seq, self.order.written))
+                pass  # nothing to keep: who resumes says `last_seq`
             case _:
                 return message
         return None

@@ -26,8 +26,12 @@ class ShownCards:
         return len(self._shown) + len(self._answering)
 
     def broadcasts(self) -> list[UUID]:
-        """Every broadcast on the screen."""
-        return [*self._shown, *self._answering]
+        """Every broadcast whose end this socket must hear of: on the screen, or withdrawn."""
+        return [*self._shown, *self._answering, *self._withdrawn]
+
+    def awaits_end(self, broadcast_id: UUID) -> bool:
+        """Whether the broadcast is one of `broadcasts`."""
+        return broadcast_id in self or broadcast_id in self._withdrawn
 
     @property
     def has_withdrawn(self) -> bool:
@@ -67,6 +71,7 @@ class ShownCards:
         """The answer took the card off the screen: won, declined or skipped."""
         self._answering.pop(broadcast_id, None)
         self._shown.pop(broadcast_id, None)
+        self._withdrawn.discard(broadcast_id)
 
     def unsettled(self, broadcast_id: UUID) -> bytes | None:
         """The answer changed nothing: the card is back, or its farewell is due now."""

@@ -98,7 +98,13 @@ cross join lateral (
 ) as e;
 
 -- name: positions
-select c.user_id, c.last_seq from user_counters as c where c.user_id = any($1::uuid[]);
+select
+    u.id as user_id,
+    coalesce(c.last_seq, 0) as last_seq,
+    u.account_status = 'SUSPENDED' as is_suspended
+from users as u
+left join user_counters as c on c.user_id = u.id
+where u.id = any($1::uuid[]);
 
 -- name: user_for
 select id, role, account_status from user_for($1, $2, $3, $4);

@@ -160,9 +160,9 @@ async def test_a_newer_socket_takes_over_and_the_older_learns_it(
 ) -> None:
     """The latest generation wins wherever it is, and the loser leaves no record."""
     hustler = uuid4()
-    first = await presence.new_generation(hustler)
+    (first,) = await presence.new_generations([hustler])
     mine = await beat(presence, hustler, SF, (first, 50))
-    second = await presence.new_generation(hustler)
+    (second,) = await presence.new_generations([hustler])
     theirs = await beat(presence, hustler, FAR, (second, 1))
     assert theirs == residence_of(cell_of(FAR))
     assert await records(valkey, hustler) == 1
@@ -309,9 +309,9 @@ async def test_generations_rise_and_survive_the_loss_of_the_server(
 ) -> None:
     """A counter from 1 would be behind the sessions that live on."""
     hustler = uuid4()
-    given = [await presence.new_generation(hustler) for _ in range(50)]
+    given = await presence.new_generations([hustler] * 50)
     await valkey.one(b"FLUSHDB")
-    given.append(await presence.new_generation(hustler))
+    given += await presence.new_generations([hustler])
     assert given == sorted(set(given))
     assert given[-1] <= heartbeats.LAST_GENERATION
 

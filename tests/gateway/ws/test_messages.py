@@ -141,10 +141,9 @@ def test_a_refused_message_still_gives_its_reference() -> None:
 
 
 def test_an_envelope_carries_only_what_it_has() -> None:
-    """`id`, `seq` and `data` are absent where there is none; spliced data equals encoded data."""
+    """`id`, `seq` and `data` are absent where there is none."""
     assert messages.encode("PONG") == b'{"type":"PONG"}'
     pong = {"last_seq": 3}
     assert (
         messages.encode("PONG", pong, ref="a") == b'{"type":"PONG","id":"a","data":{"last_seq":3}}'
     )
-    assert messages.splice("PONG", messages.encode_data(pong)) == messages.encode("PONG", pong)

@@ -294,7 +294,7 @@ async def test_the_poster_sees_no_more_of_who_has_started_to_work(service: Servi
         task = await accepted(service, poster, hustler, place)
         await driving.say("UPDATE_LOCATION", {"location": place})
         await posting.hear_until("HUSTLER_LOCATION", task_id=task)
-        code = await service.parts.queries.start_code(TaskId(uuid_of(task)))
+        (code,) = (await service.parts.queries.start_codes([TaskId(uuid_of(task))])).values()
         await service.rest(hustler, "POST", f"/v1/tasks/{task}/start", {"code": code})
         await posting.hear_until("JOB_STARTED")
         error = await driving.ask("UPDATE_LOCATION", {"location": place})
