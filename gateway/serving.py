@@ -10,9 +10,9 @@ import uvicorn
 
 from gateway import limits
 from gateway.app import create_app
-from gateway.cli.command_errors import CommandError
-from gateway.cli.stopping import Stop
+from gateway.command_errors import CommandError
 from gateway.settings import Http, Settings
+from gateway.stopping import Stop
 from gateway.wiring import open_parts
 from gateway.ws.protocol import GatewayWebSocketProtocol
 

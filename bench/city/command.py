@@ -25,12 +25,12 @@ from bench.city.pace import Pace
 from bench.city.people import Mint
 from bench.city.replay import Replay, TraceClock
 from bench.city.traces import DAY_S, Recording, busiest_start, read_folder
-from gateway.cli.command_errors import CommandError
 from gateway.cli.run_file import deployment
-from gateway.cli.stopping import Stop, run
 from gateway.cli.vouching import Vouching, open_vouching
+from gateway.command_errors import CommandError
 from gateway.identity.auth import Role
 from gateway.settings import Settings
+from gateway.stopping import Stop, run
 
 CITY_SPEED: Final = 8.0
 TRACE_SPEED: Final = 60.0

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import cyclopts
 
-from gateway.cli.command_errors import CommandError
 from gateway.cli.run_file import deployment
+from gateway.command_errors import CommandError
 from gateway.settings import Settings, SettingsError
 from sql.database import Database
 

@@ -14,13 +14,13 @@ from socket import socket
 from typing import TextIO
 
 from deploy.embedded import Servers, embedded_servers
-from gateway.cli.command_errors import CommandError
 from gateway.cli.run_file import Running, announced
 from gateway.cli.seed import seed_people
-from gateway.cli.stopping import Stop, run
+from gateway.command_errors import CommandError
 from gateway.logs import configure_logs
 from gateway.serving import listen, serve, url_of
 from gateway.settings import Http, Settings
+from gateway.stopping import Stop, run
 from sql.migrate import migrate
 
 CITY_STOP_LIMIT_S = 5.0

@@ -8,9 +8,9 @@ import os
 from pathlib import Path
 from uuid import uuid4
 
-from gateway.cli.command_errors import CommandError
 from gateway.cli.run_file import deployment
 from gateway.cli.vouching import Person, open_vouching
+from gateway.command_errors import CommandError
 from gateway.identity.auth import Role
 from gateway.settings import Settings
 
