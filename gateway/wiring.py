@@ -33,6 +33,7 @@ from gateway.http.idempotency import Idempotency
 from gateway.http.rates import Rates
 from gateway.identity.auth import Authenticator
 from gateway.identity.minting import dev_issuer, mint
+from gateway.kept_files import kept
 from gateway.measured import Measured
 from gateway.metrics import Metrics
 from gateway.parts import Parts
@@ -113,6 +114,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             store=store,
             positions=positions,
         )
+        idempotency = Idempotency(store)
         door = Door(hub, answers, metrics, settings.http.origins)
         parts = Parts(
             commands=commands,
@@ -121,11 +123,11 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             positions=positions,
             socket=door,
             authenticator=authenticator,
-            idempotency=Idempotency(database, time.monotonic),
+            idempotency=idempotency,
             cursors=Cursors(hashlib.sha256(b"cursors" + secret).digest()),
             rates=Rates(time.monotonic),
             metrics=metrics,
-            measured=Measured(database, metrics, time.monotonic),
+            measured=Measured(store, metrics, time.monotonic),
             health=Health(
                 applied=lambda: _applied(store),
                 expected=[migration.name for migration in migrations()],
@@ -138,7 +140,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         # What runs by itself; it ends before the parts are closed
         loops = (
             broadcaster, settling, timers, hub, snapshots, catchup, heartbeats, positions, absences,
-            door, CityFeed(hub, positions, store),
+            door, idempotency, CityFeed(hub, positions, store),
         )  # fmt: skip
         await stack.enter_async_context(_running(loops))
         yield parts
@@ -182,9 +184,19 @@ def _wave_limits(broadcast: Broadcast) -> WaveLimits:
     )
 
 
+OBSERVER_S = 600
+
+
 def _observer(data_dir: Path) -> str:
-    """A fresh token for the map of a development service."""
-    return mint(data_dir, subject="observer", role="admin", name="Observer", now=time.time())
+    """A fresh token for the map of a development service; the page fetches itself a new one."""
+    return mint(
+        data_dir,
+        subject="observer",
+        role="admin",
+        name="Observer",
+        now=time.time(),
+        lifetime_s=OBSERVER_S,
+    )
 
 
 CODE_KEY_FILE = "code_key"
@@ -196,12 +208,4 @@ def _code_key(settings: Settings) -> bytes:
         return settings.auth.code_key.encode()
     if not settings.development:
         raise ValueError("HX_CODE_KEY is not set: start and completion codes need a secret key")
-    return _kept_secret(settings.data_dir / CODE_KEY_FILE)
-
-
-def _kept_secret(path: Path) -> bytes:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        path.touch(mode=0o600)
-        path.write_bytes(secrets.token_hex(32).encode())
-    return path.read_bytes()
+    return kept(settings.data_dir / CODE_KEY_FILE, lambda: secrets.token_hex(32).encode())

@@ -1,13 +1,15 @@
 """`Idempotency-Key`: an answer is remembered for 24 hours per user and route (contract).
 
 The same key with another request is refused; a twin of a request that is still running is told to
-come back. A refusal that would be the same again is remembered like a success; one that waiting
-can cure is not. An owner that died leaves its key behind, which may be taken over after 60 s: the
-request then runs a second time, so what it did before dying shows as its natural repetition.
+come back. A refusal that lies in the request itself is remembered like a success; one that time or
+another step can cure is not. An owner that died leaves its key behind, which may be taken over
+after 60 s: the request then runs a second time, so what it did before dying shows as its natural
+repetition.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,13 +20,19 @@ from starlette.responses import Response
 
 from engine import errors
 from engine.ids import UserId
+from engine.steady import steadily
+from engine.store import Store
 from gateway import problems
-from sql.database import Database
 
 REPLAYED_HEADER: Final = "Idempotency-Replayed"
 MAX_KEY_CHARS: Final = 255
 SWEEP_EVERY_S: Final = 60.0
-"""Keys older than a day are deleted at most this often, a thousand at a time."""
+"""How often keys older than a day are deleted."""
+SWEEP_ROWS: Final = 1_000
+"""Keys deleted by one statement, so that no sweep holds locks for long."""
+_LASTING: Final = frozenset({"VALIDATION_ERROR", "TOO_LARGE", "NOT_FOUND"})
+"""Refusals that the same request meets again; every other may be cured: work ends, LIVE mode is
+switched on, an escrow is funded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +48,21 @@ class Claim:
 class Idempotency:
     """Runs a request once per key."""
 
-    def __init__(self, database: Database, monotonic: Callable[[], float]) -> None:
-        self._database = database
-        self._monotonic = monotonic
-        self._swept_at = monotonic()
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def run(self) -> None:
+        """Sweeps once a minute, for ever."""
+        await steadily("idempotency_sweep", self._round)
+
+    async def _round(self) -> None:
+        await asyncio.sleep(SWEEP_EVERY_S)
+        await self.sweep()
+
+    async def sweep(self) -> None:
+        """Delete every key older than a day."""
+        while await self._store.value("sweep_idempotency_keys", SWEEP_ROWS) == SWEEP_ROWS:
+            pass
 
     async def once(
         self,
@@ -65,14 +84,13 @@ class Idempotency:
                 message="Idempotency-Key must have 1 to 255 printable characters.",
             )
         digest = sha256(request).digest()
-        claimed_at = await self._database.value("claim_idempotency_key", user, route, key, digest)
+        claimed_at = await self._store.value("claim_idempotency_key", user, route, key, digest)
         if claimed_at is None:
             return await self._earlier(user, route, key, digest)
-        await self._sweep()
         return await self._answer(Claim(user, route, key, claimed_at), request_id, run)
 
     async def _earlier(self, user: UserId, route: str, key: str, digest: bytes) -> Response:
-        rows = await self._database.rows("idempotency_key", user, route, key)
+        rows = await self._store.rows("idempotency_key", user, route, key)
         if not rows:
             # its owner has just given it back
             raise errors.refusal("IDEMPOTENCY_IN_FLIGHT")
@@ -96,24 +114,13 @@ class Idempotency:
         try:
             response = await run()
         except errors.Refusal as refusal:
-            if not _lasting(refusal):
-                await self._database.execute("release_idempotency_key", *mine)
+            if refusal.kind.code not in _LASTING:
+                await self._store.execute("release_idempotency_key", *mine)
                 raise
             response = problems.response(refusal, request_id)
         except Exception:
-            await self._database.execute("release_idempotency_key", *mine)
+            await self._store.execute("release_idempotency_key", *mine)
             raise
         answer = (response.status_code, bytes(response.body), response.media_type)
-        await self._database.execute("answer_idempotency_key", *mine, *answer)
+        await self._store.execute("answer_idempotency_key", *mine, *answer)
         return response
-
-    async def _sweep(self) -> None:
-        if self._monotonic() - self._swept_at >= SWEEP_EVERY_S:
-            self._swept_at = self._monotonic()
-            await self._database.execute("sweep_idempotency_keys")
-
-
-def _lasting(refusal: errors.Refusal) -> bool:
-    """Whether asking again would give the same refusal: not after a wait, not after a repair."""
-    status = problems.status_of(refusal)
-    return not refusal.kind.retryable and status < 500 and status != 429

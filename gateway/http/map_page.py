@@ -1,7 +1,8 @@
 """The live map at `/`: the page as it lies in `gateway/pages`, with a token where one may be given.
 
 Only a development service gives one, and only to a browser that asked a loopback address by its own
-name: a page elsewhere whose name was bent to point here gets none.
+name and without a go-between: a page elsewhere whose name was bent to point here gets none, nor
+does a stranger behind a proxy of this machine.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from starlette.responses import HTMLResponse, Response
 
 _SLOT: Final = '<meta name="hx-observer-token" content="">'
 _HERE: Final = frozenset({"127.0.0.1", "localhost", "[::1]", "::1"})
+_GO_BETWEEN: Final = ("forwarded", "x-forwarded-", "x-real-ip", "via")
 
 
 class MapPage:
@@ -30,7 +32,8 @@ class MapPage:
         """The page."""
         asked_here = request.url.hostname in _HERE
         from_here = request.client is not None and request.client.host in _HERE
-        if self._observer is None or not (asked_here and from_here):
+        passed_on = any(name.startswith(_GO_BETWEEN) for name in request.headers)
+        if self._observer is None or passed_on or not (asked_here and from_here):
             return HTMLResponse(self._page)
         filled = _SLOT.replace('""', f'"{escape(self._observer())}"')
         return HTMLResponse(self._page.replace(_SLOT, filled))

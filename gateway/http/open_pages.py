@@ -56,7 +56,7 @@ class OpenPages:
         """The Prometheus page; without the database it shows what the process knows itself."""
         try:
             await self._parts.measured.refresh()
-        except DatabaseAway:
+        except (DatabaseAway, errors.Refusal):
             log.warning("metrics_without_database")
         return Response(self._parts.metrics.page(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 

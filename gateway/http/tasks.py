@@ -1,4 +1,4 @@
-"""Tasks over REST: create, read, edit, and every step of their life."""
+"""Tasks over REST: create, read, and every step of their life."""
 
 from __future__ import annotations
 

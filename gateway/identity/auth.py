@@ -216,7 +216,7 @@ def _check(claims: Claims, issuer: Issuer, now: float) -> None:
 
 def _role(claims: dict[str, object], issuer: Issuer) -> Role:
     claimed = claims.get(issuer.role_claim, issuer.default_role)
-    for role in ANYONE:
+    for role in issuer.roles:
         if claimed == role:
             return role
     raise _NotBelieved("role")

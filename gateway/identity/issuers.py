@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
+import jwt
 import msgspec
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from jwt.types import JWKDict
 from msgspec import Meta, Struct
 
 Algorithm = Literal[
@@ -16,6 +20,7 @@ Algorithm = Literal[
 SECRET_MIN_BYTES: Final = 32
 """An HMAC secret has at least 256 bits (RFC 8725 §3.5)."""
 
+VerifyKey = jwt.PyJWK | bytes | object
 Name = Annotated[str, Meta(min_length=1, max_length=255)]
 
 
@@ -37,6 +42,10 @@ class Issuer(Struct, frozen=True, forbid_unknown_fields=True):
     name_claim: Name = "name"
     default_role: Literal["poster", "hustler", "dual"] | None = None
     """For tokens without a role claim; None refuses them."""
+    roles: Annotated[
+        tuple[Literal["poster", "hustler", "dual", "admin"], ...], Meta(min_length=1)
+    ] = ("poster", "hustler", "dual")
+    """What its tokens may claim: administrators only where an operator says so."""
 
     def __post_init__(self) -> None:
         """Refuse settings that would be unsafe or mean nothing."""
@@ -48,6 +57,22 @@ class Issuer(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("an issuer signs either with a secret or with key pairs, not both")
         if any(symmetric) and (self.key is None or len(self.key.encode()) < SECRET_MIN_BYTES):
             raise ValueError(f"an HS issuer needs a key of at least {SECRET_MIN_BYTES} bytes")
+        if self.default_role is not None and self.default_role not in self.roles:
+            raise ValueError("default_role is none of the roles")
+        if self.jwks is not None and not parse_jwks(msgspec.json.encode(self.jwks)):
+            raise ValueError("jwks holds no public signing key")
+        if self.key is not None:
+            self.one_key()
+
+    def one_key(self) -> VerifyKey:
+        """The key of `key`: the secret itself, or the public key read from its PEM."""
+        text = (self.key or "").encode()
+        if self.algorithms[0].startswith("HS"):
+            return text
+        try:
+            return load_pem_public_key(text)
+        except (ValueError, UnsupportedAlgorithm):
+            raise ValueError("key is no PEM public key") from None
 
 
 def issuers_from_json(text: str) -> tuple[Issuer, ...]:
@@ -57,3 +82,20 @@ def issuers_from_json(text: str) -> tuple[Issuer, ...]:
     if len(set(names)) != len(names):
         raise ValueError("each issuer may be listed only once")
     return issuers
+
+
+def parse_jwks(body: bytes) -> dict[str | None, VerifyKey]:
+    """The public signing keys of a JSON Web Key Set by id; ValueError when it is none.
+
+    Symmetric keys and keys of kinds we do not know are left out.
+    """
+    jwks = msgspec.json.decode(body, type=dict[str, object])
+    entries = msgspec.convert(jwks.get("keys"), list[JWKDict])
+    keys: dict[str | None, VerifyKey] = {}
+    for entry in entries:
+        if entry.get("kty") in ("RSA", "EC", "OKP") and entry.get("use", "sig") == "sig":
+            try:
+                keys[entry.get("kid")] = jwt.PyJWK(entry).key
+            except jwt.PyJWTError as error:
+                raise ValueError(f"the key set has a key that is none: {error}") from None
+    return keys

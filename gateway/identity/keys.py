@@ -7,13 +7,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Protocol
 
 import httpx
-import jwt
 import msgspec
 import structlog
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
-from jwt.types import JWKDict
 
-from gateway.identity.issuers import Issuer
+from gateway.identity.issuers import Issuer, VerifyKey, parse_jwks
 
 MAX_AGE_S: Final = 600.0
 """A fetched key set is looked at again after this time."""
@@ -22,7 +19,6 @@ REFETCH_S: Final = 30.0
 FETCH_TIMEOUT_S: Final = 5.0
 MAX_JWKS_BYTES: Final = 65_536
 
-VerifyKey = jwt.PyJWK | bytes | object
 Fetch = Callable[[str], Awaitable[bytes]]
 
 log = structlog.get_logger(__name__)
@@ -39,9 +35,7 @@ class OneKey:
     """A single configured key: the key id is not looked at."""
 
     def __init__(self, issuer: Issuer) -> None:
-        text = (issuer.key or "").encode()
-        symmetric = issuer.algorithms[0].startswith("HS")
-        self._key: VerifyKey = text if symmetric else load_pem_public_key(text)
+        self._key = issuer.one_key()
 
     async def key(self, kid: str | None) -> VerifyKey | None:  # noqa: ARG002 - as every source
         """The one key."""
@@ -88,7 +82,7 @@ class FetchedKeySet:
     async def _refresh(self) -> None:
         try:
             self._keys = parse_jwks(await self._fetch(self._url))
-        except (httpx.HTTPError, ValueError, jwt.PyJWTError) as error:
+        except (httpx.HTTPError, ValueError) as error:
             log.warning("jwks_fetch_failed", url=self._url, error=type(error).__name__)
         finally:
             # only now: whoever comes during the fetch waits for it
@@ -109,20 +103,6 @@ def pick(keys: Mapping[str | None, VerifyKey], kid: str | None) -> VerifyKey | N
     if kid is None and len(keys) == 1:
         return next(iter(keys.values()))
     return keys.get(kid)
-
-
-def parse_jwks(body: bytes) -> dict[str | None, VerifyKey]:
-    """The public signing keys of a JSON Web Key Set by id; ValueError when it is none.
-
-    Symmetric keys and keys of kinds we do not know are left out.
-    """
-    jwks = msgspec.json.decode(body, type=dict[str, object])
-    entries = msgspec.convert(jwks.get("keys"), list[JWKDict])
-    keys: dict[str | None, VerifyKey] = {}
-    for entry in entries:
-        if entry.get("kty") in ("RSA", "EC", "OKP") and entry.get("use", "sig") == "sig":
-            keys[entry.get("kid")] = jwt.PyJWK(entry).key
-    return keys
 
 
 async def fetch_over_http(url: str) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from gateway.identity.auth import Role
 from gateway.identity.issuers import Issuer
+from gateway.kept_files import kept
 
 DEV_ISSUER: Final = "hustlexp-dev"
 DEV_AUDIENCE: Final = "hustlexp"
@@ -32,7 +32,13 @@ def dev_issuer(data_dir: Path) -> Issuer:
     public = (
         _key(data_dir).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     )
-    return Issuer(DEV_ISSUER, DEV_AUDIENCE, ("EdDSA",), key=public.decode())
+    return Issuer(
+        DEV_ISSUER,
+        DEV_AUDIENCE,
+        ("EdDSA",),
+        key=public.decode(),
+        roles=("poster", "hustler", "dual", "admin"),
+    )
 
 
 def mint(
@@ -56,23 +62,14 @@ def mint(
 
 
 def _key(data_dir: Path) -> Ed25519PrivateKey:
-    """The folder's key, made at first use; two processes that start at once agree on one."""
     path = data_dir / KEY_FILE
-    if not path.exists():
-        data_dir.mkdir(parents=True, exist_ok=True)
-        pem = Ed25519PrivateKey.generate().private_bytes(
-            Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
-        )
-        draft = data_dir / f".{KEY_FILE}.{os.getpid()}"
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(pem)
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    key = load_pem_private_key(path.read_bytes(), password=None)
+    key = load_pem_private_key(kept(path, _new_key), password=None)
     if not isinstance(key, Ed25519PrivateKey):
         raise TypeError(f"{path} is not an Ed25519 key")
     return key
+
+
+def _new_key() -> bytes:
+    return Ed25519PrivateKey.generate().private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    )

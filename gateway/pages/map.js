@@ -20,7 +20,7 @@ const map = new MapCanvas(canvas, insets);
 const link = new Link(`${location.origin.replace("http", "ws")}/ws`, {
   city: takeFrame,
   state: showConnection,
-  refused: askForToken,
+  refused,
 });
 
 /** Which part of the window the map may fill: the panel covers the rest. */
@@ -98,9 +98,18 @@ function showConnection(state, wait) {
 
 // ── Whose eyes: the development service fills the token in, elsewhere an operator gives one
 
+// A page refused sooner than this would be refused again.
+const RELOAD_AFTER_MS = 60_000;
+const given = document.querySelector('meta[name="hx-observer-token"]').content;
+
 function tokenAtHand() {
-  const given = document.querySelector('meta[name="hx-observer-token"]').content;
   return given || sessionStorage.getItem("hx-observer-token");
+}
+
+function refused(why) {
+  // What is filled in lasts minutes; the page, loaded anew, has a fresh one.
+  if (given && performance.now() > RELOAD_AFTER_MS) location.reload();
+  else askForToken(why);
 }
 
 function askForToken(why) {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -14,6 +15,7 @@ import pytest
 import uvicorn
 
 from engine.queries import Cursor
+from engine.store import Store
 from gateway.app import create_app
 from gateway.cli.vouching import open_vouching
 from gateway.parts import Parts
@@ -23,6 +25,8 @@ from gateway.wiring import open_parts
 from sql.database import Database
 from tests.gateway.http.rest import People
 
+Holds = Callable[[str], AbstractAsyncContextManager[None]]
+
 
 @pytest.fixture(scope="session")
 async def database(database_dsn: str) -> AsyncIterator[Database]:
@@ -30,6 +34,38 @@ async def database(database_dsn: str) -> AsyncIterator[Database]:
     opened = await Database.open(database_dsn, size=8)
     yield opened
     await opened.close()
+
+
+@pytest.fixture(scope="session")
+def store(database: Database) -> Store:
+    """The engine's way to it."""
+    return Store(database)
+
+
+@pytest.fixture
+async def hasty_store(database_dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Store]:
+    """The same, giving up a statement after 100 ms."""
+    monkeypatch.setattr("sql.database.STATEMENT_TIMEOUT_MS", 100)
+    opened = await Database.open(database_dsn, size=2)
+    yield Store(opened)
+    await opened.close()
+
+
+@pytest.fixture
+def owner_holds(owner_dsn: str) -> Holds:
+    """The locks that one statement of the owner takes, while a block runs."""
+
+    @asynccontextmanager
+    async def holding(statement: str) -> AsyncIterator[None]:
+        connection = await asyncpg.connect(owner_dsn, server_settings={"role": "hx_owner"})
+        try:
+            async with connection.transaction():
+                await connection.execute(statement)
+                yield
+        finally:
+            await connection.close()
+
+    return holding
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,7 @@ from engine.queries import User
 from gateway.identity import auth, minting
 from gateway.identity.auth import Authenticator
 from gateway.identity.issuers import Issuer, issuers_from_json
+from gateway.kept_files import kept
 
 NOW = 1_800_000_000.0
 SECRET = "s" * 64
@@ -55,6 +56,7 @@ ISSUERS = (
         "https://odd.example", "hustlexp", ("EdDSA",), key=_pem(EDDSA),
         role_claim="https://odd.example/kind", name_claim="nickname", default_role="hustler",
     ),
+    Issuer("https://ops.example", "hustlexp", ("EdDSA",), key=_pem(EDDSA), roles=("admin",)),
 )  # fmt: skip
 
 
@@ -126,6 +128,14 @@ async def test_each_issuer_is_believed_with_its_own_key(
     assert caller.expires_at == NOW + 60
 
 
+async def test_an_issuer_makes_administrators_only_where_that_is_set(
+    authenticator: Authenticator,
+) -> None:
+    """`roles` of its settings; without it posters and hustlers alone."""
+    caller = await authenticator.user(token(iss="https://ops.example", role="admin"))
+    assert caller.role == "admin"
+
+
 REFUSED: dict[str, Callable[[], str]] = {
     "signed with another key": lambda: token(OTHER),
     "another issuer's key": lambda: token(ES256, "ES256"),
@@ -154,6 +164,8 @@ REFUSED: dict[str, Callable[[], str]] = {
     "10 KB of claims nobody asked for": lambda: token(note="x" * 10_240),
     "subject of 10 KB": lambda: token(sub="x" * 10_240),
     "unknown role": lambda: token(role="root"),
+    "administrator of an issuer that may not make any": lambda: token(role="admin"),
+    "poster of an issuer of administrators": lambda: token(iss="https://ops.example"),
     "no role": lambda: token(role=None),
     "role that is a list": lambda: token(role=["admin"]),
     "changed payload": lambda: _with_payload(token(), claims(role="admin")),
@@ -335,6 +347,13 @@ async def test_a_key_set_that_is_away_goes_on_serving(directory: Directory) -> N
         ({"jwks_url": "https://x.example/k"}, "exactly one"),
         ({"key": None, "jwks_url": "http://x.example/k"}, "regex"),
         ({"alg": "EdDSA"}, "unknown field"),
+        ({"key": "no PEM"}, "no PEM public key"),
+        ({"key": None, "jwks": {"keys": []}}, "no public signing key"),
+        ({"key": None, "jwks": {}}, "array"),
+        ({"key": None, "jwks": {"keys": [{"kty": "RSA", "kid": "k"}]}}, "none"),
+        ({"roles": []}, "length"),
+        ({"roles": ["root"]}, "root"),
+        ({"roles": ["poster"], "default_role": "hustler"}, "default_role"),
     ],
 )
 def test_unsafe_settings_are_refused(entry: dict[str, object], why: str) -> None:
@@ -358,6 +377,21 @@ async def test_the_development_issuer_signs_what_it_verifies(
     signed = minting.mint(tmp_path, subject="dev-1", role="poster", name="Ann", now=time.time())
     authenticator = Authenticator([minting.dev_issuer(tmp_path)], directory)
     assert (await authenticator.user(signed)).role == "poster"
+
+
+def test_a_start_that_dies_on_the_way_leaves_no_half_of_a_key(tmp_path: Path) -> None:
+    """The code key too: it is there whole, or made by the next start."""
+    path = tmp_path / "folder" / "code_key"
+
+    def die() -> bytes:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        kept(path, die)
+    assert not path.exists()
+    assert kept(path, lambda: b"first") == kept(path, lambda: b"second") == b"first"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [left.name for left in path.parent.iterdir()] == ["code_key"]
 
 
 def test_the_development_key_is_private_and_alone(tmp_path: Path) -> None:

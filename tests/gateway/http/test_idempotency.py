@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from engine import errors
 from engine.ids import UserId
+from engine.store import Store
 from gateway.http.idempotency import Idempotency
 from sql.database import Database
 from tests.gateway.http.rest import People
@@ -39,9 +40,9 @@ class Work:
 
 
 @pytest.fixture
-def idempotency(database: Database) -> Idempotency:
+def idempotency(store: Store) -> Idempotency:
     """Keys in the worker's database."""
-    return Idempotency(database, lambda: 0.0)
+    return Idempotency(store)
 
 
 Ask = Callable[..., Coroutine[Any, Any, Response]]
@@ -116,12 +117,15 @@ async def test_keys_belong_to_one_user_and_route(ask: Ask, idempotency: Idempote
     assert work.ran == 3
 
 
-async def test_a_lasting_refusal_is_remembered(ask: Ask) -> None:
-    """What would be refused again is answered from memory, problem document and all."""
+@pytest.mark.parametrize(
+    ("code", "status"), [("VALIDATION_ERROR", 422), ("TOO_LARGE", 413), ("NOT_FOUND", 404)]
+)
+async def test_a_lasting_refusal_is_remembered(ask: Ask, code: str, status: int) -> None:
+    """What lies in the request itself is answered from memory, problem document and all."""
     work = Work()
-    work.error = errors.refusal("HX013", "OWN-TASK")
+    work.error = errors.refusal(code)
     first, again = await ask(work), await ask(work)
-    assert (again.status_code, again.body) == (403, first.body)
+    assert (again.status_code, again.body) == (status, first.body)
     assert again.media_type == "application/problem+json"
     assert work.ran == 1
 
@@ -131,6 +135,12 @@ async def test_a_lasting_refusal_is_remembered(ask: Ask) -> None:
     [
         errors.refusal("HX017", "LOCK"),
         errors.refusal("HX904", "LIVE-TOGGLE"),
+        errors.refusal("HX014", "BUSY"),
+        errors.refusal("HX903", "LIVE-3"),
+        errors.refusal("HX016", "FUNDED"),
+        errors.refusal("HX010", "TRANSITION"),
+        errors.refusal("HX021", "LOCATION"),
+        errors.refusal("HX015", "LIVE-5"),
         errors.refusal("UNAVAILABLE"),
         ZeroDivisionError("a bug"),
     ],
@@ -176,27 +186,40 @@ async def test_a_day_later_the_key_is_new(ask: Ask, owner_execute: Any) -> None:
     assert work.ran == 2
 
 
-async def test_old_keys_are_swept_once_a_minute(database: Database, owner_execute: Any) -> None:
-    """The table does not grow for ever."""
-    now = [0.0]
-    idempotency = Idempotency(database, lambda: now[0])
+async def test_a_sweep_leaves_no_old_key(
+    idempotency: Idempotency, database: Database, ask: Ask, owner_execute: Any
+) -> None:
+    """However many a busy day has left; the others stay."""
+    user = uuid4()
+    await owner_execute(
+        "insert into idempotency_keys (user_id, route, key, request_hash, created_at)"
+        " select $1, 'old', n::text, '', hx_clock() - interval '25 hours'"
+        " from generate_series(1, 2500) as n",
+        user,
+    )
+    work = Work()
+    await ask(work)
+    await idempotency.sweep()
+    for key in ("1", "2500"):
+        assert not await database.rows("idempotency_key", user, "old", key)
+    await ask(work)
+    assert work.ran == 1
+
+
+async def test_a_key_that_another_writer_holds_is_told_as_busy(
+    hasty_store: Store, owner_holds: Any
+) -> None:
+    """HX017, which a client repeats; not a defect of ours."""
     user = UserId(uuid4())
 
-    async def ask(key: str) -> None:
-        await idempotency.once(
-            user=user, route=ROUTE, key=key, request=b"", request_id="r", run=Work()
+    async def ask() -> Response:
+        return await Idempotency(hasty_store).once(
+            user=user, route=ROUTE, key="k", request=b"", request_id="r", run=Work()
         )
 
-    async def kept() -> bool:
-        return bool(await database.rows("idempotency_key", user, ROUTE, "old"))
-
-    await ask("old")
-    await _age(owner_execute, "25 hours")
-    await ask("new")
-    assert await kept()
-    now[0] = 60.0
-    await ask("newer")
-    assert not await kept()
+    await ask()
+    async with owner_holds(f"delete from idempotency_keys where user_id = '{user}'"):
+        assert await refused(ask()) == "HX017"
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "a\nb"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
@@ -13,12 +14,15 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from engine import errors
+from engine.store import Store
+from gateway.app import create_app
 from gateway.health import Health
 from gateway.http import openapi
 from gateway.measured import Measured
 from gateway.metrics import Metrics
+from gateway.parts import Parts
 from gateway.routes import CALLS
-from sql.database import Database
 from tests.gateway.http.rest import People
 
 
@@ -99,12 +103,12 @@ async def test_requests_are_counted_by_route_not_by_path(people: People) -> None
 
 
 async def test_time_to_accept_is_counted_once(
-    people: People, database: Database, owner_execute: Any, monkeypatch: pytest.MonkeyPatch
+    people: People, store: Store, owner_execute: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An accept is in the histogram once it has settled, with its time, and only once."""
     monkeypatch.setattr("gateway.measured.SETTLED", timedelta(0))
     metrics, now = Metrics(), [0.0]
-    measured = Measured(database, metrics, lambda: now[0])
+    measured = Measured(store, metrics, lambda: now[0])
     await measured.refresh()
     _, _, task = await people.accepted()
     for statement in (
@@ -124,6 +128,50 @@ async def test_time_to_accept_is_counted_once(
     assert value("hustlexp_human_accept_seconds_count") == 1
     assert value("hustlexp_first_card_seconds_sum") == pytest.approx(30, abs=3)
     assert value("hustlexp_broadcasts_ended_total", {"state": "ACCEPTED"}) == 1
+
+
+async def test_what_a_failed_look_missed_is_counted_by_the_next(
+    people: People, hasty_store: Store, owner_holds: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scrape that the database gave up is a refusal, and no accept falls through."""
+    monkeypatch.setattr("gateway.measured.SETTLED", timedelta(0))
+    metrics, now = Metrics(), [0.0]
+    measured = Measured(hasty_store, metrics, lambda: now[0])
+    await measured.refresh()
+    await people.accepted()
+    now[0] = 2.0
+    async with owner_holds("lock table live_broadcasts"):
+        with pytest.raises(errors.Refusal) as refused:
+            await measured.refresh()
+    assert refused.value.kind.code == "HX017"
+    now[0] = 4.0
+    await measured.refresh()
+    ended = metrics.registry.get_sample_value(
+        "hustlexp_broadcasts_ended_total", {"state": "ACCEPTED"}
+    )
+    assert ended == 1
+
+
+async def test_the_map_gives_an_operators_token_to_nobody_behind_a_proxy(
+    parts: Parts,
+) -> None:
+    """Behind one of this machine everyone comes from 127.0.0.1; and it lasts ten minutes."""
+    local = httpx.ASGITransport(create_app(parts), client=("127.0.0.1", 5))
+    slot = re.compile('name="hx-observer-token" content="([^"]*)"')
+    async with httpx.AsyncClient(transport=local, base_url="http://127.0.0.1") as browser:
+
+        async def given(**headers: str) -> str:
+            found = slot.search((await browser.get("/", headers=headers)).text)
+            assert found is not None
+            return found[1]
+
+        token = await given()
+        caller = await parts.authenticator.user(token)
+        assert caller.role == "admin"
+        assert caller.expires_at - time.time() <= 600
+        for name in ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "Via", "X-Real-IP"):
+            assert await given(**{name: "10.0.0.1"}) == ""
+        assert await given(Host="elsewhere.example") == ""
 
 
 def references(document: Any) -> Iterator[str]:
