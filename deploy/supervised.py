@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import time
 from collections.abc import Awaitable, Callable
@@ -20,7 +21,10 @@ WATCH_S = 0.1  # how late a death is noticed
 START_LIMIT_S = 60.0  # crash recovery of a big cluster may take this long
 STOP_LIMIT_S = 10.0
 ORPHAN_LIMIT_S = 2.0
+KILL_LIMIT_S = 10.0
 BACKOFF_S_MAX = 5.0
+
+log = logging.getLogger(__name__)
 
 
 def marked(mark: str, program: str) -> list[tuple[psutil.Process, list[str]]]:
@@ -39,8 +43,11 @@ def marked(mark: str, program: str) -> list[tuple[psutil.Process, list[str]]]:
 
 
 async def end_marked(mark: str, program: str, first: signal.Signals) -> None:
-    """Ends every process of a server: by the signal `first`, after two seconds by force."""
-    left = [process for process, _ in marked(mark, program)]
+    """Ends every process of a server: by the signal `first`, after two seconds by force.
+
+    Raises EmbeddedError for one that lives on: another user's, or stuck in the kernel.
+    """
+    left = [process for process, _ in await asyncio.to_thread(marked, mark, program)]
     for process in left:
         with contextlib.suppress(psutil.Error):
             process.send_signal(first)
@@ -48,7 +55,13 @@ async def end_marked(mark: str, program: str, first: signal.Signals) -> None:
     while left and time.monotonic() < deadline:
         await asyncio.sleep(POLL_S)
         left = [process for process in left if _alive(process)]
-    while left := [process for process, _ in marked(mark, program) if _alive(process)]:
+    deadline = time.monotonic() + KILL_LIMIT_S
+    while left := [
+        process for process, _ in await asyncio.to_thread(marked, mark, program) if _alive(process)
+    ]:
+        if time.monotonic() > deadline:
+            pids = ", ".join(str(process.pid) for process in left)
+            raise EmbeddedError(f"{program} (process {pids}) cannot be ended: end it by hand.")
         for process in left:
             with contextlib.suppress(psutil.Error):
                 process.kill()
@@ -99,7 +112,8 @@ class Supervised:
 
     name: str
     spawn: Callable[[], Process]
-    is_ready: Callable[[int], bool]  # given the pid
+    # These two may block, and run on a thread. Is it ready, given the pid?
+    is_ready: Callable[[int], bool]
     # The server of an earlier launcher that runs exactly as this one would be started.
     twin: Callable[[], psutil.Process | None]
     # Ends what is left of the server before a start, beginning with this signal.
@@ -114,8 +128,8 @@ class Supervised:
         A healthy server that a killed launcher left is taken over, with all that it remembers;
         anything else of it is stopped in good order and replaced.
         """
-        left = self.twin()
-        if left is not None and self.is_ready(left.pid):
+        left = await asyncio.to_thread(self.twin)
+        if left is not None and await asyncio.to_thread(self.is_ready, left.pid):
             self.process = Adopted(left)
             return
         await self.sweep(self.stop_signal)
@@ -124,7 +138,7 @@ class Supervised:
     async def _launch(self) -> None:
         self.process = self.spawn()
         deadline = time.monotonic() + START_LIMIT_S
-        while not self.is_ready(self.process.pid):
+        while not await asyncio.to_thread(self.is_ready, self.process.pid):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise EmbeddedError(f"{self.name} did not start: {last_words(self.log)}")
             await asyncio.sleep(POLL_S)
@@ -142,12 +156,13 @@ class Supervised:
                 await self.sweep(signal.SIGKILL)
                 await self._launch()
                 pause_s = 0.0
-            except (EmbeddedError, OSError):
-                # A full disk or a lost folder may heal; the server's log has its reasons.
+            except Exception:
+                # A full disk or a lost folder may heal, and nobody else would start it again.
+                log.exception("%s could not be started again", self.name)
                 pause_s = min(BACKOFF_S_MAX, 2 * pause_s + WATCH_S)
 
     async def stop(self) -> None:
-        """Asks the server to stop, and insists after ten seconds."""
+        """Asks the server to stop, and insists after ten seconds; EmbeddedError if that fails."""
         if self.process is None:
             return
         if self.process.poll() is None:
@@ -155,9 +170,10 @@ class Supervised:
         deadline = time.monotonic() + STOP_LIMIT_S
         while self.process.poll() is None:
             if time.monotonic() > deadline:
-                self.process.send_signal(signal.SIGKILL)
+                break
             await asyncio.sleep(POLL_S)
         await self.sweep(signal.SIGKILL)
+        self.process.poll()  # so that the parent knows it, too
 
 
 def last_words(log: Path) -> str:
