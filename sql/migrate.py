@@ -17,6 +17,7 @@ _NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
 # One number for this project, so that two migrators of one database take turns.
 ADVISORY_LOCK = 0x48584C49  # "HXLI"
 LOCK_TIMEOUT_MS = 30_000
+_FAILURES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 class MigrationError(Exception):
@@ -54,10 +55,13 @@ def migrations() -> list[Migration]:
 async def migrate(owner_dsn: str, *, dry_run: bool = False) -> list[str]:
     """Bring the database up to date; the names of the migrations applied (or due, when dry).
 
-    Raises MigrationError when an applied file has changed or vanished, OSError when the server
-    cannot be reached, asyncpg.PostgresError when a migration itself is refused.
+    Raises MigrationError when an applied file has changed or vanished, when the server cannot be
+    reached or lets us not in, and when a migration itself is refused.
     """
-    connection: asyncpg.Connection = await asyncpg.connect(owner_dsn, timeout=10)
+    try:
+        connection: asyncpg.Connection = await asyncpg.connect(owner_dsn, timeout=10)
+    except _FAILURES as error:
+        raise MigrationError(f"PostgreSQL lets nobody migrate: {_said(error)}") from error
     try:
         await connection.execute(f"set lock_timeout = {LOCK_TIMEOUT_MS}")
         await connection.execute("select pg_advisory_lock($1)", ADVISORY_LOCK)
@@ -77,8 +81,14 @@ async def migrate(owner_dsn: str, *, dry_run: bool = False) -> list[str]:
                     migration.checksum,
                 )
         return [migration.name for migration in due]
+    except _FAILURES as error:
+        raise MigrationError(f"A migration failed and was undone: {_said(error)}") from error
     finally:
         await connection.close()
+
+
+def _said(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
 async def _applied(connection: asyncpg.Connection) -> dict[str, str]:

@@ -11,10 +11,10 @@ from typing import Final
 import cyclopts
 
 from deploy.failures import EmbeddedError
-from gateway.cli.command_errors import CommandError
+from gateway.command_errors import CommandError
 from gateway.settings import SettingsError
 from geo.valkey import ValkeyAway
-from sql.database import DatabaseAway
+from sql.database import DatabaseAway, DatabaseError
 from sql.migrate import MigrationError
 
 # Imported only when called: a token should not wait for the import of the whole service.
@@ -73,11 +73,17 @@ def main(words: Sequence[str] | None = None) -> None:
     except DatabaseAway as error:
         _say(f"PostgreSQL does not answer: {error}")
         sys.exit(1)
+    except DatabaseError as error:
+        _say(f"PostgreSQL refuses: {error.message}")
+        sys.exit(1)
     except ValkeyAway as error:
         _say(f"Redis does not answer: {error}")
         sys.exit(1)
     except BrokenPipeError:
         sys.exit(0)
+    except OSError as error:
+        _say(error)
+        sys.exit(1)
     sys.exit(code or 0)
 
 

@@ -60,7 +60,7 @@ async def _look(settings: Settings) -> list[Finding]:
 def _settings_findings(settings: Settings) -> Iterator[Finding]:
     believed = bool(settings.auth.issuers) or settings.development
     yield Finding("tokens", believed, _issuers(settings))
-    open_to_all = settings.development and settings.http.host not in ("127.0.0.1", "::1")
+    open_to_all = settings.development and not settings.http.stays_here
     yield Finding(
         "development mode",
         not open_to_all,

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json as json_text
+import math
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from gateway.cli.command_errors import CommandError
+from broadcast.explaining import explain_score
+from engine.matching.score import Part
 from gateway.cli.run_file import deployment
+from gateway.command_errors import CommandError
 from gateway.identity.auth import MAY_WORK
+from gateway.metrics import Metrics
 from gateway.settings import Settings
 from geo import cells, distance, units
 from geo.points import LatLng
@@ -38,6 +43,7 @@ class Clause:
 class Sighting:
     """Where presence has the hustler, seen from the task."""
 
+    at: LatLng | None
     distance_miles: float | None
     known_elsewhere: bool
 
@@ -50,39 +56,49 @@ def explain_offer(
     Args:
         task: The task's id.
         hustler: The hustler's id.
-        json: Print {"offered", "clauses": [{"what", "ok", "why"}]}.
+        json: Print {"offered", "clauses": [{"what", "ok", "why"}], "score": {"total", "parts":
+            [{"component", "weight", "value", "points"}]}}; score is null where no broadcast runs
+            or the hustler is not seen.
         data_dir: The folder of a running `hustlexp dev`; default: the environment, or .hustlexp.
     """
     settings = deployment(data_dir, os.environ)
-    facts, sighting = asyncio.run(_look(settings, task, hustler))
+    facts, sighting, parts = asyncio.run(_look(settings, task, hustler))
     clauses = list(explanation(facts, sighting, settings.broadcast.open_offers))
     offered = facts["offered_at"] is not None
     if json:
         rows = [asdict(clause) for clause in clauses]
-        print(json_text.dumps({"offered": offered, "clauses": rows}, indent=2))
+        told = {"offered": offered, "clauses": rows, "score": _score(parts)}
+        print(json_text.dumps(told, indent=2))
         return 0
     print("Offered." if offered else "Not offered.")
     for clause in clauses:
         print(f"  {'yes' if clause.ok else 'NO '} {clause.what}: {clause.why}")
+    for line in _score_lines(parts):
+        print(f"  {line}")
     return 0
 
 
-async def _look(settings: Settings, task: UUID, hustler: UUID) -> tuple[Facts, Sighting]:
-    database = await Database.open(settings.postgres.dsn, size=2)
-    try:
+async def _look(
+    settings: Settings, task: UUID, hustler: UUID
+) -> tuple[Facts, Sighting, list[Part] | None]:
+    """What decides, where the hustler is seen, and what the pair would score there now."""
+    async with AsyncExitStack() as stack:
+        database = await Database.open(settings.postgres.dsn, size=2)
+        stack.push_async_callback(database.close)
         rows = await database.rows("explain_offer", task, hustler)
-    finally:
-        await database.close()
-    if not rows:
-        raise CommandError("There is no such task, or no such hustler.")
-    facts: Facts = rows[0]
-    client = open_valkey(settings.redis.url)
-    try:
+        if not rows:
+            raise CommandError("There is no such task, or no such hustler.")
+        facts: Facts = rows[0]
+        client = open_valkey(settings.redis.url)
+        stack.push_async_callback(client.close)
         place = LatLng(facts["location_lat"], facts["location_lng"])
         reach_miles = facts["max_radius_miles"] or settings.broadcast.max_miles
-        return facts, await _sighting(Presence(client), hustler, place, reach_miles)
-    finally:
-        await client.close()
+        sighting = await _sighting(Presence(client), hustler, place, reach_miles)
+        broadcast = facts["broadcast_id"]
+        if broadcast is None or sighting.at is None:
+            return facts, sighting, None
+        parts = await explain_score(database, Metrics(), broadcast, hustler, sighting.at)
+        return facts, sighting, parts
 
 
 async def _sighting(
@@ -92,8 +108,9 @@ async def _sighting(
     for row, seen in enumerate(found.hustlers()):
         if seen == hustler:
             at = LatLng(float(found.lat[row]), float(found.lng[row]))
-            return Sighting(units.miles(distance.distance_m(place, at)), known_elsewhere=False)
-    return Sighting(None, known_elsewhere=hustler in await presence.present([hustler]))
+            miles = units.miles(distance.distance_m(place, at))
+            return Sighting(at, miles, known_elsewhere=False)
+    return Sighting(None, None, known_elsewhere=hustler in await presence.present([hustler]))
 
 
 def explanation(facts: Facts, sighting: Sighting, open_offers_max: int) -> Iterator[Clause]:
@@ -182,6 +199,24 @@ def _offer_clause(facts: Facts) -> Clause:
         + (f"written to a socket {_time(sent)}, " if sent else "not written to a socket yet, ")
         + (f"answered {answer} {_time(facts['responded_at'])}" if answer else "unanswered"),
     )
+
+
+def _score(parts: list[Part] | None) -> dict[str, object] | None:
+    if parts is None:
+        return None
+    return {
+        "total": math.fsum(part.points for part in parts),
+        "parts": [asdict(part) for part in parts],
+    }
+
+
+def _score_lines(parts: list[Part] | None) -> Iterator[str]:
+    if parts is None:
+        yield "score: known only for a running broadcast and a hustler who is seen"
+        return
+    yield f"score there now: {math.fsum(part.points for part in parts):.3f}"
+    for part in parts:
+        yield f"  {part.component:8} {part.weight:.2f} × {part.value:.3f} = {part.points:.3f}"
 
 
 def _time(at: datetime) -> str:

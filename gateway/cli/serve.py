@@ -7,23 +7,33 @@ import sys
 from contextlib import closing
 from typing import Literal
 
-from gateway.cli.stopping import Stop, run
+from gateway.command_errors import CommandError
 from gateway.logs import configure_logs
 from gateway.serving import listen
 from gateway.serving import serve as serve_until_stopped
-from gateway.settings import Settings
+from gateway.settings import Settings, SettingsError
+from gateway.stopping import Stop, run
 
 
-def serve(*, role: Literal["all"] = "all") -> int:  # noqa: ARG001  # there is one role so far
+def serve(*, role: Literal["all", "gateway", "broadcaster", "worker"] = "all") -> int:
     """Serve on HX_HOST and HX_PORT until SIGTERM; the database must be migrated.
 
     Needs HX_POSTGRES_DSN and HX_REDIS_URL, and HX_CODE_KEY and HX_JWT_ISSUERS unless it runs with
     HX_DEVELOPMENT, which keeps keys of its own in HX_DATA_DIR.
 
     Args:
-        role: What this process does: all of it.
+        role: What this process does: in this version all of it.
     """
+    if role != "all":
+        raise CommandError(
+            "This version serves all roles in one process: leave --role out, or say --role all."
+        )
     settings = Settings.load(os.environ)
+    if settings.development and not settings.http.stays_here:
+        raise SettingsError(
+            f"HX_DEVELOPMENT is for this machine alone, and HX_HOST is {settings.http.host}: "
+            "serve on 127.0.0.1, or without HX_DEVELOPMENT."
+        )
     settings.demand("HX_POSTGRES_DSN", "HX_REDIS_URL")
     if not settings.development:
         settings.demand("HX_CODE_KEY", "HX_JWT_ISSUERS")

@@ -131,7 +131,7 @@ class TestWords:
             ["nonsense"],
             ["token"],
             ["token", "--role", "boss"],
-            ["serve", "--role", "gateway"],
+            ["serve", "--role", "cook"],
             ["dev", "--port", "many"],
             ["explain-offer", "1", "2"],
         ],
@@ -154,18 +154,53 @@ class TestWords:
         assert said.code == 2
         assert "HX_POSTGRES_DSN, HX_REDIS_URL" in said.err
 
+    @pytest.mark.parametrize("role", ["gateway", "broadcaster", "worker"])
+    def test_one_role_alone_is_one_sentence(self, hustlexp: Hustlexp, role: str) -> None:
+        """They are known, and this version does not take them apart."""
+        said = hustlexp("serve", "--role", role)
+        assert said.code == 1
+        assert said.err.startswith("hustlexp: This version serves all roles in one process")
+        assert said.err.count("\n") == 1
+
+    @pytest.mark.parametrize("host", ["0.0.0.0", "::", "service.example"])  # noqa: S104
+    def test_serve_keeps_a_development_service_to_this_machine(
+        self, hustlexp: Hustlexp, host: str
+    ) -> None:
+        """It believes tokens that anybody here can sign."""
+        said = hustlexp("serve", HX_DEVELOPMENT="true", HX_HOST=host)
+        assert said.code == 2
+        assert f"HX_HOST is {host}" in said.err
+
+    @pytest.mark.parametrize(
+        ("words", "sentence"),
+        [
+            (["token", "--role", "poster"], "PostgreSQL does not answer"),
+            (["migrate"], "PostgreSQL lets nobody migrate"),
+        ],
+        ids=["token", "migrate"],
+    )
     def test_an_unreachable_server_is_one_sentence(
-        self, hustlexp: Hustlexp, tmp_path: Path
+        self, hustlexp: Hustlexp, tmp_path: Path, words: list[str], sentence: str
     ) -> None:
         """Exit code 1, no traceback."""
         said = hustlexp(
-            "token",
-            *("--role", "poster"),
+            *words,
             HX_POSTGRES_DSN=f"postgresql://a@/b?host={tmp_path}",
             HX_DEVELOPMENT="true",
         )
         assert said.code == 1
-        assert said.err.startswith("hustlexp: PostgreSQL does not answer")
+        assert said.err.startswith(f"hustlexp: {sentence}")
+        assert said.err.count("\n") == 1
+
+    def test_a_folder_that_is_none_is_one_sentence(
+        self, hustlexp: Hustlexp, tmp_path: Path
+    ) -> None:
+        """A file is in its place: exit code 1, no traceback."""
+        (tmp_path / "file").touch()
+        said = hustlexp("doctor", "--data-dir", str(tmp_path / "file"))
+        assert said.code == 1
+        assert "Not a directory" in said.err
+        assert said.err.count("\n") == 1
 
     def test_without_a_service_a_command_says_how_to_start_one(
         self, hustlexp: Hustlexp, tmp_path: Path
@@ -255,6 +290,20 @@ class TestService:
         assert said.code == 1
         assert "--lat" in said.err
 
+    @pytest.mark.parametrize("words", [["token", "--role", "poster"], ["migrate"]], ids=" ".join)
+    def test_a_wrong_password_is_one_sentence(
+        self, hustlexp: Hustlexp, dev: Dev, words: list[str]
+    ) -> None:
+        """Exit code 1, no traceback."""
+        dsn = dev.line["postgres_owner_dsn"]
+        password = dsn.split(":")[2].split("@")[0]
+        said = hustlexp(
+            *words, HX_POSTGRES_DSN=dsn.replace(password, "wrong"), HX_DEVELOPMENT="true"
+        )
+        assert said.code == 1
+        assert "password authentication failed" in said.err
+        assert said.err.count("\n") == 1
+
     def test_seeding_again_changes_nothing(self, hustlexp: Hustlexp, dev: Dev) -> None:
         """The same people with the same ids."""
         words = ("seed", "--data-dir", str(dev.data_dir))
@@ -320,6 +369,29 @@ class TestService:
         assert clauses["LIVE"]["why"] == "OFF"
         assert clauses["seen"]["why"] == "no heartbeat"
         assert "NO  LIVE: OFF" in hustlexp("explain-offer", task, hustler["user_id"], *folder).out
+
+    def test_explain_offer_adds_the_score_up(self, hustlexp: Hustlexp, dev: Dev) -> None:
+        """Five components for a hustler who is seen; none for one who is not."""
+        folder = ("--data-dir", str(dev.data_dir))
+        poster = json.loads(hustlexp("token", "--role", "poster", "--json", *folder).out)
+        hustler = json.loads(hustlexp("token", "--role", "hustler", "--json", *folder).out)
+        task = funded_live_task(dev.line["url"], poster["token"])
+        words = ("explain-offer", task, hustler["user_id"])
+        assert json.loads(hustlexp(*words, "--json", *folder).out)["score"] is None
+        assert "known only for" in hustlexp(*words, *folder).out
+        httpx.post(
+            dev.line["url"] + "/v1/live",
+            json={"location": {"lat": 37.78, "lng": -122.42}},
+            headers={"Authorization": f"Bearer {hustler['token']}"},
+        ).raise_for_status()
+        score = json.loads(hustlexp(*words, "--json", *folder).out)["score"]
+        names = ["trust", "distance", "category", "price", "time"]
+        assert [part["component"] for part in score["parts"]] == names
+        assert score["total"] == pytest.approx(sum(part["points"] for part in score["parts"]))
+        assert 0.2 < score["total"] <= 1
+        said = hustlexp(*words, *folder).out
+        assert f"score there now: {score['total']:.2f}" in said
+        assert "distance 0.25 × " in said
 
     def test_explain_offer_knows_no_strangers(self, hustlexp: Hustlexp, dev: Dev) -> None:
         """Unknown ids are one sentence."""

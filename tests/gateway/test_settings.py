@@ -62,6 +62,10 @@ def test_an_unknown_name_is_an_error_that_names_the_nearest() -> None:
         ("HX_CODE_KEY", "too short"),
         ("HX_JWT_ISSUERS", "[{}]"),
         ("HX_JWT_ISSUERS", "no json"),
+        (
+            "HX_JWT_ISSUERS",
+            '[{"issuer": "i", "audience": "a", "algorithms": ["RS256"], "key": "no PEM"}]',
+        ),
     ],
 )
 def test_a_value_that_means_nothing_is_an_error_that_names_its_setting(

@@ -50,6 +50,20 @@ async def test_a_dry_run_names_what_is_due_in_order(fresh_database: TestDatabase
     await connection.close()
 
 
+async def test_a_migration_that_fails_is_one_sentence(
+    fresh_database: TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And leaves nothing."""
+    bad = migrating.Migration("9999_bad.sql", "create table half (); select 1 / 0")
+    known = migrating.migrations()
+    monkeypatch.setattr(migrating, "migrations", lambda: [*known, bad])
+    with pytest.raises(migrating.MigrationError, match="division by zero"):
+        await migrating.migrate(fresh_database.owner_dsn)
+    connection = await asyncpg.connect(fresh_database.owner_dsn)
+    assert await connection.fetchval("select to_regclass('half')") is None
+    await connection.close()
+
+
 @pytest.mark.parametrize("name", sorted(named.queries()))
 async def test_every_named_query_is_valid_against_the_schema(market: Market, name: str) -> None:
     """Postgres prepares it as the application's role."""
