@@ -123,7 +123,7 @@ async def test_a_quiet_tick_touches_no_database(place: Town) -> None:
     async with place.broadcaster(WaveLimits(tick_s=0.02, pulse_s=60)) as broadcaster:
         broadcaster.ring(broadcast)
         await until(lambda: len(place.screens.shown) == 1)
-        await asyncio.sleep(0.3)  # the report is written
+        await place.reported(1)
         before = place.counted.calls
         await place.ticks(5)
         assert place.counted.calls == before
@@ -137,11 +137,11 @@ async def test_an_offered_pair_is_never_asked_again_and_a_refused_one_is(place: 
     async with place.broadcaster(limits) as broadcaster:
         broadcaster.ring(broadcast)
         await until(lambda: len(place.screens.shown) == 1)
-        await asyncio.sleep(0.3)
+        await place.ticks(8)
     assert place.counted.evaluated == 1
     async with place.broadcaster(limits):
         await until(lambda: place.counted.evaluated == 2)
-        await asyncio.sleep(0.3)
+        await place.ticks(8)
         assert place.counted.evaluated == 2
         await place.hustler(1, radius=1.0)
         picky = await place.hustler(2, radius=1.0)
@@ -327,12 +327,31 @@ async def test_what_no_socket_took_is_sent_again_until_it_is_reported(place: Tow
         place.screens.report = broadcaster.sent
         seen = len(place.screens.of(lost))
         await until(lambda: len(place.screens.of(lost)) > seen)
-        await asyncio.sleep(0.15)
+        await place.reported(2)
+        await place.pulses(1)
         seen = len(place.screens.of(lost))
-        await asyncio.sleep(0.3)
+        await place.pulses(4)
         assert len(place.screens.of(lost)) == seen
     sent = await place.value("select count(*) from offers where sent_at is not null")
     assert sent == 2
+
+
+async def test_whoever_is_away_costs_no_question_each_second(place: Town) -> None:
+    """Cards wait for a closed app; the sessions of everybody else are not looked through for it."""
+    away, here = await place.hustler(1), await place.hustler(1)
+    place.screens.online.discard(UserId(away))
+    async with place.broadcaster(replace(QUICK, resend_after_s=0.0)) as broadcaster:
+        place.screens.report = lambda pairs: broadcaster.sent(p for p in pairs if p[1] == here)
+        broadcaster.ring(await place.broadcast())
+        await until(lambda: len(place.screens.shown) == 2)
+        await place.reported(1)
+        await place.pulses(1)
+        calls, pulses = place.counted.calls, place.counted.pulses
+        await place.pulses(4)
+        # the pulse that is under way may have asked and not yet counted itself
+        assert place.counted.calls - calls <= place.counted.pulses - pulses + 1
+        place.screens.online.add(UserId(away))
+        await until(lambda: len(place.screens.of(away)) > 1)
 
 
 async def test_a_restarted_broadcaster_offers_nothing_twice_and_sends_what_was_unsent(
@@ -345,7 +364,7 @@ async def test_a_restarted_broadcaster_offers_nothing_twice_and_sends_what_was_u
         place.screens.report = lambda pairs: broadcaster.sent(p for p in pairs if p[1] == reported)
         broadcaster.ring(broadcast)
         await until(lambda: len(place.screens.shown) == 2)
-        await asyncio.sleep(0.1)
+        await place.reported(1)
     place.screens.shown.clear()
     offers = place.counted.offers
     async with place.broadcaster():
@@ -372,7 +391,7 @@ async def test_the_end_of_a_broadcast_is_noticed_whoever_ended_it(place: Town) -
         await place.advance(600)
         await until(lambda: len(place.screens.closings) == 3)
         late = await place.hustler(1)
-        await asyncio.sleep(0.2)
+        await place.pulses(3)
     reasons = {closed.broadcast_id: closed.reason for closed in place.screens.closings}
     assert reasons == {claimed: "CLAIMED", cancelled: "CANCELLED", expired: "EXPIRED"}
     assert len(place.screens.closings) == 3
@@ -410,7 +429,7 @@ async def test_the_poster_hears_of_radius_and_count_but_not_too_often(place: Tow
             await place.ticks(2)
         await until(lambda: place.screens.updates[-1].hustlers_notified == 5)
         count = len(place.screens.updates)
-        await asyncio.sleep(0.4)
+        await place.ticks(12)  # longer than the gap
     assert len(place.screens.updates) == count
     assert all(later - at >= 0.29 for at, later in pairwise(place.screens.told_at_s))
     assert {told for told, _ in place.screens.told} == {poster}

@@ -200,6 +200,27 @@ async def test_a_report_tells_when_the_card_was_written_not_when_it_was_reported
     assert ages == [0, 40]
 
 
+async def test_the_pulse_names_those_whose_cards_wait_the_newest_first(place: Town) -> None:
+    """Each once and only so many; who answered or was reached waits for nothing."""
+    old, new, answered, reached = [await place.hustler(1) for _ in range(4)]
+    first, second = await place.broadcast(), await place.broadcast()
+    await offer(place, [(b, h, 0.5) for b in (first, second) for h in (old, answered, reached)])
+    await place.value("update offers set offered_at = hx_clock() - interval '1 minute'")
+    await offer(place, [(first, new, 0.5)])
+    await place.value("update offers set sent_at = offered_at where hustler_id = $1", reached)
+    for broadcast in (first, second):
+        await place.value("select respond_to_offer($1, $2, 'SKIP', null)", answered, broadcast)
+
+    async def unsent(age: timedelta, limit: int) -> list[str]:
+        pulse = await place.database.json("wave_pulse", age, limit)
+        names: list[str] = msgspec.json.decode(pulse)["unsent"]
+        return names
+
+    assert await unsent(timedelta(), 10) == [str(new), str(old)]
+    assert await unsent(timedelta(), 1) == [str(new)]
+    assert await unsent(timedelta(seconds=30), 10) == [str(old)]
+
+
 async def test_the_market_is_the_category_without_the_task_itself(place: Town) -> None:
     """Below 20 other tasks there is no market; the own price never counts."""
     category = "aquarium_care"

@@ -51,6 +51,7 @@ class Counted:
     resent: int = 0
     evaluated: int = 0
     ticks: int = 0
+    pulses: int = 0
     calls: int = 0
     failures: list[str] = field(default_factory=list)
     waits_s: list[float] = field(default_factory=list)
@@ -86,7 +87,8 @@ class Counted:
         self.failures.append(loop)
 
     def running(self, broadcasts: int) -> None:
-        """How many run."""
+        """How many run; told once in a pulse."""
+        self.pulses += 1
         self.now_running = broadcasts
 
     def funded_to_insert(self, seconds: float) -> None:
@@ -257,6 +259,18 @@ class Town:
         """So many more ticks have passed."""
         seen = self.counted.ticks
         await until(lambda: self.counted.ticks >= seen + count)
+
+    async def pulses(self, count: int = 3) -> None:
+        """So many more pulses have passed whole: one may be under way now."""
+        seen = self.counted.pulses
+        await until(lambda: self.counted.pulses > seen + count)
+
+    async def reported(self, count: int) -> None:
+        """So many offers are noted as sent."""
+        noted = "select count(*) from offers where sent_at is not null"
+        async with asyncio.timeout(5.0):
+            while await self.value(noted) != count:  # noqa: ASYNC110 - of the database
+                await asyncio.sleep(0.005)
 
 
 async def until(happened: Callable[[], bool], within_s: float = 5.0) -> None:

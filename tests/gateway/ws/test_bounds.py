@@ -164,6 +164,14 @@ async def test_a_change_between_two_polls_ends_the_next_at_once() -> None:
     assert not poller.begin(0).done()
 
 
+async def test_a_fifth_poll_of_a_user_releases_the_oldest() -> None:
+    """Told that nothing happened, as at the end of its wait; the others wait on."""
+    poller = Poller()
+    polls = [poller.begin(0) for _ in range(limits.POLLS_PER_USER + 1)]
+    assert polls[0].result() == "TIMEOUT"
+    assert not any(poll.done() for poll in polls[1:])
+
+
 async def test_stopping_releases_every_poll() -> None:
     """A restart does not wait 25 s."""
     poller = Poller()

@@ -8,10 +8,12 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+import pytest
 
 from engine.applied import ClosedBroadcast
 from engine.ids import UserId
 from engine.views import OfferCard
+from gateway import limits
 from tests.gateway.ws.service import (
     Client,
     Message,
@@ -250,6 +252,47 @@ async def test_an_offer_between_two_polls_ends_the_next_one(service: Service) ->
     await asyncio.sleep(0.2)
     answer = await asyncio.wait_for(service.rest(hustler, "GET", "/v1/events?after=0&wait=20"), 3.0)
     assert [offer["task"]["id"] for offer in answer["offers"]] == [task["id"]]
+
+
+async def test_withdrawn_cards_are_forgotten_when_they_end(service: Service) -> None:
+    """Or with the socket: neither screen nor hub keeps a broadcast that nobody can show again."""
+    poster, hustler, place = await service.user("poster"), await service.user(), somewhere()
+    hub = service.parts.hub
+    async with live(service, hustler, near(place)) as client:
+        tasks = [await service.funded(poster, place) for _ in range(3)]
+        cards = [await client.hear_until("LIVE_TASK_BROADCAST") for _ in tasks]
+        await respond(client, cards[0])
+        for card in cards[1:]:
+            about = {"broadcast_id": card["data"]["broadcast_id"], "reason": "WITHDRAWN"}
+            await client.find("LIVE_TASK_UNAVAILABLE", **about)
+        (connection,) = hub.connections(hustler.user_id)
+        ends, runs = [UUID(card["data"]["broadcast_id"]) for card in cards[1:]]
+        assert set(connection.session.cards.broadcasts()) == {ends, runs}
+        cancelled = cards[1]["data"]["task"]["id"]
+        await service.rest(poster, "POST", f"/v1/tasks/{cancelled}/cancel", {})
+        assert connection.session.cards.broadcasts() == [runs]
+        assert ends not in hub._shown
+        assert runs in hub._shown
+        assert client.types().count("LIVE_TASK_UNAVAILABLE") == 2
+    async with asyncio.timeout(3.0):
+        while runs in hub._shown:  # noqa: ASYNC110 - the socket is closing
+            await asyncio.sleep(0.01)
+
+
+async def test_long_polls_are_bounded(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more than the process bears is refused with 503; the one that waits is answered."""
+    monkeypatch.setattr(limits, "MAX_POLLS", 1)
+    first, second = await service.user(), await service.user()
+    path = "/v1/events?after=0&wait=0.2"
+    polling = asyncio.create_task(service.rest(first, "GET", path))
+    async with asyncio.timeout(3.0):
+        while not service.parts.hub._polls:  # noqa: ASYNC110 - the call is on its way
+            await asyncio.sleep(0.005)
+    headers = {"Authorization": f"Bearer {second.token}"}
+    refused = await service.http.get(path, headers=headers)
+    assert (refused.status_code, refused.json()["code"]) == (503, "UNAVAILABLE")
+    assert (await polling)["events"] == []
+    assert (await service.rest(second, "GET", path))["events"] == []
 
 
 def _offer(card: Message) -> OfferCard:

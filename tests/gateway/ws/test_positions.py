@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from engine.ids import TaskId
+from engine.ids import TaskId, UserId
+from engine.queries import Engagement, Queries
 from gateway.presence.absences import Absences
+from gateway.presence.en_route import EnRoute
+from gateway.presence.heartbeats import Heartbeats
+from gateway.presence.positions import Positions
+from gateway.presence.travellers import Traveller
 from geo import cells
+from geo.fixes import Track
 from geo.points import LatLng
-from geo.presence import Presence
+from geo.presence import Beat, Presence
 from geo.units import METRES_PER_MILE
 from geo.valkey import Valkey, open_valkey
 from tests.gateway.ws.service import (
@@ -191,6 +197,123 @@ async def test_another_process_takes_a_hustler_over_where_presence_has_them(
                 await asyncio.sleep(0.01)
         assert second.parts.positions.place(hustler.user_id) == LatLng(place["lat"], place["lng"])
         assert [t.user for t in second.parts.positions.live] == [hustler.user_id]
+
+
+def positions_of(service: Service, heartbeats: Heartbeats, en_route: EnRoute) -> Positions:
+    """Positions whose rounds the test makes itself."""
+    parts = service.parts
+    return Positions(parts.hub, parts.commands, parts.queries, heartbeats, en_route)
+
+
+@pytest.mark.parametrize("ended", ["by the log", "here", "while presence is asked"])
+async def test_a_hustler_whose_live_mode_has_ended_is_not_taken_over(
+    service: Service, presence: Presence, ended: str
+) -> None:
+    """OFF between WELCOME and the round that takes over: nobody would ever remove the ghost."""
+    hustler, place = await service.user(), somewhere()
+    user = hustler.user_id
+    await presence.write([Beat(user, LatLng(place["lat"], place["lng"]), 1, 1)])
+    parts = service.parts
+    positions = positions_of(service, Heartbeats(presence), EnRoute(parts.hub, parts.queries))
+    async with joined(service, hustler):
+        (connection,) = parts.hub.connections(user)
+        positions.returned(user, connection)
+        if ended == "by the log":
+            positions.changed(user)
+            await positions.round()
+        elif ended == "here":
+            await positions._leave(user)
+            await positions.round()
+        else:
+            taking_over = asyncio.create_task(positions._take_over())
+            await asyncio.sleep(0)
+            await positions._leave(user)
+            await taking_over
+        assert positions.place(user) is None
+        assert not positions._returned
+
+
+async def test_a_change_that_comes_while_another_is_read_is_read_too(
+    service: Service, presence: Presence
+) -> None:
+    """The answer on its way may be older than the change; what could not be read stays due."""
+    user = (await service.user()).user_id
+    parts = service.parts
+    positions = positions_of(service, Heartbeats(presence), EnRoute(parts.hub, parts.queries))
+    positions.changed(user)
+    reading = asyncio.create_task(positions._read_changed())
+    await asyncio.sleep(0)
+    positions.changed(user)
+    await reading
+    assert positions._changed == {user}
+    reading = asyncio.create_task(positions._read_changed())
+    await asyncio.sleep(0)
+    assert not positions._changed
+    reading.cancel()
+    await asyncio.gather(reading, return_exceptions=True)
+    assert positions._changed == {user}
+
+
+class Late(Queries):
+    """Answers about trips that wait on their way for the test."""
+
+    def __init__(self, queries: Queries) -> None:
+        super().__init__(queries._store, queries._codes)
+        self.read = asyncio.Event()
+        self.arrives: asyncio.Event | None = None
+
+    async def engagements(self, hustlers: Sequence[UserId]) -> list[Engagement]:
+        """As the database has them, later."""
+        found = await super().engagements(hustlers)
+        self.read.set()
+        if self.arrives is not None:
+            await self.arrives.wait()
+        return found
+
+
+async def test_an_older_answer_about_trips_does_not_replace_a_newer_one(service: Service) -> None:
+    """A poster must not see somebody whose trip has ended meanwhile."""
+    poster, hustler, place = await service.user("poster"), await service.user(), somewhere()
+    task = await accepted(service, poster, hustler, place)
+    late = Late(service.parts.queries)
+    en_route = EnRoute(service.parts.hub, late)
+    late.arrives = arrives = asyncio.Event()
+    older = asyncio.create_task(en_route.load([hustler.user_id]))
+    await late.read.wait()
+    await service.rest(poster, "POST", f"/v1/tasks/{task}/cancel", {})
+    late.arrives = None
+    await en_route.load([hustler.user_id])
+    arrives.set()
+    await older
+    assert hustler.user_id not in en_route
+    assert not en_route._loaded_by
+
+
+async def test_generations_are_asked_for_together(
+    service: Service, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many come at once, their first heartbeats cost the same few round trips."""
+    place, now = somewhere(), time.monotonic()
+    heartbeats = Heartbeats(Presence(valkey))
+    await heartbeats._watch()
+    heartbeats._watch_at = now + 60.0
+    point = LatLng(place["lat"], place["lng"])
+    users = [(await service.user()).user_id for _ in range(30)]
+    travellers = [Traveller(u, None, Track(point, time.time()), now, now, live=True) for u in users]
+    for traveller in travellers:
+        heartbeats.moved(traveller)
+    sent = []
+    run = valkey.run
+
+    async def counting(commands: bytes, replies: int) -> list[object]:
+        if replies:
+            sent.append(replies)
+        return await run(commands, replies)
+
+    monkeypatch.setattr(valkey, "run", counting)
+    await heartbeats.round()
+    assert sent == [30, 60]
+    assert all(traveller.residence for traveller in travellers)
 
 
 async def test_positions_by_rest_keep_a_hustler_present(

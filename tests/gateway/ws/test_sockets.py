@@ -6,16 +6,20 @@ import asyncio
 import json
 import socket
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from engine.queries import Queries
+from engine.store import Store
 from engine.views import UserEvent
 from gateway import limits
 from gateway.delivery.snapshots import Snapshots
-from gateway.ws import close_codes, messages
+from gateway.ws import close_codes, messages, rendering
+from sql.database import Record
 from tests.gateway.ws.service import Service, User, joined, open_client
 
 MIB = 1024 * 1024
@@ -116,6 +120,41 @@ async def test_only_known_origins_may_connect(
     assert json.loads(refused.value.response.body)["code"] == "HX503"
 
 
+async def test_the_sockets_of_a_process_are_bounded(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Authenticated ones too: one more is refused with 503 before the upgrade."""
+    async with joined(service, await service.user()):
+        monkeypatch.setattr(limits, "MAX_SOCKETS", 1)
+        with pytest.raises(InvalidStatus) as refused:
+            async with open_client(service):
+                pass
+    assert refused.value.response.status_code == 503
+
+
+async def test_a_suspended_account_loses_its_sockets(service: Service) -> None:
+    """4301 by the next look at the counters, without any event; others live on."""
+    suspended, other = await service.user(), await service.user()
+    async with joined(service, other) as living, joined(service, suspended) as client:
+        await service.owner.execute(
+            "update users set account_status = 'SUSPENDED' where id = $1", suspended.user_id
+        )
+        assert await client.closed(within_s=2.5) == close_codes.NOT_ALLOWED.code
+        assert (await living.ask("PING"))["type"] == "PONG"
+
+
+async def test_a_defect_while_joining_closes_the_socket(service: Service) -> None:
+    """No session hangs half open for as long as its client says PING: 4201, come again later."""
+    user = await service.user()
+    await service.owner.execute(
+        "select append_events(jsonb_build_array(hx_event($1, 'JOB_ASSIGNED', '{}')))", user.user_id
+    )
+    async with open_client(service) as client:
+        error = await client.ask("AUTH", {"token": user.token, "last_seq": 0})
+        assert error["data"]["code"] == "INTERNAL_ERROR"
+        assert await client.closed() == close_codes.UNAVAILABLE.code
+
+
 async def test_our_own_page_may_connect(service: Service) -> None:
     """The page at `/` comes from the same host and port."""
     async with open_client(service, origin=service.url) as client:
@@ -189,6 +228,37 @@ async def test_a_long_absence_is_replayed_page_by_page(service: Service) -> None
     async with open_client(service) as client:
         await client.auth(user, last_seq=0)
         assert [m["seq"] for m in client.heard if "seq" in m] == list(range(1, 451))
+
+
+class Counted(Store):
+    """Postgres, with a count of the questions."""
+
+    asked = 0
+
+    async def rows(self, name: str, *args: Any) -> list[Record]:
+        """All rows of a query."""
+        self.asked += 1
+        return await super().rows(name, *args)
+
+
+async def test_the_codes_of_a_whole_page_are_read_by_one_query(service: Service) -> None:
+    """And each event gets the code of its own task."""
+    poster, hustler = await service.user("poster"), await service.user()
+    tasks = []
+    for _ in range(3):
+        task = await service.live_task(poster, {"lat": 1.0, "lng": 1.0}, mode="STANDARD")
+        await service.rest(poster, "POST", f"/v1/tasks/{task['id']}/fund", {})
+        await service.rest(hustler, "POST", f"/v1/tasks/{task['id']}/accept", {})
+        tasks.append(task["id"])
+    parts = service.parts
+    events = (await parts.queries.events_after(poster.user_id, 0)).events
+    store = Counted(parts.queries._store._database)
+    complete = await rendering.complete(Queries(store, parts.queries._codes), events)
+    assert store.asked == 1
+    told = {e.data["task_id"]: e.data["start_code"] for e in complete if e.type == "JOB_ASSIGNED"}
+    shown = [await service.rest(poster, "GET", f"/v1/tasks/{task}") for task in tasks]
+    assert told == {task["id"]: task["start_code"] for task in shown}
+    assert [(e.seq, e.type) for e in complete] == [(e.seq, e.type) for e in events]
 
 
 async def test_a_cursor_beyond_the_log_is_told_to_resync(service: Service) -> None:
