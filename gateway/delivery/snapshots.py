@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from engine import errors
 from engine.ids import UserId
 from engine.queries import Queries
 from engine.views import Snapshot
@@ -50,5 +51,9 @@ class Snapshots:
             return
         for user, futures in batch.items():
             for future in futures:
-                if not future.done():
+                if future.done():
+                    continue
+                if user in found:
                     future.set_result(found[user])
+                else:
+                    future.set_exception(errors.refusal("INTERNAL_ERROR"))

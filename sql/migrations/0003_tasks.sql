@@ -56,6 +56,8 @@ create table tasks (
     constraint tasks_live_price_floor check (mode <> 'LIVE' or price >= 1500),
     constraint tasks_not_own check (assigned_hustler_id <> poster_id),
     constraint tasks_tier check (required_trust_tier between 1 and 4),
+    constraint tasks_deadline check (deadline < '2200-01-01'),
+    constraint tasks_title check (title ~ '\S' and length(title) <= 200),
     constraint tasks_photos check (min_photos between 1 and 5),
     constraint tasks_location check (
         location_lat between -90 and 90 and location_lng between -180 and 180
@@ -257,7 +259,7 @@ create function task_completed_requires_accepted_proof() returns trigger
 language plpgsql
 as $$
 begin
-    if new.requires_proof and not exists (
+    if (old.requires_proof or new.requires_proof) and not exists (
         select from proofs as p where p.task_id = new.id and p.state = 'ACCEPTED'
     ) then
         perform hx_refuse('HX301', 'INV-3');
@@ -271,6 +273,31 @@ for each row when (
     new.state = 'COMPLETED' and old.state not in ('COMPLETED', 'CANCELLED', 'EXPIRED')
 )
 execute function task_completed_requires_accepted_proof();
+
+-- A proof is handed in by the hustler who holds the task, and stays what and whose it is (INV-3).
+create function proof_guard() returns trigger
+language plpgsql
+as $$
+begin
+    if tg_op = 'UPDATE' then
+        if (old.task_id, old.hustler_id, old.kind) is distinct from
+            (new.task_id, new.hustler_id, new.kind)
+        then
+            perform hx_refuse('HX301', 'INV-3');
+        end if;
+    elsif new.state <> 'SUBMITTED' or not exists (
+        select from tasks as t
+        where t.id = new.task_id and t.assigned_hustler_id = new.hustler_id
+            and t.state in ('ACCEPTED', 'WORKING')
+    ) then
+        perform hx_refuse('HX301', 'INV-3');
+    end if;
+    return new;
+end;
+$$;
+
+create trigger proof_guard before insert or update on proofs
+for each row execute function proof_guard();
 
 create function task_submission_requires_proof() returns trigger
 language plpgsql

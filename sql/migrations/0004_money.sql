@@ -144,6 +144,9 @@ begin
     ) then
         perform hx_refuse('HX010', 'ESCROW-TRANSITION');
     end if;
+    if new.is_current is distinct from old.is_current then
+        perform hx_refuse('HX010', 'ESCROW-TRANSITION');
+    end if;
     if new.task_id is distinct from old.task_id and not (
         old.state = 'FUNDED' and new.state = 'FUNDED' and exists (
             select from tasks as heir
@@ -159,6 +162,43 @@ $$;
 
 create trigger escrow_transition_guard before insert or update on escrows
 for each row execute function escrow_transition_guard();
+
+-- A settlement moves exactly its escrow's money, to the side that its task's end decided: a release
+-- for a COMPLETED task (INV-2), a refund for one that ended without work. Only its progress changes.
+create function settlement_guard() returns trigger
+language plpgsql
+as $$
+declare
+    e escrows;
+    task_state text;
+begin
+    if tg_op = 'UPDATE' then
+        if old.state = 'DONE'
+            or (old.id, old.escrow_id, old.kind, old.payment, old.amount, old.fee_amount)
+            is distinct from
+            (new.id, new.escrow_id, new.kind, new.payment, new.amount, new.fee_amount)
+        then
+            perform hx_refuse('HX010', 'ESCROW-TRANSITION');
+        end if;
+        return new;
+    end if;
+    select * into e from escrows where id = new.escrow_id;
+    select t.state into task_state from tasks as t where t.id = e.task_id;
+    if new.kind = 'RELEASE' and task_state is distinct from 'COMPLETED' then
+        perform hx_refuse('HX201', 'INV-2');
+    end if;
+    if new.state <> 'PENDING' or new.amount is distinct from e.amount
+        or new.fee_amount <> (case new.kind when 'RELEASE' then platform_fee_cents(e.amount) else 0 end)
+        or (new.kind = 'REFUND' and task_state not in ('CANCELLED', 'EXPIRED'))
+    then
+        perform hx_refuse('HX010', 'ESCROW-TRANSITION');
+    end if;
+    return new;
+end;
+$$;
+
+create trigger settlement_guard before insert or update on settlements
+for each row execute function settlement_guard();
 
 -- HX019: what a hustler accepts and the escrow pays is fixed once the money is held (design §2).
 -- Title and description stay editable; a price changes only with its escrow.

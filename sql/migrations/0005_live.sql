@@ -25,8 +25,6 @@ create table live_status (
     cooldown_until timestamptz,
     paused_until timestamptz,
     banned_until timestamptz,
-    last_on_at timestamptz,
-    last_end_reason text,
     -- absent means no own limit
     radius_miles double precision,
     categories text[],
@@ -83,12 +81,18 @@ language plpgsql
 as $$
 declare
     at timestamptz := hx_clock();
+    last_on_at timestamptz;
 begin
     if old.banned_until > at then
         perform hx_refuse('HX905', 'LIVE-BAN', old.banned_until);
     end if;
-    if old.last_end_reason = 'MANUAL' and old.last_on_at > at - interval '5 minutes' then
-        perform hx_refuse('HX904', 'LIVE-TOGGLE', old.last_on_at + interval '5 minutes');
+    select l.started_at into last_on_at
+    from live_sessions as l
+    where l.user_id = old.user_id and l.end_reason = 'MANUAL'
+    order by l.started_at desc
+    limit 1;
+    if last_on_at > at - interval '5 minutes' then
+        perform hx_refuse('HX904', 'LIVE-TOGGLE', last_on_at + interval '5 minutes');
     end if;
     return new;
 end;
@@ -173,6 +177,29 @@ $$;
 
 create trigger live_broadcast_requires_funded_escrow before insert on live_broadcasts
 for each row execute function live_broadcast_requires_funded_escrow();
+
+-- A broadcast stays what it was started as, and once ended never runs again (LIVE-1, LIVE-5).
+create function live_broadcast_guard() returns trigger
+language plpgsql
+as $$
+begin
+    if old.state <> 'ACTIVE' and new.state is distinct from old.state
+        or (
+            old.id, old.task_id, old.started_at, old.expires_at, old.initial_radius_miles,
+            old.max_radius_miles, old.expansion_step_miles, old.expansion_interval_s
+        ) is distinct from (
+            new.id, new.task_id, new.started_at, new.expires_at, new.initial_radius_miles,
+            new.max_radius_miles, new.expansion_step_miles, new.expansion_interval_s
+        )
+    then
+        perform hx_refuse('HX010', 'TRANSITION');
+    end if;
+    return new;
+end;
+$$;
+
+create trigger live_broadcast_guard before update on live_broadcasts
+for each row execute function live_broadcast_guard();
 
 -- LIVE-1: an escrow that leaves FUNDED ends its active broadcast in the same transaction.
 create function escrow_leaving_funded_ends_broadcast() returns trigger

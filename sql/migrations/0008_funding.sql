@@ -13,11 +13,11 @@ begin
     ) then
         perform hx_refuse('HX503', 'PERMISSION');
     end if;
-    if (p_draft ->> 'deadline')::timestamptz <= hx_clock() then
+    if (p_draft ->> 'deadline')::timestamptz not between hx_clock() and hx_clock() + interval '1 year' then
         raise exception using
             errcode = 'check_violation',
             constraint = 'tasks_deadline_ahead',
-            message = 'The deadline has passed already.';
+            message = 'A deadline lies between now and a year from now.';
     end if;
     perform hx_act(p_poster, null);
     insert into tasks (

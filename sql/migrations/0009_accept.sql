@@ -5,6 +5,19 @@ create function accept_outcome(p_outcome text, p_task uuid) returns jsonb
 language sql immutable
 return jsonb_build_object('outcome', p_outcome, 'task_id', p_task);
 
+create function refuse_who_may_not_work(p_hustler uuid) returns void
+language plpgsql
+as $$
+begin
+    if not exists (
+        select from users as u
+        where u.id = p_hustler and may_work(u.role) and u.account_status = 'ACTIVE'
+    ) then
+        perform hx_refuse('HX503', 'PERMISSION');
+    end if;
+end;
+$$;
+
 -- What concerns the caller alone; asked before any lock and again under it.
 create function refuse_caller(t tasks, p_hustler uuid) returns void
 language plpgsql
@@ -12,11 +25,8 @@ as $$
 declare
     own live_status;
 begin
-    if not exists (
-        select from users as u
-        where u.id = p_hustler and may_work(u.role) and u.account_status = 'ACTIVE'
-    ) then
-        perform hx_refuse('HX503', 'PERMISSION');
+    if p_hustler = any(releasers(t.id)) then
+        perform hx_refuse('HX012', 'ELIGIBILITY');
     end if;
     if is_busy(p_hustler) then
         perform hx_refuse('HX014', 'BUSY');
@@ -102,6 +112,7 @@ declare
     eta integer;
 begin
     -- 1. Without a lock: answer what is decided already, refuse what concerns the caller alone.
+    perform refuse_who_may_not_work(p_hustler);
     select * into t from tasks where id = p_task;
     if not found then
         perform hx_not_found();
@@ -215,6 +226,7 @@ declare
     declines integer;
     at timestamptz;
 begin
+    perform refuse_who_may_not_work(p_hustler);
     select * into b from live_broadcasts where id = p_broadcast;
     if not found then
         perform hx_not_found();
@@ -244,16 +256,21 @@ begin
         return accept_outcome('DECLINED', b.task_id);
     end if;
     at := hx_clock();
+    if not broadcast_runs(b, at) then
+        -- too late to turn down: nothing is written, nothing counts
+        return accept_outcome(
+            case b.state when 'ACCEPTED' then 'TAKEN' else 'EXPIRED' end, b.task_id
+        );
+    end if;
     update offers
     set response = p_response, responded_at = at, decline_reason = p_decline_reason
     where broadcast_id = p_broadcast and hustler_id = p_hustler;
     if p_response = 'SKIP' then
         return accept_outcome('SKIPPED', b.task_id);
     end if;
-    -- who answers a broadcast that has ended turns nobody down
     update live_sessions
     set tasks_declined = tasks_declined + 1, declines_in_row = declines_in_row + 1
-    where id = s.session_id and broadcast_runs(b, at)
+    where id = s.session_id
     returning declines_in_row into declines;
     if declines < 5 or declines is null then
         return accept_outcome('DECLINED', b.task_id);

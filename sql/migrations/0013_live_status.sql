@@ -10,19 +10,14 @@ declare
     opened uuid;
     at timestamptz;
 begin
-    if not exists (
-        select from users as u
-        where u.id = p_hustler and may_work(u.role) and u.account_status = 'ACTIVE'
-    ) then
-        perform hx_refuse('HX503', 'PERMISSION');
-    end if;
+    perform refuse_who_may_not_work(p_hustler);
     select * into s from live_status where user_id = p_hustler for no key update;
     at := hx_clock();
     if s.session_id is null then
         insert into live_sessions (user_id, started_at) values (p_hustler, at) returning id into opened;
         update live_status
         set
-            session_id = opened, active_since = at, last_on_at = at,
+            session_id = opened, active_since = at,
             radius_miles = p_radius, categories = p_categories, version = version + 1
         where user_id = p_hustler;
     elsif (s.radius_miles, s.categories) is distinct from (p_radius, p_categories) then
@@ -52,7 +47,7 @@ begin
     update live_sessions set ended_at = at, end_reason = p_reason where id = ended;
     update live_status
     set
-        session_id = null, active_since = null, last_end_reason = p_reason,
+        session_id = null, active_since = null,
         version = version + 1
     where user_id = p_hustler
     returning * into s;

@@ -1,6 +1,9 @@
 -- What the service may touch. Ledgers and derived rows are written by functions of the owner.
 
 grant insert, update on tasks, escrows, settlements, proofs, task_codes to hx_app;
-grant insert, update on live_sessions, live_status, live_broadcasts, offers to hx_app;
+grant insert, update on live_status, live_broadcasts, offers to hx_app;
+-- when a session began is history
+grant insert, update (ended_at, end_reason, tasks_accepted, tasks_declined, declines_in_row)
+on live_sessions to hx_app;
 grant insert, update, delete on timers, idempotency_keys to hx_app;
 revoke select on idempotency_keys from hx_ai, hx_readonly;

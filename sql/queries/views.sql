@@ -65,7 +65,7 @@ select offers_view($1);
 select live_view(s) from live_status as s where s.user_id = $1;
 
 -- name: snapshots
-select jsonb_agg(user_snapshot(u.id)) from unnest($1::uuid[]) as u (id);
+select user_snapshot(u.id) from unnest($1::uuid[]) as u (id);
 
 -- name: events_after
 -- $1 user, $2 position, $3 limit: the events and where the counter stands, in one snapshot

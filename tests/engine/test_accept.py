@@ -230,7 +230,10 @@ async def test_declining_what_has_ended_turns_nobody_down(market: Market) -> Non
         task = await market.funded()
         await market.offer(task, hustler)
         await market.commands.cancel(await market.poster_of(task), task, None)
-        await market.commands.respond(hustler, await market.broadcast_of(task), "DECLINE", "no")
+        broadcast = await market.broadcast_of(task)
+        assert (
+            await market.commands.respond(hustler, broadcast, "DECLINE", "no")
+        ).outcome == "EXPIRED"
 
     assert (await market.queries.live(hustler)).state == "ACTIVE"
 
@@ -245,3 +248,24 @@ async def test_five_declines_in_a_row_pause_the_hustler(market: Market) -> None:
         await market.commands.respond(hustler, await market.broadcast_of(task), "DECLINE", "no")
 
     assert (await market.queries.live(hustler)).state == "PAUSED"
+
+
+async def test_whoever_released_a_standard_task_cannot_take_its_successor(market: Market) -> None:
+    """HX012, as for LIVE work; somebody else can."""
+    task, hustler = await market.accepted("STANDARD")
+    await market.commands.release(hustler, task, None)
+    heir = await market.app.fetchval("select id from tasks where predecessor_id = $1", task)
+
+    assert await refused(market, hustler, heir) == "HX012"
+    assert (await market.commands.accept(await market.user("hustler"), heir)).outcome == "WON"
+
+
+async def test_who_may_not_work_is_refused_by_role_whatever_is_asked(market: Market) -> None:
+    """HX503 for a poster, on every road to a task."""
+    task = await market.funded()
+    poster = await market.poster_of(task)
+    assert await refused(market, poster, task) == "HX503"
+    for response in ("ACCEPT", "DECLINE", "SKIP"):
+        with pytest.raises(Refusal) as caught:
+            await market.commands.respond(poster, await market.broadcast_of(task), response)
+        assert caught.value.kind.code == "HX503"

@@ -1,7 +1,7 @@
 """Who sees what: places, codes, strangers, snapshots, the event log."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
@@ -125,8 +125,10 @@ async def test_time_to_accept_is_kept_for_each_task(own_market: Market) -> None:
 
 async def test_a_deadline_in_the_past_is_refused(market: Market) -> None:
     """VALIDATION_ERROR with a plain sentence; nothing is created."""
-    with pytest.raises(Refusal, match="passed already") as caught:
+    with pytest.raises(Refusal, match="between now and a year") as caught:
         await market.task(deadline=datetime.now(UTC) - timedelta(seconds=1))
+    with pytest.raises(Refusal, match="between now and a year"):
+        await market.task(deadline=datetime.max.replace(tzinfo=timezone(timedelta(hours=-12))))
     assert caught.value.kind.code == "VALIDATION_ERROR"
 
 
@@ -139,3 +141,19 @@ async def test_a_toggle_too_soon_says_how_long_to_wait(market: Market) -> None:
     assert caught.value.kind.code == "HX904"
     assert caught.value.retry_after_s is not None
     assert 290 < caught.value.retry_after_s <= 300
+
+
+async def test_one_unreadable_row_is_that_users_trouble_alone(own_market: Market) -> None:
+    """The others of the same batch get their snapshots."""
+    market = own_market
+    task, hustler = await market.accepted()
+    poster, other = await market.poster_of(task), await market.user("poster")
+    await market.owner.execute("alter table tasks disable trigger user")
+    await market.owner.execute("alter table tasks drop constraint tasks_state cascade")
+    await market.owner.execute("alter table tasks drop constraint tasks_held cascade")
+    await market.owner.execute("update tasks set state = 'SURPRISE' where id = $1", task)
+
+    found = await market.queries.snapshots([poster, other])
+
+    assert set(found) == {other}
+    assert hustler not in found

@@ -359,6 +359,8 @@ async def test_a_failed_transfer_keeps_the_escrow_funded_until_it_succeeds(
         assert "PAYMENT_CAPTURED" not in market.ear.types_for(hustler)
 
         payments.failing = False
-        await market.app.execute("update settlements set due_at = hx_clock()")
+        await market.app.execute(
+            "update settlements set due_at = hx_clock() where state = 'PENDING'"
+        )
         await market.settling.settle_waiting()
         assert await market.escrow_state(task) == "RELEASED"

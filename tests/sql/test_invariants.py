@@ -410,6 +410,79 @@ async def test_the_terms_of_a_funded_task_are_fixed(market: Market, role: str) -
     await db.execute("update tasks set title = 'Hang two doors' where id = $1", task)
 
 
+@pytest.mark.parametrize("role", ROLES)
+async def test_a_broadcast_stays_what_it_was_started_as(market: Market, role: str) -> None:
+    """HX010: no other task, no longer life, no wider plan, no second life."""
+    db = as_role(market, role)
+    task, unfunded = await market.funded(), await market.task()
+    for change in (f"task_id = '{unfunded}'", "expires_at = expires_at + interval '1 hour'",
+                   "max_radius_miles = 25", "started_at = started_at - interval '1 hour'"):  # fmt: skip
+        got = await refused(db, f"update live_broadcasts set {change} where task_id = $1", task)
+        assert got == ("HX010", "TRANSITION"), change
+    await db.execute(
+        "update live_broadcasts set state = 'EXPIRED', ended_at = hx_clock() where task_id = $1",
+        task,
+    )
+    got = await refused(
+        db,
+        "update live_broadcasts set state = 'ACTIVE', ended_at = null where task_id = $1",
+        task,
+    )
+    assert got == ("HX010", "TRANSITION")
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_a_proof_is_handed_in_by_the_holder_and_stays_theirs(
+    market: Market, role: str
+) -> None:
+    """HX301: no foreign hustler, none accepted at birth, none moved to another task."""
+    db = as_role(market, role)
+    task, hustler = await market.accepted()
+    other, _ = await market.submitted()
+    insert = "insert into proofs (task_id, hustler_id, kind, state) values ($1, $2, 'CODE', $3)"
+    stranger = await market.user("hustler")
+    assert await refused(db, insert, task, stranger, "SUBMITTED") == ("HX301", "INV-3")
+    assert await refused(db, insert, task, hustler, "ACCEPTED") == ("HX301", "INV-3")
+    got = await refused(db, "update proofs set task_id = $2 where task_id = $1", other, task)
+    assert got == ("HX301", "INV-3")
+    got = await refused(
+        db, "update tasks set requires_proof = false, state = 'COMPLETED' where id = $1", other
+    )
+    assert got == ("HX301", "INV-3")
+    await db.execute(insert, task, hustler, "SUBMITTED")
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_a_settlement_moves_its_escrow_s_money_and_no_other(
+    market: Market, role: str
+) -> None:
+    """HX201 before completion; HX010 for another amount, another fee, or another end."""
+    db = as_role(market, role)
+    insert = (
+        "insert into settlements (escrow_id, kind, amount, fee_amount)"
+        " select id, $2, amount + $3, $4 from escrows where task_id = $1"
+    )
+    running = await market.funded()
+    wrong = ("HX010", "ESCROW-TRANSITION")
+    assert await refused(db, insert, running, "RELEASE", 0, 600) == ("HX201", "INV-2")
+    assert await refused(db, insert, running, "REFUND", 0, 0) == wrong
+    done, _ = await market.submitted()
+    await db.execute("update proofs set state = 'ACCEPTED' where task_id = $1", done)
+    await db.execute("update tasks set state = 'COMPLETED' where id = $1", done)
+    assert await refused(db, insert, done, "RELEASE", 36_000, 600) == wrong
+    assert await refused(db, insert, done, "RELEASE", 0, 0) == wrong
+    await db.execute(insert, done, "RELEASE", 0, 600)
+    got = await refused(
+        db,
+        "update settlements set amount = 1 from escrows as e"
+        " where e.id = escrow_id and e.task_id = $1",
+        done,
+    )
+    assert got == wrong
+    got = await refused(db, "update escrows set is_current = false where task_id = $1", running)
+    assert got == wrong
+
+
 async def test_no_definer_function_is_open_to_the_reading_roles(market: Market) -> None:
     """hx_ai and hx_readonly act through nobody: they call no function of ours at all."""
     rows = await market.owner.fetch(
