@@ -273,7 +273,8 @@ class Settings:
     development: bool = _setting(
         "HX_DEVELOPMENT",
         False,
-        "believe tokens signed with the data folder's key, and show the map; never in production",
+        "believe tokens signed with the data folder's key, and show the map without asking for one; "
+        "never in production, and `serve` refuses it on any HX_HOST but this machine's own",
         _yes_no,
     )
 
