@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from gateway import limits
 from gateway.ws import asyncapi, close_codes, messages
 from tests.gateway.ws.service import Service, joined, live, near, open_client, somewhere
 from tests.market import open_market
@@ -89,6 +90,20 @@ def test_the_protocol_page_lists_the_close_codes_as_they_are() -> None:
     page = (DOCS / "protocol.md").read_text(encoding="utf-8")
     for code in close_codes.ALL:
         assert f"| {code.code} | {code.name} | {code.meaning} | {code.action.value} |" in page
+
+
+def test_the_protocol_page_states_the_limits_as_they_are() -> None:
+    """docs/protocol.md holds figures of gateway/limits.py."""
+    page = (DOCS / "protocol.md").read_text(encoding="utf-8")
+    for row in (
+        f"| WebSocket message | {limits.MAX_FRAME_BYTES // 1024} KiB |",
+        f"| Message of ours | {limits.MAX_MESSAGE_CHARS // 1024} KiB |",
+        f"| Sockets of one user | {limits.SOCKETS_PER_USER} |",
+        f"| Sockets of a process | {limits.MAX_SOCKETS}, of which {limits.MAX_UNAUTHENTICATED} ",
+        f"| Long polls of one user | {limits.POLLS_PER_USER} |",
+        f"| Long polls of a process | {limits.MAX_POLLS} |",
+    ):
+        assert row in page
 
 
 async def test_durable_events_have_the_documented_shapes(fresh_database: TestDatabase) -> None:

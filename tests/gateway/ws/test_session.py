@@ -326,6 +326,22 @@ def test_a_hustler_who_became_busy_while_joining_sees_no_card() -> None:
     assert session.open(snapshot(0, listed), never, None) == []
 
 
+def test_a_withdrawn_card_is_waited_for_until_it_ends_or_is_declined() -> None:
+    """Only while it may come back must the socket hear of its end."""
+    session, ended, declined = session_at(Phase.OPEN), card(), card()
+    for offer in (ended, declined):
+        show(session, offer)
+    session.withdraw()
+    told(session)
+    assert all(session.cards.awaits_end(offer.broadcast_id) for offer in (ended, declined))
+    close(session, ended)
+    assert not told(session)
+    session.cards.answering(declined.broadcast_id)
+    session.answered(declined.broadcast_id, "DECLINED", None, None)
+    assert session.cards.broadcasts() == []
+    assert not session.cards.has_withdrawn
+
+
 def test_a_withdrawn_card_may_be_shown_again() -> None:
     """When the hustler is offerable again and the broadcast still runs."""
     session, offer = session_at(Phase.OPEN), card()
