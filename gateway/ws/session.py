@@ -41,6 +41,7 @@ class Session:
 
     __slots__ = (
         "_auth_by",
+        "_auth_sent",
         "_buckets",
         "_early",
         "_flood",
@@ -87,6 +88,7 @@ class Session:
         """Messages to write, in order; whoever drives the session empties it."""
         self.ending: CloseCode | None = None
         self._auth_by = now + limits.AUTH_WITHIN_S
+        self._auth_sent = False
         self._rate = TokenBucket(*limits.RATE, now)
         self._flood = TokenBucket(*limits.FLOOD, now)
         self._buckets: dict[str, TokenBucket] = {}
@@ -107,7 +109,10 @@ class Session:
             self._admit(self._rate, now)
             message = messages.parse(raw)
             self._admit(self._bucket(message, now), now)
-            if self.phase is Phase.GREETING and not isinstance(message, messages.Auth):
+            if isinstance(message, messages.Auth):
+                # What is sent right behind it waits for it (gateway/ws/conversation.py).
+                self._auth_sent = True
+            elif self.phase is Phase.GREETING and not self._auth_sent:
                 raise errors.refusal("HX501", "TOKEN-MISSING", "AUTH is the first message.")
         except errors.Refusal as refusal:
             self.refuse(refusal, messages.reference_of(raw), now)

@@ -488,3 +488,17 @@ async def test_requests_of_one_socket_are_answered_in_turn(service: Service) -> 
         heard = [(await client.hear())["id"] for _ in range(3)]
         assert heard.index("a") < heard.index("b")
         assert heard[0] == "p"
+
+
+async def test_what_is_sent_right_behind_auth_waits_for_it(service: Service) -> None:
+    """No round trip is needed: WELCOME, then the answers, in turn; a bad token ends it all."""
+    hustler, place = await service.user(), somewhere()
+    async with open_client(service) as client:
+        await client.say("AUTH", {"token": hustler.token})
+        await client.say("SUBSCRIBE_LIVE_MODE", {"location": place})
+        await client.hear_until("WELCOME")
+        await client.hear_until("LIVE_MODE_STATE_CHANGE", state="ACTIVE")
+    async with open_client(service) as client:
+        await client.say("AUTH", {"token": "a.b.c"})
+        await client.say("SUBSCRIBE_LIVE_MODE", {"location": place})
+        assert (await client.hear_until("ERROR"))["data"]["code"] == "HX502"
