@@ -20,7 +20,7 @@ from gateway import limits
 from gateway.delivery.snapshots import Snapshots
 from gateway.ws import close_codes, messages, rendering
 from sql.database import Record
-from tests.gateway.ws.service import Service, User, joined, open_client
+from tests.gateway.ws.service import Service, User, joined, open_client, somewhere
 
 MIB = 1024 * 1024
 
