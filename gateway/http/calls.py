@@ -43,6 +43,8 @@ class Ask(Generic[Body, Query]):
     path: Mapping[str, UUID]
     body: Body
     query: Query
+    gone: Callable[[], Awaitable[bool]]
+    """Whether the caller has hung up."""
 
     @property
     def user_id(self) -> UserId:
@@ -125,7 +127,11 @@ async def answer(call: Call, parts: Parts, request: Request) -> Response:
     query = requests.decode_query(request.query_params.multi_items(), call.query_type)
     raw = b"{}" if call.method == "GET" else await requests.read_body(request)
     ask: Ask[Any, Any] = Ask(
-        caller, request.path_params, requests.decode(raw, call.body_type), query
+        caller,
+        request.path_params,
+        requests.decode(raw, call.body_type),
+        query,
+        request.is_disconnected,
     )
 
     async def run() -> Response:

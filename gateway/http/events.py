@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
 from engine.queries import Log
 from engine.views import OfferCard
+from gateway.delivery.long_polls import Woken
 from gateway.http.calls import Ask
 from gateway.http.requests import EventsQuery, Nothing
 from gateway.parts import Parts
 from gateway.ws import rendering
+
+GONE_EVERY_S: Final = 0.5
+"""How often a waiting caller is looked after."""
 
 
 class Event(Struct, frozen=True):
@@ -27,7 +32,7 @@ class Event(Struct, frozen=True):
 class Events(Struct, frozen=True):
     """Events in order. `last_seq` is where the next call continues.
 
-    `offers` is there when the caller's open offers changed.
+    `offers` is there when the caller's open offers changed, and when the wait ended without news.
     """
 
     events: list[Event]
@@ -48,10 +53,24 @@ async def after(parts: Parts, ask: Ask[Nothing, EventsQuery]) -> Events | Resync
     log = await parts.queries.events_after(ask.user_id, position)
     if log.events or log.last_seq < position or not ask.query.wait:
         return await _told(parts, position, log)
-    woken = await parts.hub.wait_for(ask.user_id, position, ask.query.wait)
+    woken = await _woken(parts, ask, position)
     log = await parts.queries.events_after(ask.user_id, position)
-    offers = await parts.queries.offers(ask.user_id) if woken == "OFFERS" else UNSET
+    # A time-out tells the offers too: an answer before may have been lost with its connection.
+    changed = woken in ("OFFERS", "TIMEOUT")
+    offers = await parts.queries.offers(ask.user_id) if changed else UNSET
     return await _told(parts, position, log, offers)
+
+
+async def _woken(parts: Parts, ask: Ask[Nothing, EventsQuery], position: int) -> Woken:
+    """Waits, but not for a caller who has hung up: who is gone takes no news away."""
+    waiting = asyncio.create_task(parts.hub.wait_for(ask.user_id, position, ask.query.wait))
+    try:
+        while not (await asyncio.wait({waiting}, timeout=GONE_EVERY_S))[0]:
+            if await ask.gone():
+                return "STOPPING"
+        return await waiting
+    finally:
+        waiting.cancel()
 
 
 async def _told(

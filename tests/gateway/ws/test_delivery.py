@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 from uuid import UUID
 
+import httpx
 import msgspec
 import pytest
 
@@ -251,6 +252,24 @@ async def test_an_offer_between_two_polls_ends_the_next_one(service: Service) ->
     task = await service.funded(poster, place)
     await asyncio.sleep(0.2)
     answer = await asyncio.wait_for(service.rest(hustler, "GET", "/v1/events?after=0&wait=20"), 3.0)
+    assert [offer["task"]["id"] for offer in answer["offers"]] == [task["id"]]
+
+
+async def test_a_poll_whose_caller_hung_up_takes_no_offer_away(service: Service) -> None:
+    """The next poll has it at once; and one that ends without news tells the open offers too."""
+    poster, hustler, place = await service.user("poster"), await service.user(), somewhere()
+    await service.rest(hustler, "POST", "/v1/live", {"location": near(place)})
+    headers = {"Authorization": f"Bearer {hustler.token}"}
+    async with httpx.AsyncClient(base_url=service.url) as hanging_up:
+        with pytest.raises(httpx.ReadTimeout):
+            await hanging_up.get("/v1/events?after=0&wait=20", headers=headers, timeout=0.2)
+    async with asyncio.timeout(3.0):
+        while service.parts.hub._polls:  # noqa: ASYNC110 - it is noticed now and then
+            await asyncio.sleep(0.01)
+    task = await service.funded(poster, place)
+    answer = await asyncio.wait_for(service.rest(hustler, "GET", "/v1/events?after=0&wait=20"), 3.0)
+    assert [offer["task"]["id"] for offer in answer["offers"]] == [task["id"]]
+    answer = await service.rest(hustler, "GET", "/v1/events?after=0&wait=0.05")
     assert [offer["task"]["id"] for offer in answer["offers"]] == [task["id"]]
 
 
