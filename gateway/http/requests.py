@@ -36,7 +36,7 @@ NO_NUL: Final = r"^[^\x00]*$"
 """Postgres text holds no NUL character."""
 
 Cents = Annotated[int, Meta(ge=1, le=MAX_PRICE_CENTS)]
-Title = Annotated[str, Meta(min_length=1, max_length=200, pattern=NO_NUL)]
+Title = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")]
 Description = Annotated[str, Meta(min_length=1, max_length=5_000, pattern=NO_NUL)]
 Address = Annotated[str, Meta(max_length=300, pattern=NO_NUL)]
 Code = Annotated[str, Meta(pattern=r"^[0-9]{6}$")]
@@ -59,6 +59,10 @@ class Place(Sent, frozen=True):
     lat: Latitude
     lng: Longitude
     address: Address | None = None
+
+    def __post_init__(self) -> None:
+        if self.lat == 0 and self.lng == 0:
+            raise ValueError("(0, 0) is where devices without a position are")
 
 
 class LiveConfirmations(Sent, frozen=True):

@@ -14,6 +14,7 @@ from engine.queries import Queries
 from engine.store import Store
 from engine.views import LiveView, TaskView
 from gateway.delivery.hub import Hub
+from gateway.identity.auth import MAY_WORK
 from gateway.presence.positions import Positions
 from gateway.ws import messages, refusals
 from gateway.ws.connection import Connection
@@ -84,13 +85,13 @@ class Answers:
     # ── LIVE mode ────────────────────────────────────────────────────────────────────────────────
 
     async def _go_live(self, connection: Connection, message: messages.SubscribeLiveMode) -> None:
-        await self._positions.go_live(_user(connection), message.data, connection)
+        await self._positions.go_live(_hustler(connection), message.data, connection)
         await self._tell_live(connection, message.id)
 
     async def _end_live(
         self, connection: Connection, message: messages.UnsubscribeLiveMode
     ) -> None:
-        await self._positions.end_live(_user(connection), "MANUAL")
+        await self._positions.end_live(_hustler(connection), "MANUAL")
         await self._tell_live(connection, message.id)
 
     async def _tell_live(self, connection: Connection, ref: Reference | None) -> None:
@@ -101,7 +102,7 @@ class Answers:
         self._hub.tell(user, messages.encode("LIVE_MODE_STATE_CHANGE", change), but=connection)
 
     async def _move(self, connection: Connection, message: messages.UpdateLocation) -> None:
-        await self._positions.move(_user(connection), message.data, connection)
+        await self._positions.move(_hustler(connection), message.data, connection)
 
     # ── Offers ───────────────────────────────────────────────────────────────────────────────────
 
@@ -111,7 +112,7 @@ class Answers:
         asked = message.data
         session.cards.answering(asked.broadcast_id)
         try:
-            response, task = await self._outcome(_user(connection), asked)
+            response, task = await self._outcome(_hustler(connection), asked)
         except Exception as error:  # noqa: BLE001 - as in `answer`
             refusal = refusals.told(error)
             session.answer_refused(asked.broadcast_id, refusal, message.id, time.monotonic())
@@ -171,6 +172,14 @@ def _user(connection: Connection) -> UserId:
     user = connection.session.user_id
     if user is None:
         raise errors.refusal("HX501", "TOKEN-MISSING")
+    return user
+
+
+def _hustler(connection: Connection) -> UserId:
+    """The user, who must be one who may work: what REST asks of the same calls."""
+    user = _user(connection)
+    if connection.session.role not in MAY_WORK:
+        raise errors.refusal("HX503", "PERMISSION")
     return user
 
 

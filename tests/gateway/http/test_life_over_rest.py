@@ -157,7 +157,7 @@ async def test_a_poll_without_news_ends_after_its_wait(people: People) -> None:
     """No event, no offers: an empty page with the position."""
     poster = await people.person("poster")
     page = await events(poster, wait=0.1)
-    assert page == {"events": [], "last_seq": 0}
+    assert page == {"events": [], "last_seq": 0, "offers": []}
 
 
 async def test_a_position_ahead_of_the_log_is_told_to_resync(people: People) -> None:

@@ -68,6 +68,8 @@ def test_what_is_not_json_is_a_400(body: bytes) -> None:
         {"price_cents": True},
         {"price_cents": None},
         {"location": {"lat": 91, "lng": 0}},
+        {"location": {"lat": 0, "lng": 0}},
+        {"title": " \t "},
         {"location": {"lat": 0, "lng": -180.01}},
         {"location": {"lat": DIGITS, "lng": 0}},
         {"location": {"lat": "37", "lng": 0}},

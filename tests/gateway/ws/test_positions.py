@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -468,3 +469,16 @@ async def test_nobody_is_missed_right_after_the_start_or_a_loss(service: Service
     """An empty directory says nothing then: the guard lasts as long as the absence it judges."""
     heartbeats = service.parts.positions._heartbeats
     assert time.monotonic() - heartbeats.lost_at < 300.0
+
+
+async def test_who_may_not_work_is_refused_as_by_rest(service: Service) -> None:
+    """HX503 for a poster, whatever a hustler may ask."""
+    poster = await service.user("poster")
+    async with joined(service, poster) as client:
+        for kind, data in (
+            ("SUBSCRIBE_LIVE_MODE", {"location": somewhere()}),
+            ("UPDATE_LOCATION", {"location": somewhere()}),
+            ("RESPOND_TO_BROADCAST", {"broadcast_id": str(uuid4()), "response": "ACCEPT"}),
+        ):
+            error = await client.ask(kind, data)
+            assert (error["type"], error["data"]["code"]) == ("ERROR", "HX503"), kind
