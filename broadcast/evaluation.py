@@ -93,6 +93,25 @@ class Evaluation:
         pairs = await self._new_pairs(due, radii, here)
         if pairs is None:
             return
+        for part in self._parts(due, pairs):
+            await self._offer_pairs(due, part, here, at)
+
+    def _parts(self, due: Sequence[Running], pairs: Pairs) -> Iterator[Pairs]:
+        """A new broadcast asks for the nearest few first, and so has its first card early.
+
+        Only where the tick's cap lets all of them have their offer, whoever comes first.
+        """
+        count, few = pairs.row.size, self._limits.asked_first
+        if len(due) > 1 or not few < count <= self._limits.offers_per_tick:
+            yield pairs
+            return
+        nearest_first = np.argsort(pairs.place_miles, kind="stable")
+        yield pairs.take(nearest_first[:few])
+        yield pairs.take(nearest_first[few:])
+
+    async def _offer_pairs(
+        self, due: Sequence[Running], pairs: Pairs, here: Surroundings, at: datetime
+    ) -> None:
         hustlers = [here.hustler(row) for row in pairs.row.tolist()]
         verdicts = await self._judge(due, pairs, hustlers)
         inputs = score_inputs(due, pairs.broadcast, pairs.place_miles, verdicts, at)
@@ -114,19 +133,13 @@ class Evaluation:
         again_at = self._ask_again_at(verdicts)
         again_at[chosen.hustler_full] = self._monotonic() + self._limits.deferral_holds_s
         again_at[chosen.next_tick] = 0.0
-        for rows in self._inserts(chosen.now):
+        for start in range(0, len(chosen.now), self._limits.pairs_per_call):
+            rows = chosen.now[start : start + self._limits.pairs_per_call]
             again_at[rows] = await self._make_offers(due, pairs, hustlers, scored, rows)
         for number in np.unique(pairs.broadcast).tolist():
             mine = pairs.broadcast == number
             at_rows = pairs.row[mine]
             due[number].judged.record(here.ids[at_rows], here.generations[at_rows], again_at[mine])
-
-    def _inserts(self, rows: list[int]) -> Iterator[list[int]]:
-        """The best in a short insert of their own, which is early; the rest in one."""
-        start, size = 0, self._limits.first_insert
-        while start < len(rows):
-            yield rows[start : start + size]
-            start, size = start + size, self._limits.pairs_per_call
 
     async def _make_offers(
         self,

@@ -31,8 +31,8 @@ class WaveLimits:
     """Open offers per hustler."""
     pairs_per_call: int = 4096
     """Pairs put to the database in one call."""
-    first_insert: int = 32
-    """The best of a wave go out in an insert of their own, since a short one is early."""
+    asked_first: int = 16
+    """The nearest of a new broadcast are judged and offered by themselves: a short list is early."""
     resends_per_pulse: int = 1000
     """Cards sent again, and hustlers looked for, in one pulse."""
     reports_kept: int = 100_000

@@ -66,6 +66,12 @@ class Pairs:
     exact_miles: Floats
     place_miles: Floats
 
+    def take(self, rows: NDArray[np.intp]) -> Pairs:
+        """Some of them, in this order."""
+        return Pairs(
+            self.broadcast[rows], self.row[rows], self.exact_miles[rows], self.place_miles[rows]
+        )
+
     @classmethod
     def joined(cls, parts: list[Pairs]) -> Pairs:
         """Several rounds' columns as one."""
