@@ -189,6 +189,10 @@ class Queries:
             found[UserId(snapshot.user_id)] = self._snapshot_with_codes(snapshot)
         return found
 
+    async def migrations_applied(self) -> list[str]:
+        """The names of the migrations this database has."""
+        return [row["name"] for row in await self._store.rows("migrations_applied")]
+
     async def clock(self) -> datetime:
         """The database's clock, which decides."""
         now: datetime = await self._store.value("clock")

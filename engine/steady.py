@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import NoReturn
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import NoReturn, Protocol
 
 import structlog
 
@@ -32,3 +33,22 @@ async def steadily(
         except Exception:
             log.exception("loop_failed", loop=name)
             await asyncio.sleep(pause_s)
+
+
+class Loop(Protocol):
+    """Something that works by itself until it is cancelled."""
+
+    async def run(self) -> None:
+        """For ever."""
+
+
+@asynccontextmanager
+async def running(loops: Sequence[Loop]) -> AsyncIterator[None]:
+    """Every loop in one task group while the block runs; a loop that dies ends the block."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(loop.run(), name=type(loop).__name__) for loop in loops]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
+
+from gateway.settings import Settings, SettingsError
+
+CODE_KEY_FILE: Final = "code_key"
 
 
 def kept(path: Path, make: Callable[[], bytes]) -> bytes:
@@ -25,3 +31,17 @@ def kept(path: Path, make: Callable[[], bytes]) -> bytes:
         finally:
             draft.unlink()
     return path.read_bytes()
+
+
+def code_key(settings: Settings) -> bytes:
+    """The configured key of the task codes; in development one that the data folder keeps.
+
+    Raises SettingsError where there is neither.
+    """
+    if settings.auth.code_key:
+        return settings.auth.code_key.encode()
+    if not settings.development:
+        raise SettingsError(
+            "HX_CODE_KEY is not set: start and completion codes need a secret of at least 32 bytes."
+        )
+    return kept(settings.data_dir / CODE_KEY_FILE, lambda: secrets.token_hex(32).encode())

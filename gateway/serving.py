@@ -11,6 +11,7 @@ import uvicorn
 from gateway import limits
 from gateway.app import create_app
 from gateway.command_errors import CommandError
+from gateway.parts import Parts
 from gateway.settings import Http, Settings
 from gateway.stopping import Stop
 from gateway.wiring import open_parts
@@ -28,21 +29,7 @@ async def serve(
     """
     async with open_parts(settings) as parts:
         server = _Server(
-            uvicorn.Config(
-                create_app(parts),
-                http="httptools",
-                ws=GatewayWebSocketProtocol,
-                ws_max_size=limits.MAX_FRAME_BYTES,
-                ws_per_message_deflate=False,
-                # Heartbeats are the protocol's own (gateway/ws/session.py).
-                ws_ping_interval=None,
-                ws_ping_timeout=None,
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=round(settings.http.shutdown_s),
-            ),
+            configured(parts, settings.http.shutdown_s),
             ready=lambda: ready(url_of(listener)),
         )
 
@@ -53,6 +40,25 @@ async def serve(
 
         with stop.by(wind_down):
             await server.serve(sockets=[listener])
+
+
+def configured(parts: Parts, shutdown_s: float) -> uvicorn.Config:
+    """How uvicorn carries the application: REST, WebSocket and pages on one port."""
+    return uvicorn.Config(
+        create_app(parts),
+        http="httptools",
+        ws=GatewayWebSocketProtocol,
+        ws_max_size=limits.MAX_FRAME_BYTES,
+        ws_per_message_deflate=False,
+        # Heartbeats are the protocol's own (gateway/ws/session.py).
+        ws_ping_interval=None,
+        ws_ping_timeout=None,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=round(shutdown_s),
+    )
 
 
 def listen(http: Http) -> socket.socket:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+from engine.plan import BroadcastPlan
 from gateway.identity.issuers import Issuer, issuers_from_json
 
 PREFIX = "HX_"
@@ -237,6 +238,16 @@ class Broadcast:
     open_offers: int = _setting(
         "HX_OPEN_OFFERS", 10, "open offers of one hustler at most", _whole(1, 100), unit="offers"
     )
+
+    def plan(self) -> BroadcastPlan:
+        """What each new broadcast is started with."""
+        return BroadcastPlan(
+            ttl_s=self.ttl_s,
+            initial_radius_miles=self.initial_miles,
+            max_radius_miles=self.max_miles,
+            expansion_step_miles=self.step_miles,
+            expansion_interval_s=self.interval_s,
+        )
 
 
 @dataclass(frozen=True, slots=True)

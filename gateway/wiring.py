@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from pathlib import Path
 from random import SystemRandom
-from typing import Protocol
 
 from broadcast.broadcaster import Broadcaster
 from broadcast.limits import WaveLimits
 from engine.commands import Commands
 from engine.money.settling import Settling
 from engine.money.simulated import SimulatedPayments
-from engine.plan import BroadcastPlan
 from engine.queries import Queries
+from engine.steady import running
 from engine.store import Store
 from engine.tasks.codes import CodeBook
 from engine.timers import Timers
@@ -32,8 +28,8 @@ from gateway.http.cursors import Cursors
 from gateway.http.idempotency import Idempotency
 from gateway.http.rates import Rates
 from gateway.identity.auth import Authenticator
-from gateway.identity.minting import dev_issuer, mint
-from gateway.kept_files import kept
+from gateway.identity.minting import dev_issuer, observer_token
+from gateway.kept_files import code_key
 from gateway.measured import Measured
 from gateway.metrics import Metrics
 from gateway.parts import Parts
@@ -41,7 +37,7 @@ from gateway.presence.absences import Absences
 from gateway.presence.en_route import EnRoute
 from gateway.presence.heartbeats import Heartbeats
 from gateway.presence.positions import Positions
-from gateway.settings import Broadcast, Settings
+from gateway.settings import Settings
 from gateway.ws.answers import Answers
 from gateway.ws.door import Door
 from gateway.ws.joining import Joining
@@ -70,10 +66,10 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         metrics = Metrics()
         hub = Hub(metrics)
         store = Store(database)
-        secret = _code_key(settings)
+        secret = code_key(settings)
         codes = CodeBook(secret)
         payments = SimulatedPayments()
-        commands = Commands(store, hub, codes, payments, _plan(settings.broadcast))
+        commands = Commands(store, hub, codes, payments, settings.broadcast.plan())
         queries = Queries(store, codes)
         settling = Settling(store, payments, hub, metrics.settlements_waiting)
         timers = Timers(store, hub, metrics.timer_lag)
@@ -83,7 +79,11 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             hub,
             metrics,
             random=SystemRandom(),
-            limits=_wave_limits(settings.broadcast),
+            limits=WaveLimits(
+                tick_s=settings.broadcast.tick_s,
+                offers_per_tick=settings.broadcast.offers_per_tick,
+                open_offers=settings.broadcast.open_offers,
+            ),
         )
 
         # Layer 2: the gateway
@@ -129,11 +129,11 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             metrics=metrics,
             measured=Measured(store, metrics, time.monotonic),
             health=Health(
-                applied=lambda: _applied(store),
+                applied=queries.migrations_applied,
                 expected=[migration.name for migration in migrations()],
                 valkey=valkey.ping,
             ),
-            observer=partial(_observer, settings.data_dir) if settings.development else None,
+            observer=partial(observer_token, settings.data_dir) if settings.development else None,
             cors_origins=settings.http.origins,
         )
 
@@ -142,70 +142,5 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             broadcaster, settling, timers, hub, snapshots, catchup, heartbeats, positions, absences,
             door, idempotency, CityFeed(hub, positions, store),
         )  # fmt: skip
-        await stack.enter_async_context(_running(loops))
+        await stack.enter_async_context(running(loops))
         yield parts
-
-
-class _Loop(Protocol):
-    async def run(self) -> None: ...
-
-
-@asynccontextmanager
-async def _running(loops: Sequence[_Loop]) -> AsyncIterator[None]:
-    """Every loop in one task group while the block runs; a loop that dies ends the block."""
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(loop.run(), name=type(loop).__name__) for loop in loops]
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
-
-
-async def _applied(store: Store) -> Sequence[str]:
-    return [row["name"] for row in await store.rows("migrations_applied")]
-
-
-def _plan(broadcast: Broadcast) -> BroadcastPlan:
-    return BroadcastPlan(
-        ttl_s=broadcast.ttl_s,
-        initial_radius_miles=broadcast.initial_miles,
-        max_radius_miles=broadcast.max_miles,
-        expansion_step_miles=broadcast.step_miles,
-        expansion_interval_s=broadcast.interval_s,
-    )
-
-
-def _wave_limits(broadcast: Broadcast) -> WaveLimits:
-    return WaveLimits(
-        tick_s=broadcast.tick_s,
-        offers_per_tick=broadcast.offers_per_tick,
-        open_offers=broadcast.open_offers,
-    )
-
-
-OBSERVER_S = 600
-
-
-def _observer(data_dir: Path) -> str:
-    """A fresh token for the map of a development service; the page fetches itself a new one."""
-    return mint(
-        data_dir,
-        subject="observer",
-        role="admin",
-        name="Observer",
-        now=time.time(),
-        lifetime_s=OBSERVER_S,
-    )
-
-
-CODE_KEY_FILE = "code_key"
-
-
-def _code_key(settings: Settings) -> bytes:
-    """The configured key; in development one that the data folder keeps."""
-    if settings.auth.code_key:
-        return settings.auth.code_key.encode()
-    if not settings.development:
-        raise ValueError("HX_CODE_KEY is not set: start and completion codes need a secret key")
-    return kept(settings.data_dir / CODE_KEY_FILE, lambda: secrets.token_hex(32).encode())

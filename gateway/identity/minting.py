@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -72,4 +73,19 @@ def _key(data_dir: Path) -> Ed25519PrivateKey:
 def _new_key() -> bytes:
     return Ed25519PrivateKey.generate().private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    )
+
+
+OBSERVER_S: Final = 600
+
+
+def observer_token(data_dir: Path) -> str:
+    """A fresh token for the map of a development service; the page fetches itself a new one."""
+    return mint(
+        data_dir,
+        subject="observer",
+        role="admin",
+        name="Observer",
+        now=time.time(),
+        lifetime_s=OBSERVER_S,
     )

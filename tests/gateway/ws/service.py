@@ -23,14 +23,12 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from engine.ids import UserId
-from gateway import limits
-from gateway.app import create_app
 from gateway.identity.auth import Role
 from gateway.identity.minting import mint
 from gateway.parts import Parts
+from gateway.serving import configured
 from gateway.settings import Settings
 from gateway.wiring import open_parts
-from gateway.ws.protocol import GatewayWebSocketProtocol
 
 Message = dict[str, Any]
 WITHIN_S = 5.0
@@ -262,21 +260,7 @@ async def running(
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     owner = await asyncpg.connect(owner_dsn)
     async with open_parts(settings) as parts:
-        server = _Server(
-            uvicorn.Config(
-                create_app(parts),
-                http="httptools",
-                ws=GatewayWebSocketProtocol,
-                ws_max_size=limits.MAX_FRAME_BYTES,
-                ws_per_message_deflate=False,
-                ws_ping_interval=None,
-                ws_ping_timeout=None,
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                timeout_graceful_shutdown=1,
-            )
-        )
+        server = _Server(configured(parts, shutdown_s=1.0))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         await server.began.wait()
         service = Service(url, parts, data_dir, owner)
