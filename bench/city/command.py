@@ -27,7 +27,7 @@ from bench.city.replay import Replay, TraceClock
 from bench.city.traces import DAY_S, Recording, busiest_start, read_folder
 from gateway.cli.run_file import deployment
 from gateway.cli.vouching import Vouching, open_vouching
-from gateway.command_errors import CommandError
+from gateway.command_errors import CommandError, UsageError
 from gateway.identity.auth import Role
 from gateway.settings import Settings
 from gateway.stopping import Stop, run
@@ -67,7 +67,7 @@ def simulate(
     """
     factor = speed or (CITY_SPEED if traces is None else TRACE_SPEED)
     if factor <= 0 or hustlers < 1 or (duration is not None and duration <= 0):
-        raise CommandError("--speed, --duration and the number of hustlers are above 0.")
+        raise UsageError("--speed, --duration and the number of hustlers are above 0.")
     settings = deployment(data_dir, os.environ)
     base_url = (url or _url_of(settings)).rstrip("/")
     setting = Setting(base_url, f"ws{base_url[4:]}/ws", hustlers, seed, factor, duration)
@@ -137,7 +137,7 @@ def _read(folder: Path) -> Recording:
     try:
         return read_folder(folder)
     except (OSError, ValueError) as error:
-        raise CommandError(f"--traces: {error}.") from error
+        raise UsageError(f"--traces: {error}.") from error
 
 
 def _url_of(settings: Settings) -> str:

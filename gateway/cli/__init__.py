@@ -11,7 +11,7 @@ from typing import Final
 import cyclopts
 
 from deploy.failures import EmbeddedError
-from gateway.command_errors import CommandError
+from gateway.command_errors import CommandError, UsageError
 from gateway.settings import SettingsError
 from geo.valkey import ValkeyAway
 from sql.database import DatabaseAway, DatabaseError
@@ -64,7 +64,7 @@ def main(words: Sequence[str] | None = None) -> None:
         )
     except cyclopts.CycloptsError:
         sys.exit(2)
-    except SettingsError as error:
+    except (SettingsError, UsageError) as error:
         _say(error)
         sys.exit(2)
     except (CommandError, EmbeddedError, MigrationError) as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 import cyclopts
 
 from gateway.cli.run_file import deployment
-from gateway.command_errors import CommandError
+from gateway.command_errors import UsageError
 from gateway.settings import Settings, SettingsError
 from sql.database import Database
 
@@ -51,8 +51,8 @@ def duration_of(text: str) -> timedelta:
     """A number with a unit; raises CommandError for anything else, and for over ten years."""
     match = re.fullmatch(r"(\d{1,9})(?:(s)|(m)|(h)|(d))", text)
     if match is None:
-        raise CommandError(f"{text!r} is no duration: write it as 90s, 10m, 2h or 1d.")
+        raise UsageError(f"{text!r} is no duration: write it as 90s, 10m, 2h or 1d.")
     amount = timedelta(**{UNITS[text[-1]]: int(match[1])})
     if amount > timedelta(days=DAYS_MAX):
-        raise CommandError(f"The clock advances by {DAYS_MAX} days at most.")
+        raise UsageError(f"The clock advances by {DAYS_MAX} days at most.")
     return amount

@@ -16,7 +16,7 @@ from typing import TextIO
 from deploy.embedded import Servers, embedded_servers
 from gateway.cli.run_file import Running, announced
 from gateway.cli.seed import seed_people
-from gateway.command_errors import CommandError
+from gateway.command_errors import CommandError, UsageError
 from gateway.logs import configure_logs
 from gateway.serving import listen, serve, url_of
 from gateway.settings import Http, Settings
@@ -54,7 +54,7 @@ def dev(
         json: Print one line of JSON when ready (url, ws_url, DSNs), and nothing else.
     """
     if simulate is not None and simulate < 1:
-        raise CommandError("--simulate takes the number of hustlers, at least 1.")
+        raise UsageError("--simulate takes the number of hustlers, at least 1.")
     return run(lambda stop: _dev(Options(simulate, port, data_dir, json), stop))
 
 

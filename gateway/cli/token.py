@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from gateway.cli.run_file import deployment
 from gateway.cli.vouching import Person, open_vouching
-from gateway.command_errors import CommandError
+from gateway.command_errors import UsageError
 from gateway.identity.auth import Role
 from gateway.settings import Settings
 
@@ -39,11 +39,11 @@ def token(
         data_dir: The folder of a running `hustlexp dev`; default: the environment, or .hustlexp.
     """
     if (lat is None) != (lng is None):
-        raise CommandError("--lat and --lng go together.")
+        raise UsageError("--lat and --lng go together.")
     if lat is not None and lng is not None and not (abs(lat) <= 90 and abs(lng) <= 180):
-        raise CommandError("--lat is from -90 to 90 degrees, --lng from -180 to 180.")
+        raise UsageError("--lat is from -90 to 90 degrees, --lng from -180 to 180.")
     if not 1 <= count <= 100_000:
-        raise CommandError("--count is from 1 to 100000.")
+        raise UsageError("--count is from 1 to 100000.")
     names = [name] if count == 1 else [name and f"{name}-{n}" for n in range(1, count + 1)]
     home = None if lat is None or lng is None else (lat, lng)
     settings = deployment(data_dir, os.environ)

@@ -285,9 +285,9 @@ class TestService:
     def test_half_a_place_or_none_on_earth_is_refused(
         self, hustlexp: Hustlexp, dev: Dev, place: list[str]
     ) -> None:
-        """Exit code 1 with a sentence."""
+        """Exit code 2 with a sentence."""
         said = hustlexp("token", "--role", "dual", *place, "--data-dir", str(dev.data_dir))
-        assert said.code == 1
+        assert said.code == 2
         assert "--lat" in said.err
 
     @pytest.mark.parametrize("words", [["token", "--role", "poster"], ["migrate"]], ids=" ".join)
@@ -300,7 +300,7 @@ class TestService:
         said = hustlexp(
             *words, HX_POSTGRES_DSN=dsn.replace(password, "wrong"), HX_DEVELOPMENT="true"
         )
-        assert said.code == 1
+        assert said.code == 2
         assert "password authentication failed" in said.err
         assert said.err.count("\n") == 1
 
