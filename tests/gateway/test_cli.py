@@ -300,7 +300,7 @@ class TestService:
         said = hustlexp(
             *words, HX_POSTGRES_DSN=dsn.replace(password, "wrong"), HX_DEVELOPMENT="true"
         )
-        assert said.code == 2
+        assert said.code == 1
         assert "password authentication failed" in said.err
         assert said.err.count("\n") == 1
 
@@ -351,7 +351,7 @@ class TestService:
     ) -> None:
         """Only 90s, 10m, 2h, 1d, up to ten years."""
         said = hustlexp("clock", "advance", "--data-dir", str(dev.data_dir), "--", duration)
-        assert said.code == 1
+        assert said.code == 2
 
     def test_explain_offer_gives_each_clause(self, hustlexp: Hustlexp, dev: Dev) -> None:
         """A funded LIVE task and a hustler who is off: no offer, and why."""
