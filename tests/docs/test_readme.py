@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import shlex
 import sys
 from asyncio.subprocess import PIPE
 from pathlib import Path
@@ -39,7 +40,7 @@ def one(start: str) -> list[str]:
 
 async def run(command: str, **environment: str) -> str:
     """What a shell prints; `hustlexp` is this interpreter's, whatever folder it is installed in."""
-    ours = command.replace(".venv/bin/hustlexp", f"{sys.executable} -m gateway.cli")
+    ours = command.replace(".venv/bin/hustlexp", f"{shlex.quote(sys.executable)} -m gateway.cli")
     process = await asyncio.create_subprocess_shell(
         ours, stdout=PIPE, stderr=PIPE, env={**os.environ, **environment}
     )
@@ -61,7 +62,7 @@ def test_every_make_target_that_the_readme_names_exists() -> None:
 async def test_the_readme_walk_ends_with_an_offer_on_the_socket(tmp_path: Path) -> None:
     """Token for each side, AUTH and SUBSCRIBE as printed, post and fund by curl, the card."""
     async with Rig(tmp_path / "service") as rig:
-        folder = f" --data-dir {tmp_path / 'service'}"
+        folder = f" --data-dir {shlex.quote(str(tmp_path / 'service'))}"
         poster, hustler = [
             await run(command + folder) for command in one(".venv/bin/hustlexp token")
         ]
