@@ -44,8 +44,6 @@ class DatabaseAway(Exception):
 
 
 def _translated(error: Exception) -> Exception:
-    if isinstance(error, ValueError):
-        return error  # asyncpg's word for an argument of the wrong type: a defect, not an absence
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
         if state in _AWAY_STATES:
@@ -90,6 +88,8 @@ class Database:
                 server_settings=settings,
                 max_inactive_connection_lifetime=60.0,
             )
+        except ValueError as error:
+            raise DatabaseAway(f"its DSN cannot be read ({error})") from error
         except (asyncpg.PostgresError, *_AWAY) as error:
             raise _translated(error) from error
         return cls(cast("asyncpg.Pool", pool))

@@ -1,0 +1,35 @@
+"""The door to PostgreSQL: what is refused, what is away, what is our own defect."""
+
+import pytest
+
+from engine.errors import Refusal
+from sql.database import Database, DatabaseAway, DatabaseError
+from tests.market import Market
+
+
+@pytest.mark.parametrize(
+    "dsn", ["postgresql://h:notaport/db", "postgresql://[::1/db", "postgresql://127.0.0.1:1/db"]
+)
+async def test_a_server_that_cannot_be_reached_is_away(dsn: str) -> None:
+    """Also where the DSN names none; one sentence, no driver's exception."""
+    with pytest.raises(DatabaseAway):
+        await Database.open(dsn)
+
+
+async def test_a_refusal_carries_code_and_invariant(database_dsn: str, market: Market) -> None:
+    """Not the driver's class or text."""
+    database = await Database.open(database_dsn)
+    task = await market.task()
+    await market.commands.cancel(await market.poster_of(task), task, None)
+    with pytest.raises(DatabaseError) as caught:
+        await database.value("begin_funding", await market.poster_of(task), task)
+    assert (caught.value.sqlstate, caught.value.constraint) == ("HX001", "TASK-TERMINAL")
+    await database.close()
+
+
+async def test_an_argument_of_the_wrong_type_is_no_absence(market: Market) -> None:
+    """A defect of ours must not look like a server that is away."""
+    with pytest.raises(DatabaseError, match="invalid UUID"):
+        await market.store.value("live_view", "no uuid")
+    with pytest.raises(Refusal):
+        await market.queries.me(await market.task())  # type: ignore[arg-type]
