@@ -83,7 +83,12 @@ class Settling:
         except (Refusal, DatabaseError) as error:
             # The money moved but the escrow refuses the booking: an operator's case, kept in
             # sight, and no reason for the others to wait.
-            log.exception("settlement_not_booked", settlement=str(row["id"]), reference=reference)
+            log.warning(
+                "settlement_not_booked",
+                settlement=str(row["id"]),
+                reference=reference,
+                error=str(error),
+            )
             await self._store.execute("settlement_failed", row["id"], str(error)[:500])
             return 0
         self._effects.applied(booked)
