@@ -1,7 +1,7 @@
 """Whether a hustler may do a task at all: a gate, never a factor (product_spec §9).
 
-The SQL function `eligible(tasks, users, hustler_profiles)` decides; this is its pure twin for
-simulators and explanations, held equal to it by a property test.
+The SQL function `eligible(tasks, users, hustler_profiles)` decides; this is the pure twin that
+architecture §13.3 asks for beside it, held equal by a property test.
 """
 
 from __future__ import annotations

@@ -16,9 +16,9 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from broadcast.ports import BroadcastUpdate
 from engine import errors
 from engine.views import (
-    BroadcastState,
     ClosedReason,
     LiveState,
     LiveView,
@@ -237,18 +237,6 @@ class Unavailable(Struct, frozen=True):
     reason: ClosedReason
 
 
-class BroadcastUpdateData(Struct, frozen=True):
-    """How far the poster's broadcast has come."""
-
-    broadcast_id: UUID
-    task_id: UUID
-    state: BroadcastState
-    radius_miles: float
-    hustlers_notified: int
-    next_expansion_at: datetime | None
-    expires_at: datetime
-
-
 class LiveModeChange(Struct, frozen=True, omit_defaults=True):
     """The caller's LIVE state."""
 
@@ -314,7 +302,7 @@ class JobCancelled(Struct, frozen=True):
     reason: str | None
     successor_id: UUID | UnsetType | None = UNSET
     note: str | UnsetType = UNSET
-    """The hustler's own words on a release."""
+    """What whoever ended it said."""
 
 
 class Point(Struct, frozen=True):
@@ -407,7 +395,7 @@ SERVER_MESSAGES: Final[Mapping[str, type[Struct]]] = {
     "PONG": Pong,
     "LIVE_TASK_BROADCAST": OfferCard,
     "LIVE_TASK_UNAVAILABLE": Unavailable,
-    "LIVE_BROADCAST_UPDATE": BroadcastUpdateData,
+    "LIVE_BROADCAST_UPDATE": BroadcastUpdate,
     "LIVE_MODE_STATE_CHANGE": LiveModeChange,
     "BROADCAST_RESPONSE": BroadcastResponse,
     "TASK_STATUS_UPDATE": TaskStatus,
