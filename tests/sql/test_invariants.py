@@ -248,10 +248,19 @@ async def test_no_broadcast_without_a_funded_escrow(market: Market, role: str) -
     assert got == ("23505", "one_active_broadcast_per_task")
 
 
-async def test_an_escrow_that_leaves_funded_ends_its_broadcast(market: Market) -> None:
-    """LIVE-1 stays true after the start, in the same transaction."""
+async def test_an_escrow_that_leaves_funded_ends_its_broadcast(own_market: Market) -> None:
+    """LIVE-1 stays true after the start, in the same transaction.
+
+    The escrow's machine allows no such step under a running task; the guard stands behind it.
+    """
+    market = own_market
     task = await market.funded()
-    await market.commands.cancel(await market.poster_of(task), task, None)
+    await market.owner.execute("alter table escrows disable trigger escrow_transition_guard")
+    await market.app.execute(
+        "update escrows set state = 'REFUNDED', refund_amount = amount where task_id = $1", task
+    )
+
+    assert await market.state(task) == "MATCHING"
     state = await market.app.fetchval("select state from live_broadcasts where task_id = $1", task)
     assert state == "CANCELLED"
 
