@@ -1,5 +1,5 @@
 -- The accept, and every other answer to an offer.
--- Commands as 0007_telling.sql describes them.
+-- Commands as 0012_telling.sql describes them.
 
 create function accept_outcome(p_outcome text, p_task uuid) returns jsonb
 language sql immutable

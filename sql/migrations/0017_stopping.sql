@@ -1,5 +1,5 @@
 -- Every way of ending without work, and the successor that takes over.
--- Commands as 0007_telling.sql describes them.
+-- Commands as 0012_telling.sql describes them.
 
 -- Money of a task that ended without work: refunded when held, cancelled when never paid.
 create function give_back(p_task uuid) returns boolean

@@ -1,5 +1,5 @@
 -- Posting a task and holding its money.
--- Commands as 0007_telling.sql describes them.
+-- Commands as 0012_telling.sql describes them.
 
 create function create_task(p_poster uuid, p_draft jsonb) returns jsonb
 language plpgsql

@@ -1,5 +1,5 @@
 -- From arrival to payout.
--- Commands as 0007_telling.sql describes them.
+-- Commands as 0012_telling.sql describes them.
 
 -- The task, locked, as its hustler; strangers learn nothing.
 create function hold_task(p_hustler uuid, p_task uuid) returns tasks

@@ -1,5 +1,5 @@
 -- What happens when a deadline is due.
--- Commands as 0007_telling.sql describes them.
+-- Commands as 0012_telling.sql describes them.
 
 -- Fires one timer if it is still due. Whoever else fires it at the same time finds nothing to do.
 create function fire_timer(p_kind text, p_subject uuid) returns jsonb

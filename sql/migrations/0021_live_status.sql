@@ -1,5 +1,5 @@
 -- Switching LIVE mode on and off.
--- Commands as 0007_telling.sql describes them.
+-- Commands as 0012_telling.sql describes them.
 
 create function go_live(p_hustler uuid, p_radius double precision, p_categories text[])
 returns jsonb
