@@ -8,22 +8,28 @@ nothing.
 from __future__ import annotations
 
 import asyncio
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 import msgspec
 
 from engine import errors
 from engine.applied import Applied, EffectSink
-from engine.ids import BroadcastId, EscrowId, ProofId, TaskId, UserId
-from engine.money.provider import PROVIDER_TIMEOUT_S, PaymentFailed, PaymentProvider
+from engine.ids import BroadcastId, EscrowId, ProofId, ProposalId, TaskId, UserId
+from engine.money.provider import (
+    PROVIDER_TIMEOUT_S,
+    PaymentFailed,
+    PaymentProvider,
+    PaymentRefused,
+)
 from engine.plan import BroadcastPlan
 from engine.store import Store
 from engine.tasks.codes import CodeBook, CodeKind
 from engine.tasks.draft import TaskDraft
 
 OfferResponse = Literal["ACCEPT", "DECLINE", "SKIP"]
-BroadcastChoice = Literal["SWITCH_TO_STANDARD", "CANCEL"]
+BroadcastChoice = Literal["SWITCH_TO_STANDARD", "INCREASE_PRICE", "CANCEL"]
 EndReason = Literal["MANUAL", "OFFLINE", "FORCED"]
 
 
@@ -31,6 +37,22 @@ class _Escrow(msgspec.Struct, frozen=True):
     id: UUID
     state: str
     amount: int
+    payment: str | None
+    poster_id: UUID
+
+
+class Funding(NamedTuple):
+    """An escrow, and what the poster's app needs where the payment must still be confirmed."""
+
+    escrow: EscrowId
+    client_secret: str | None = None
+
+
+class Chosen(NamedTuple):
+    """The task that goes on, and the replacement escrow where a higher price must be funded."""
+
+    task: TaskId
+    replacement: EscrowId | None = None
 
 
 class Commands:
@@ -57,35 +79,59 @@ class Commands:
         applied = await self._apply("create_task", poster, msgspec.json.encode(draft).decode())
         return _task(applied)
 
-    async def fund(self, poster: UserId, task: TaskId) -> EscrowId:
+    async def edit(
+        self, poster: UserId, task: TaskId, changes: Mapping[str, object], version: int | None
+    ) -> None:
+        """Change a task's terms: columns of `tasks` with their new values. HX019, HX010 VERSION."""
+        await self._apply("edit_task", poster, task, msgspec.json.encode(changes).decode(), version)
+
+    async def fund(self, poster: UserId, task: TaskId) -> Funding:
         """Charge the price and hold it; for a LIVE task the broadcast starts with it.
 
         Three steps: intent row, provider call under the row's key, booking. Repeating resumes.
+        HX016 PAYMENT when the provider refuses the payment.
         """
         escrow = await self._store.one(_Escrow, "begin_funding", poster, task)
-        if escrow.state == "PENDING":
-            try:
-                async with asyncio.timeout(PROVIDER_TIMEOUT_S):
-                    payment = await self._payments.charge(escrow.id, escrow.amount)
-            except (PaymentFailed, TimeoutError) as error:
-                raise errors.refusal(
-                    "UNAVAILABLE", "", "The payment did not go through."
-                ) from error
-            await self._apply("book_funding", escrow.id, payment, self._plan)
-        return EscrowId(escrow.id)
+        if escrow.state != "PENDING":
+            return Funding(EscrowId(escrow.id))
+        try:
+            async with asyncio.timeout(PROVIDER_TIMEOUT_S):
+                paid = await self._payments.charge(escrow.id, escrow.amount, escrow.poster_id)
+        except PaymentRefused as error:
+            raise errors.refusal("HX016", "PAYMENT", str(error) or None) from error
+        except (PaymentFailed, TimeoutError) as error:
+            raise errors.refusal("UNAVAILABLE", "", "The payment did not go through.") from error
+        if paid.state == "FAILED":
+            raise errors.refusal("HX016", "PAYMENT", paid.note)
+        if paid.state == "SUCCEEDED":
+            await self._apply("book_funding", escrow.id, paid.reference, self._plan)
+        else:
+            await self._apply("note_payment", escrow.id, paid.reference)
+        return Funding(EscrowId(escrow.id), paid.client_secret)
 
     async def approve(self, poster: UserId, task: TaskId) -> None:
         """Accept the proof; the settlement pays the hustler."""
         await self._apply("approve_task", poster, task)
 
+    async def reject(self, poster: UserId, task: TaskId, reason: str) -> None:
+        """Turn the proof down; the third time it becomes a dispute."""
+        await self._apply("reject_task", poster, task, reason)
+
     async def cancel(self, poster: UserId, task: TaskId, reason: str | None) -> None:
-        """End an unstarted task with a full refund; HX010 once the hustler has arrived."""
+        """End an unstarted task with a full refund; HX010 once the hustler has arrived.
+
+        The reason NO_SHOW counts against the hustler; HX010 NO-SHOW before ETA + 15 min.
+        """
         await self._apply("cancel_task", poster, task, reason)
 
-    async def choose(self, poster: UserId, task: TaskId, choice: BroadcastChoice) -> TaskId:
-        """After a broadcast nobody accepted: the successor's id for a switch, else the task's."""
-        applied = await self._apply("choose_after_broadcast", poster, task, choice)
-        return TaskId(applied.subject_id or task)
+    async def choose(
+        self, poster: UserId, task: TaskId, choice: BroadcastChoice, price_cents: int | None = None
+    ) -> Chosen:
+        """After a broadcast nobody accepted: switch (a successor), a higher price, or the end."""
+        applied = await self._apply("choose_after_broadcast", poster, task, choice, price_cents)
+        if applied.subject_id is not None and choice == "INCREASE_PRICE":
+            return Chosen(task, EscrowId(applied.subject_id))
+        return Chosen(TaskId(applied.subject_id or task))
 
     # ── Hustler ─────────────────────────────────────────────────────────────────────────────────
 
@@ -119,9 +165,14 @@ class Commands:
         else:
             correct = await self._is_correct(task, "COMPLETION", code)
             applied = await self._apply("submit_proof", hustler, task, "CODE", correct)
-        if applied.subject_id is None:
-            raise RuntimeError("submit_proof answered no proof")
-        return ProofId(applied.subject_id)
+        return ProofId(_subject(applied))
+
+    async def submit_photos(
+        self, hustler: UserId, task: TaskId, uploads: Sequence[UUID]
+    ) -> ProofId:
+        """1 to 5 own unused uploads as proof. HX301 with too few, HX022 for any other upload."""
+        applied = await self._apply("submit_photo_proof", hustler, task, list(uploads))
+        return ProofId(_subject(applied))
 
     async def release(self, hustler: UserId, task: TaskId, reason: str | None) -> None:
         """Give the task back; a successor with the same escrow is on offer at once."""
@@ -141,6 +192,28 @@ class Commands:
         """End the session of a hustler who has been away, unless they hold a task."""
         return await self._apply("end_away", hustler)
 
+    # ── Either side ─────────────────────────────────────────────────────────────────────────────
+
+    async def dispute(self, user: UserId, task: TaskId, reason: str) -> None:
+        """Lock the money and ask for a decision; HX010 before arrival."""
+        await self._apply("dispute_task", user, task, reason)
+
+    async def add_evidence(
+        self, user: UserId, task: TaskId, text: str, uploads: Sequence[UUID]
+    ) -> None:
+        """What one side has to say in the task's dispute; at most 20 pieces each."""
+        await self._apply("add_evidence", user, task, text, list(uploads))
+
+    async def propose_price(self, user: UserId, task: TaskId, price_cents: int) -> ProposalId:
+        """Another price for an accepted task, before the start code."""
+        return ProposalId(_subject(await self._apply("propose_price", user, task, price_cents)))
+
+    async def answer_proposal(
+        self, user: UserId, task: TaskId, proposal: ProposalId, *, agrees: bool
+    ) -> None:
+        """Agree to the other side's price (the poster then funds the replacement), or decline."""
+        await self._apply("answer_proposal", user, task, proposal, agrees)
+
     # ── Common ──────────────────────────────────────────────────────────────────────────────────
 
     async def _is_correct(self, task: TaskId, kind: CodeKind, code: str) -> bool:
@@ -156,6 +229,12 @@ class Commands:
                 errors.kind(refused.code, refused.invariant), retry_after_s=refused.retry_after_s
             )
         return applied
+
+
+def _subject(applied: Applied) -> UUID:
+    if applied.subject_id is None:
+        raise RuntimeError("a command that makes something answered nothing")
+    return applied.subject_id
 
 
 def _task(applied: Applied) -> TaskId:

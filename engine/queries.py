@@ -11,15 +11,17 @@ import msgspec
 import structlog
 
 from engine import errors
-from engine.ids import EscrowId, ProofId, TaskId, UserId
+from engine.ids import EscrowId, ProofId, ProposalId, TaskId, UserId
 from engine.store import Store
 from engine.tasks.codes import CodeBook
 from engine.views import (
+    DisputeView,
     EscrowView,
     LiveView,
     MeView,
     OfferCard,
     ProofView,
+    ProposalView,
     Snapshot,
     TaskState,
     TaskView,
@@ -128,6 +130,22 @@ class Queries:
     async def escrow(self, escrow: EscrowId) -> EscrowView:
         """One escrow."""
         return _found(await self._store.maybe(EscrowView, "escrow_view", escrow))
+
+    async def dispute(self, viewer: UserId, task: TaskId) -> DisputeView:
+        """A task's dispute with its evidence, for its two sides and admins."""
+        if not await self._store.value("task_participant", viewer, task):
+            raise errors.refusal("NOT_FOUND")
+        return _found(await self._store.maybe(DisputeView, "dispute_view", task))
+
+    async def proposal(self, proposal: ProposalId) -> ProposalView:
+        """One price proposal."""
+        return _found(await self._store.maybe(ProposalView, "proposal_view", proposal))
+
+    async def proposals(self, viewer: UserId, task: TaskId) -> list[ProposalView]:
+        """The price proposals of a task, for its two sides."""
+        if not await self._store.value("task_participant", viewer, task):
+            raise errors.refusal("NOT_FOUND")
+        return await self._store.one(list[ProposalView], "task_proposals", task)
 
     async def engagements(self, hustlers: Sequence[UserId]) -> list[Engagement]:
         """The tasks in ACCEPTED that these hustlers drive to."""

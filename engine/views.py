@@ -83,6 +83,7 @@ class TaskView(Struct, frozen=True):
     location: PlaceView
     deadline: datetime | None
     requires_proof: bool
+    min_photos: int
     poster_id: UUID
     assigned_hustler_id: UUID | None
     predecessor_id: UUID | None
@@ -90,6 +91,7 @@ class TaskView(Struct, frozen=True):
     created_at: datetime
     accepted_at: datetime | None
     en_route_at: datetime | None
+    eta_at: datetime | None
     arrived_at: datetime | None
     started_at: datetime | None
     completed_at: datetime | None
@@ -101,6 +103,15 @@ class TaskView(Struct, frozen=True):
     completion_code: str | UnsetType = UNSET
 
 
+class PhotoView(Struct, frozen=True):
+    """One photo of a proof; its content is at `/v1/photos/{id}`."""
+
+    id: UUID
+    content_type: str
+    bytes: int
+    captured_at: datetime | None
+
+
 class ProofView(Struct, frozen=True):
     """One proof of a task."""
 
@@ -108,7 +119,54 @@ class ProofView(Struct, frozen=True):
     task_id: UUID
     kind: Literal["CODE", "PHOTOS", "NONE", "DECISION"]
     state: Literal["PENDING", "SUBMITTED", "ACCEPTED", "REJECTED", "EXPIRED"]
-    submitted_at: datetime
+    submitted_at: datetime | None
+    review_deadline: datetime | None
+    """Unreviewed until then, the proof counts as accepted."""
+    reviewed_at: datetime | None
+    reject_reason: str | None
+    photos: list[PhotoView]
+
+
+class EvidenceView(Struct, frozen=True):
+    """What one side, or an admin, has to say in a dispute; photos at `/v1/photos/{id}`."""
+
+    id: UUID
+    submitted_by: UUID
+    text: str
+    photos: list[UUID]
+    created_at: datetime
+
+
+class DisputeView(Struct, frozen=True):
+    """A dispute: the escrow is locked until an admin has decided."""
+
+    id: UUID
+    task_id: UUID
+    opened_by: UUID | None
+    side: Literal["POSTER", "HUSTLER", "ADMIN", "SYSTEM"]
+    reason: str
+    state: Literal["OPEN", "EVIDENCE_REQUESTED", "ESCALATED", "RESOLVED"]
+    outcome: Literal["HUSTLER", "POSTER", "SPLIT"] | None
+    release_cents: int | None
+    """Of the held amount, the hustler's part before the fee."""
+    refund_cents: int | None
+    resolution: str | None
+    opened_at: datetime
+    evidence_due_at: datetime
+    resolved_at: datetime | None
+    evidence: list[EvidenceView]
+
+
+class ProposalView(Struct, frozen=True):
+    """A wish for another price; once agreed, `escrow` is the replacement to be funded."""
+
+    id: UUID
+    task_id: UUID
+    proposer_id: UUID
+    price_cents: int
+    state: Literal["OPEN", "AGREED", "DECLINED", "LAPSED", "APPLIED"]
+    created_at: datetime
+    escrow: EscrowView | None
 
 
 class TransitionView(Struct, frozen=True, rename={"from_state": "from", "to_state": "to"}):

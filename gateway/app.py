@@ -24,7 +24,7 @@ def create_app(parts: Parts) -> Starlette:
             Middleware(
                 CORSMiddleware,
                 allow_origins=list(parts.cors_origins),
-                allow_methods=["GET", "POST", "PUT", "DELETE"],
+                allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
                 allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
                 expose_headers=[border.REQUEST_ID_HEADER, REPLAYED_HEADER, "Retry-After"],
                 max_age=CORS_MAX_AGE_S,

@@ -14,12 +14,14 @@ from gateway.identity.auth import ANYONE, MAY_POST, MAY_WORK
 from gateway.parts import Parts
 
 TASK: Final = "/v1/tasks/{task_id:uuid}"
+PROPOSAL: Final = f"{TASK}/price-proposals/{{proposal_id:uuid}}"
 
 # fmt: off
 CALLS: Final = (
     Call("POST",   "/v1/tasks",             tasks.create,       MAY_POST, status=201, rate=TASK_CREATE),
     Call("GET",    "/v1/tasks",             tasks.page,         ANYONE),
     Call("GET",    TASK,                    tasks.show,         ANYONE),
+    Call("PATCH",  TASK,                    tasks.edit,         MAY_POST),
     Call("POST",   f"{TASK}/fund",          tasks.fund,         MAY_POST, status=201),
     Call("POST",   f"{TASK}/accept",        tasks.accept,       MAY_WORK, rate=ACCEPT),
     Call("POST",   f"{TASK}/arrived",       tasks.arrived,      MAY_WORK),
@@ -28,6 +30,14 @@ CALLS: Final = (
     Call("POST",   f"{TASK}/proofs",        tasks.submit_proof, MAY_WORK, status=201, rate=CODE),
     Call("GET",    f"{TASK}/proofs",        tasks.proofs,       ANYONE),
     Call("POST",   f"{TASK}/approve",       tasks.approve,      MAY_POST),
+    Call("POST",   f"{TASK}/reject",        tasks.reject,       MAY_POST),
+    Call("POST",   f"{TASK}/dispute",       tasks.dispute,      ANYONE),
+    Call("GET",    f"{TASK}/dispute",       tasks.show_dispute, ANYONE),
+    Call("POST",   f"{TASK}/evidence",      tasks.add_evidence, ANYONE,   status=201),
+    Call("POST",   f"{TASK}/price-proposals", tasks.propose_price, ANYONE, status=201),
+    Call("GET",    f"{TASK}/price-proposals", tasks.proposals,  ANYONE),
+    Call("POST",   f"{PROPOSAL}/accept",    tasks.agree_to_price, ANYONE),
+    Call("POST",   f"{PROPOSAL}/decline",   tasks.decline_price, ANYONE),
     Call("POST",   f"{TASK}/cancel",        tasks.cancel,       MAY_POST),
     Call("POST",   f"{TASK}/broadcast-choice", tasks.choose,    MAY_POST),
     Call("GET",    f"{TASK}/history",       tasks.history,      ANYONE),

@@ -129,6 +129,41 @@ class JobCancelled(Struct, frozen=True):
     successor_id: UUID | None = None
 
 
+class PriceChanged(Struct, frozen=True):
+    """PRICE_CHANGED: another price was agreed on; `payment_intent_updated` once it is paid."""
+
+    task_id: UUID
+    new_amount_cents: int
+    payment_intent_updated: bool = False
+
+
+class PriceProposal(Struct, frozen=True):
+    """PRICE_PROPOSAL: a price on the table, and what became of it."""
+
+    task_id: UUID
+    proposal_id: UUID
+    proposer_id: UUID
+    price_cents: int
+    state: str
+
+
+class ProofRejected(Struct, frozen=True):
+    """PROOF_REJECTED: the poster turned the proof down, and why."""
+
+    task_id: UUID
+    proof_id: UUID
+    reason: str = ""
+    rejections_left: int = 0
+
+
+class PaymentRefunded(Struct, frozen=True):
+    """PAYMENT_REFUNDED: money went back to the poster."""
+
+    task_id: UUID
+    amount_cents: int
+    refund_id: str | None = None
+
+
 class HustlerLocation(Struct, frozen=True):
     """HUSTLER_LOCATION: where the hustler en route is (poster only, not durable)."""
 
@@ -229,6 +264,10 @@ Body = (
     | JobCompleted
     | PaymentCaptured
     | JobCancelled
+    | PriceChanged
+    | PriceProposal
+    | ProofRejected
+    | PaymentRefunded
     | HustlerLocation
     | Outcome
     | Nudge
@@ -251,6 +290,10 @@ BODIES: dict[str, type[Struct]] = {
     "JOB_COMPLETED": JobCompleted,
     "PAYMENT_CAPTURED": PaymentCaptured,
     "JOB_CANCELLED": JobCancelled,
+    "PRICE_CHANGED": PriceChanged,
+    "PRICE_PROPOSAL": PriceProposal,
+    "PROOF_REJECTED": ProofRejected,
+    "PAYMENT_REFUNDED": PaymentRefunded,
     "HUSTLER_LOCATION": HustlerLocation,
     "BROADCAST_RESPONSE": Outcome,
     "NUDGE": Nudge,

@@ -6,12 +6,18 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import structlog
 
 from engine.applied import Applied, EffectSink
 from engine.errors import Refusal
-from engine.money.provider import PROVIDER_TIMEOUT_S, PaymentProvider
+from engine.money.provider import (
+    PROVIDER_TIMEOUT_S,
+    Movement,
+    PaymentProvider,
+    PaymentRefused,
+)
 from engine.steady import steadily
 from engine.store import Store
 from sql.database import DatabaseError
@@ -63,33 +69,61 @@ class Settling:
         return booked
 
     async def _settle(self, row: Any) -> int:
+        """Every leg that is missing, one call each; 1 when the settlement is done."""
+        settlement = row["id"]
         try:
-            async with asyncio.timeout(PROVIDER_TIMEOUT_S):
-                if row["kind"] == "RELEASE":
-                    reference = await self._payments.transfer(
-                        row["id"], row["hustler_id"], row["amount"] - row["fee_amount"]
-                    )
-                else:
-                    reference = await self._payments.refund(
-                        row["id"], row["payment"], row["amount"]
-                    )
+            for leg in self._missing(row):
+                async with asyncio.timeout(PROVIDER_TIMEOUT_S):
+                    moved = await self._move(leg, row)
+                name = "book_leg" if moved.state == "SUCCEEDED" else "note_leg"
+                applied = await self._book(name, settlement, leg, moved.reference)
+                if moved.state == "PENDING":
+                    await self._store.execute("settlement_failed", settlement, "It takes its time.")
+                    return 0
+            if not self._missing(row):
+                # both legs were done already; only the end is missing
+                applied = await self._book(
+                    "book_leg", settlement, "REFUND", row["refund_reference"]
+                )
+        except PaymentRefused as error:
+            log.warning("settlement_held", settlement=str(settlement), error=str(error))
+            await self._store.execute("hold_settlement", settlement, str(error)[:500])
+            return 0
         except Exception as error:  # noqa: BLE001
             # Whatever a provider's client raises, the money has not been seen to move: again later.
-            log.warning("settlement_failed", settlement=str(row["id"]), error=repr(error))
-            await self._store.execute("settlement_failed", row["id"], str(error)[:500])
+            log.warning("settlement_failed", settlement=str(settlement), error=repr(error))
+            await self._store.execute("settlement_failed", settlement, str(error)[:500])
             return 0
-        try:
-            booked = await self._store.one(Applied, "book_settlement", row["id"], reference)
-        except (Refusal, DatabaseError) as error:
-            # The money moved but the escrow refuses the booking: an operator's case, kept in
-            # sight, and no reason for the others to wait.
-            log.warning(
-                "settlement_not_booked",
-                settlement=str(row["id"]),
-                reference=reference,
-                error=str(error),
-            )
-            await self._store.execute("settlement_failed", row["id"], str(error)[:500])
-            return 0
-        self._effects.applied(booked)
+        self._effects.applied(applied)
         return 1
+
+    @staticmethod
+    def _missing(row: Any) -> list[str]:
+        legs = []
+        if row["release_amount"] and not row["transfer_done"]:
+            legs.append("TRANSFER")
+        if row["refund_amount"] and not row["refund_done"]:
+            legs.append("REFUND")
+        return legs
+
+    async def _move(self, leg: str, row: Any) -> Movement:
+        if leg == "TRANSFER":
+            moved = await self._payments.transfer(
+                row["id"],
+                row["payout_account_id"],
+                row["hustler_id"],
+                row["release_amount"] - row["fee_amount"],
+            )
+        else:
+            moved = await self._payments.refund(row["id"], row["payment"], row["refund_amount"])
+        if moved.state == "FAILED":
+            raise PaymentRefused(moved.note or f"The {leg.lower()} failed.")
+        return moved
+
+    async def _book(self, name: str, settlement: UUID, leg: str, reference: str) -> Applied:
+        try:
+            return await self._store.one(Applied, name, settlement, leg, reference)
+        except (Refusal, DatabaseError) as error:
+            # The money moved but the escrow refuses the booking: an operator's case.
+            log.warning("settlement_not_booked", settlement=str(settlement), reference=reference)
+            raise PaymentRefused(str(error)) from error

@@ -22,7 +22,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from engine import errors
-from engine.ids import BroadcastId, TaskId, UserId
+from engine.ids import BroadcastId, ProposalId, TaskId, UserId
 from gateway import problems
 from gateway.http import requests
 from gateway.http.rates import Rate
@@ -60,6 +60,11 @@ class Ask(Generic[Body, Query]):
     def broadcast_id(self) -> BroadcastId:
         """The broadcast in the path."""
         return BroadcastId(self.path["broadcast_id"])
+
+    @property
+    def proposal_id(self) -> ProposalId:
+        """The price proposal in the path."""
+        return ProposalId(self.path["proposal_id"])
 
 
 @dataclass(frozen=True, slots=True)

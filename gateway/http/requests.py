@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
+from uuid import UUID
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 from starlette.requests import Request
 
 from engine import errors
@@ -39,6 +40,8 @@ Cents = Annotated[int, Meta(ge=1, le=MAX_PRICE_CENTS)]
 Title = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")]
 Description = Annotated[str, Meta(min_length=1, max_length=5_000, pattern=NO_NUL)]
 Address = Annotated[str, Meta(max_length=300, pattern=NO_NUL)]
+Text = Annotated[str, Meta(max_length=2_000, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")]
+Uploads = Annotated[list[UUID], Meta(max_length=5)]
 Code = Annotated[str, Meta(pattern=r"^[0-9]{6}$")]
 Instant = Annotated[datetime, Meta(tz=True)]
 Version = Annotated[int, Meta(ge=1, le=2_147_483_647)]
@@ -93,6 +96,25 @@ class TaskRequest(Sent, frozen=True):
     live_confirmations: LiveConfirmations | None = None
 
 
+class EditRequest(Sent, frozen=True):
+    """PATCH /v1/tasks/{id}: what changes; `version` is the one the poster saw."""
+
+    version: Version | None = None
+    title: Title | UnsetType = UNSET
+    description: Description | UnsetType = UNSET
+    category: Category | UnsetType = UNSET
+    price_cents: Cents | UnsetType = UNSET
+    location: Place | UnsetType = UNSET
+    deadline: Instant | UnsetType | None = UNSET
+    requires_proof: bool | UnsetType = UNSET
+    min_photos: Annotated[int, Meta(ge=1, le=5)] | UnsetType = UNSET
+    estimated_minutes: Annotated[int, Meta(ge=1, le=10080)] | UnsetType | None = UNSET
+    required_trade: Category | UnsetType | None = UNSET
+    required_trust_tier: Annotated[int, Meta(ge=1, le=4)] | UnsetType = UNSET
+    insurance_required: bool | UnsetType = UNSET
+    background_check_required: bool | UnsetType = UNSET
+
+
 class AcceptRequest(Sent, frozen=True):
     """POST …/accept; `version` is the one the hustler saw."""
 
@@ -106,9 +128,35 @@ class StartRequest(Sent, frozen=True):
 
 
 class ProofRequest(Sent, frozen=True):
-    """POST …/proofs: the completion code, or nothing where the task asks for no proof."""
+    """POST …/proofs: photos, the completion code, or nothing where the task asks for no proof."""
 
     code: Code | None = None
+    photos: Uploads | None = None
+
+    def __post_init__(self) -> None:
+        if self.code is not None and self.photos is not None:
+            raise ValueError("A proof is either photos or a code")
+        if self.photos is not None and not self.photos:
+            raise ValueError("A proof by photos has at least one")
+
+
+class MandatoryReason(Sent, frozen=True):
+    """POST …/reject and …/dispute."""
+
+    reason: Text
+
+
+class EvidenceRequest(Sent, frozen=True):
+    """POST …/evidence."""
+
+    text: Text
+    photos: Uploads = []
+
+
+class PriceRequest(Sent, frozen=True):
+    """POST …/price-proposals."""
+
+    price_cents: Cents
 
 
 class ReasonRequest(Sent, frozen=True):
@@ -118,9 +166,14 @@ class ReasonRequest(Sent, frozen=True):
 
 
 class ChoiceRequest(Sent, frozen=True):
-    """POST …/broadcast-choice."""
+    """POST …/broadcast-choice; `price_cents` goes with INCREASE_PRICE."""
 
     choice: BroadcastChoice
+    price_cents: Cents | None = None
+
+    def __post_init__(self) -> None:
+        if (self.choice == "INCREASE_PRICE") != (self.price_cents is not None):
+            raise ValueError("price_cents belongs to INCREASE_PRICE, and to nothing else")
 
 
 class OfferAnswer(Sent, frozen=True):
@@ -220,6 +273,27 @@ def check_terms(task: TaskRequest) -> None:
         raise errors.refusal(
             "VALIDATION_ERROR", message=f"Expected `int` >= {MIN_PRICE_CENTS} - at `$.price_cents`"
         )
+
+
+def changes(edit: EditRequest) -> dict[str, Any]:
+    """The columns that an edit changes, with their new values."""
+    sent = {
+        name: getattr(edit, name)
+        for name in edit.__struct_fields__
+        if name not in ("version", "location", "price_cents") and getattr(edit, name) is not UNSET
+    }
+    if edit.price_cents is not UNSET:
+        sent["price"] = edit.price_cents
+    if edit.location is not UNSET:
+        place = cells.place_centre(edit.location.lat, edit.location.lng)
+        sent |= {
+            "location_lat": edit.location.lat,
+            "location_lng": edit.location.lng,
+            "location_address": edit.location.address,
+            "place_lat": place.lat,
+            "place_lng": place.lng,
+        }
+    return sent
 
 
 def draft(task: TaskRequest) -> TaskDraft:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import msgspec
 from msgspec import Struct
 
 from engine import errors
 from engine.applied import Applied
-from engine.views import EscrowView, Page, ProofView, TaskView, TransitionView
+from engine.views import (
+    DisputeView,
+    EscrowView,
+    Page,
+    ProofView,
+    ProposalView,
+    TaskView,
+    TransitionView,
+)
 from gateway.http import requests
 from gateway.http.calls import Ask, Repeated
 from gateway.http.requests import Nothing
@@ -25,8 +34,17 @@ class History(Struct, frozen=True):
     items: list[TransitionView]
 
 
+class Proposals(Struct, frozen=True):
+    """The price proposals of a task, oldest first."""
+
+    items: list[ProposalView]
+
+
 class Chosen(Struct, frozen=True):
-    """What a broadcast-choice led to: for a switch `task` is the successor."""
+    """What a broadcast-choice led to.
+
+    For a switch `task` is the successor; for an increase `escrow` is the one to be funded.
+    """
 
     task: TaskView
     escrow: EscrowView | None
@@ -57,9 +75,20 @@ async def page(parts: Parts, ask: Ask[Nothing, requests.TasksQuery]) -> Page:
 async def fund(parts: Parts, ask: Ask[Nothing, Nothing]) -> EscrowView | Repeated:
     """Fund a task's escrow. Funding a LIVE task starts its broadcast."""
     before = await parts.queries.task_view(ask.user_id, ask.task_id)
-    escrow = await parts.queries.escrow(await parts.commands.fund(ask.user_id, ask.task_id))
-    funded_before = before.escrow is not None and before.escrow.state != "PENDING"
-    return Repeated(escrow) if funded_before else escrow
+    funding = await parts.commands.fund(ask.user_id, ask.task_id)
+    escrow = await parts.queries.escrow(funding.escrow)
+    held = before.escrow
+    if held is not None and held.id == escrow.id and held.state != "PENDING":
+        return Repeated(escrow)
+    return msgspec.structs.replace(escrow, client_secret=funding.client_secret)
+
+
+async def edit(parts: Parts, ask: Ask[requests.EditRequest, Nothing]) -> TaskView:
+    """Change a task: everything but the mode before it is funded, then title and description."""
+    await parts.commands.edit(
+        ask.user_id, ask.task_id, requests.changes(ask.body), ask.body.version
+    )
+    return await parts.queries.task_view(ask.user_id, ask.task_id)
 
 
 async def accept(parts: Parts, ask: Ask[requests.AcceptRequest, Nothing]) -> TaskView:
@@ -88,8 +117,11 @@ async def release(parts: Parts, ask: Ask[requests.ReasonRequest, Nothing]) -> Ta
 
 
 async def submit_proof(parts: Parts, ask: Ask[requests.ProofRequest, Nothing]) -> ProofView:
-    """Hand in the work: with the completion code, or without where no proof is asked for."""
-    proof_id = await parts.commands.submit_proof(ask.user_id, ask.task_id, ask.body.code)
+    """Hand in the work: with photos, with the completion code, or without where none is asked."""
+    if ask.body.photos is not None:
+        proof_id = await parts.commands.submit_photos(ask.user_id, ask.task_id, ask.body.photos)
+    else:
+        proof_id = await parts.commands.submit_proof(ask.user_id, ask.task_id, ask.body.code)
     return await parts.queries.proof(proof_id)
 
 
@@ -104,6 +136,52 @@ async def approve(parts: Parts, ask: Ask[Nothing, Nothing]) -> TaskView:
     return await parts.queries.task_view(ask.user_id, ask.task_id)
 
 
+async def reject(parts: Parts, ask: Ask[requests.MandatoryReason, Nothing]) -> TaskView:
+    """Turn the proof down, with a reason; the third time it becomes a dispute."""
+    await parts.commands.reject(ask.user_id, ask.task_id, ask.body.reason)
+    return await parts.queries.task_view(ask.user_id, ask.task_id)
+
+
+async def dispute(parts: Parts, ask: Ask[requests.MandatoryReason, Nothing]) -> TaskView:
+    """Ask for a decision: the money is locked until an admin has made it."""
+    await parts.commands.dispute(ask.user_id, ask.task_id, ask.body.reason)
+    return await parts.queries.task_view(ask.user_id, ask.task_id)
+
+
+async def show_dispute(parts: Parts, ask: Ask[Nothing, Nothing]) -> DisputeView:
+    """The task's dispute, with the evidence of both sides."""
+    return await parts.queries.dispute(ask.user_id, ask.task_id)
+
+
+async def add_evidence(parts: Parts, ask: Ask[requests.EvidenceRequest, Nothing]) -> DisputeView:
+    """Say or show something in the task's dispute."""
+    await parts.commands.add_evidence(ask.user_id, ask.task_id, ask.body.text, ask.body.photos)
+    return await parts.queries.dispute(ask.user_id, ask.task_id)
+
+
+async def propose_price(parts: Parts, ask: Ask[requests.PriceRequest, Nothing]) -> ProposalView:
+    """Propose another price for an accepted task, before the start code."""
+    proposal = await parts.commands.propose_price(ask.user_id, ask.task_id, ask.body.price_cents)
+    return await parts.queries.proposal(proposal)
+
+
+async def proposals(parts: Parts, ask: Ask[Nothing, Nothing]) -> Proposals:
+    """The prices that were proposed, for both sides."""
+    return Proposals(await parts.queries.proposals(ask.user_id, ask.task_id))
+
+
+async def agree_to_price(parts: Parts, ask: Ask[Nothing, Nothing]) -> ProposalView:
+    """Agree to the other side's price; the poster then funds the replacement escrow."""
+    await parts.commands.answer_proposal(ask.user_id, ask.task_id, ask.proposal_id, agrees=True)
+    return await parts.queries.proposal(ask.proposal_id)
+
+
+async def decline_price(parts: Parts, ask: Ask[Nothing, Nothing]) -> ProposalView:
+    """Decline the other side's price, or take one's own back."""
+    await parts.commands.answer_proposal(ask.user_id, ask.task_id, ask.proposal_id, agrees=False)
+    return await parts.queries.proposal(ask.proposal_id)
+
+
 async def cancel(parts: Parts, ask: Ask[requests.ReasonRequest, Nothing]) -> TaskView:
     """Cancel a task that nobody has arrived for; the poster gets everything back."""
     await parts.commands.cancel(ask.user_id, ask.task_id, ask.body.reason)
@@ -112,8 +190,12 @@ async def cancel(parts: Parts, ask: Ask[requests.ReasonRequest, Nothing]) -> Tas
 
 async def choose(parts: Parts, ask: Ask[requests.ChoiceRequest, Nothing]) -> Chosen:
     """What happens to a task whose broadcast found nobody."""
-    task_id = await parts.commands.choose(ask.user_id, ask.task_id, ask.body.choice)
-    task = await parts.queries.task_view(ask.user_id, task_id)
+    chosen = await parts.commands.choose(
+        ask.user_id, ask.task_id, ask.body.choice, ask.body.price_cents
+    )
+    task = await parts.queries.task_view(ask.user_id, chosen.task)
+    if chosen.replacement is not None:
+        return Chosen(task, await parts.queries.escrow(chosen.replacement))
     return Chosen(task, task.escrow)
 
 

@@ -320,11 +320,47 @@ class HustlerLocation(Struct, frozen=True):
     eta_minutes: int
 
 
+class PriceChanged(Struct, frozen=True):
+    """Both sides agreed on another price; `payment_intent_updated` once it is paid and holds."""
+
+    task_id: UUID
+    new_amount_cents: int
+    payment_intent_updated: bool
+
+
+class PriceProposal(Struct, frozen=True):
+    """A price was proposed, agreed to, declined, applied, or lapsed; for both sides."""
+
+    task_id: UUID
+    proposal_id: UUID
+    proposer_id: UUID
+    price_cents: int
+    state: Literal["OPEN", "AGREED", "DECLINED", "LAPSED", "APPLIED"]
+
+
+class ProofRejected(Struct, frozen=True):
+    """The poster turned the proof down; with none left it is a dispute. For the hustler."""
+
+    task_id: UUID
+    proof_id: UUID
+    reason: str
+    rejections_left: int
+
+
+class PaymentRefunded(Struct, frozen=True):
+    """Money went back to the poster."""
+
+    task_id: UUID
+    amount_cents: int
+    refund_id: str
+
+
 class Nudge(Struct, frozen=True):
     """Advice."""
 
     kind: str
     text: str
+    task_id: UUID | UnsetType | None = UNSET
 
 
 class CityTask(Struct, frozen=True, omit_defaults=True):
@@ -404,6 +440,10 @@ SERVER_MESSAGES: Final[Mapping[str, type[Struct]]] = {
     "JOB_COMPLETED": JobCompleted,
     "PAYMENT_CAPTURED": PaymentCaptured,
     "JOB_CANCELLED": JobCancelled,
+    "PRICE_CHANGED": PriceChanged,
+    "PRICE_PROPOSAL": PriceProposal,
+    "PROOF_REJECTED": ProofRejected,
+    "PAYMENT_REFUNDED": PaymentRefunded,
     "HUSTLER_LOCATION": HustlerLocation,
     "NUDGE": Nudge,
     "CITY": City,
@@ -421,6 +461,10 @@ DURABLE: Final = frozenset(
         "JOB_COMPLETED",
         "PAYMENT_CAPTURED",
         "JOB_CANCELLED",
+        "PRICE_CHANGED",
+        "PRICE_PROPOSAL",
+        "PROOF_REJECTED",
+        "PAYMENT_REFUNDED",
         "NUDGE",
     }
 )

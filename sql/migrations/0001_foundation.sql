@@ -59,14 +59,38 @@ begin
 end;
 $$;
 
+-- Append-only: update, delete and truncate are refused with the ledger's own code, even where no row
+-- would have been touched. The roles of the service hold the privilege to update and delete, so that
+-- this answer, which says why, comes before a bare 42501.
+create function append_only() returns trigger
+language plpgsql
+as $$
+begin
+    perform hx_refuse(tg_argv[0], tg_argv[1]);
+    return null;
+end;
+$$;
+
 insert into error_catalogue (code, invariant, title, retryable) values
 ('HX001', 'TASK-TERMINAL', 'The task has ended and can no longer change.', false),
 ('HX002', 'ESCROW-TERMINAL', 'The escrow has ended and can no longer change.', false),
 ('HX004', 'INV-4', 'An escrow''s amount never changes.', false),
+('HX101', 'INV-1', 'XP is awarded only for released money.', false),
+('HX102', 'XP-LEDGER', 'The XP ledger only grows.', false),
 ('HX201', 'INV-2', 'Money is released only for a completed task.', false),
 ('HX301', 'INV-3', 'A task completes only with an accepted proof.', false),
+('HX401', 'BADGE', 'Badges are earned, and stay.', false),
+('HX801', 'ADMIN-AUDIT', 'What an operator did stays on record.', false),
+('HX801', 'TRUST-LEDGER', 'The trust ledger only grows.', false),
+('HX801', 'AUDIT-5', 'This record only grows.', false),
 ('HX010', 'TRANSITION', 'This step is not possible in the task''s present state.', false),
 ('HX010', 'ESCROW-TRANSITION', 'This step is not possible in the escrow''s state.', false),
+('HX010', 'PROOF-TRANSITION', 'This step is not possible in the proof''s state.', false),
+('HX010', 'DISPUTE-TRANSITION', 'This step is not possible in the dispute''s state.', false),
+('HX010', 'PROPOSAL', 'This step is not possible in the price proposal''s state.', false),
+('HX010', 'CONSERVATION', 'Money held, paid and given back must add up.', false),
+('HX010', 'NO-SHOW', 'The hustler is not late enough to count as a no-show.', false),
+('HX010', 'TRUST-TIER', 'A trust tier changes only by its rules.', false),
 ('HX010', 'MODE-IMMUTABLE', 'A task''s mode is fixed when it is created.', false),
 ('HX010', 'VERSION', 'The task''s terms have changed since you saw them.', false),
 ('HX011', 'TAKEN', 'Another hustler has taken this task.', false),
@@ -75,11 +99,14 @@ insert into error_catalogue (code, invariant, title, retryable) values
 ('HX014', 'BUSY', 'You hold another task already.', false),
 ('HX015', 'LIVE-5', 'This broadcast is over.', false),
 ('HX016', 'FUNDED', 'The task''s escrow is not funded.', false),
+('HX016', 'PAYMENT', 'The payment was refused.', false),
+('HX016', 'PAYOUT-ACCOUNT', 'The hustler has no account to be paid to.', false),
 ('HX017', 'LOCK', 'Busy just now; try again.', true),
 ('HX018', 'CODE-WRONG', 'The code is not correct.', false),
 ('HX018', 'CODE-LOCKED', 'Too many wrong codes; wait before the next try.', false),
 ('HX019', 'EDIT', 'This field cannot be edited in the task''s present state.', false),
 ('HX021', 'LOCATION', 'The location was refused.', false),
+('HX022', 'UPLOAD', 'The photo was refused.', false),
 ('HX501', 'TOKEN-MISSING', 'A bearer token is needed.', false),
 ('HX502', 'TOKEN-INVALID', 'The token is not valid.', false),
 ('HX503', 'PERMISSION', 'You are not allowed to do this.', false),

@@ -33,9 +33,13 @@ create table tasks (
     updated_at timestamptz not null default hx_clock(),
     accepted_at timestamptz,
     en_route_at timestamptz,
+    -- when the hustler was expected, from the distance at accept; null where none was known
+    eta_at timestamptz,
     arrived_at timestamptz,
     started_at timestamptz,
     completed_at timestamptz,
+    -- proofs that the poster turned down; the third becomes a dispute
+    rejections smallint not null default 0,
     constraint tasks_pkey primary key (id),
     constraint tasks_poster foreign key (poster_id) references users (id),
     constraint tasks_hustler foreign key (assigned_hustler_id) references users (id),
@@ -63,36 +67,22 @@ create table tasks (
         location_lat between -90 and 90 and location_lng between -180 and 180
     ),
     constraint tasks_held check (
-        state not in ('ACCEPTED', 'WORKING', 'PROOF_SUBMITTED') or assigned_hustler_id is not null
-    )
+        state not in ('ACCEPTED', 'WORKING', 'PROOF_SUBMITTED', 'DISPUTED')
+        or assigned_hustler_id is not null
+    ),
+    constraint tasks_started check (state <> 'WORKING' or started_at is not null),
+    constraint tasks_rejections check (rejections between 0 and 3)
 );
 
 -- HX014: at most one LIVE task in ACCEPTED or WORKING per hustler. A lock on the task alone does
--- not stop one hustler from winning several.
+-- not stop one hustler from winning several. A task that came back for rework stands beside the
+-- one that its hustler may have accepted since: a poster can always reject.
 create unique index one_active_live_task_per_hustler on tasks (assigned_hustler_id)
-where mode = 'LIVE' and state in ('ACCEPTED', 'WORKING');
+where mode = 'LIVE' and state in ('ACCEPTED', 'WORKING') and rejections = 0;
 create index tasks_by_poster on tasks (poster_id, created_at desc, id);
 create index tasks_by_hustler on tasks (assigned_hustler_id, created_at desc, id);
 create index tasks_under_way on tasks (created_at desc)
 where state in ('MATCHING', 'ACCEPTED', 'WORKING', 'PROOF_SUBMITTED');
-
-create table proofs (
-    id uuid not null default gen_random_uuid(),
-    task_id uuid not null,
-    hustler_id uuid not null,
-    -- CODE: the completion code; NONE: a task that asks for no proof
-    kind text not null,
-    state text not null default 'SUBMITTED',
-    submitted_at timestamptz not null default hx_clock(),
-    reviewed_at timestamptz,
-    constraint proofs_pkey primary key (id),
-    constraint proofs_task foreign key (task_id) references tasks (id),
-    constraint proofs_kind check (kind in ('CODE', 'NONE')),
-    constraint proofs_state check (
-        state in ('PENDING', 'SUBMITTED', 'ACCEPTED', 'REJECTED', 'EXPIRED')
-    )
-);
-create index proofs_by_task on proofs (task_id);
 
 -- Codes are derived by HMAC from the server's key; nothing is stored but what limits guessing.
 create table task_codes (
@@ -107,28 +97,101 @@ create table task_codes (
 );
 
 -- ── Lifecycle ──────────────────────────────────────────────────────────────────────────────────
--- The legal steps. Twin of engine/tasks/transitions.py; a test holds them equal.
-create table task_transition_rules (
+-- Every machine's legal steps, as one table. Twin of engine/lifecycle.py; a test holds them equal,
+-- and docs/lifecycle.md is drawn from it.
+create table lifecycle (
+    machine text not null,
     event text not null,
     from_state text not null,
     to_state text not null,
-    actor text not null,
-    constraint task_transition_rules_pkey primary key (event, from_state, to_state)
+    actors text[] not null,
+    guard text not null,
+    constraint lifecycle_pkey primary key (machine, event, from_state, to_state)
 );
 
-insert into task_transition_rules (event, from_state, to_state, actor) values
-('accept', 'OPEN', 'ACCEPTED', 'hustler'),
-('accept', 'MATCHING', 'ACCEPTED', 'hustler'),
-('start', 'ACCEPTED', 'WORKING', 'hustler'),
-('submit_proof', 'ACCEPTED', 'PROOF_SUBMITTED', 'hustler'),
-('submit_proof', 'WORKING', 'PROOF_SUBMITTED', 'hustler'),
-('approve', 'PROOF_SUBMITTED', 'COMPLETED', 'poster'),
-('release', 'ACCEPTED', 'CANCELLED', 'hustler'),
-('cancel', 'OPEN', 'CANCELLED', 'poster'),
-('cancel', 'MATCHING', 'CANCELLED', 'poster'),
-('cancel', 'ACCEPTED', 'CANCELLED', 'poster'),
-('expire', 'OPEN', 'EXPIRED', 'timer'),
-('expire', 'MATCHING', 'EXPIRED', 'timer');
+insert into lifecycle (machine, event, from_state, to_state, actors, guard) values
+('task', 'accept', 'OPEN', 'ACCEPTED', '{hustler}', 'escrow FUNDED, eligible'),
+(
+    'task', 'accept', 'MATCHING', 'ACCEPTED', '{hustler}',
+    'escrow FUNDED, eligible, ACTIVE, not busy, own open offer'
+),
+('task', 'start', 'ACCEPTED', 'WORKING', '{hustler}', 'start code'),
+('task', 'submit_proof', 'ACCEPTED', 'PROOF_SUBMITTED', '{hustler}', 'proof SUBMITTED'),
+('task', 'submit_proof', 'WORKING', 'PROOF_SUBMITTED', '{hustler}', 'proof SUBMITTED'),
+(
+    'task', 'approve', 'PROOF_SUBMITTED', 'COMPLETED', '{poster,timer}',
+    'proof ACCEPTED (INV-3); the timer after 48 h'
+),
+('task', 'reject', 'PROOF_SUBMITTED', 'ACCEPTED', '{poster}', 'proof REJECTED, not started'),
+('task', 'reject', 'PROOF_SUBMITTED', 'WORKING', '{poster}', 'proof REJECTED, started'),
+(
+    'task', 'dispute', 'ACCEPTED', 'DISPUTED', '{poster,hustler,admin,system}',
+    'dispute open, escrow locked; arrived or rejected, but for a chargeback'
+),
+(
+    'task', 'dispute', 'WORKING', 'DISPUTED', '{poster,hustler,admin,system}',
+    'dispute open, escrow locked'
+),
+(
+    'task', 'dispute', 'PROOF_SUBMITTED', 'DISPUTED', '{poster,hustler,admin,system}',
+    'dispute open, escrow locked; the third rejection opens it'
+),
+(
+    'task', 'resolve', 'DISPUTED', 'COMPLETED', '{admin}',
+    'resolved for the hustler or as a split; proof DECISION'
+),
+('task', 'resolve', 'DISPUTED', 'CANCELLED', '{admin}', 'resolved for the poster'),
+('task', 'release', 'ACCEPTED', 'CANCELLED', '{hustler}', 'a successor takes the escrow'),
+('task', 'cancel', 'OPEN', 'CANCELLED', '{poster,timer,admin,system}', 'full refund'),
+(
+    'task', 'cancel', 'MATCHING', 'CANCELLED', '{poster,timer,admin,system}',
+    'full refund, or a successor takes the escrow'
+),
+(
+    'task', 'cancel', 'ACCEPTED', 'CANCELLED', '{poster,admin}',
+    'not arrived; full refund; NO_SHOW from ETA + 15 min'
+),
+('task', 'expire', 'OPEN', 'EXPIRED', '{timer}', 'past the deadline; full refund'),
+('task', 'expire', 'MATCHING', 'EXPIRED', '{timer}', 'past the deadline; full refund'),
+('task', 'expire', 'ACCEPTED', 'EXPIRED', '{}', 'past the deadline; legal, but never swept'),
+('task', 'expire', 'WORKING', 'EXPIRED', '{}', 'past the deadline; legal, but never swept'),
+('task', 'expire', 'PROOF_SUBMITTED', 'EXPIRED', '{}', 'past the deadline; legal, but never swept'),
+('task', 'expire', 'DISPUTED', 'EXPIRED', '{}', 'past the deadline, dispute resolved for the poster'),
+('escrow', 'fund', 'PENDING', 'FUNDED', '{provider}', 'the payment succeeded'),
+('escrow', 'cancel', 'PENDING', 'CANCELLED', '{poster,timer}', 'never funded'),
+('escrow', 'release', 'FUNDED', 'RELEASED', '{provider}', 'task COMPLETED (INV-2)'),
+('escrow', 'refund', 'FUNDED', 'REFUNDED', '{provider}', 'task CANCELLED or EXPIRED, or replaced'),
+('escrow', 'lock', 'FUNDED', 'LOCKED_DISPUTE', '{poster,hustler,admin,system}', 'dispute open'),
+('escrow', 'release', 'LOCKED_DISPUTE', 'RELEASED', '{provider}', 'resolved for the hustler'),
+('escrow', 'refund', 'LOCKED_DISPUTE', 'REFUNDED', '{provider}', 'resolved for the poster'),
+('escrow', 'partial', 'LOCKED_DISPUTE', 'REFUND_PARTIAL', '{provider}', 'resolved as a split'),
+('proof', 'submit', 'PENDING', 'SUBMITTED', '{hustler}', 'as many photos as the task asks for'),
+('proof', 'accept', 'SUBMITTED', 'ACCEPTED', '{poster,timer}', ''),
+('proof', 'reject', 'SUBMITTED', 'REJECTED', '{poster}', 'a reason'),
+('proof', 'lapse', 'PENDING', 'EXPIRED', '{admin}', 'the task ended without a review'),
+('proof', 'lapse', 'SUBMITTED', 'EXPIRED', '{admin}', 'the task ended without a review'),
+('dispute', 'ask', 'OPEN', 'EVIDENCE_REQUESTED', '{admin}', ''),
+('dispute', 'escalate', 'OPEN', 'ESCALATED', '{admin,timer}', ''),
+('dispute', 'escalate', 'EVIDENCE_REQUESTED', 'ESCALATED', '{admin,timer}', ''),
+('dispute', 'resolve', 'OPEN', 'RESOLVED', '{admin}', 'outcome, amounts, reason'),
+('dispute', 'resolve', 'EVIDENCE_REQUESTED', 'RESOLVED', '{admin}', 'outcome, amounts, reason'),
+('dispute', 'resolve', 'ESCALATED', 'RESOLVED', '{admin}', 'outcome, amounts, reason'),
+('settlement', 'book', 'PENDING', 'DONE', '{provider}', 'every leg succeeded'),
+('settlement', 'hold', 'PENDING', 'HELD', '{provider,system}', 'an operator is needed'),
+('settlement', 'retry', 'HELD', 'PENDING', '{admin,system}', ''),
+('settlement', 'book', 'HELD', 'DONE', '{provider}', 'every leg succeeded'),
+('proposal', 'agree', 'OPEN', 'AGREED', '{poster,hustler}', 'the other side; a replacement escrow'),
+('proposal', 'decline', 'OPEN', 'DECLINED', '{poster,hustler}', 'the other side, or its proposer'),
+('proposal', 'lapse', 'OPEN', 'LAPSED', '{poster,hustler,timer}', 'the task moved on'),
+('proposal', 'lapse', 'AGREED', 'LAPSED', '{poster,hustler,timer}', 'not paid in time'),
+('proposal', 'apply', 'AGREED', 'APPLIED', '{provider}', 'the replacement is paid');
+
+create function lifecycle_allows(p_machine text, p_from text, p_to text) returns boolean
+language sql stable
+return exists (
+    select from lifecycle as l
+    where l.machine = p_machine and l.from_state = p_from and l.to_state = p_to
+);
 
 -- The audit trail. Written by a trigger, so a change from psql stands in it too.
 create table task_transitions (
@@ -143,6 +206,10 @@ create table task_transitions (
     constraint task_transitions_task foreign key (task_id) references tasks (id)
 );
 create index task_transitions_by_task on task_transitions (task_id, id);
+
+-- HX801: the audit trail only grows (architecture §9.3, AUDIT-5).
+create trigger task_transitions_append_only before update or delete or truncate on task_transitions
+for each statement execute function append_only('HX801', 'AUDIT-5');
 
 -- Who acts, and why: read by the audit trigger, gone with the transaction.
 create function hx_act(actor uuid, reason text) returns void
@@ -197,7 +264,7 @@ create trigger task_terminal_guard before update on tasks
 for each row when (old.state in ('COMPLETED', 'CANCELLED', 'EXPIRED'))
 execute function task_terminal_guard();
 
--- HX010: only the steps of task_transition_rules; a task starts as OPEN or MATCHING by its mode.
+-- HX010: only the steps of the lifecycle; a task starts as OPEN or MATCHING by its mode.
 create function task_transition_guard() returns trigger
 language plpgsql
 as $$
@@ -210,10 +277,21 @@ begin
         end if;
         return new;
     end if;
-    if new.state is distinct from old.state and not exists (
-        select from task_transition_rules as r
-        where r.from_state = old.state and r.to_state = new.state
-    ) then
+    if new.state is distinct from old.state
+        and not lifecycle_allows('task', old.state, new.state)
+    then
+        perform hx_refuse('HX010', 'TRANSITION');
+    end if;
+    -- a deadline bounds the acceptance: nothing expires before it
+    if new.state = 'EXPIRED' and old.state <> 'EXPIRED'
+        and coalesce(new.deadline > hx_clock(), true)
+    then
+        perform hx_refuse('HX010', 'TRANSITION');
+    end if;
+    -- from an arrival on only a dispute takes the task from its hustler
+    if old.state = 'ACCEPTED' and new.state = 'CANCELLED' and old.arrived_at is not null
+        and new.cancel_reason is distinct from 'HUSTLER_RELEASED'
+    then
         perform hx_refuse('HX010', 'TRANSITION');
     end if;
     if new.assigned_hustler_id is distinct from old.assigned_hustler_id
@@ -254,7 +332,7 @@ $$;
 create trigger live_price_floor before insert or update of price on tasks
 for each row when (new.mode = 'LIVE' and new.price < 1500) execute function live_price_floor();
 
--- HX301 (INV-3): COMPLETED needs an ACCEPTED proof; PROOF_SUBMITTED needs a submitted one.
+-- HX301 (INV-3): COMPLETED needs an ACCEPTED proof.
 create function task_completed_requires_accepted_proof() returns trigger
 language plpgsql
 as $$
@@ -274,31 +352,7 @@ for each row when (
 )
 execute function task_completed_requires_accepted_proof();
 
--- A proof is handed in by the hustler who holds the task, and stays what and whose it is (INV-3).
-create function proof_guard() returns trigger
-language plpgsql
-as $$
-begin
-    if tg_op = 'UPDATE' then
-        if (old.task_id, old.hustler_id, old.kind) is distinct from
-            (new.task_id, new.hustler_id, new.kind)
-        then
-            perform hx_refuse('HX301', 'INV-3');
-        end if;
-    elsif new.state <> 'SUBMITTED' or not exists (
-        select from tasks as t
-        where t.id = new.task_id and t.assigned_hustler_id = new.hustler_id
-            and t.state in ('ACCEPTED', 'WORKING')
-    ) then
-        perform hx_refuse('HX301', 'INV-3');
-    end if;
-    return new;
-end;
-$$;
-
-create trigger proof_guard before insert or update on proofs
-for each row execute function proof_guard();
-
+-- HX301: PROOF_SUBMITTED needs a submitted proof.
 create function task_submission_requires_proof() returns trigger
 language plpgsql
 as $$
@@ -328,9 +382,19 @@ $$;
 
 create trigger task_version before update on tasks
 for each row when (
-    (old.title, old.description, old.price, old.deadline, old.location_lat, old.location_lng)
+    (
+        old.title, old.description, old.category, old.price, old.deadline, old.location_lat,
+        old.location_lng, old.location_address, old.requires_proof, old.min_photos,
+        old.estimated_minutes, old.required_trade, old.required_trust_tier,
+        old.insurance_required, old.background_check_required
+    )
     is distinct from
-    (new.title, new.description, new.price, new.deadline, new.location_lat, new.location_lng)
+    (
+        new.title, new.description, new.category, new.price, new.deadline, new.location_lat,
+        new.location_lng, new.location_address, new.requires_proof, new.min_photos,
+        new.estimated_minutes, new.required_trade, new.required_trust_tier,
+        new.insurance_required, new.background_check_required
+    )
     and old.state not in ('COMPLETED', 'CANCELLED', 'EXPIRED')
 )
 execute function task_version();
@@ -343,7 +407,10 @@ create table timers (
     due_at timestamptz not null,
     constraint timers_pkey primary key (kind, subject),
     constraint timers_kind check (
-        kind in ('UNFUNDED', 'DEADLINE', 'BROADCAST_END', 'CHOICE', 'REVIEW')
+        kind in (
+            'UNFUNDED', 'DEADLINE', 'BROADCAST_END', 'CHOICE', 'CHOICE_REMINDER', 'REVIEW',
+            'WORKING_STALE', 'REPLACEMENT', 'DISPUTE_DUE', 'TRUST_REVIEW'
+        )
     )
 );
 create index timers_due on timers (due_at);

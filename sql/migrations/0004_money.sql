@@ -1,4 +1,4 @@
--- Held funds, and the settlements that move them.
+-- Held funds, the settlements that move them, and the journal that must add up.
 
 create table escrows (
     id uuid not null default gen_random_uuid(),
@@ -6,6 +6,8 @@ create table escrows (
     amount integer not null,
     state text not null default 'PENDING',
     is_current boolean not null default true,
+    -- the escrow that this one takes over from once it is paid: a changed price
+    replaces uuid,
     refund_amount integer,
     release_amount integer,
     fee_amount integer,
@@ -18,6 +20,7 @@ create table escrows (
     ended_at timestamptz,
     constraint escrows_pkey primary key (id),
     constraint escrows_task foreign key (task_id) references tasks (id),
+    constraint escrows_replaces foreign key (replaces) references escrows (id),
     constraint escrows_amount check (amount >= 500),
     constraint escrows_state check (
         state in (
@@ -25,33 +28,71 @@ create table escrows (
             'CANCELLED'
         )
     ),
+    -- every movement carries the provider's name for it (product_spec §4.7)
+    constraint escrows_paid_in check (
+        state in ('PENDING', 'CANCELLED') or stripe_payment_intent_id is not null
+    ),
     constraint escrow_partial_sum_check check (
         state <> 'REFUND_PARTIAL'
         or (
             refund_amount is not null and release_amount is not null
+            and refund_amount > 0 and release_amount > 0
             and refund_amount + release_amount = amount
+            and stripe_transfer_id is not null and stripe_refund_id is not null
         )
     ),
     constraint escrows_released check (
-        state <> 'RELEASED' or (release_amount is not null and release_amount = amount)
+        state <> 'RELEASED'
+        or (
+            release_amount is not null and release_amount = amount
+            and stripe_transfer_id is not null
+        )
     ),
     constraint escrows_refunded check (
-        state <> 'REFUNDED' or (refund_amount is not null and refund_amount = amount)
+        state <> 'REFUNDED'
+        or (refund_amount is not null and refund_amount = amount and stripe_refund_id is not null)
+    ),
+    constraint escrows_fee check (
+        state not in ('RELEASED', 'REFUND_PARTIAL')
+        or (fee_amount is not null and fee_amount between 0 and release_amount)
     )
 );
 -- Exactly one current escrow per task.
 create unique index one_current_escrow_per_task on escrows (task_id) where is_current;
+-- One replacement at a time waits for its payment.
+create unique index one_pending_replacement_per_task on escrows (task_id)
+where replaces is not null and state = 'PENDING';
+-- An escrow is replaced once.
+create unique index one_replacement_per_escrow on escrows (replaces)
+where state not in ('PENDING', 'CANCELLED');
+-- A payment, a transfer and a refund belong to one escrow.
+create unique index escrows_payment on escrows (stripe_payment_intent_id)
+where stripe_payment_intent_id is not null;
+create index escrows_paid on escrows (ended_at) where state = 'RELEASED';
+create index escrows_pending on escrows (created_at) where state = 'PENDING';
 
--- The money still to be moved. A worker carries it out; the row that books the provider's answer
--- ends the escrow, so RELEASED means the money moved.
+-- One fee: 15 % of what is released, floored to a cent (design §2, Money).
+create function platform_fee_cents(released integer) returns integer
+language sql immutable return (released::bigint * 15 / 100)::integer;
+
+-- The money still to be moved, in one or two legs: TRANSFER to the hustler, REFUND to the poster. A
+-- worker carries them out; the row that books the last leg ends the escrow, so RELEASED means that
+-- the money moved.
 create table settlements (
     id uuid not null default gen_random_uuid(),
     escrow_id uuid not null,
     kind text not null,
+    -- the hustler's side, of which the platform keeps the fee
+    release_amount integer not null default 0,
+    fee_amount integer not null default 0,
+    refund_amount integer not null default 0,
     -- the payment to give back, where it came after its escrow was cancelled
     payment text,
-    amount integer not null,
-    fee_amount integer not null default 0,
+    -- what the provider calls each leg; known before it is done when the provider takes its time
+    transfer_reference text,
+    refund_reference text,
+    transfer_done boolean not null default false,
+    refund_done boolean not null default false,
     state text not null default 'PENDING',
     attempts integer not null default 0,
     last_error text,
@@ -61,17 +102,122 @@ create table settlements (
     constraint settlements_pkey primary key (id),
     constraint settlements_escrow foreign key (escrow_id) references escrows (id),
     constraint settlements_one_per_escrow unique (escrow_id),
-    constraint settlements_kind check (kind in ('RELEASE', 'REFUND')),
-    constraint settlements_state check (state in ('PENDING', 'DONE')),
-    constraint settlements_fee check (fee_amount between 0 and amount)
+    constraint settlements_kind check (
+        (kind = 'RELEASE' and release_amount > 0 and refund_amount = 0)
+        or (kind = 'REFUND' and release_amount = 0 and refund_amount > 0)
+        or (kind = 'SPLIT' and release_amount > 0 and refund_amount > 0)
+    ),
+    constraint settlements_fee check (fee_amount = platform_fee_cents(release_amount)),
+    constraint settlements_state check (state in ('PENDING', 'HELD', 'DONE')),
+    constraint settlements_done check (
+        state <> 'DONE'
+        or (
+            (transfer_done or release_amount = 0) and (refund_done or refund_amount = 0)
+            and done_at is not null
+        )
+    ),
+    constraint settlements_transfer check (not transfer_done or transfer_reference is not null),
+    constraint settlements_refund check (not refund_done or refund_reference is not null)
 );
-create index escrows_paid on escrows (ended_at) where state = 'RELEASED';
 create index settlements_waiting on settlements (due_at) where state = 'PENDING';
+create index settlements_open on settlements (created_at) where state <> 'DONE';
+-- No transfer and no refund is booked for two settlements.
+create unique index settlements_transfer_once on settlements (transfer_reference)
+where transfer_reference is not null;
+create unique index settlements_refund_once on settlements (refund_reference)
+where refund_reference is not null;
 
--- One fee: 15 % of what is released, floored to a cent (design §2, Money).
-create function platform_fee_cents(released integer) returns integer
-language sql immutable return (released::bigint * 15 / 100)::integer;
+-- The journal: every cent that came in or went out, by escrow. Written by triggers, so that a change
+-- from psql stands in it too; + is money held, − is money gone.
+create table money_entries (
+    id bigint generated always as identity,
+    escrow_id uuid not null,
+    kind text not null,
+    amount integer not null,
+    reference text,
+    at timestamptz not null default hx_clock(),
+    constraint money_entries_pkey primary key (id),
+    constraint money_entries_escrow foreign key (escrow_id) references escrows (id),
+    constraint money_entries_kind check (
+        (kind = 'CHARGE' and amount > 0) or (kind in ('TRANSFER', 'FEE', 'REFUND') and amount < 0)
+    ),
+    constraint money_entries_once unique (escrow_id, kind)
+);
+create unique index money_entries_reference on money_entries (kind, reference);
 
+-- HX801: the journal only grows.
+create trigger money_entries_append_only before update or delete or truncate on money_entries
+for each statement execute function append_only('HX801', 'AUDIT-5');
+
+-- Who is paid where. Empty with the simulated provider.
+create table payout_accounts (
+    user_id uuid not null,
+    account_id text not null,
+    payouts_enabled boolean not null default false,
+    updated_at timestamptz not null default hx_clock(),
+    constraint payout_accounts_pkey primary key (user_id),
+    constraint payout_accounts_user foreign key (user_id) references users (id),
+    constraint payout_accounts_once unique (account_id)
+);
+
+-- A poster's bank takes a payment back.
+create table chargebacks (
+    id text not null,
+    escrow_id uuid not null,
+    payment text not null,
+    amount integer not null,
+    state text not null default 'OPEN',
+    opened_at timestamptz not null default hx_clock(),
+    closed_at timestamptz,
+    constraint chargebacks_pkey primary key (id),
+    constraint chargebacks_escrow foreign key (escrow_id) references escrows (id),
+    constraint chargebacks_state check (state in ('OPEN', 'WON', 'LOST')),
+    constraint chargebacks_closed check ((state = 'OPEN') = (closed_at is null))
+);
+create index chargebacks_by_escrow on chargebacks (escrow_id);
+
+-- Each event of the provider has its effect once, in the transaction that writes this row.
+create table processed_stripe_events (
+    event_id varchar(255) not null,
+    event_type varchar(100) not null,
+    processed_at timestamptz not null default hx_clock(),
+    result jsonb not null,
+    constraint processed_stripe_events_pkey primary key (event_id)
+);
+create index processed_stripe_events_at on processed_stripe_events (processed_at);
+
+-- HX801: what was processed stays so.
+create trigger processed_stripe_events_append_only
+before update or delete or truncate on processed_stripe_events
+for each statement execute function append_only('HX801', 'AUDIT-5');
+
+-- The other side's, or one's own, wish for another price, before the work has begun.
+create table price_proposals (
+    id uuid not null default gen_random_uuid(),
+    task_id uuid not null,
+    proposer_id uuid not null,
+    price integer not null,
+    state text not null default 'OPEN',
+    escrow_id uuid,
+    created_at timestamptz not null default hx_clock(),
+    updated_at timestamptz not null default hx_clock(),
+    constraint price_proposals_pkey primary key (id),
+    constraint price_proposals_task foreign key (task_id) references tasks (id),
+    constraint price_proposals_escrow foreign key (escrow_id) references escrows (id),
+    constraint price_proposals_price check (price >= 500),
+    constraint price_proposals_state check (
+        state in ('OPEN', 'AGREED', 'DECLINED', 'LAPSED', 'APPLIED')
+    ),
+    constraint price_proposals_agreed check (
+        (state in ('AGREED', 'APPLIED')) <= (escrow_id is not null)
+    )
+);
+-- One price at a time is on the table.
+create unique index one_open_proposal_per_task on price_proposals (task_id)
+where state in ('OPEN', 'AGREED');
+create index price_proposals_by_task on price_proposals (task_id, created_at);
+
+-- ── Judges ─────────────────────────────────────────────────────────────────────────────────────
 -- HX004 (INV-4): the amount never changes after creation.
 create function escrow_amount_immutable() returns trigger
 language plpgsql
@@ -99,7 +245,7 @@ end;
 $$;
 
 create trigger escrow_released_requires_completed_task before insert or update of state on escrows
-for each row when (new.state = 'RELEASED')
+for each row when (new.state in ('RELEASED', 'REFUND_PARTIAL'))
 execute function escrow_released_requires_completed_task();
 
 -- HX002: an escrow that has ended is frozen (product_spec §4.4).
@@ -121,34 +267,98 @@ create trigger escrow_terminal_guard before update on escrows
 for each row when (old.state in ('RELEASED', 'REFUNDED', 'REFUND_PARTIAL', 'CANCELLED'))
 execute function escrow_terminal_guard();
 
--- HX010: PENDING → FUNDED or CANCELLED; FUNDED → RELEASED, or REFUNDED once the task has ended.
--- An escrow changes its task only with the successor of a cancelled one (succeed_task).
+-- What an escrow's state may become, now: the dispute's outcome, the task's end and an open
+-- settlement decide beside the lifecycle.
+create function escrow_may_become(e escrows, p_state text) returns boolean
+language plpgsql
+as $$
+declare
+    s settlements;
+    ruling text;
+    task_state text;
+begin
+    if not lifecycle_allows('escrow', e.state, p_state) then
+        return false;
+    end if;
+    select * into s from settlements where escrow_id = e.id;
+    if s.state <> 'DONE' and p_state <> (
+        case s.kind when 'RELEASE' then 'RELEASED' when 'REFUND' then 'REFUNDED' else 'REFUND_PARTIAL' end
+    ) then
+        return false;  -- a settlement is under way: no other command
+    end if;
+    select t.state into task_state from tasks as t where t.id = e.task_id;
+    select d.outcome into ruling from disputes as d
+    where d.task_id = e.task_id and d.state = 'RESOLVED';
+    return case
+        when p_state = 'LOCKED_DISPUTE' then exists (
+            select from disputes as d
+            where d.task_id = e.task_id and d.escrow_id = e.id and d.state <> 'RESOLVED'
+        )
+        when e.state = 'LOCKED_DISPUTE' then ruling is not distinct from (
+            case p_state
+                when 'RELEASED' then 'HUSTLER' when 'REFUNDED' then 'POSTER' else 'SPLIT'
+            end
+        )
+        when p_state = 'REFUNDED'
+            then task_state in ('CANCELLED', 'EXPIRED') or (not e.is_current and exists (
+                select from escrows as heir where heir.replaces = e.id and heir.is_current
+            ))
+        when p_state = 'RELEASED' then e.is_current
+        else true
+    end;
+end;
+$$;
+
+-- HX010: the steps of the lifecycle; a birth as PENDING for the task's price, or as a replacement of
+-- the task's held escrow; the flag moves only to a paid replacement; an escrow changes its task only
+-- with the successor of a cancelled one (succeed_task); a payment once named stays.
 create function escrow_transition_guard() returns trigger
 language plpgsql
 as $$
 begin
     if tg_op = 'INSERT' then
-        if new.state <> 'PENDING' then
+        if new.state <> 'PENDING'
+            or new.is_current <> (new.replaces is null)
+            or new.replaces is null and new.amount is distinct from (
+                select t.price from tasks as t where t.id = new.task_id
+            )
+            or new.replaces is not null and not exists (
+                select from escrows as e
+                where e.id = new.replaces and e.task_id = new.task_id
+                    and e.is_current and e.state = 'FUNDED'
+            )
+        then
             perform hx_refuse('HX010', 'ESCROW-TRANSITION');
         end if;
         return new;
     end if;
-    if new.state is distinct from old.state and (old.state, new.state) not in (
-        ('PENDING', 'FUNDED'), ('PENDING', 'CANCELLED'),
-        ('FUNDED', 'RELEASED'), ('FUNDED', 'REFUNDED')
+    if (new.id, new.replaces) is distinct from (old.id, old.replaces)
+        or old.stripe_payment_intent_id is distinct from new.stripe_payment_intent_id
+        and (old.stripe_payment_intent_id is not null or old.state <> 'PENDING')
+    then
+        perform hx_refuse('HX010', 'ESCROW-TRANSITION');
+    end if;
+    if new.state is distinct from old.state and not escrow_may_become(old, new.state) then
+        perform hx_refuse('HX010', 'ESCROW-TRANSITION');
+    end if;
+    if old.is_current and not new.is_current and new.state <> 'CANCELLED' and not (
+        old.state = 'FUNDED' and new.state = 'FUNDED' and exists (
+            select from escrows as heir where heir.replaces = old.id and heir.state = 'FUNDED'
+        )
     ) then
         perform hx_refuse('HX010', 'ESCROW-TRANSITION');
     end if;
-    if new.state = 'REFUNDED' and old.state = 'FUNDED' and not exists (
-        select from tasks as t where t.id = new.task_id and t.state in ('CANCELLED', 'EXPIRED')
+    if new.is_current and not old.is_current and not (
+        old.state = 'FUNDED' and new.state = 'FUNDED' and exists (
+            select from escrows as gone where gone.id = new.replaces and not gone.is_current
+        )
     ) then
-        perform hx_refuse('HX010', 'ESCROW-TRANSITION');
-    end if;
-    if new.is_current is distinct from old.is_current then
         perform hx_refuse('HX010', 'ESCROW-TRANSITION');
     end if;
     if new.task_id is distinct from old.task_id and not (
-        old.state = 'FUNDED' and new.state = 'FUNDED' and exists (
+        old.state = 'FUNDED' and new.state = 'FUNDED' and old.is_current
+        and not exists (select from settlements as s where s.escrow_id = old.id)
+        and exists (
             select from tasks as heir
             join tasks as gone on gone.id = heir.predecessor_id
             where heir.id = new.task_id and gone.id = old.task_id and gone.state = 'CANCELLED'
@@ -163,20 +373,35 @@ $$;
 create trigger escrow_transition_guard before insert or update on escrows
 for each row execute function escrow_transition_guard();
 
--- A settlement moves exactly its escrow's money, to the side that its task's end decided: a release
--- for a COMPLETED task (INV-2), a refund for one that ended without work. Only its progress changes.
+-- A settlement moves exactly its escrow's money, to the side that the task's end or the dispute
+-- decided. Only its progress changes, and a leg that is done stays done.
 create function settlement_guard() returns trigger
 language plpgsql
 as $$
 declare
     e escrows;
+    d record;
     task_state text;
 begin
     if tg_op = 'UPDATE' then
         if old.state = 'DONE'
-            or (old.id, old.escrow_id, old.kind, old.payment, old.amount, old.fee_amount)
-            is distinct from
-            (new.id, new.escrow_id, new.kind, new.payment, new.amount, new.fee_amount)
+            or (
+                old.id, old.escrow_id, old.kind, old.release_amount, old.fee_amount,
+                old.refund_amount, old.payment
+            ) is distinct from (
+                new.id, new.escrow_id, new.kind, new.release_amount, new.fee_amount,
+                new.refund_amount, new.payment
+            )
+            or (old.transfer_done and (
+                not new.transfer_done or new.transfer_reference <> old.transfer_reference
+            ))
+            or (old.refund_done and (
+                not new.refund_done or new.refund_reference <> old.refund_reference
+            ))
+            or (
+                old.state <> new.state
+                and not lifecycle_allows('settlement', old.state, new.state)
+            )
         then
             perform hx_refuse('HX010', 'ESCROW-TRANSITION');
         end if;
@@ -184,12 +409,26 @@ begin
     end if;
     select * into e from escrows where id = new.escrow_id;
     select t.state into task_state from tasks as t where t.id = e.task_id;
-    if new.kind = 'RELEASE' and task_state is distinct from 'COMPLETED' then
+    select * into d from disputes where task_id = e.task_id and escrow_id = e.id;
+    if new.kind <> 'REFUND' and task_state is distinct from 'COMPLETED' then
         perform hx_refuse('HX201', 'INV-2');
     end if;
-    if new.state <> 'PENDING' or new.amount is distinct from e.amount
-        or new.fee_amount <> (case new.kind when 'RELEASE' then platform_fee_cents(e.amount) else 0 end)
-        or (new.kind = 'REFUND' and task_state not in ('CANCELLED', 'EXPIRED'))
+    if new.state <> 'PENDING'
+        or new.transfer_reference is not null or new.refund_reference is not null
+        or new.release_amount + new.refund_amount is distinct from e.amount
+        or not (case
+            when new.payment is not null then e.state = 'CANCELLED' and new.kind = 'REFUND'
+            when e.state = 'FUNDED' and not e.is_current then new.kind = 'REFUND'
+            when e.state = 'FUNDED' then new.kind = (
+                case task_state
+                    when 'COMPLETED' then 'RELEASE' when 'CANCELLED' then 'REFUND'
+                    when 'EXPIRED' then 'REFUND' else ''
+                end
+            )
+            when e.state = 'LOCKED_DISPUTE' and d.state = 'RESOLVED' then
+                new.release_amount = d.release_amount and new.refund_amount = d.refund_amount
+            else false
+        end)
     then
         perform hx_refuse('HX010', 'ESCROW-TRANSITION');
     end if;
@@ -200,15 +439,153 @@ $$;
 create trigger settlement_guard before insert or update on settlements
 for each row execute function settlement_guard();
 
--- HX019: what a hustler accepts and the escrow pays is fixed once the money is held (design §2).
--- Title and description stay editable; a price changes only with its escrow.
-create function task_terms_guard() returns trigger
+-- The journal follows the escrow's state.
+create function escrow_journal() returns trigger
+language plpgsql security definer
+set search_path = public, pg_temp
+as $$
+begin
+    insert into money_entries (escrow_id, kind, amount, reference)
+    select new.id, e.kind, e.amount, e.reference
+    from (
+        values
+        ('CHARGE', case when old.state = 'PENDING' then new.amount end, new.stripe_payment_intent_id),
+        (
+            'TRANSFER',
+            case when new.state in ('RELEASED', 'REFUND_PARTIAL') then new.fee_amount - new.release_amount end,
+            new.stripe_transfer_id
+        ),
+        (
+            'FEE',
+            case when new.state in ('RELEASED', 'REFUND_PARTIAL') then -new.fee_amount end,
+            new.stripe_transfer_id
+        ),
+        (
+            'REFUND',
+            case when new.state in ('REFUNDED', 'REFUND_PARTIAL') then -new.refund_amount end,
+            new.stripe_refund_id
+        )
+    ) as e (kind, amount, reference)
+    where e.amount <> 0;
+    return null;
+end;
+$$;
+
+create trigger escrow_journal after update of state on escrows
+for each row when (old.state <> new.state and new.state not in ('CANCELLED', 'LOCKED_DISPUTE'))
+execute function escrow_journal();
+
+-- A late payment came in although its escrow was cancelled, and goes out again.
+create function late_payment_journal() returns trigger
+language plpgsql security definer
+set search_path = public, pg_temp
+as $$
+begin
+    if tg_op = 'INSERT' then
+        insert into money_entries (escrow_id, kind, amount, reference)
+        values (new.escrow_id, 'CHARGE', new.refund_amount, new.payment);
+    elsif old.state <> 'DONE' and new.state = 'DONE' then
+        insert into money_entries (escrow_id, kind, amount, reference)
+        values (new.escrow_id, 'REFUND', -new.refund_amount, new.refund_reference);
+    end if;
+    return null;
+end;
+$$;
+
+create trigger late_payment_journal after insert or update of state on settlements
+for each row when (new.payment is not null)
+execute function late_payment_journal();
+
+-- HX010 CONSERVATION: at commit the journal of an escrow holds its amount while the money is held,
+-- and nothing before and after: held = refunded + released, released = net + fee.
+create function escrow_adds_up() returns trigger
+language plpgsql
+as $$
+declare
+    e escrows;
+    held integer;
+begin
+    if tg_table_name = 'escrows' then
+        select * into e from escrows where id = new.id;
+    else
+        select * into e from escrows where id = new.escrow_id;
+    end if;
+    select coalesce(sum(m.amount), 0) into held from money_entries as m where m.escrow_id = e.id;
+    if held <> (
+        case
+            when e.state in ('FUNDED', 'LOCKED_DISPUTE') then e.amount
+            when e.state = 'CANCELLED' and exists (
+                select from settlements as s where s.escrow_id = e.id and s.state <> 'DONE'
+            ) then e.amount
+            else 0
+        end
+    ) then
+        perform hx_refuse('HX010', 'CONSERVATION');
+    end if;
+    return null;
+end;
+$$;
+
+create constraint trigger escrow_adds_up after insert or update on escrows
+deferrable initially deferred for each row execute function escrow_adds_up();
+create constraint trigger settlement_adds_up after insert or update on settlements
+deferrable initially deferred for each row execute function escrow_adds_up();
+create constraint trigger journal_adds_up after insert on money_entries
+deferrable initially deferred for each row execute function escrow_adds_up();
+
+-- HX010 CONSERVATION: at commit a running task costs what its current escrow holds.
+create function price_is_held() returns trigger
 language plpgsql
 as $$
 begin
-    if old.state not in ('OPEN', 'MATCHING') or exists (
-        select from escrows as e
-        where e.task_id = old.id and e.is_current and e.state <> 'PENDING'
+    if exists (
+        select from tasks as t
+        inner join escrows as e on e.task_id = t.id and e.is_current
+        where t.id = new.id and e.amount <> t.price and e.state <> 'CANCELLED'
+    ) then
+        perform hx_refuse('HX010', 'CONSERVATION');
+    end if;
+    return null;
+end;
+$$;
+
+create constraint trigger price_is_held after update of price on tasks
+deferrable initially deferred for each row execute function price_is_held();
+
+-- HX019: what a hustler accepts and the escrow pays is fixed once the money is held (design §2).
+-- Title and description stay editable until the work begins, but not while cards show them; the
+-- price follows its escrow.
+create function task_terms_guard() returns trigger
+language plpgsql
+as $$
+declare
+    e escrows;
+begin
+    select * into e from escrows where task_id = old.id and is_current and state <> 'CANCELLED';
+    if old.state in ('OPEN', 'MATCHING') and (e.id is null or e.state = 'PENDING') then
+        return new;
+    end if;
+    if old.price <> new.price and not (
+        e.state = 'FUNDED' and e.amount = new.price and old.state in ('MATCHING', 'ACCEPTED')
+    ) then
+        perform hx_refuse('HX019', 'EDIT');
+    end if;
+    if (old.title, old.description) is distinct from (new.title, new.description)
+        and old.state not in ('OPEN', 'ACCEPTED')
+    then
+        perform hx_refuse('HX019', 'EDIT');
+    end if;
+    if (
+        old.category, old.deadline, old.location_lat, old.location_lng, old.location_address,
+        old.place_lat, old.place_lng, old.requires_proof, old.min_photos, old.estimated_minutes,
+        old.required_trade, old.required_trust_tier, old.insurance_required,
+        old.background_check_required, old.poster_id
+    ) is distinct from (
+        new.category, new.deadline, new.location_lat, new.location_lng,
+        new.location_address, new.place_lat, new.place_lng, new.requires_proof,
+        new.min_photos, new.estimated_minutes, new.required_trade,
+        new.required_trust_tier, new.insurance_required, new.background_check_required,
+        new.poster_id
     ) then
         perform hx_refuse('HX019', 'EDIT');
     end if;
@@ -217,23 +594,36 @@ end;
 $$;
 
 create trigger task_terms_guard before update on tasks
-for each row when (
-    (
-        old.price, old.category, old.deadline, old.location_lat, old.location_lng,
-        old.place_lat, old.place_lng, old.requires_proof, old.min_photos, old.required_trade,
-        old.required_trust_tier, old.insurance_required, old.background_check_required,
-        old.poster_id
-    )
-    is distinct from
-    (
-        new.price, new.category, new.deadline, new.location_lat, new.location_lng,
-        new.place_lat, new.place_lng, new.requires_proof, new.min_photos, new.required_trade,
-        new.required_trust_tier, new.insurance_required, new.background_check_required,
-        new.poster_id
-    )
-    and old.state not in ('COMPLETED', 'CANCELLED', 'EXPIRED')
-)
+for each row when (old.state not in ('COMPLETED', 'CANCELLED', 'EXPIRED'))
 execute function task_terms_guard();
+
+-- HX010: a proposal moves along the lifecycle and stays what it proposed.
+create function proposal_guard() returns trigger
+language plpgsql
+as $$
+begin
+    if tg_op = 'INSERT' then
+        if new.state <> 'OPEN' or new.escrow_id is not null or not exists (
+            select from tasks as t
+            where t.id = new.task_id and t.state = 'ACCEPTED' and t.started_at is null
+                and new.proposer_id in (t.poster_id, t.assigned_hustler_id)
+        ) then
+            perform hx_refuse('HX010', 'PROPOSAL');
+        end if;
+        return new;
+    end if;
+    if (old.id, old.task_id, old.proposer_id, old.price)
+        is distinct from (new.id, new.task_id, new.proposer_id, new.price)
+        or not lifecycle_allows('proposal', old.state, new.state)
+    then
+        perform hx_refuse('HX010', 'PROPOSAL');
+    end if;
+    return new;
+end;
+$$;
+
+create trigger proposal_guard before insert or update on price_proposals
+for each row execute function proposal_guard();
 
 -- The current escrow of a task, locked FOR SHARE: it cannot leave FUNDED before we commit.
 create function escrow_is_funded(p_task uuid) returns boolean

@@ -52,7 +52,61 @@ begin
 end;
 $$;
 
--- First half of funding: the intent row, committed before any provider is called.
+-- Changes a task's terms: all but the mode before it is funded, title and description until the work
+-- begins. HX019 for the rest, by the judge of 0004. p_changes holds the fields that change.
+create function edit_task(
+    p_poster uuid, p_task uuid, p_changes jsonb, p_version integer
+) returns jsonb
+language plpgsql
+as $$
+declare
+    t tasks := own_task(p_poster, p_task);
+    at timestamptz := hx_clock();
+    before integer := t.version;
+begin
+    if t.state in ('COMPLETED', 'CANCELLED', 'EXPIRED') then
+        perform hx_refuse('HX001', 'TASK-TERMINAL');
+    end if;
+    if t.version <> p_version then
+        perform hx_refuse('HX010', 'VERSION');
+    end if;
+    if (p_changes ->> 'deadline')::timestamptz not between at and at + interval '1 year' then
+        raise exception using
+            errcode = 'check_violation',
+            constraint = 'tasks_deadline_ahead',
+            message = 'A deadline lies between now and a year from now.';
+    end if;
+    if (p_changes ->> 'price')::integer <> t.price then
+        -- a payment that was begun for the old price is given back when it comes
+        update escrows
+        set state = 'CANCELLED', is_current = false, ended_at = at, updated_at = at
+        where task_id = p_task and is_current and state = 'PENDING';
+    end if;
+    t := jsonb_populate_record(t, p_changes);
+    update tasks
+    set
+        title = t.title, description = t.description, category = t.category, price = t.price,
+        location_lat = t.location_lat, location_lng = t.location_lng,
+        location_address = t.location_address, place_lat = t.place_lat, place_lng = t.place_lng,
+        deadline = t.deadline, requires_proof = t.requires_proof, min_photos = t.min_photos,
+        estimated_minutes = t.estimated_minutes, required_trade = t.required_trade,
+        required_trust_tier = t.required_trust_tier, insurance_required = t.insurance_required,
+        background_check_required = t.background_check_required, updated_at = at
+    where id = p_task
+    returning * into t;
+    if t.version = before then
+        return accept_outcome('DONE', p_task);
+    end if;
+    delete from timers where kind = 'DEADLINE' and subject = p_task;
+    if t.deadline is not null then
+        perform hx_timer('DEADLINE', p_task, t.deadline);
+    end if;
+    return jsonb_build_object('task_id', p_task, 'events', append_events(task_events(t, null, null)));
+end;
+$$;
+
+-- First half of funding: the intent row, committed before any provider is called. A replacement
+-- that waits for its payment comes before the escrow that it takes over from.
 create function begin_funding(p_poster uuid, p_task uuid) returns jsonb
 language plpgsql
 as $$
@@ -64,17 +118,36 @@ begin
     if not found or t.poster_id <> p_poster then
         perform hx_not_found();
     end if;
-    select * into e from escrows where task_id = p_task and is_current;
+    select * into e from escrows
+    where task_id = p_task and (is_current or (replaces is not null and state = 'PENDING'))
+    order by is_current
+    limit 1;
     if t.state in ('CANCELLED', 'EXPIRED') then
         perform hx_refuse('HX001', 'TASK-TERMINAL');
-    end if;
-    if found and e.state <> 'PENDING' then
-        return to_jsonb(e);
     end if;
     if e.id is null then
         insert into escrows (task_id, amount) values (p_task, t.price) returning * into e;
     end if;
-    return to_jsonb(e);
+    return jsonb_build_object(
+        'id', e.id, 'state', e.state, 'amount', e.amount, 'payment', e.stripe_payment_intent_id,
+        'poster_id', t.poster_id
+    );
+end;
+$$;
+
+-- The provider has begun a payment that is not finished: its name is kept, to be looked up.
+create function note_payment(p_escrow uuid, p_payment text) returns jsonb
+language plpgsql
+as $$
+declare
+    e escrows;
+begin
+    select * into e from escrows where id = p_escrow for update;
+    if e.state = 'PENDING' and e.stripe_payment_intent_id is null then
+        update escrows set stripe_payment_intent_id = p_payment, updated_at = hx_clock()
+        where id = p_escrow;
+    end if;
+    return jsonb_build_object('task_id', e.task_id, 'subject_id', e.id);
 end;
 $$;
 
@@ -104,8 +177,51 @@ begin
 end;
 $$;
 
--- Second half: books the provider's answer. Funding a LIVE task starts its broadcast in here.
--- Money that arrives after the task has ended is queued for refund.
+-- Queues what has to move. A chargeback that is open holds it back; one that was lost has given the
+-- poster the money already.
+create function queue_settlement(p_escrow uuid, p_kind text, p_release integer, p_refund integer)
+returns uuid
+language plpgsql
+as $$
+declare
+    made uuid;
+    c chargebacks;
+begin
+    insert into settlements (escrow_id, kind, release_amount, fee_amount, refund_amount)
+    values (p_escrow, p_kind, p_release, platform_fee_cents(p_release), p_refund)
+    returning id into made;
+    select * into c from chargebacks where escrow_id = p_escrow order by opened_at desc limit 1;
+    if c.state = 'OPEN' or (c.state = 'LOST' and p_kind <> 'REFUND') then
+        update settlements set state = 'HELD', last_error = 'A chargeback took the payment.'
+        where id = made;
+        perform open_item('SETTLEMENT_HELD', made::text, jsonb_build_object('chargeback', c.id));
+    elsif c.state = 'LOST' then
+        -- the worker finds nothing left to do and books it
+        update settlements set refund_reference = c.id, refund_done = true where id = made;
+    end if;
+    return made;
+end;
+$$;
+
+-- A payment for an escrow that can no longer take it: it goes back, whole.
+create function give_back_late(e escrows, p_payment text) returns jsonb
+language plpgsql
+as $$
+begin
+    if e.state = 'PENDING' then
+        update escrows set state = 'CANCELLED', ended_at = hx_clock(), updated_at = hx_clock()
+        where id = e.id;
+    end if;
+    insert into settlements (escrow_id, kind, refund_amount, payment)
+    values (e.id, 'REFUND', e.amount, p_payment)
+    on conflict on constraint settlements_one_per_escrow do nothing;
+    return jsonb_build_object('task_id', e.task_id, 'subject_id', e.id, 'settle', true);
+end;
+$$;
+
+-- Second half: books the provider's answer. Funding a LIVE task starts its broadcast in here; a paid
+-- replacement takes over from the old escrow, whose money goes back, and sets the task's price.
+-- Money that comes too late is queued for refund.
 create function book_funding(p_escrow uuid, p_payment text, p_plan jsonb) returns jsonb
 language plpgsql
 as $$
@@ -120,17 +236,27 @@ begin
     where escrows.id = p_escrow
     for no key update of tasks;
     select * into e from escrows where id = p_escrow for update;
+    at := hx_clock();
+    if e.state in ('PENDING', 'CANCELLED') and e.stripe_payment_intent_id <> p_payment
+        or e.state = 'CANCELLED' and exists (
+            select from settlements as s where s.escrow_id = e.id and s.payment <> p_payment
+        )
+    then
+        perform open_item('PAYMENT_MISMATCH', p_payment, jsonb_build_object('escrow_id', e.id));
+        return jsonb_build_object('task_id', t.id, 'subject_id', e.id);
+    end if;
     if e.state = 'CANCELLED' then
-        -- the task ended while the provider was at work: the late payment goes back
-        insert into settlements (escrow_id, kind, amount, payment)
-        values (e.id, 'REFUND', e.amount, p_payment)
-        on conflict on constraint settlements_one_per_escrow do nothing;
-        return jsonb_build_object('task_id', t.id, 'subject_id', e.id, 'settle', true);
+        return give_back_late(e, p_payment);
     end if;
     if e.state <> 'PENDING' then
         return jsonb_build_object('task_id', e.task_id, 'subject_id', e.id);
     end if;
-    at := hx_clock();
+    if t.state in ('COMPLETED', 'CANCELLED', 'EXPIRED') then
+        return give_back_late(e, p_payment);
+    end if;
+    if e.replaces is not null then
+        return book_replacement(t, e, p_payment, p_plan);
+    end if;
     update escrows
     set state = 'FUNDED', stripe_payment_intent_id = p_payment, funded_at = at, updated_at = at
     where id = p_escrow;

@@ -167,20 +167,26 @@ begin
     perform refuse_caller(t, p_hustler);
 
     at := hx_clock();
+    if t.mode = 'LIVE' then
+        -- road miles at 25 mph; crow-fly × 1.4
+        select ceil(o.distance_miles * 1.4 / 25 * 60) into eta from offers as o
+        where o.broadcast_id = b.id and o.hustler_id = p_hustler;
+    end if;
     perform hx_act(p_hustler, null);
     update tasks
     set
         state = 'ACCEPTED', assigned_hustler_id = p_hustler,
-        accepted_at = at, en_route_at = at, updated_at = at
+        accepted_at = at, en_route_at = at, eta_at = at + make_interval(mins => eta),
+        updated_at = at
     where id = p_task
     returning * into t;
     insert into task_codes (task_id, kind) values (p_task, 'START'), (p_task, 'COMPLETION');
-    delete from timers where (kind, subject) in (('DEADLINE', p_task), ('BROADCAST_END', b.id));
+    -- the deadline stays: when it passes, both sides are told
+    delete from timers where (kind, subject) in (('BROADCAST_END', b.id));
 
     if t.mode = 'LIVE' then
         update offers set responded_at = at, response = 'ACCEPT'
-        where broadcast_id = b.id and hustler_id = p_hustler
-        returning ceil(distance_miles * 1.4 / 25 * 60) into eta;
+        where broadcast_id = b.id and hustler_id = p_hustler;
         update live_sessions
         set tasks_accepted = tasks_accepted + 1, declines_in_row = 0
         where id = s.session_id

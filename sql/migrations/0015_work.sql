@@ -105,9 +105,36 @@ begin
     set state = 'WORKING', arrived_at = coalesce(arrived_at, at), started_at = at, updated_at = at
     where id = p_task
     returning * into t;
-    return jsonb_build_object('task_id', p_task, 'events', append_events(task_events(
-        t, 'JOB_STARTED', jsonb_build_object('status', 'IN_PROGRESS', 'started_at', at)
-    )));
+    -- the price is fixed from here on, and a day without a proof is an operator's business
+    perform hx_timer('WORKING_STALE', p_task, at + interval '24 hours');
+    return jsonb_build_object('task_id', p_task, 'events', append_events(
+        lapse_proposals(t) || task_events(
+            t, 'JOB_STARTED', jsonb_build_object('status', 'IN_PROGRESS', 'started_at', at)
+        )
+    ));
+end;
+$$;
+
+-- A proof is in: the task waits for its poster, 48 hours at most (product_spec §6.4).
+create function hand_in(t tasks, p_proof uuid, at timestamptz) returns jsonb
+language plpgsql
+as $$
+begin
+    perform hx_act(t.assigned_hustler_id, null);
+    update tasks
+    set state = 'PROOF_SUBMITTED', arrived_at = coalesce(arrived_at, at), updated_at = at
+    where id = t.id
+    returning * into t;
+    perform hx_timer('REVIEW', t.id, at + interval '48 hours');
+    delete from timers where kind = 'WORKING_STALE' and subject = t.id;
+    perform close_item('WORKING_STALE', t.id::text);
+    return jsonb_build_object(
+        'task_id', t.id,
+        'subject_id', p_proof,
+        'events', append_events(lapse_proposals(t) || task_events(
+            t, 'JOB_COMPLETED', jsonb_build_object('status', 'COMPLETED_BY_HUSTLER')
+        ))
+    );
 end;
 $$;
 
@@ -126,9 +153,6 @@ begin
     if t.state not in ('ACCEPTED', 'WORKING') then
         perform hx_refuse('HX010', 'TRANSITION');
     end if;
-    if p_kind = 'NONE' and t.requires_proof then
-        perform hx_refuse('HX301', 'INV-3');
-    end if;
     if p_kind = 'CODE' then
         refused := code_refused(p_task, 'COMPLETION', p_correct);
         if refused is not null then
@@ -136,43 +160,80 @@ begin
         end if;
     end if;
     at := hx_clock();
-    perform hx_act(p_hustler, null);
-    insert into proofs (task_id, hustler_id, kind, submitted_at)
-    values (p_task, p_hustler, p_kind, at)
+    insert into proofs (task_id, hustler_id, kind, state, submitted_at, review_deadline)
+    values (p_task, p_hustler, p_kind, 'SUBMITTED', at, at + interval '48 hours')
     returning id into made;
-    update tasks set state = 'PROOF_SUBMITTED', updated_at = at where id = p_task returning * into t;
-    -- unreviewed for 48 h counts as approved (product_spec §6.4)
-    perform hx_timer('REVIEW', p_task, at + interval '48 hours');
-    return jsonb_build_object(
-        'task_id', p_task,
-        'subject_id', made,
-        'events', append_events(task_events(
-            t, 'JOB_COMPLETED', jsonb_build_object('status', 'COMPLETED_BY_HUSTLER')
-        ))
-    );
+    return hand_in(t, made, at);
 end;
 $$;
 
+-- Photos as proof: 1 to 5 of the hustler's own uploads, as many as the task asks for.
+create function submit_photo_proof(p_hustler uuid, p_task uuid, p_uploads uuid[]) returns jsonb
+language plpgsql
+as $$
+declare
+    t tasks := hold_task(p_hustler, p_task);
+    at timestamptz;
+    made uuid;
+begin
+    if t.state not in ('ACCEPTED', 'WORKING') then
+        perform hx_refuse('HX010', 'TRANSITION');
+    end if;
+    perform use_uploads(p_hustler, p_uploads);
+    at := hx_clock();
+    insert into proofs (task_id, hustler_id, kind) values (p_task, p_hustler, 'PHOTOS')
+    returning id into made;
+    insert into proof_photos (
+        proof_id, upload_id, storage_url, file_size, mime_type, gps_latitude, gps_longitude,
+        capture_timestamp, upload_order
+    )
+    select
+        made, u.id, u.storage_key, u.bytes, u.content_type, u.gps_latitude, u.gps_longitude,
+        coalesce(u.captured_at, u.created_at), p.n
+    from unnest(p_uploads) with ordinality as p (id, n)
+    join uploads as u on u.id = p.id;
+    update proofs
+    set state = 'SUBMITTED', submitted_at = at, review_deadline = at + interval '48 hours'
+    where id = made;
+    return hand_in(t, made, at);
+end;
+$$;
+
+-- The work is done: the money is on its way. The caller accepted the proof.
 create function complete_task(t tasks, p_actor uuid, p_reason text) returns jsonb
 language plpgsql
 as $$
 declare
     at timestamptz := hx_clock();
     e escrows;
+    told jsonb;
 begin
-    update proofs set state = 'ACCEPTED', reviewed_at = at
-    where task_id = t.id and state = 'SUBMITTED';
     perform hx_act(p_actor, p_reason);
     update tasks set state = 'COMPLETED', completed_at = at, updated_at = at
     where id = t.id
     returning * into t;
-    delete from timers where kind = 'REVIEW' and subject = t.id;
+    delete from timers where subject = t.id;
     select * into e from escrows where task_id = t.id and is_current for no key update;
-    insert into settlements (escrow_id, kind, amount, fee_amount)
-    values (e.id, 'RELEASE', e.amount, platform_fee_cents(e.amount));
-    return jsonb_build_object(
-        'task_id', t.id, 'settle', true, 'events', append_events(task_events(t, null, null))
-    );
+    if e.state = 'LOCKED_DISPUTE' then
+        perform queue_settlement(
+            e.id, case d.outcome when 'SPLIT' then 'SPLIT' else 'RELEASE' end,
+            d.release_amount, d.refund_amount
+        ) from disputes as d where d.task_id = t.id;
+    else
+        perform queue_settlement(e.id, 'RELEASE', e.amount, 0);
+    end if;
+    told := note_completed(t.id) || task_events(t, null, null);
+    return jsonb_build_object('task_id', t.id, 'settle', true, 'events', append_events(told));
+end;
+$$;
+
+create function accept_proof(t tasks, p_actor uuid, p_reason text) returns jsonb
+language plpgsql
+as $$
+begin
+    update proofs set state = 'ACCEPTED', reviewed_at = hx_clock()
+    where task_id = t.id and state = 'SUBMITTED';
+    return complete_task(t, p_actor, p_reason);
 end;
 $$;
 
@@ -188,59 +249,50 @@ begin
     if t.state <> 'PROOF_SUBMITTED' then
         perform hx_refuse('HX010', 'TRANSITION');
     end if;
-    return complete_task(t, p_poster, null);
+    return accept_proof(t, p_poster, null);
 end;
 $$;
 
--- Books the provider's success: only here does an escrow end, so RELEASED means the money moved.
-create function book_settlement(p_settlement uuid, p_reference text) returns jsonb
+-- The poster turns the proof down, with a reason; the third time a person decides (design §2).
+create function reject_task(p_poster uuid, p_task uuid, p_reason text) returns jsonb
 language plpgsql
 as $$
 declare
-    w settlements;
-    e escrows;
-    t tasks;
+    t tasks := own_task(p_poster, p_task);
     at timestamptz;
+    turned_down uuid;
+    told jsonb;
 begin
-    select tasks.* into t
-    from settlements
-    join escrows on escrows.id = settlements.escrow_id
-    join tasks on tasks.id = escrows.task_id
-    where settlements.id = p_settlement
-    for no key update of tasks;
-    select escrows.* into e
-    from settlements join escrows on escrows.id = settlements.escrow_id
-    where settlements.id = p_settlement
-    for update of escrows;
-    select * into w from settlements where id = p_settlement for update;
-    if w.state = 'DONE' then
-        return accept_outcome('DONE', t.id);
+    if t.state <> 'PROOF_SUBMITTED' then
+        perform hx_refuse('HX010', 'TRANSITION');
     end if;
     at := hx_clock();
-    update settlements set state = 'DONE', done_at = at, last_error = null where id = w.id;
-    if w.kind = 'REFUND' and e.state = 'CANCELLED' then
-        return accept_outcome('DONE', t.id);  -- a late payment: its escrow never held it
+    update proofs set state = 'REJECTED', reject_reason = p_reason, reviewed_at = at
+    where task_id = p_task and state = 'SUBMITTED'
+    returning id into turned_down;
+    delete from timers where kind = 'REVIEW' and subject = p_task;
+    told := jsonb_build_array(hx_event(
+        t.assigned_hustler_id, 'PROOF_REJECTED', jsonb_build_object(
+            'task_id', p_task, 'proof_id', turned_down, 'reason', p_reason,
+            'rejections_left', 2 - t.rejections
+        )
+    ));
+    if t.rejections = 2 then
+        update tasks set rejections = 3, updated_at = at where id = p_task returning * into t;
+        return open_dispute(t, p_poster, 'POSTER', p_reason, told);
     end if;
-    if w.kind = 'REFUND' then
-        update escrows
-        set
-            state = 'REFUNDED', refund_amount = amount, stripe_refund_id = p_reference,
-            ended_at = at, updated_at = at
-        where id = e.id;
-        return accept_outcome('DONE', t.id);
-    end if;
-    update escrows
+    perform hx_act(p_poster, p_reason);
+    update tasks
     set
-        state = 'RELEASED', release_amount = amount, fee_amount = w.fee_amount,
-        stripe_transfer_id = p_reference, ended_at = at, updated_at = at
-    where id = e.id;
-    return jsonb_build_object('task_id', t.id, 'events', append_events(jsonb_build_array(
-        hx_event(t.poster_id, 'PAYMENT_CAPTURED', jsonb_build_object(
-            'task_id', t.id, 'status', 'PAID', 'payment_id', p_reference
-        )),
-        hx_event(t.assigned_hustler_id, 'PAYMENT_CAPTURED', jsonb_build_object(
-            'task_id', t.id, 'status', 'PAID', 'payment_id', p_reference
-        ))
-    )));
+        state = case when started_at is null then 'ACCEPTED' else 'WORKING' end,
+        rejections = rejections + 1, updated_at = at
+    where id = p_task
+    returning * into t;
+    if t.state = 'WORKING' then
+        perform hx_timer('WORKING_STALE', p_task, at + interval '24 hours');
+    end if;
+    return jsonb_build_object(
+        'task_id', p_task, 'events', append_events(told || task_events(t, null, null))
+    );
 end;
 $$;

@@ -12,17 +12,19 @@ begin
     select * into e from escrows where task_id = p_task and is_current for no key update;
     if e.state = 'PENDING' then
         update escrows set state = 'CANCELLED', ended_at = at, updated_at = at where id = e.id;
-    elsif e.state = 'FUNDED' then
-        insert into settlements (escrow_id, kind, amount) values (e.id, 'REFUND', e.amount);
+    elsif e.state in ('FUNDED', 'LOCKED_DISPUTE') then
+        perform queue_settlement(e.id, 'REFUND', 0, e.amount);
         return true;
     end if;
     return false;
 end;
 $$;
 
--- Ends a task without work. p_state is CANCELLED or EXPIRED; the caller holds the task's lock.
+-- Ends a task without pay. p_state is CANCELLED or EXPIRED, p_told what else is to be told; the
+-- caller holds the task's lock.
 create function end_task(
-    t tasks, p_state text, p_actor uuid, p_reason text, p_note text default null
+    t tasks, p_state text, p_actor uuid, p_reason text, p_note text default null,
+    p_told jsonb default '[]'
 ) returns jsonb
 language plpgsql
 as $$
@@ -40,10 +42,8 @@ begin
     where id = t.id
     returning * into t;
     settle := give_back(t.id);
-    delete from timers
-    where subject = t.id and kind in ('UNFUNDED', 'DEADLINE', 'CHOICE')
-        or subject = b.id and kind = 'BROADCAST_END';
-    told := task_events(t, 'JOB_CANCELLED', jsonb_strip_nulls(jsonb_build_object(
+    delete from timers where subject in (t.id, b.id);
+    told := p_told || lapse_proposals(t) || task_events(t, 'JOB_CANCELLED', jsonb_strip_nulls(jsonb_build_object(
         'status', 'CANCELLED', 'reason', p_reason, 'note', p_note
     )));
     if b.id is not null then
@@ -60,20 +60,35 @@ begin
 end;
 $$;
 
+-- From when a hustler who has not arrived counts as a no-show: 15 minutes after the ETA, or where
+-- none was known after the deadline, or a day after the accept.
+create function no_show_from(t tasks) returns timestamptz
+language sql immutable
+return coalesce(t.eta_at, t.deadline, t.accepted_at + interval '24 hours') + interval '15 minutes';
+
 create function cancel_task(p_poster uuid, p_task uuid, p_reason text) returns jsonb
 language plpgsql
 as $$
 declare
     t tasks := own_task(p_poster, p_task);
+    at timestamptz := hx_clock();
 begin
     if t.state = 'CANCELLED' then
         return accept_outcome('DONE', p_task);
     end if;
+    if t.state in ('EXPIRED', 'COMPLETED') then
+        perform hx_refuse('HX001', 'TASK-TERMINAL');
+    end if;
     -- full refund until the hustler's arrival is recorded; afterwards only a dispute
     if t.state not in ('OPEN', 'MATCHING', 'ACCEPTED') or t.arrived_at is not null then
-        perform hx_refuse(
-            case when t.state = 'EXPIRED' or t.state = 'COMPLETED' then 'HX001' else 'HX010' end,
-            case when t.state = 'EXPIRED' or t.state = 'COMPLETED' then 'TASK-TERMINAL' else 'TRANSITION' end
+        perform hx_refuse('HX010', 'TRANSITION');
+    end if;
+    if t.state = 'ACCEPTED' and p_reason = 'NO_SHOW' then
+        if at < no_show_from(t) then
+            perform hx_refuse('HX010', 'NO-SHOW', no_show_from(t));
+        end if;
+        return end_task(
+            t, 'CANCELLED', p_poster, 'NO_SHOW', null, note_given_up(p_task, 'NO_SHOW', at)
         );
     end if;
     return end_task(t, 'CANCELLED', p_poster, 'POSTER_CANCELLED', p_reason);
@@ -107,8 +122,10 @@ begin
         t.background_check_required, t.poster_id, t.id
     )
     returning * into heir;
+    update escrows set state = 'CANCELLED', ended_at = at, updated_at = at
+    where task_id = t.id and replaces is not null and state = 'PENDING';
     update escrows set task_id = heir.id, updated_at = at where task_id = t.id and is_current;
-    delete from timers where subject = t.id and kind in ('DEADLINE', 'CHOICE');
+    delete from timers where subject = t.id;
     if heir.deadline is not null then
         perform hx_timer('DEADLINE', heir.id, heir.deadline);
     end if;
@@ -127,6 +144,7 @@ declare
     heir tasks;
     b live_broadcasts;
     told jsonb;
+    at timestamptz := hx_clock();
 begin
     if t.state = 'CANCELLED' and t.cancel_reason = 'HUSTLER_RELEASED' then
         return accept_outcome('DONE', p_task);
@@ -134,13 +152,18 @@ begin
     if t.state <> 'ACCEPTED' then
         perform hx_refuse('HX010', 'TRANSITION');
     end if;
-    if t.deadline <= hx_clock() then
+    -- within 60 s free, later an abandonment (design §2)
+    told := note_given_up(
+        p_task, case when at <= t.accepted_at + interval '60 s' then 'QUICK' else 'RELEASED' end, at
+    );
+    if t.deadline <= at then
         -- nobody could accept a successor any more
-        return end_task(t, 'CANCELLED', p_hustler, 'HUSTLER_RELEASED');
+        return end_task(t, 'CANCELLED', p_hustler, 'HUSTLER_RELEASED', p_reason, told);
     end if;
+    told := told || lapse_proposals(t);
     heir := succeed_task(t, t.mode, p_hustler, 'HUSTLER_RELEASED');
     select * into t from tasks where id = p_task;
-    told := task_events(t, 'JOB_CANCELLED', jsonb_strip_nulls(jsonb_build_object(
+    told := told || task_events(t, 'JOB_CANCELLED', jsonb_strip_nulls(jsonb_build_object(
         'status', 'CANCELLED', 'reason', 'HUSTLER_RELEASED', 'note', p_reason,
         'successor_id', heir.id
     )));
@@ -157,8 +180,11 @@ begin
 end;
 $$;
 
--- After a broadcast nobody accepted: the work joins the feed, or the poster gets the money back.
-create function choose_after_broadcast(p_poster uuid, p_task uuid, p_choice text) returns jsonb
+-- After a broadcast nobody accepted: the work joins the feed, or is offered again for a higher price
+-- once the replacement escrow is paid, or the poster gets the money back.
+create function choose_after_broadcast(
+    p_poster uuid, p_task uuid, p_choice text, p_price integer
+) returns jsonb
 language plpgsql
 as $$
 declare
@@ -179,6 +205,15 @@ begin
     end if;
     if p_choice = 'CANCEL' then
         return end_task(t, 'CANCELLED', p_poster, 'POSTER_CANCELLED');
+    end if;
+    if p_choice = 'INCREASE_PRICE' then
+        if p_price is null or p_price <= t.price then
+            raise exception using
+                errcode = 'check_violation',
+                constraint = 'increase_price',
+                message = 'The new price is above the present one.';
+        end if;
+        return jsonb_build_object('task_id', p_task, 'subject_id', replace_escrow(t, p_price));
     end if;
     heir := succeed_task(t, 'STANDARD', p_poster, 'SWITCHED_TO_STANDARD');
     select * into t from tasks where id = p_task;

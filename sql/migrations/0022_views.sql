@@ -67,6 +67,7 @@ return jsonb_build_object(
     'location', task_place(t, p_viewer),
     'deadline', t.deadline,
     'requires_proof', t.requires_proof,
+    'min_photos', t.min_photos,
     'poster_id', t.poster_id,
     'assigned_hustler_id', t.assigned_hustler_id,
     'predecessor_id', t.predecessor_id,
@@ -74,6 +75,7 @@ return jsonb_build_object(
     'created_at', t.created_at,
     'accepted_at', t.accepted_at,
     'en_route_at', t.en_route_at,
+    'eta_at', t.eta_at,
     'arrived_at', t.arrived_at,
     'started_at', t.started_at,
     'completed_at', t.completed_at
@@ -98,6 +100,52 @@ return jsonb_build_object(
         )
     else '{}'
 end;
+
+-- A proof as both sides see it: never where a photo was taken, only whether that fits.
+create function proof_view(p proofs) returns jsonb
+language sql stable
+return jsonb_build_object(
+    'id', p.id,
+    'task_id', p.task_id,
+    'kind', p.kind,
+    'state', p.state,
+    'submitted_at', p.submitted_at,
+    'review_deadline', p.review_deadline,
+    'reviewed_at', p.reviewed_at,
+    'reject_reason', p.reject_reason,
+    'photos', (
+        select coalesce(jsonb_agg(jsonb_build_object(
+            'id', f.upload_id, 'content_type', f.mime_type, 'bytes', f.file_size,
+            'captured_at', f.capture_timestamp
+        ) order by f.upload_order), '[]')
+        from proof_photos as f where f.proof_id = p.id
+    )
+);
+
+create function dispute_view(d disputes) returns jsonb
+language sql stable
+return jsonb_build_object(
+    'id', d.id,
+    'task_id', d.task_id,
+    'opened_by', d.opened_by,
+    'side', d.side,
+    'reason', d.reason,
+    'state', d.state,
+    'outcome', d.outcome,
+    'release_cents', d.release_amount,
+    'refund_cents', d.refund_amount,
+    'resolution', d.resolution,
+    'opened_at', d.opened_at,
+    'evidence_due_at', d.evidence_due_at,
+    'resolved_at', d.resolved_at,
+    'evidence', (
+        select coalesce(jsonb_agg(jsonb_build_object(
+            'id', v.id, 'submitted_by', v.submitted_by, 'text', v.body, 'photos', v.upload_ids,
+            'created_at', v.created_at
+        ) order by v.created_at, v.id), '[]')
+        from evidence as v where v.dispute_id = d.id
+    )
+);
 
 create function live_view(s live_status) returns jsonb
 language sql stable

@@ -3,8 +3,14 @@
 -- name: create_task
 select create_task($1, $2::jsonb);
 
+-- name: edit_task
+select edit_task($1, $2, $3::jsonb, $4);
+
 -- name: begin_funding
 select begin_funding($1, $2);
+
+-- name: note_payment
+select note_payment($1, $2);
 
 -- name: book_funding
 select book_funding($1, $2, $3::jsonb);
@@ -24,8 +30,26 @@ select start_task($1, $2, $3);
 -- name: submit_proof
 select submit_proof($1, $2, $3, $4);
 
+-- name: submit_photo_proof
+select submit_photo_proof($1, $2, $3::uuid[]);
+
 -- name: approve_task
 select approve_task($1, $2);
+
+-- name: reject_task
+select reject_task($1, $2, $3);
+
+-- name: dispute_task
+select dispute_task($1, $2, $3);
+
+-- name: add_evidence
+select add_evidence($1, $2, $3, $4::uuid[]);
+
+-- name: propose_price
+select propose_price($1, $2, $3);
+
+-- name: answer_proposal
+select answer_proposal($1, $2, $3, $4);
 
 -- name: cancel_task
 select cancel_task($1, $2, $3);
@@ -34,7 +58,7 @@ select cancel_task($1, $2, $3);
 select release_task($1, $2, $3, $4::jsonb);
 
 -- name: choose_after_broadcast
-select choose_after_broadcast($1, $2, $3);
+select choose_after_broadcast($1, $2, $3, $4);
 
 -- name: go_live
 select go_live($1, $2, $3);
@@ -52,28 +76,60 @@ select fire_timer($1, $2);
 select kind, subject, extract(epoch from hx_clock() - due_at)::double precision as lag_s
 from timers where due_at <= hx_clock() order by due_at limit $1;
 
--- name: book_settlement
-select book_settlement($1, $2);
+-- name: book_leg
+select book_leg($1, $2, $3);
+
+-- name: note_leg
+select note_leg($1, $2, $3);
+
+-- name: settlement_failed
+select settlement_failed($1, $2);
+
+-- name: hold_settlement
+select hold_settlement($1, $2);
+
+-- name: book_provider_event
+select book_provider_event($1, $2, $3::jsonb, $4::jsonb);
+
+-- name: set_payout_account
+select set_payout_account($1, $2, $3);
 
 -- name: waiting_settlements
 select
-    s.id, s.kind, s.amount, s.fee_amount, s.attempts,
+    s.id, s.escrow_id, s.kind, s.release_amount, s.fee_amount, s.refund_amount,
+    s.transfer_reference, s.refund_reference, s.transfer_done, s.refund_done, s.attempts,
     coalesce(s.payment, e.stripe_payment_intent_id) as payment,
-    t.assigned_hustler_id as hustler_id
+    t.assigned_hustler_id as hustler_id,
+    p.account_id as payout_account_id
 from settlements as s
 inner join escrows as e on e.id = s.escrow_id
 inner join tasks as t on t.id = e.task_id
+left join payout_accounts as p on p.user_id = t.assigned_hustler_id and p.payouts_enabled
 where s.state = 'PENDING' and s.due_at <= hx_clock()
 order by s.due_at
 limit $1;
 
--- name: settlement_failed
-update settlements
-set
-    attempts = attempts + 1,
-    last_error = $2,
-    due_at = hx_clock() + least(interval '1 second' * power(2, attempts), interval '10 minutes')
-where id = $1 and state = 'PENDING';
+-- name: open_payments
+-- payments that were begun, or may have been, and are not booked: the oldest first
+select e.id, e.amount, e.stripe_payment_intent_id as payment, t.poster_id
+from escrows as e
+inner join tasks as t on t.id = e.task_id
+where e.state = 'PENDING' and e.created_at <= hx_clock() - make_interval(secs => $1::double precision)
+order by e.created_at
+limit $2;
+
+-- name: begun_legs
+-- legs that the provider has begun and not finished
+select s.id, l.leg, l.reference
+from settlements as s
+cross join lateral (
+    values
+    ('TRANSFER', case when not s.transfer_done then s.transfer_reference end),
+    ('REFUND', case when not s.refund_done then s.refund_reference end)
+) as l (leg, reference)
+where s.state = 'PENDING' and l.reference is not null
+order by s.created_at
+limit $1;
 
 -- name: code_generation
 select generation from task_codes where task_id = $1 and kind = $2;

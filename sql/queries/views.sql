@@ -29,31 +29,30 @@ where h.task_id = $2
     );
 
 -- name: task_proofs
-select
-    coalesce(
-        jsonb_agg(
-            jsonb_build_object(
-                'id', p.id, 'task_id', p.task_id, 'kind', p.kind, 'state', p.state,
-                'submitted_at', p.submitted_at
-            )
-            order by p.submitted_at
-        ),
-        '[]'
-    )
+select coalesce(jsonb_agg(proof_view(p) order by p.created_at, p.id), '[]')
 from proofs as p where p.task_id = $1;
 
 -- name: task_participant
 select exists(
     select from tasks as t
-    where t.id = $2 and (t.poster_id = $1 or t.assigned_hustler_id = $1)
+    where t.id = $2 and (
+        t.poster_id = $1 or t.assigned_hustler_id = $1
+        or exists (select from users as u where u.id = $1 and u.role = 'admin')
+    )
 );
 
 -- name: proof_view
-select jsonb_build_object(
-    'id', p.id, 'task_id', p.task_id, 'kind', p.kind, 'state', p.state,
-    'submitted_at', p.submitted_at
-)
-from proofs as p where p.id = $1;
+select proof_view(p) from proofs as p where p.id = $1;
+
+-- name: dispute_view
+select dispute_view(d) from disputes as d where d.task_id = $1;
+
+-- name: proposal_view
+select proposal_view(p) from price_proposals as p where p.id = $1;
+
+-- name: task_proposals
+select coalesce(jsonb_agg(proposal_view(p) order by p.created_at, p.id), '[]')
+from price_proposals as p where p.task_id = $1;
 
 -- name: escrow_view
 select escrow_view(e) from escrows as e where e.id = $1;

@@ -8,7 +8,7 @@ import pytest
 
 from engine.errors import Refusal
 from engine.ids import TaskId
-from engine.money.provider import PaymentFailed
+from engine.money.provider import Movement, PaymentFailed
 from engine.money.simulated import SimulatedPayments
 from tests.market import Market, open_market
 from tests.servers import TestDatabase
@@ -166,10 +166,11 @@ async def test_switching_to_standard_moves_the_escrow_once(own_market: Market) -
         market.commands.choose(poster, task, "SWITCH_TO_STANDARD"),
     )
 
-    assert first == second != task
-    heir = await market.queries.task_view(poster, first)
+    assert first == second
+    assert first.task != task
+    heir = await market.queries.task_view(poster, first.task)
     assert (heir.mode, heir.state) == ("STANDARD", "OPEN")
-    assert await market.escrow_state(first) == "FUNDED"
+    assert await market.escrow_state(first.task) == "FUNDED"
 
 
 async def test_no_choice_for_24_hours_refunds(own_market: Market) -> None:
@@ -223,17 +224,19 @@ class Declining(SimulatedPayments):
 
     failing = True
 
-    async def charge(self, key: UUID, amount_cents: int) -> str:
+    async def charge(self, key: UUID, amount_cents: int, poster: UUID) -> Movement:
         """Fail, or succeed."""
         if self.failing:
             raise PaymentFailed("card declined")
-        return await super().charge(key, amount_cents)
+        return await super().charge(key, amount_cents, poster)
 
-    async def transfer(self, key: UUID, hustler: UUID, amount_cents: int) -> str:
+    async def transfer(
+        self, key: UUID, account: str | None, hustler: UUID, amount_cents: int
+    ) -> Movement:
         """Fail, or succeed."""
         if self.failing:
             raise PaymentFailed("bank closed")
-        return await super().transfer(key, hustler, amount_cents)
+        return await super().transfer(key, account, hustler, amount_cents)
 
 
 async def test_a_failed_charge_leaves_the_escrow_pending_and_may_be_repeated(
@@ -270,13 +273,13 @@ class Slow(SimulatedPayments):
         self.answer = asyncio.Event()
         self.refunds: list[tuple[str, int]] = []
 
-    async def charge(self, key: UUID, amount_cents: int) -> str:
+    async def charge(self, key: UUID, amount_cents: int, poster: UUID) -> Movement:
         """Take the money, but say so late."""
         self.asked.set()
         await self.answer.wait()
-        return await super().charge(key, amount_cents)
+        return await super().charge(key, amount_cents, poster)
 
-    async def refund(self, key: UUID, payment: str, amount_cents: int) -> str:
+    async def refund(self, key: UUID, payment: str, amount_cents: int) -> Movement:
         """Remember what was given back."""
         self.refunds.append((payment, amount_cents))
         return await super().refund(key, payment, amount_cents)
@@ -294,7 +297,7 @@ async def test_a_payment_that_comes_after_the_end_is_given_back(
         await payments.asked.wait()
         await market.commands.cancel(poster, task, None)
         payments.answer.set()
-        escrow = await funding
+        escrow = (await funding).escrow
 
         await market.settling.settle_waiting()
         await market.settling.settle_waiting()

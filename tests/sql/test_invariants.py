@@ -45,7 +45,9 @@ async def test_a_task_moves_only_along_the_transition_table(market: Market, role
     db = as_role(market, role)
     allowed = {
         (row["from_state"], row["to_state"])
-        for row in await db.fetch("select from_state, to_state from task_transition_rules")
+        for row in await db.fetch(
+            "select from_state, to_state from lifecycle where machine = 'task'"
+        )
     }
     states = (
         "OPEN",
@@ -74,7 +76,11 @@ async def test_a_task_moves_only_along_the_transition_table(market: Market, role
                 continue
             code, name = await refused(db, "update tasks set state = $2 where id = $1", task, goal)
             # a forged COMPLETED or PROOF_SUBMITTED already fails for want of a proof
-            assert (code, name) in {("HX010", "TRANSITION"), ("HX301", "INV-3")}, (start, goal)
+            assert (code, name) in {
+                ("HX010", "TRANSITION"),
+                ("HX010", "DISPUTE-TRANSITION"),
+                ("HX301", "INV-3"),
+            }, (start, goal)
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -159,10 +165,15 @@ async def test_an_escrow_amount_never_changes(market: Market, role: str) -> None
 async def test_money_is_released_only_for_a_completed_task(market: Market, role: str) -> None:
     """HX201 INV-2."""
     db = as_role(market, role)
-    statement = "update escrows set state = 'RELEASED', release_amount = amount where task_id = $1"
+    statement = (
+        "update escrows set state = 'RELEASED', release_amount = amount, fee_amount = 600,"
+        " stripe_transfer_id = 'tr_' || id where task_id = $1"
+    )
     task, _ = await market.submitted()
     assert await refused(db, statement, task) == ("HX201", "INV-2")
 
+    bare = "update escrows set state = 'RELEASED' where task_id = $1"
+    assert await refused(db, bare, task) == ("HX201", "INV-2")
     await market.commands.approve(await market.poster_of(task), task)
     await db.execute(statement, task)
 
@@ -257,7 +268,9 @@ async def test_an_escrow_that_leaves_funded_ends_its_broadcast(own_market: Marke
     task = await market.funded()
     await market.owner.execute("alter table escrows disable trigger escrow_transition_guard")
     await market.app.execute(
-        "update escrows set state = 'REFUNDED', refund_amount = amount where task_id = $1", task
+        "update escrows set state = 'REFUNDED', refund_amount = amount, stripe_refund_id = 're_1'"
+        " where task_id = $1",
+        task,
     )
 
     assert await market.state(task) == "MATCHING"
@@ -392,7 +405,8 @@ async def test_the_app_role_cannot_touch_ledgers_clock_or_derived_columns(market
             "insert into task_transitions (task_id, to_state, at)"
             f" values ('{task}', 'COMPLETED', now())"
         ),
-        "delete from task_transitions",
+        "truncate task_transitions",
+        "truncate money_entries",
         "insert into clock_offset (amount) values ('1 day')",
         "update users set trust_tier = 4",
         "update users set total_xp = 1",
@@ -411,12 +425,16 @@ async def test_the_terms_of_a_funded_task_are_fixed(market: Market, role: str) -
     task, unfunded = await market.funded(), await market.task()
     held, _ = await market.accepted("STANDARD")
     for change in ("price = 9000", "location_lat = 1", "category = 'other'", "deadline = now()",
-                   "required_trust_tier = 4", "insurance_required = true", "min_photos = 2"):  # fmt: skip
+                   "required_trust_tier = 4", "insurance_required = true", "min_photos = 2",
+                   "location_address = 'x'", "estimated_minutes = 9"):  # fmt: skip
         for fixed in (task, held):
             got = await refused(db, f"update tasks set {change} where id = $1", fixed)
             assert got == ("HX019", "EDIT"), change
         await db.execute(f"update tasks set {change} where id = $1", unfunded)
-    await db.execute("update tasks set title = 'Hang two doors' where id = $1", task)
+    text = "update tasks set title = 'Hang two doors', description = 'Both.' where id = $1"
+    await db.execute(text, held)
+    # a card shows it
+    assert await refused(db, text, task) == ("HX019", "EDIT")
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -468,8 +486,10 @@ async def test_a_settlement_moves_its_escrow_s_money_and_no_other(
     """HX201 before completion; HX010 for another amount, another fee, or another end."""
     db = as_role(market, role)
     insert = (
-        "insert into settlements (escrow_id, kind, amount, fee_amount)"
-        " select id, $2, amount + $3, $4 from escrows where task_id = $1"
+        "insert into settlements (escrow_id, kind, release_amount, refund_amount, fee_amount)"
+        " select id, $2, case $2 when 'RELEASE' then amount + $3 else 0 end,"
+        " case $2 when 'REFUND' then amount + $3 else 0 end, $4"
+        " from escrows where task_id = $1"
     )
     running = await market.funded()
     wrong = ("HX010", "ESCROW-TRANSITION")
@@ -478,12 +498,13 @@ async def test_a_settlement_moves_its_escrow_s_money_and_no_other(
     done, _ = await market.submitted()
     await db.execute("update proofs set state = 'ACCEPTED' where task_id = $1", done)
     await db.execute("update tasks set state = 'COMPLETED' where id = $1", done)
-    assert await refused(db, insert, done, "RELEASE", 36_000, 600) == wrong
-    assert await refused(db, insert, done, "RELEASE", 0, 0) == wrong
+    assert await refused(db, insert, done, "RELEASE", 36_000, 6_000) == wrong
+    assert await refused(db, insert, done, "REFUND", 0, 0) == wrong
+    assert await refused(db, insert, done, "RELEASE", 0, 0) == ("23514", "settlements_fee")
     await db.execute(insert, done, "RELEASE", 0, 600)
     got = await refused(
         db,
-        "update settlements set amount = 1 from escrows as e"
+        "update settlements set release_amount = 1 from escrows as e"
         " where e.id = escrow_id and e.task_id = $1",
         done,
     )

@@ -114,6 +114,14 @@ async def test_durable_events_have_the_documented_shapes(fresh_database: TestDat
         await market.settling.settle_waiting()
         released, hustler = await market.accepted()
         await market.commands.release(hustler, released, "flat tyre")
+        dearer, doer = await market.accepted("STANDARD")
+        proposal = await market.commands.propose_price(doer, dearer, 5_000)
+        poster = await market.poster_of(dearer)
+        await market.commands.answer_proposal(poster, dearer, proposal, agrees=True)
+        await market.commands.fund(poster, dearer)
+        await market.commands.submit_proof(doer, dearer, market.codes.code(dearer, "COMPLETION", 1))
+        await market.commands.reject(poster, dearer, "blurred")
+        await market.settling.settle_waiting()
         cancelled = await market.funded()
         await market.commands.cancel(await market.poster_of(cancelled), cancelled, None)
         await market.commands.end_live(await market.live_hustler(), "OFFLINE")
@@ -122,7 +130,7 @@ async def test_durable_events_have_the_documented_shapes(fresh_database: TestDat
         await market.timers.fire_due()
         rows = await market.app.fetch("select type, data::text from user_events")
 
-    assert {row["type"] for row in rows} == messages.DURABLE - {"NUDGE", "PRICE_CHANGED"}
+    assert {row["type"] for row in rows} == messages.DURABLE - {"NUDGE"}
     for row in rows:
         kind = messages.SERVER_MESSAGES[row["type"]]
         data = msgspec.json.decode(row["data"])

@@ -1,0 +1,2 @@
+-- XP.
+create function award_xp(p_escrow uuid) returns jsonb language sql return '[]'::jsonb;
