@@ -24,6 +24,10 @@ class MigrationError(Exception):
     """The migrations and the database do not fit together; the message says what to do."""
 
 
+class OtherSchema(MigrationError):
+    """What was applied is not what this version holds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Migration:
     """One file, in order of its number."""
@@ -102,13 +106,13 @@ def _due(applied: dict[str, str], known: list[Migration]) -> list[Migration]:
     names = {migration.name for migration in known}
     for name in applied:
         if name not in names:
-            raise MigrationError(
-                f"the database has {name}, which this version does not know: it was migrated by a"
-                " newer one"
+            raise OtherSchema(
+                f"the database has {name}, which this version does not know: it was migrated by"
+                " a newer one"
             )
     for migration in known:
         if applied.get(migration.name, migration.checksum) != migration.checksum:
-            raise MigrationError(
+            raise OtherSchema(
                 f"{migration.name} has changed since it was applied: restore it and write a new one"
             )
     return [migration for migration in known if migration.name not in applied]

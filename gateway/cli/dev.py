@@ -21,7 +21,7 @@ from gateway.logs import configure_logs
 from gateway.serving import listen, serve, url_of
 from gateway.settings import Http, Settings
 from gateway.stopping import Stop, run
-from sql.migrate import migrate
+from sql.migrate import OtherSchema, migrate
 
 CITY_STOP_LIMIT_S = 5.0
 
@@ -79,7 +79,14 @@ async def _dev(options: Options, stop: Stop) -> int:
             )
         )
         settings = Settings.load(os.environ, {**given, **_server_settings(servers)})
-        await migrate(servers.postgres_owner_dsn)
+        try:
+            await migrate(servers.postgres_owner_dsn)
+        except OtherSchema as error:
+            # Before the first release the migrations are edited in place (ADR 9).
+            raise CommandError(
+                f"{settings.data_dir} was made by another version: {error}. Nothing in it is needed"
+                " by this one; remove the folder, or name another with --data-dir."
+            ) from error
         await seed_people(settings)
         log = stack.enter_context(_log_file(settings))
         configure_logs(settings.log, log)
