@@ -82,6 +82,8 @@ async def _dev(options: Options, stop: Stop) -> int:
         try:
             await migrate(servers.postgres_owner_dsn)
         except OtherSchema as error:
+            if asked.postgres.dsn:
+                raise
             # Before the first release the migrations are edited in place (ADR 9).
             raise CommandError(
                 f"{settings.data_dir} was made by another version: {error}. Nothing in it is needed"

@@ -261,6 +261,7 @@ begin
     set state = 'FUNDED', stripe_payment_intent_id = p_payment, funded_at = at, updated_at = at
     where id = p_escrow;
     delete from timers where kind = 'UNFUNDED' and subject = t.id;
+    perform hx_timer('FUNDS_HELD', e.id, at + interval '60 days');
     if t.mode = 'STANDARD' or t.deadline <= at then
         -- past its deadline nobody can accept: the DEADLINE timer refunds
         return jsonb_build_object('task_id', t.id, 'subject_id', e.id);

@@ -37,7 +37,9 @@ declare
     told jsonb := '[]';
 begin
     update settlements set state = 'DONE', done_at = at, last_error = null where id = s.id;
+    delete from timers where kind = 'FUNDS_HELD' and subject = s.escrow_id;
     perform close_item('SETTLEMENT_HELD', s.id::text);
+    perform close_item('FUNDS_HELD', s.escrow_id::text);
     select * into e from escrows where id = s.escrow_id;
     select * into t from tasks where id = e.task_id;
     if e.state <> 'CANCELLED' then

@@ -89,6 +89,7 @@ begin
     where id = e.id;
     update escrows set is_current = false, updated_at = at where id = held.id;
     update escrows set is_current = true where id = e.id;
+    perform hx_timer('FUNDS_HELD', e.id, at + interval '60 days');
     update tasks set price = e.amount, updated_at = at where id = t.id returning * into t;
     perform queue_settlement(held.id, 'REFUND', 0, held.amount);
     delete from timers where kind = 'REPLACEMENT' and subject = e.id;

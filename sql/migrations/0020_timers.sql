@@ -18,6 +18,7 @@ begin
     from tasks
     where tasks.id = case p_kind
         when 'BROADCAST_END' then (select b.task_id from live_broadcasts as b where b.id = p_subject)
+        when 'FUNDS_HELD' then (select e.task_id from escrows as e where e.id = p_subject)
         when 'REPLACEMENT' then (select e.task_id from escrows as e where e.id = p_subject)
         when 'DISPUTE_DUE' then (select d.task_id from disputes as d where d.id = p_subject)
         else p_subject
@@ -76,6 +77,9 @@ begin
             return answer || jsonb_build_object(
                 'events', append_events(lapse_replacement(t, p_subject))
             );
+        when p_kind = 'FUNDS_HELD' then
+            -- payment providers limit for how long money may be held
+            perform open_item('FUNDS_HELD', p_subject::text, answer);
         when p_kind = 'DISPUTE_DUE' then
             perform open_item(
                 'DISPUTE_DUE', p_subject::text, jsonb_build_object('task_id', t.id)

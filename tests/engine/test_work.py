@@ -367,3 +367,22 @@ async def test_a_failed_transfer_keeps_the_escrow_funded_until_it_succeeds(
         )
         await market.settling.settle_waiting()
         assert await market.escrow_state(task) == "RELEASED"
+
+
+async def test_money_held_for_sixty_days_comes_to_the_desk(own_market: Market) -> None:
+    """Providers limit for how long money may be held; an operator learns of it, once."""
+    market = own_market
+    task = await market.funded("STANDARD")
+    await market.advance("59 days 23 hours")
+    await market.timers.fire_due()
+    count = "select count(*) from operator_items where kind = 'FUNDS_HELD' and closed_at is null"
+    assert await market.app.fetchval(count) == 0
+
+    await market.advance("1 hour")
+    await market.timers.fire_due()
+    assert await market.app.fetchval(count) == 1
+    assert await market.state(task) == "OPEN"
+
+    await market.commands.cancel(await market.poster_of(task), task, None)
+    await market.settling.settle_waiting()
+    assert await market.app.fetchval(count) == 0

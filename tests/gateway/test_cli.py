@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+import asyncpg
 import httpx
 import psutil
 import pytest
@@ -422,6 +424,21 @@ class TestDeath:
             again.process.communicate()
         assert not again.servers()
 
+    def test_a_folder_of_another_version_is_named(
+        self, hustlexp: Hustlexp, prepared_data_dir: Path
+    ) -> None:
+        """A schema that is not this version's: one sentence that says what to do, exit code 1."""
+        dev = start_dev(prepared_data_dir)
+        dev.process.kill()
+        dev.process.communicate()
+        later = "insert into schema_migrations values ('9999_later.sql', 'x')"
+        run_sql(dev.line["postgres_owner_dsn"], later)
+        said = hustlexp("dev", "--port", "0", "--data-dir", str(prepared_data_dir))
+        assert said.code == 1
+        assert "made by another version" in said.err
+        assert "remove the folder" in said.err
+        assert not dev.servers()
+
     def test_dev_survives_the_death_of_both_servers(self, prepared_data_dir: Path) -> None:
         """They are started again, and the service finds them by itself."""
         dev = start_dev(prepared_data_dir)
@@ -437,6 +454,18 @@ class TestDeath:
             dev.process.send_signal(signal.SIGTERM)
             assert dev.process.wait(20) == 0
             dev.process.communicate()
+
+
+def run_sql(dsn: str, statement: str) -> None:
+    """One statement, as whoever the DSN names."""
+
+    async def run() -> None:
+        connection = await asyncpg.connect(dsn)
+        await connection.execute("set role hx_owner")
+        await connection.execute(statement)
+        await connection.close()
+
+    asyncio.run(run())
 
 
 def funded_live_task(url: str, token: str) -> str:
