@@ -424,19 +424,19 @@ class TestDeath:
             again.process.communicate()
         assert not again.servers()
 
-    def test_a_folder_of_another_version_is_named(
-        self, hustlexp: Hustlexp, prepared_data_dir: Path
-    ) -> None:
+    def test_a_folder_of_another_version_is_named(self, prepared_data_dir: Path) -> None:
         """A schema that is not this version's: one sentence that says what to do, exit code 1."""
         dev = start_dev(prepared_data_dir)
         dev.process.kill()
         dev.process.communicate()
         later = "insert into schema_migrations values ('9999_later.sql', 'x')"
         run_sql(dev.line["postgres_owner_dsn"], later)
-        said = hustlexp("dev", "--port", "0", "--data-dir", str(prepared_data_dir))
-        assert said.code == 1
-        assert "made by another version" in said.err
-        assert "remove the folder" in said.err
+        words = [*HUSTLEXP, "dev", "--port", "0", "--data-dir", str(prepared_data_dir)]
+        environ = {name: text for name, text in os.environ.items() if not name.startswith("HX_")}
+        said = subprocess.run(words, env=environ, capture_output=True, text=True, check=False)
+        assert said.returncode == 1
+        assert "made by another version" in said.stderr
+        assert "remove the folder" in said.stderr
         assert not dev.servers()
 
     def test_dev_survives_the_death_of_both_servers(self, prepared_data_dir: Path) -> None:
