@@ -128,11 +128,9 @@ select a.hustler_id, a.task_id, a.mode, t.category, 'ABANDONED', a.at, false
 from abandonments as a inner join tasks as t on t.id = a.task_id
 where a.kind <> 'QUICK'
 union all
-select t.assigned_hustler_id, t.id, t.mode, t.category, 'LOST', h.at, false
-from tasks as t
-inner join task_transitions as h
-    on h.task_id = t.id and h.from_state = 'DISPUTED' and h.to_state = 'CANCELLED'
-where t.state = 'CANCELLED';
+select t.assigned_hustler_id, t.id, t.mode, t.category, 'LOST', d.resolved_at, false
+from disputes as d inner join tasks as t on t.id = d.task_id
+where d.outcome = 'POSTER';
 comment on view work_record is
 'How each task ended for the hustler who held it; the source of every rate.';
 
@@ -584,8 +582,8 @@ end;
 $$;
 
 -- ── What the commands call ─────────────────────────────────────────────────────────────────────
--- Each is called in the command's transaction after the task's new state is written, answers the
--- events to append, and does nothing a second time.
+-- Each is called in the transaction of the command that ends the task, answers the events to append,
+-- and does nothing a second time.
 --
 -- Locks, in this order: the TRUST_REVIEW timer → live status → users.
 
@@ -632,7 +630,7 @@ begin
     -- from the start code to the accepted proof: how long the poster took to look is not counted
     if exists (
         select from proofs as p
-        where p.task_id = t.id and p.hustler_id = t.assigned_hustler_id and p.state = 'ACCEPTED'
+        where p.task_id = t.id and p.state = 'ACCEPTED' and p.kind <> 'DECISION'
             and p.submitted_at < t.started_at + interval '30 minutes'
     ) then
         perform add_trust_points(t, 'QUICK_COMPLETION');
@@ -678,7 +676,7 @@ declare
     told jsonb := '[]';
 begin
     select * into t from tasks where id = p_task;
-    if t.state is distinct from 'CANCELLED' or t.assigned_hustler_id is null then
+    if t.assigned_hustler_id is null or t.state not in ('ACCEPTED', 'CANCELLED') then
         return '[]';
     end if;
     perform from live_status where user_id = t.assigned_hustler_id for no key update;
