@@ -496,12 +496,6 @@ declare
     x xp_ledger;
     l levels;
 begin
-    if exists (
-        select from escrows as e
-        where e.id = p_escrow and e.state = 'REFUND_PARTIAL' and e.release_amount = 0
-    ) then
-        return '[]';  -- a split that gave all to the poster
-    end if;
     insert into xp_ledger (user_id, task_id, escrow_id)
     select t.assigned_hustler_id, t.id, e.id
     from escrows as e inner join tasks as t on t.id = e.task_id

@@ -58,7 +58,6 @@ async def test_a_quick_completion_gives_points_once(
     """+1 and +0.5, LIVE +1.5 and +1; a second note changes nothing."""
     task, hustler = await market.submitted(mode)
     await market.commands.approve(await market.poster_of(task), task)
-    await ask(market, "note_completed", task)
     assert await points(market, hustler) == gained
     assert await ask(market, "note_completed", task) == []
     assert await points(market, hustler) == gained
@@ -80,7 +79,6 @@ async def test_quick_is_under_half_an_hour_of_the_hustlers_own(
     await market.commands.submit_proof(hustler, task, market.codes.code(task, "COMPLETION", 1))
     await market.advance("1 day")
     await market.commands.approve(await market.poster_of(task), task)
-    await ask(market, "note_completed", task)
     assert await points(market, hustler) == gained
 
 
@@ -281,8 +279,7 @@ async def test_ninety_idle_days_cost_a_tier(own_market: Market) -> None:
     market = own_market
     hustler = await rookie(market)
     await Past(market, hustler).completed(19, at=await market.queries.clock() - timedelta(days=3))
-    task, _ = await completed_now(market, hustler)
-    await ask(market, "note_completed", task)
+    task = await completed_now(market, hustler)
     assert await tier(market, hustler) == 3
     due = await market.app.fetchval(
         "select due_at - completed_at from timers, tasks"
@@ -315,11 +312,9 @@ async def test_work_puts_the_decay_off_and_brings_the_tier_back(own_market: Mark
     market = own_market
     hustler = await rookie(market)
     await Past(market, hustler).completed(5)
-    task, _ = await completed_now(market, hustler)
-    await ask(market, "note_completed", task)
+    await completed_now(market, hustler)
     await market.advance("60 days")
-    task, _ = await completed_now(market, hustler)
-    await ask(market, "note_completed", task)
+    await completed_now(market, hustler)
     await market.advance("89 days")
     assert await review(market, hustler) == []
     await market.advance("1 day 1 second")
@@ -337,14 +332,14 @@ async def review(market: Market, hustler: UserId) -> list[tuple[str, dict[str, A
     return await ask(market, "fire_trust_review", hustler)
 
 
-async def completed_now(market: Market, hustler: UserId) -> tuple[TaskId, UserId]:
+async def completed_now(market: Market, hustler: UserId) -> TaskId:
     """A task done through the commands."""
     task = await market.funded("STANDARD")
     await market.commands.accept(hustler, task)
     await market.commands.start(hustler, task, market.codes.code(task, "START", 1))
     await market.commands.submit_proof(hustler, task, market.codes.code(task, "COMPLETION", 1))
     await market.commands.approve(await market.poster_of(task), task)
-    return task, hustler
+    return task
 
 
 async def give_up(market: Market, hustler: UserId, days_ago: float) -> list[str]:

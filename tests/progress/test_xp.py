@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from engine.progress import xp
 from engine.views import Mode
 from tests.market import Market
-from tests.progress.past import Past, ask, refused
+from tests.progress.past import Past, ask, refused, resolved
 
 ROLES = ("app", "owner")
 AWARD = (
@@ -223,35 +223,34 @@ async def test_levels_begin_at_their_xp(market: Market) -> None:
 
 
 async def test_a_split_gives_xp_for_what_was_released(market: Market) -> None:
-    """REFUND_PARTIAL: proportional XP; none where all went back to the poster."""
-    hustler = await market.user("hustler", trust_tier=1)
-    half, nothing = await Past(market, hustler).completed(2, price_cents=10_000)
-    await market.owner.execute("alter table escrows disable trigger user")
-    for done, release in ((half, 4_050), (nothing, 0)):
-        await market.owner.execute(
-            "update escrows set state = 'REFUND_PARTIAL', release_amount = $2,"
-            " refund_amount = amount - $2 where id = $1",
-            done.escrow,
-            release,
-        )
-    await market.owner.execute("alter table escrows enable trigger user")
-
-    told = await ask(market, "award_xp", half.escrow)
-    assert told[0] == (
-        "XP_AWARDED",
+    """REFUND_PARTIAL: proportional XP, in the transaction that ends the escrow."""
+    task, hustler = await market.submitted("STANDARD", price_cents=10_000)
+    await resolved(market, task, "SPLIT", 4_050)
+    assert await market.escrow_state(task) == "REFUND_PARTIAL"
+    row = await ledger(market, await escrow_of(market, task))
+    assert (row["base_xp"], row["amount"], row["effective_xp"]) == (40, 4_050, 63)
+    told = [e for a in market.ear.heard for e in a.events if e.user_id == hustler]
+    assert [e.data for e in told if e.type == "XP_AWARDED"] == [
         {
-            "task_id": str(half.task),
-            "xp": 42,
-            "total_xp": 42,
+            "task_id": str(task),
+            "xp": 63,
+            "total_xp": 63,
             "level": 1,
             "level_title": "Rookie",
             "streak_days": 1,
-        },
-    )
-    assert await ask(market, "award_xp", nothing.escrow) == []
-    assert await refused(market, "app", AWARD, nothing.escrow) == ("HX101", "INV-1")
-    row = await ledger(market, half.escrow)
-    assert (row["base_xp"], row["amount"]) == (40, 4_050)
+        }
+    ]
+
+
+async def test_a_lost_dispute_gives_no_xp(market: Market) -> None:
+    """REFUNDED in full: HX101 for psql, nothing from the commands."""
+    task, hustler = await market.submitted("STANDARD")
+    await resolved(market, task, "POSTER", None)
+    escrow = await escrow_of(market, task)
+    assert await market.escrow_state(task) == "REFUNDED"
+    assert await ledger(market, escrow) is None
+    assert await refused(market, "owner", AWARD, escrow) == ("HX101", "INV-1")
+    assert "XP_AWARDED" not in market.ear.types_for(hustler)
 
 
 async def test_several_awards_in_one_statement_build_on_one_another(market: Market) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 from uuid import uuid4
 
@@ -11,6 +10,7 @@ import pytest
 from gateway.http import openapi
 from gateway.routes import CALLS
 from tests.gateway.http.rest import People, Person
+from tests.gateway.http.test_life_over_rest import types_until
 
 
 async def paid(people: People) -> Person:
@@ -20,9 +20,7 @@ async def paid(people: People) -> Person:
     await hustler.good("POST", f"{path}/start", {"code": task["start_code"]})
     await hustler.good("POST", f"{path}/proofs", {"code": task["completion_code"]})
     await poster.good("POST", f"{path}/approve", {})
-    async with asyncio.timeout(5):
-        while (await hustler.good("GET", "/v1/me"))["total_xp"] == 0:
-            await asyncio.sleep(0.05)
+    await types_until(hustler, "PAYMENT_CAPTURED")
     return hustler
 
 
@@ -38,7 +36,11 @@ async def test_a_paid_task_shows_in_the_account_and_in_the_log(people: People) -
     assert {badge["badge_type"] for badge in shown["badges"]} == {"FIRST_TASK", "FIRST_LIVE_TASK"}
     award = shown["recent_awards"][0]
     assert (award["xp"], award["base_xp"], award["total_xp"]) == (78, 40, 78)
-    assert [award[f"{name}_multiplier"] for name in ("streak", "trust", "live")] == [1.05, 1.5, 1.25]
+    assert [award[f"{name}_multiplier"] for name in ("streak", "trust", "live")] == [
+        1.05,
+        1.5,
+        1.25,
+    ]
     assert shown["next_tier"]["name"] == "TRUSTED"
     assert {c["criterion"]: (c["required"], c["reached"], c["is_met"]) for c in
             shown["next_tier"]["criteria"]} == {
