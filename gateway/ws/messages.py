@@ -243,6 +243,8 @@ class LiveModeChange(Struct, frozen=True, omit_defaults=True):
 
     state: LiveState
     reason: str | None = None
+    """ACCEPTS or FATIGUE for COOLDOWN; DECLINES, COMPLETION_RATE or QUICK_RELEASES for PAUSED;
+    BANNED or the end of the session for OFF."""
     ends_at: datetime | None = None
 
 
