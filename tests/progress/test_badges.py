@@ -117,12 +117,14 @@ async def test_an_admin_grants_and_revokes_on_record(market: Market) -> None:
     grant = "select grant_badge($1, $2, 'TASKS_100', $3)"
     assert await refused(market, "app", grant, hustler, hustler, "me") == ("HX503", "PERMISSION")
     assert (await refused(market, "app", grant, admin, hustler, ""))[0] != ""
+    forged = "insert into badges (user_id, badge_type, granted_by) values ($1, 'ELITE', $2)"
     for role in ROLES:
-        forged = "insert into badges (user_id, badge_type, granted_by) values ($1, 'ELITE', $2)"
         assert await refused(market, role, forged, hustler, admin) == BADGE
 
     await market.app.execute(grant, admin, hustler, "He did them elsewhere")
     assert await badges(market, hustler) == {"TASKS_100"}
+    for role in ROLES:  # one act, one badge
+        assert await refused(market, role, forged, hustler, admin) == BADGE
     badge: UUID = await market.app.fetchval("select id from badges where user_id = $1", hustler)
     await market.app.execute("select revoke_badge($1, $2, $3)", admin, badge, "Wrong person")
     assert await badges(market, hustler) == set()
