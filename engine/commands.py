@@ -16,7 +16,7 @@ import msgspec
 
 from engine import errors
 from engine.applied import Applied, EffectSink
-from engine.ids import BroadcastId, EscrowId, ProofId, ProposalId, TaskId, UserId
+from engine.ids import BadgeId, BroadcastId, EscrowId, ProofId, ProposalId, TaskId, UserId
 from engine.money.provider import (
     PROVIDER_TIMEOUT_S,
     PaymentFailed,
@@ -213,6 +213,16 @@ class Commands:
     ) -> None:
         """Agree to the other side's price (the poster then funds the replacement), or decline."""
         await self._apply("answer_proposal", user, task, proposal, agrees)
+
+    # ── Anyone ──────────────────────────────────────────────────────────────────────────────────
+
+    async def set_time_zone(self, user: UserId, time_zone: str) -> None:
+        """Whose days the streak counts; VALIDATION_ERROR for a name the server does not know."""
+        await self._apply("set_time_zone", user, time_zone)
+
+    async def show_badge(self, user: UserId, badge: BadgeId) -> None:
+        """Record that the unlock animation was shown; only the first time counts."""
+        await self._apply("show_badge", user, badge)
 
     # ── Common ──────────────────────────────────────────────────────────────────────────────────
 

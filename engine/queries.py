@@ -11,15 +11,17 @@ import msgspec
 import structlog
 
 from engine import errors
-from engine.ids import EscrowId, ProofId, ProposalId, TaskId, UserId
+from engine.ids import BadgeId, EscrowId, ProofId, ProposalId, TaskId, UserId
 from engine.store import Store
 from engine.tasks.codes import CodeBook
 from engine.views import (
+    BadgeView,
     DisputeView,
     EscrowView,
     LiveView,
     MeView,
     OfferCard,
+    ProgressView,
     ProofView,
     ProposalView,
     Snapshot,
@@ -179,6 +181,14 @@ class Queries:
     async def me(self, user: UserId) -> MeView:
         """The caller's own account."""
         return _found(await self._store.maybe(MeView, "me_view", user))
+
+    async def progress(self, user: UserId) -> ProgressView:
+        """The caller's XP, level, streak, trust, badges and LIVE record."""
+        return _found(await self._store.maybe(ProgressView, "progress_view", user))
+
+    async def badge(self, badge: BadgeId) -> BadgeView:
+        """One badge."""
+        return _found(await self._store.maybe(BadgeView, "badge_view", badge))
 
     async def live(self, user: UserId) -> LiveView:
         """The caller's LIVE state at this instant."""

@@ -12,7 +12,10 @@ _BY_CONSTRAINT = {
     "tasks_not_own": ("HX013", "OWN-TASK"),
 }
 # What a caller reads where the title alone would not help.
-_SAID = {"tasks_deadline_ahead": "A deadline lies between now and a year from now."}
+_SAID = {
+    "tasks_deadline_ahead": "A deadline lies between now and a year from now.",
+    "progress_time_zone": "There is no time zone of that name - at `$.time_zone`",
+}
 _BY_STATE = {
     "P0002": ("NOT_FOUND", ""),
     # lock time-out, deadlock, serialisation failure, cancelled by a time-out: nothing was done

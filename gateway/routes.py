@@ -50,6 +50,9 @@ CALLS: Final = (
     Call("GET",    "/v1/events",            events.after,       ANYONE),
     Call("GET",    "/v1/snapshot",          account.snapshot,   ANYONE),
     Call("GET",    "/v1/me",                account.me,         ANYONE),
+    Call("PATCH",  "/v1/me",                account.edit,       ANYONE),
+    Call("GET",    "/v1/me/progress",       account.progress,   ANYONE),
+    Call("POST",   "/v1/me/badges/{badge_id:uuid}/shown", account.badge_shown, ANYONE),
 )
 # fmt: on
 

@@ -164,6 +164,33 @@ class PaymentRefunded(Struct, frozen=True):
     refund_id: str | None = None
 
 
+class XpAwarded(Struct, frozen=True):
+    """XP_AWARDED: XP for a paid task; totals are those after it."""
+
+    task_id: UUID
+    xp: int
+    total_xp: int
+    level: int
+    level_title: str = ""
+    streak_days: int = 0
+
+
+class BadgeUnlocked(Struct, frozen=True):
+    """BADGE_UNLOCKED: a new badge, whose animation is to be played once."""
+
+    badge_id: UUID
+    badge_type: str
+    title: str = ""
+
+
+class TrustTierChanged(Struct, frozen=True):
+    """TRUST_TIER_CHANGED: the user's own tier, 1 to 4, and why it changed."""
+
+    tier: int
+    name: str
+    reason: str | None = None
+
+
 class HustlerLocation(Struct, frozen=True):
     """HUSTLER_LOCATION: where the hustler en route is (poster only, not durable)."""
 
@@ -268,6 +295,9 @@ Body = (
     | PriceProposal
     | ProofRejected
     | PaymentRefunded
+    | XpAwarded
+    | BadgeUnlocked
+    | TrustTierChanged
     | HustlerLocation
     | Outcome
     | Nudge
@@ -294,6 +324,9 @@ BODIES: dict[str, type[Struct]] = {
     "PRICE_PROPOSAL": PriceProposal,
     "PROOF_REJECTED": ProofRejected,
     "PAYMENT_REFUNDED": PaymentRefunded,
+    "XP_AWARDED": XpAwarded,
+    "BADGE_UNLOCKED": BadgeUnlocked,
+    "TRUST_TIER_CHANGED": TrustTierChanged,
     "HUSTLER_LOCATION": HustlerLocation,
     "BROADCAST_RESPONSE": Outcome,
     "NUDGE": Nudge,

@@ -22,7 +22,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from engine import errors
-from engine.ids import BroadcastId, ProposalId, TaskId, UserId
+from engine.ids import BadgeId, BroadcastId, ProposalId, TaskId, UserId
 from gateway import problems
 from gateway.http import requests
 from gateway.http.rates import Rate
@@ -65,6 +65,11 @@ class Ask(Generic[Body, Query]):
     def proposal_id(self) -> ProposalId:
         """The price proposal in the path."""
         return ProposalId(self.path["proposal_id"])
+
+    @property
+    def badge_id(self) -> BadgeId:
+        """The badge in the path."""
+        return BadgeId(self.path["badge_id"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ Uploads = Annotated[list[UUID], Meta(max_length=5)]
 Code = Annotated[str, Meta(pattern=r"^[0-9]{6}$")]
 Instant = Annotated[datetime, Meta(tz=True)]
 Version = Annotated[int, Meta(ge=1, le=2_147_483_647)]
+TimeZone = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_+/-]+$")]
 Cursor = Annotated[str, Meta(min_length=1, max_length=400, pattern=r"^[A-Za-z0-9_=.-]+$")]
 
 
@@ -181,6 +182,12 @@ class OfferAnswer(Sent, frozen=True):
 
     response: OfferResponse
     decline_reason: Reason | None = None
+
+
+class AccountEdit(Sent, frozen=True):
+    """PATCH /v1/me; an IANA name such as `America/Los_Angeles`."""
+
+    time_zone: TimeZone
 
 
 class TasksQuery(Sent, frozen=True):

@@ -25,6 +25,7 @@ from engine.views import (
     OfferCard,
     TaskState,
     TaskView,
+    TrustName,
 )
 from gateway import limits
 from gateway.problems import ErrorData
@@ -242,6 +243,8 @@ class LiveModeChange(Struct, frozen=True, omit_defaults=True):
 
     state: LiveState
     reason: str | None = None
+    """ACCEPTS or FATIGUE for COOLDOWN; DECLINES, COMPLETION_RATE or QUICK_RELEASES for PAUSED;
+    BANNED or the end of the session for OFF."""
     ends_at: datetime | None = None
 
 
@@ -303,6 +306,33 @@ class JobCancelled(Struct, frozen=True):
     successor_id: UUID | UnsetType | None = UNSET
     note: str | UnsetType = UNSET
     """What whoever ended it said."""
+
+
+class XpAwarded(Struct, frozen=True):
+    """The money reached the hustler, and XP with it; totals are those after the award."""
+
+    task_id: UUID
+    xp: int
+    total_xp: int
+    level: int
+    level_title: str
+    streak_days: int
+
+
+class BadgeUnlocked(Struct, frozen=True):
+    """A new badge; POST /v1/me/badges/{badge_id}/shown when its animation was played."""
+
+    badge_id: UUID
+    badge_type: str
+    title: str
+
+
+class TrustTierChanged(Struct, frozen=True):
+    """The caller's trust tier, and why it changed."""
+
+    tier: int
+    name: TrustName
+    reason: Literal["PROMOTION", "DECAY", "PENALTY", "ADMIN_OVERRIDE"]
 
 
 class Point(Struct, frozen=True):
@@ -444,6 +474,9 @@ SERVER_MESSAGES: Final[Mapping[str, type[Struct]]] = {
     "PRICE_PROPOSAL": PriceProposal,
     "PROOF_REJECTED": ProofRejected,
     "PAYMENT_REFUNDED": PaymentRefunded,
+    "XP_AWARDED": XpAwarded,
+    "BADGE_UNLOCKED": BadgeUnlocked,
+    "TRUST_TIER_CHANGED": TrustTierChanged,
     "HUSTLER_LOCATION": HustlerLocation,
     "NUDGE": Nudge,
     "CITY": City,
@@ -465,6 +498,9 @@ DURABLE: Final = frozenset(
         "PRICE_PROPOSAL",
         "PROOF_REJECTED",
         "PAYMENT_REFUNDED",
+        "XP_AWARDED",
+        "BADGE_UNLOCKED",
+        "TRUST_TIER_CHANGED",
         "NUDGE",
     }
 )

@@ -8,8 +8,12 @@ create table users (
     role text not null,
     first_name text not null default 'Someone',
     account_status text not null default 'ACTIVE',
+    -- when somebody checked who this is
+    identity_verified_at timestamptz,
     trust_tier smallint not null default 1,
+    -- caches of xp_ledger and trust_ledger, which win
     total_xp integer not null default 0,
+    trust_points numeric(8, 1) not null default 0,
     created_at timestamptz not null default hx_clock(),
     constraint users_pkey primary key (id),
     constraint users_identity unique (issuer, subject),
@@ -42,7 +46,7 @@ create table hustler_profiles (
     constraint hustler_profiles_approval_rate check (approval_rate between 0 and 1)
 );
 
--- Every user has a counter, a profile and a LIVE status, whoever inserts the row.
+-- Every user has a counter, a profile, a LIVE status and a streak, whoever inserts the row.
 create function user_rows() returns trigger
 language plpgsql security definer
 set search_path = public, pg_temp
@@ -51,6 +55,7 @@ begin
     insert into user_counters (user_id) values (new.id) on conflict do nothing;
     insert into hustler_profiles (user_id) values (new.id);
     insert into live_status (user_id) values (new.id);
+    insert into progress (user_id) values (new.id);
     return null;
 end;
 $$;

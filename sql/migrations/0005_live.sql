@@ -24,6 +24,7 @@ create table live_status (
     active_since timestamptz,
     cooldown_until timestamptz,
     paused_until timestamptz,
+    paused_reason text,
     banned_until timestamptz,
     -- absent means no own limit
     radius_miles double precision,
@@ -32,6 +33,9 @@ create table live_status (
     constraint live_status_pkey primary key (user_id),
     constraint live_status_user foreign key (user_id) references users (id),
     constraint live_status_session foreign key (session_id) references live_sessions (id),
+    constraint live_status_paused_reason check (
+        paused_reason in ('DECLINES', 'COMPLETION_RATE', 'QUICK_RELEASES')
+    ),
     constraint live_status_radius check (radius_miles between 1 and 25),
     constraint live_status_since check ((session_id is null) = (active_since is null))
 );
@@ -54,8 +58,8 @@ end;
 create function live_state_ends_at(s live_status, at timestamptz) returns timestamptz
 language sql immutable
 return case
-    when s.session_id is null then null
     when s.banned_until > at then s.banned_until
+    when s.session_id is null then null
     when s.cooldown_until > at then s.cooldown_until
     when s.paused_until > at then s.paused_until
     when extract(epoch from at - s.active_since)::bigint % 16200 >= 14400
@@ -67,10 +71,10 @@ end;
 create function live_state_reason(s live_status, at timestamptz) returns text
 language sql immutable
 return case
-    when s.session_id is null then null
     when s.banned_until > at then 'BANNED'
+    when s.session_id is null then null
     when s.cooldown_until > at then 'ACCEPTS'
-    when s.paused_until > at then 'DECLINES'
+    when s.paused_until > at then s.paused_reason
     when extract(epoch from at - s.active_since)::bigint % 16200 >= 14400 then 'FATIGUE'
 end;
 

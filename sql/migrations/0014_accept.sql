@@ -283,9 +283,7 @@ begin
     end if;
     -- five declines without an accept: PAUSED for 30 minutes (design §2, Live mode)
     update live_sessions set declines_in_row = 0 where id = s.session_id;
-    update live_status set paused_until = at + interval '30 minutes', version = version + 1
-    where user_id = p_hustler
-    returning * into s;
+    s := pause_live(s, at + interval '30 minutes', 'DECLINES');
     return accept_outcome('DECLINED', b.task_id) || jsonb_build_object(
         'events', append_events(jsonb_build_array(live_event(s))),
         'withdrawn', jsonb_build_array(p_hustler)

@@ -7,6 +7,7 @@ set
     role = $2,
     first_name = $3,
     account_status = 'ACTIVE',
+    identity_verified_at = coalesce(u.identity_verified_at, hx_clock()),
     trust_tier = greatest(u.trust_tier, 2)
 where u.id = $1;
 

@@ -118,10 +118,18 @@ select jsonb_build_object(
     'first_name', u.first_name,
     'account_status', u.account_status,
     'trust_tier', u.trust_tier,
+    'trust_points', u.trust_points,
     'total_xp', u.total_xp,
+    'level', l.level,
+    'level_title', l.title,
+    'streak_days', streak_now(u.id, hx_clock()),
+    'time_zone', p.time_zone,
     'live', live_view(s)
 )
-from users as u inner join live_status as s on s.user_id = u.id
+from users as u
+inner join live_status as s on s.user_id = u.id
+inner join progress as p on p.user_id = u.id
+inner join levels as l on l.level = level_of(u.total_xp)
 where u.id = $1;
 
 -- name: engagements

@@ -122,6 +122,9 @@ async def test_durable_events_have_the_documented_shapes(fresh_database: TestDat
         await market.commands.submit_proof(doer, dearer, market.codes.code(dearer, "COMPLETION", 1))
         await market.commands.reject(poster, dearer, "blurred")
         await market.settling.settle_waiting()
+        await market.app.execute(
+            "select set_trust_tier($1, $2, 3, 'Seen')", await market.user("admin"), hustler
+        )
         cancelled = await market.funded()
         await market.commands.cancel(await market.poster_of(cancelled), cancelled, None)
         await market.commands.end_live(await market.live_hustler(), "OFFLINE")
