@@ -78,8 +78,8 @@ def check(content: bytes) -> Photo:
         # every chunk of a PNG down to its end mark; a JPEG shows a missing end when it is decoded
         _readable(lambda: Image.open(io.BytesIO(content), formats=("JPEG", "PNG")).verify())
         _readable(image.load)
-        tags = _told(image.getexif, Image.Exif())
-        upright = _pixels(image, exif.orientation(tags))
+        tags = _told(image.getexif) or Image.Exif()
+        upright = _pixels(image, exif.orientation(_told(lambda: dict(tags)) or {}))
     content_type, kept = _encoded(upright, jpeg=image.format != "PNG")
     return Photo(
         content=kept,
@@ -87,8 +87,8 @@ def check(content: bytes) -> Photo:
         width=upright.width,
         height=upright.height,
         sha256=sha256(kept).digest(),
-        gps=exif.position(_told(lambda: tags.get_ifd(ExifTags.IFD.GPSInfo), {})),
-        captured_at=exif.captured_at(_told(lambda: tags.get_ifd(ExifTags.IFD.Exif), {})),
+        gps=exif.position(_told(lambda: tags.get_ifd(ExifTags.IFD.GPSInfo)) or {}),
+        captured_at=exif.captured_at(_told(lambda: tags.get_ifd(ExifTags.IFD.Exif)) or {}),
     )
 
 
@@ -142,12 +142,12 @@ def _readable(read: Callable[[], T]) -> T:
         raise _refused("The file is no complete JPEG or PNG image.") from error
 
 
-def _told(read: Callable[[], T], otherwise: T) -> T:
+def _told(read: Callable[[], T]) -> T | None:
     """A piece of metadata; one that cannot be read is no reason to refuse the picture."""
     try:
         return read()
     except Exception:  # noqa: BLE001  # a decoder's error about a stranger's bytes may be any
-        return otherwise
+        return None
 
 
 def _refused(sentence: str) -> errors.Refusal:

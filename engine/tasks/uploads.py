@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 
 DECODED_AT_ONCE: Final = 2
 """Photos of this process that are decoded at the same time; the others wait."""
+MAX_UNUSED: Final = 20
+"""Photos of one user that wait unused; the database counts them."""
 
 
 class _Facts(msgspec.Struct, frozen=True):
@@ -68,15 +70,13 @@ class Uploads:
         async with self._decoding:
             photo = await asyncio.to_thread(photos.check, content)
         facts = _facts(photo)
-        added = await self._store.one(
-            _Added, "add_upload", user, msgspec.json.encode(facts).decode()
-        )
+        upload = await self._registered(user, facts)
         try:
             await self._photo_store.put(facts.storage_key, photo.content, photo.content_type)
         except PhotoStoreAway:
-            await self._store.execute("drop_upload", added.upload_id)
+            await self._forget(upload, facts.storage_key)
             raise
-        return UploadView(added.upload_id, photo.content_type, len(photo.content))
+        return UploadView(upload, photo.content_type, len(photo.content))
 
     async def show(self, viewer: UserId, upload: UploadId) -> Content:
         """A photo, for its uploader, both sides of the task it belongs to, and admins.
@@ -91,6 +91,31 @@ class Uploads:
             log.error("photo_lost", upload=str(upload), key=rows[0]["storage_key"])
             raise errors.refusal("NOT_FOUND")
         return Content(content, rows[0]["content_type"])
+
+    async def _registered(self, user: UserId, facts: _Facts) -> UUID:
+        try:
+            added = await self._store.one(
+                _Added, "add_upload", user, msgspec.json.encode(facts).decode()
+            )
+        except errors.Refusal as refusal:
+            if refusal.kind.code != "HX022":
+                raise
+            raise errors.refusal(
+                "HX022",
+                "UPLOAD",
+                f"{MAX_UNUSED} of your photos are not used yet; each is removed after a day.",
+            ) from refusal
+        return added.upload_id
+
+    async def _forget(self, upload: UUID, key: str) -> None:
+        """Undo an upload whose bytes could not be kept; the answer may have been lost alone."""
+        try:
+            await self._photo_store.delete(key)
+        except PhotoStoreAway:
+            # Kept, the row would block its user for a day; without it the bytes, if there are
+            # any, have nobody who shows them, and the log says where they are.
+            log.warning("photo_left_behind", key=key)
+        await self._store.execute("drop_upload", upload)
 
 
 def _facts(photo: Photo) -> _Facts:

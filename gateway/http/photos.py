@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from hashlib import sha256
-from typing import Final
+from typing import Annotated, Final
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from starlette.requests import ClientDisconnect, Request
 
 from engine import errors
@@ -27,15 +27,15 @@ FIELD: Final = "file"
 MEDIA_TYPES: Final = ("image/jpeg", "image/png")
 
 
-class Uploaded(Struct, frozen=True):
-    """The file of a multipart body."""
+class Uploaded(requests.Sent, frozen=True):
+    """POST /v1/uploads: the file of a multipart body."""
 
-    content: bytes
+    file: Annotated[bytes, Meta(max_length=MAX_UPLOAD_BYTES)]
 
 
 async def upload(parts: Parts, ask: Ask[Uploaded, Nothing]) -> UploadView:
     """Upload a photo for a proof or as evidence; unused it is kept for a day."""
-    return await parts.uploads.add(ask.user_id, ask.body.content)
+    return await parts.uploads.add(ask.user_id, ask.body.file)
 
 
 async def show(parts: Parts, ask: Ask[Nothing, Nothing]) -> Raw:

@@ -17,6 +17,10 @@ class UploadSlots:
     def __init__(self) -> None:
         self._taken: Counter[UUID] = Counter()
 
+    def under_way(self, user: UUID) -> int:
+        """How many uploads of this user are being received or checked."""
+        return self._taken[user]
+
     @contextmanager
     def one(self, user: UUID) -> Iterator[None]:
         """A place while the block runs; RATE_LIMITED when the user has too many, else UNAVAILABLE."""

@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -90,6 +91,19 @@ def told_jpeg() -> bytes:
         comment=b"secret-comment",
         dpi=(300, 300),
     )
+
+
+def jpeg_of(lat: float, lng: float, age_s: float) -> bytes:
+    """A JPEG taken at a place, so many seconds ago."""
+    taken = datetime.now(UTC) - timedelta(seconds=age_s)
+    gps = {
+        1: "N" if lat >= 0 else "S",
+        2: (abs(lat), 0.0, 0.0),
+        3: "E" if lng >= 0 else "W",
+        4: (abs(lng), 0.0, 0.0),
+    }
+    tags = camera_exif(gps=gps, taken=taken.strftime("%Y:%m:%d %H:%M:%S"), offset="+00:00")
+    return jpeg(exif=tags.tobytes())
 
 
 def png_header(width: int, height: int) -> bytes:
