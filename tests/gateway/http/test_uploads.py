@@ -304,12 +304,14 @@ async def test_a_photo_proves_once_and_only_for_its_uploader(people: People) -> 
 
 
 async def test_a_proof_has_one_to_five_photos_and_no_code_beside_them(people: People) -> None:
-    """None, six, one twice, or a code too: 422; five are a proof."""
+    """None, six, or a code too: 422, and so is one photo counted twice; five are a proof."""
     _, hustler, task = await people.accepted()
     ids = [await uploaded(hustler) for _ in range(6)]
-    for wrong in ([], ids, [ids[0], ids[0]]):
+    for wrong in ([], ids):
         refused = await _prove(hustler, task, *wrong)
         assert refused.refusal() == (422, "VALIDATION_ERROR", None)
+    twice = await _prove(hustler, task, ids[0], ids[0])
+    assert twice.refusal() == (422, "HX022", "UPLOAD")
     both = await _prove(hustler, task, ids[0], code="123456")
     assert both.refusal() == (422, "VALIDATION_ERROR", None)
     proof = await _prove(hustler, task, *ids[:5])
