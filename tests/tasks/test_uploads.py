@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from random import Random
 from uuid import UUID, uuid4
 
 import pytest
@@ -14,6 +15,9 @@ from engine.tasks import upload_sweep
 from engine.tasks.photo_store import Bucket, ObjectPhotos, PhotoStoreAway, open_photo_store
 from engine.tasks.upload_sweep import UploadSweep
 from engine.tasks.uploads import Uploads
+from geo.distance import distance_m
+from geo.points import LatLng
+from geo.units import METRES_PER_MILE
 from tests.market import Market, open_market
 from tests.tasks import pictures, s3
 from tests.tasks.s3 import Fake
@@ -183,3 +187,20 @@ async def test_an_upload_too_old_to_be_used_proves_nothing(
         await market.commands.submit_photos(hustler, task, [old])
     assert refused.value.kind.code == "HX022"
     await market.commands.submit_photos(hustler, task, [fresh])
+
+
+async def test_the_database_measures_miles_as_the_engine_does(market: Market) -> None:
+    """Near, far, across the date line and at the poles; nothing where a coordinate is missing."""
+    rng = Random(11)
+    pairs = [(LatLng(89.9, 10.0), LatLng(89.9, -170.0)), (LatLng(1, 179.999), LatLng(1, -179.999))]
+    for _ in range(200):
+        lat, lng = rng.uniform(-90, 90), rng.uniform(-180, 180)
+        near = LatLng(max(-90, min(90, lat + rng.gauss(0, 0.01))), lng + rng.gauss(0, 0.01))
+        pairs += [(LatLng(lat, lng), near)]
+        pairs += [(LatLng(lat, lng), LatLng(rng.uniform(-90, 90), rng.uniform(-180, 180)))]
+    for a, b in pairs:
+        miles = await market.app.fetchval(
+            "select miles_between($1, $2, $3, $4)", a.lat, a.lng, b.lat, b.lng
+        )
+        assert miles == pytest.approx(distance_m(a, b) / METRES_PER_MILE, rel=1e-6, abs=1e-6)
+    assert await market.app.fetchval("select miles_between(1, 2, null, 3)") is None

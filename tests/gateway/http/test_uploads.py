@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -17,7 +19,11 @@ from PIL import Image
 
 from engine import errors
 from engine.tasks import photos
+from engine.tasks.uploads import MAX_UNUSED
 from gateway import limits
+from gateway.http.multipart import MAX_OVERHEAD_BYTES
+from gateway.http.rates import UPLOAD
+from gateway.http.requests import MAX_PHOTOS
 from gateway.http.upload_slots import UploadSlots
 from gateway.parts import Parts
 from tests.gateway.http.rest import Answer, People, Person
@@ -301,6 +307,39 @@ async def test_a_photo_proves_once_and_only_for_its_uploader(people: People) -> 
     assert (await _prove(hustler, task, used)).status == 201
     _, second, more = await people.accepted()
     assert (await _prove(second, more, used)).refusal() == (422, "HX022", "UPLOAD")
+
+
+async def test_evidence_is_shown_to_both_sides(people: People) -> None:
+    """Whoever uploaded it; to nobody else, and it proves nothing afterwards."""
+    poster, hustler, task = await people.accepted()
+    path = f"/v1/tasks/{task['id']}"
+    await hustler.good("POST", f"{path}/arrived")
+    await poster.good("POST", f"{path}/dispute", {"reason": "Nobody came."})
+    photo = await uploaded(poster)
+    assert (await shown(hustler, photo)).status_code == 404
+    await poster.good("POST", f"{path}/evidence", {"text": "My door.", "photos": [photo]})
+    stranger = await people.person("hustler")
+    for viewer, status in ((poster, 200), (hustler, 200), (stranger, 404)):
+        assert (await shown(viewer, photo)).status_code == status
+    again = await poster.call("POST", f"{path}/evidence", {"text": "Again.", "photos": [photo]})
+    assert again.refusal() == (422, "HX022", "UPLOAD")
+
+
+def test_the_page_on_photos_holds_the_limits() -> None:
+    """docs/photos.md says the figures of the code."""
+    page = (Path(__file__).parents[3] / "docs" / "photos.md").read_text(encoding="utf-8")
+    said = dict(re.findall(r"^\| ([^|]+?) \| ([^|]+?) \|", page, re.MULTILINE))
+    assert said["File"] == f"{photos.MAX_UPLOAD_BYTES >> 20} MiB"
+    assert said["Body beside the file"] == f"{MAX_OVERHEAD_BYTES >> 10} KiB"
+    assert said["Time for the whole body"] == f"{limits.UPLOAD_WITHIN_S:g} s"
+    assert said["Side"] == f"{photos.MAX_SIDE_PIXELS:,} pixels"
+    assert said["Size"] == f"{photos.MAX_PIXELS // 1_000_000} megapixels"
+    assert said["Uploads of one user that are not used yet"] == str(MAX_UNUSED)
+    rate = f"{UPLOAD.per_second:g}, {UPLOAD.burst:g} at once"
+    assert said["Uploads of one user per second"] == rate
+    assert said["Uploads of one user under way"] == str(limits.UPLOADS_AT_ONCE_PER_USER)
+    assert said["Uploads of a process under way"] == str(limits.UPLOADS_AT_ONCE)
+    assert said["Photos of one proof"].startswith(f"1 to {MAX_PHOTOS},")
 
 
 async def test_a_proof_has_one_to_five_photos_and_no_code_beside_them(people: People) -> None:
