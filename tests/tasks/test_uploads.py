@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import asyncio
+import threading
+import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,10 +14,10 @@ import structlog
 
 from engine import errors
 from engine.ids import UploadId, UserId
-from engine.tasks import upload_sweep
+from engine.tasks import photos, upload_sweep
 from engine.tasks.photo_store import Bucket, ObjectPhotos, PhotoStoreAway, open_photo_store
 from engine.tasks.upload_sweep import UploadSweep
-from engine.tasks.uploads import Uploads
+from engine.tasks.uploads import DECODED_AT_ONCE, MAX_UNUSED, Uploads
 from geo.distance import distance_m
 from geo.points import LatLng
 from geo.units import METRES_PER_MILE
@@ -90,6 +93,39 @@ async def test_a_photos_facts_are_kept_apart_from_the_picture(
     content = await store.get(row["storage_key"])
     assert content is not None
     assert len(content) == view.bytes
+
+
+async def test_two_photos_are_decoded_at_once_and_no_more(
+    market: Market, store: ObjectPhotos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many arrive: each may take hundreds of megabytes."""
+    under_way, seen, lock = 0, [], threading.Lock()
+    check = photos.check
+
+    def counted(content: bytes) -> photos.Photo:
+        nonlocal under_way
+        with lock:
+            under_way += 1
+            seen.append(under_way)
+        time.sleep(0.02)
+        with lock:
+            under_way -= 1
+        return check(content)
+
+    monkeypatch.setattr(photos, "check", counted)
+    uploads, user = Uploads(market.store, store), await market.user("hustler")
+    await asyncio.gather(*(uploads.add(user, pictures.jpeg()) for _ in range(8)))
+    assert max(seen) == DECODED_AT_ONCE == 2
+
+
+async def test_uploads_at_once_count_each_other(market: Market, store: ObjectPhotos) -> None:
+    """Of 25 at the same moment 20 are kept, and the others leave nothing."""
+    uploads, user = Uploads(market.store, store), await market.user("hustler")
+    added = (uploads.add(user, pictures.jpeg()) for _ in range(25))
+    answers = await asyncio.gather(*added, return_exceptions=True)
+    refused = [answer for answer in answers if isinstance(answer, errors.Refusal)]
+    assert [refusal.kind.code for refusal in refused] == ["HX022"] * 5
+    assert await rows_of(market, user) == MAX_UNUSED == 20
 
 
 async def test_without_its_store_an_upload_leaves_no_row(market: Market, service: Fake) -> None:

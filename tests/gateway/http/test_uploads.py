@@ -123,6 +123,15 @@ async def test_a_repeated_upload_is_the_same_one(hustler: Person) -> None:
     assert other.refusal() == (422, "IDEMPOTENCY_MISMATCH", None)
 
 
+async def test_openapi_says_file_and_pictures(wire: httpx.AsyncClient) -> None:
+    """A generated client sends a multipart body and expects no JSON of a picture."""
+    paths = (await wire.get("/openapi.json")).json()["paths"]
+    body = paths["/v1/uploads"]["post"]["requestBody"]["content"]
+    assert body["multipart/form-data"]["schema"]["required"] == ["file"]
+    answer = paths["/v1/photos/{photo_id}"]["get"]["responses"]["200"]
+    assert answer["content"].keys() == {"image/jpeg", "image/png"}
+
+
 # ── Refused ─────────────────────────────────────────────────────────────────────────────────────
 
 
