@@ -105,3 +105,11 @@ def test_the_limit_is_kept_while_reading() -> None:
             file.feed(piece)
 
     assert refused(lambda: padded([body(part(b"x")), padding])) == (413, "TOO_LARGE")
+
+
+def test_a_second_part_is_refused_as_soon_as_it_begins() -> None:
+    """Nobody waits for the rest of a body that is refused anyway."""
+    file = OneFile(TYPE, "file", 100)
+    file.feed(part(b"x"))
+    begins = b"--edge\r\nContent-Disposition: form-data"
+    assert refused(lambda: file.feed(begins)) == (422, "VALIDATION_ERROR")
