@@ -1,18 +1,22 @@
-"""Where and when a camera says a photo was taken.
+"""Where and when a camera says a photo was taken, and how it was held.
 
 EXIF is what a stranger wrote: every value may be missing, of another type or absurd, and then it
-counts as not told. The mappings are tag number → value, as they come from a decoder.
+counts as not told. Only the tags that are needed are read, and only values of the size they have:
+no block of EXIF makes this slow or large.
 """
 
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, NamedTuple, SupportsFloat
 
 # Tag numbers of the EXIF 2.32 and TIFF 6.0 standards.
 ORIENTATION: Final = 0x0112
+PHOTO_DIRECTORY: Final = 0x8769
+GPS_DIRECTORY: Final = 0x8825
 DATE_TIME_ORIGINAL: Final = 0x9003
 OFFSET_TIME_ORIGINAL: Final = 0x9011
 GPS_LATITUDE_REF: Final = 1
@@ -22,6 +26,13 @@ GPS_LONGITUDE: Final = 4
 
 FIRST_YEAR: Final = 1990
 """A camera that says less has never been told the date."""
+MAX_ENTRIES: Final = 1_000
+"""Entries of one directory that are looked at."""
+MAX_VALUE_BYTES: Final = 64
+"""A larger value is none of those that are needed."""
+
+# TIFF types: bytes of one item, and how struct calls it.
+_TYPES: Final = {2: (1, "s"), 3: (2, "H"), 4: (4, "I"), 5: (8, "II"), 7: (1, "s"), 10: (8, "ii")}
 
 Tags = Mapping[int, object]
 
@@ -31,6 +42,25 @@ class Gps(NamedTuple):
 
     lat: float
     lng: float
+
+
+class Told(NamedTuple):
+    """What an EXIF block tells of its photo."""
+
+    orientation: int = 1
+    gps: Gps | None = None
+    captured_at: datetime | None = None
+
+
+def read(block: bytes) -> Told:
+    """What a block of EXIF (a TIFF file without pixels) tells; empty ones tell nothing."""
+    order = {b"II*\x00": "<", b"MM\x00*": ">"}.get(block[:4])
+    if order is None:
+        return Told()
+    main = _directory(block, order, _number(block, order, 4))
+    photo = _directory(block, order, main.get(PHOTO_DIRECTORY))
+    gps = _directory(block, order, main.get(GPS_DIRECTORY))
+    return Told(orientation(main), position(gps), captured_at(photo))
 
 
 def position(gps: Tags) -> Gps | None:
@@ -67,6 +97,45 @@ def orientation(tags: Tags) -> int:
     """How the pixels are to be turned, 1 to 8 as TIFF counts; 1 (as they are) for anything else."""
     value = tags.get(ORIENTATION)
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _directory(block: bytes, order: str, offset: object) -> Tags:
+    """The entries of a directory that stand whole in the block; values as their types say."""
+    found: dict[int, object] = {}
+    if not isinstance(offset, int) or offset + 2 > len(block):
+        return found
+    (count,) = struct.unpack_from(f"{order}H", block, offset)
+    for start in range(offset + 2, offset + 2 + 12 * min(count, MAX_ENTRIES), 12):
+        if start + 12 > len(block):
+            break
+        tag, kind, items = struct.unpack_from(f"{order}HHI", block, start)
+        item_bytes, letters = _TYPES.get(kind, (0, ""))
+        size = item_bytes * items
+        place = start + 8 if size <= 4 else _number(block, order, start + 8)
+        if 0 < size <= MAX_VALUE_BYTES and place is not None and place + size <= len(block):
+            found[tag] = _value(block[place : place + size], order, letters)
+    return found
+
+
+def _value(data: bytes, order: str, letters: str) -> object:
+    """Text as bytes, one number as it is, rationals as floats (over zero: not a number)."""
+    if letters == "s":
+        return data
+    numbers = struct.unpack(order + letters * (len(data) // struct.calcsize("=" + letters)), data)
+    if len(letters) == 2:
+        return tuple(
+            above / below if below else math.nan
+            for above, below in zip(numbers[::2], numbers[1::2], strict=True)
+        )
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
+def _number(block: bytes, order: str, place: int) -> int | None:
+    """The 32-bit number at a place; None outside of the block."""
+    if place + 4 > len(block):
+        return None
+    number: int = struct.unpack_from(f"{order}I", block, place)[0]
+    return number
 
 
 def _degrees(

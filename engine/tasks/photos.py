@@ -15,11 +15,12 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Final, Literal, TypeVar
 
-from PIL import ExifTags, Image
+from PIL import Image
 
 from engine import errors
 from engine.tasks import exif
 from engine.tasks.exif import Gps
+from engine.tasks.image_file import Picture, picture_of
 
 MAX_UPLOAD_BYTES: Final = 10 * 1024 * 1024
 """10 MiB, for what is sent and for what is kept."""
@@ -28,6 +29,7 @@ MAX_PIXELS: Final = 50_000_000
 MAX_SIDE_PIXELS: Final = 12_000
 JPEG_QUALITIES: Final = (90, 75, 50)
 """Tried in turn until the photo fits MAX_UPLOAD_BYTES."""
+UNREADABLE: Final = "The file is no complete JPEG or PNG image."
 
 # The sizes below are checked before any pixel is decoded; Pillow's own limit would only warn.
 Image.MAX_IMAGE_PIXELS = None
@@ -73,34 +75,39 @@ def check(content: bytes) -> Photo:
         raise _refused("The file is empty.")
     if len(content) > MAX_UPLOAD_BYTES:
         raise _refused("A photo has at most 10 MiB.")
-    with _readable(lambda: Image.open(io.BytesIO(content), formats=("JPEG", "PNG"))) as image:
-        _check_shape(image)
-        # every chunk of a PNG down to its end mark; a JPEG shows a missing end when it is decoded
-        _readable(lambda: Image.open(io.BytesIO(content), formats=("JPEG", "PNG")).verify())
+    picture = picture_of(content)
+    if picture is None:
+        raise _refused(UNREADABLE)
+    if picture.is_animated:
+        raise _refused("A photo does not move: animated images are refused.")
+    told = exif.read(picture.exif)
+    with _opened(picture) as image:
+        _check_size(image)
+        _readable(_opened(picture).verify)  # the check sums of a PNG
         _readable(image.load)
-        tags = _told(image.getexif) or Image.Exif()
-        upright = _pixels(image, exif.orientation(_told(lambda: dict(tags)) or {}))
-    content_type, kept = _encoded(upright, jpeg=image.format != "PNG")
+        upright = _pixels(image, told.orientation)
+    content_type, kept = _encoded(upright, picture.form)
     return Photo(
         content=kept,
         content_type=content_type,
         width=upright.width,
         height=upright.height,
         sha256=sha256(kept).digest(),
-        gps=exif.position(_told(lambda: tags.get_ifd(ExifTags.IFD.GPSInfo)) or {}),
-        captured_at=exif.captured_at(_told(lambda: tags.get_ifd(ExifTags.IFD.Exif)) or {}),
+        gps=told.gps,
+        captured_at=told.captured_at,
     )
 
 
-def _check_shape(image: Image.Image) -> None:
-    """What the header alone tells."""
+def _opened(picture: Picture) -> Image.Image:
+    """The header, read; its pixels are still to be decoded."""
+    return _readable(lambda: Image.open(io.BytesIO(picture.content), formats=[picture.form]))
+
+
+def _check_size(image: Image.Image) -> None:
     if max(image.size) > MAX_SIDE_PIXELS:
         raise _refused("Each side of a photo has at most 12,000 pixels.")
     if image.width * image.height > MAX_PIXELS:
         raise _refused("A photo has at most 50 megapixels.")
-    # A JPEG of several frames (MPO: depth maps, previews) is a phone's photo; its first one counts.
-    if image.format == "PNG" and getattr(image, "is_animated", False):
-        raise _refused("A photo does not move: animated images are refused.")
 
 
 def _pixels(image: Image.Image, orientation: int) -> Image.Image:
@@ -115,8 +122,8 @@ def _pixels(image: Image.Image, orientation: int) -> Image.Image:
     return image
 
 
-def _encoded(image: Image.Image, *, jpeg: bool) -> tuple[ContentType, bytes]:
-    if not jpeg:
+def _encoded(image: Image.Image, form: str) -> tuple[ContentType, bytes]:
+    if form == "PNG":
         kept = _saved(image, "PNG")
         if len(kept) > MAX_UPLOAD_BYTES:
             raise _refused("This PNG has more than 10 MiB once it is stored; send it as JPEG.")
@@ -139,15 +146,7 @@ def _readable(read: Callable[[], T]) -> T:
     try:
         return read()
     except Exception as error:
-        raise _refused("The file is no complete JPEG or PNG image.") from error
-
-
-def _told(read: Callable[[], T]) -> T | None:
-    """A piece of metadata; one that cannot be read is no reason to refuse the picture."""
-    try:
-        return read()
-    except Exception:  # noqa: BLE001  # a decoder's error about a stranger's bytes may be any
-        return None
+        raise _refused(UNREADABLE) from error
 
 
 def _refused(sentence: str) -> errors.Refusal:

@@ -2,10 +2,16 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
+import struct
+import time
 import tracemalloc
+import zlib
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from fractions import Fraction
 from hashlib import sha256
+from random import Random
 from typing import Any
 
 import pytest
@@ -16,7 +22,7 @@ from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import IFDRational
 
 from engine import errors
-from engine.tasks import exif, photos
+from engine.tasks import exif, image_file, photos
 from engine.tasks.photos import check
 from tests.tasks import pictures
 
@@ -27,6 +33,19 @@ def refused(content: bytes) -> str:
         check(content)
     assert (caught.value.kind.code, caught.value.kind.invariant) == ("HX022", "UPLOAD")
     return caught.value.message
+
+
+@contextlib.contextmanager
+def little() -> Iterator[None]:
+    """Seconds of one core and some megabytes beside the file are enough for the block."""
+    began = time.process_time()
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+    assert time.process_time() - began < 5
 
 
 def kept(photo: photos.Photo) -> Image.Image:
@@ -127,19 +146,72 @@ def test_fifty_megapixels_pass_and_one_row_more_does_not(monkeypatch: pytest.Mon
 @pytest.mark.parametrize("size", [(12_000, 4_167), (100_000, 100_000), (2**31 - 1, 2**31 - 1)])
 def test_a_bomb_is_refused_by_its_header(size: tuple[int, int]) -> None:
     """Before memory is spent on pixels that it promises."""
-    tracemalloc.start()
-    try:
+    with little():
         refused(pictures.png_header(*size))
-        assert tracemalloc.get_traced_memory()[1] < 5_000_000
-    finally:
-        tracemalloc.stop()
 
 
-def test_a_text_chunk_that_unpacks_to_gigabytes_is_refused() -> None:
-    """A bomb beside the picture is one too."""
+def test_a_text_chunk_that_unpacks_to_megabytes_is_never_unpacked() -> None:
+    """It goes with everything else that is not the picture."""
     info = PngInfo()
     info.add_text("Comment", "\x20" * 50_000_000, zip=True)
-    refused(pictures.png(pnginfo=info))
+    content = pictures.png(pnginfo=info)
+    with little():
+        assert check(content).width == 64
+
+
+def test_exif_that_names_the_same_bytes_thousands_of_times_costs_nothing() -> None:
+    """Its entries are read one by one, and only those that are needed."""
+    entries = b"".join(
+        struct.pack("<HHII", tag, 7, 60_000, 8) for tag in range(0x9100, 0x9100 + 5_000)
+    )
+    block = b"Exif\x00\x00II*\x00\x08\x00\x00\x00" + struct.pack("<H", 5_000) + entries
+    with little():
+        photo = check(pictures.jpeg(exif=block))
+    assert (photo.gps, photo.captured_at) == (None, None)
+
+
+def _last_scan_of(content: bytes) -> tuple[bytes, bytes]:
+    """A JPEG without its end, and its last scan."""
+    start = content.rindex(b"\xff\xda")
+    return content[:-2], content[start:-2]
+
+
+def test_a_jpeg_of_a_thousand_scans_is_refused() -> None:
+    """Kilobytes that ask for minutes: each scan is a pass over all pixels."""
+    body, scan = _last_scan_of(pictures.jpeg(Image.new("L", (64, 48)), progressive=True))
+    has = body.count(b"\xff\xda")
+    good = body + scan * (image_file.MAX_SCANS - has) + b"\xff\xd9"
+    assert check(good).width == 64
+    assert "no complete" in refused(good[:-2] + scan + b"\xff\xd9")
+    large, scan = _last_scan_of(pictures.jpeg(Image.new("L", (2_000, 1_500)), progressive=True))
+    bomb = large + scan * 200_000 + b"\xff\xd9"
+    with little():
+        refused(bomb)
+
+
+def test_a_file_of_many_empty_parts_is_refused() -> None:
+    """Megabytes of nothing that a decoder would look at one by one."""
+    picture, segment = pictures.jpeg(), b"\xff\xe5\x00\x02"
+    room = image_file.MAX_SEGMENTS - len(_segments(picture))
+    assert check(picture[:2] + segment * room + picture[2:]).width == 64
+    assert "no complete" in refused(picture[:2] + segment * (room + 1) + picture[2:])
+    picture = pictures.png()
+    chunk = b"\x00\x00\x00\x00prIv" + zlib.crc32(b"prIv").to_bytes(4, "big")
+    room = image_file.MAX_CHUNKS - 3  # beside IHDR, IDAT and IEND
+    assert check(picture[:33] + chunk * room + picture[33:]).width == 64
+    assert "no complete" in refused(picture[:33] + chunk * (room + 1) + picture[33:])
+
+
+def _segments(content: bytes) -> list[bytes]:
+    """The markers of a small JPEG, its start and its end left out."""
+    return re.findall(rb"\xff[\xc0-\xcf\xda-\xef\xfe]", content[2:-2])
+
+
+def test_a_film_behind_the_picture_does_not_count() -> None:
+    """Phones put some seconds of video behind a JPEG: whatever bytes it has, the photo is taken."""
+    film = Random(3).randbytes(4_000_000)
+    assert film.count(b"\xff\xda") > image_file.MAX_SCANS
+    assert check(pictures.jpeg() + film).width == 64
 
 
 def test_what_would_grow_beyond_the_limit_is_made_smaller_or_refused(
@@ -226,8 +298,12 @@ def test_a_see_through_palette_stays_see_through() -> None:
 @pytest.mark.parametrize("mode", ["L", "CMYK"])
 def test_every_kind_of_jpeg_keeps_its_picture(mode: str) -> None:
     """Printers' colours become a screen's."""
-    image = kept(check(pictures.jpeg(pictures.split_image().convert(mode))))
+    sent = pictures.jpeg(pictures.split_image().convert(mode))
+    image, expected = kept(check(sent)), Image.open(io.BytesIO(sent)).convert("RGB")
     assert image.mode in ("L", "RGB")
+    for place in ((5, 24), (60, 24)):
+        seen = image.convert("RGB").getpixel(place)
+        assert seen == pytest.approx(expected.getpixel(place), abs=6)
 
 
 # ── Where and when ──────────────────────────────────────────────────────────────────────────────
@@ -288,6 +364,34 @@ def test_a_position_is_believed_only_if_it_makes_sense(
     """Range, sign, rationals over zero and types are checked; half a position is none."""
     found = exif.position(pictures.SAN_FRANCISCO | changes)
     assert found == (None if expected is None else pytest.approx(expected))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+def test_both_byte_orders_are_read(form: str, order: str) -> None:
+    """Phones write either, in JPEG and in PNG."""
+    tags = pictures.camera_exif(
+        orientation=6, gps=pictures.SAN_FRANCISCO, taken="2026:05:04 18:30:00", offset="+00:00"
+    )
+    tags.endian = order
+    picture = pictures.jpeg if form == "JPEG" else pictures.png
+    photo = check(picture(exif=tags.tobytes()))
+    assert photo.gps == pytest.approx((37.775, -122.42))
+    assert photo.captured_at == datetime(2026, 5, 4, 18, 30, tzinfo=UTC)
+    assert (photo.width, photo.height) == (48, 64)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_no_block_of_exif_breaks_its_reader(data: st.DataObject) -> None:
+    """Cut anywhere, damaged anywhere, pointing at itself: it tells something or nothing."""
+    tags = pictures.camera_exif(gps=pictures.SAN_FRANCISCO, taken="2026:05:04 18:30:00")
+    block = bytearray(tags.tobytes().removeprefix(b"Exif\x00\x00"))
+    for _ in range(data.draw(st.integers(0, 8))):
+        block[data.draw(st.integers(0, len(block) - 1))] = data.draw(st.integers(0, 255))
+    told = exif.read(bytes(block[: data.draw(st.integers(0, len(block)))]))
+    assert 1 <= told.orientation <= 8
+    assert told.gps is None or (-90 <= told.gps.lat <= 90 and -180 <= told.gps.lng <= 180)
 
 
 @settings(max_examples=50, deadline=None)
