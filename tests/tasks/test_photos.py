@@ -306,6 +306,18 @@ def test_every_kind_of_jpeg_keeps_its_picture(mode: str) -> None:
         assert seen == pytest.approx(expected.getpixel(place), abs=6)
 
 
+def test_an_editors_word_about_the_colours_is_heard() -> None:
+    """Adobe's segment says that the three components are red, green and blue; it alone is kept."""
+    sent = bytearray(pictures.jpeg(keep_rgb=True, quality=95))
+    for kind, first, step in ((b"\xff\xc0", 10, 3), (b"\xff\xda", 5, 2)):
+        at = sent.index(kind) + first
+        assert bytes(sent[at : at + 3 * step : step]) == b"RGB"
+        sent[at : at + 3 * step : step] = b"\x01\x02\x03"
+    image = kept(check(bytes(sent)))
+    assert image.getpixel((5, 24)) == pytest.approx(pictures.RED, abs=6)
+    assert image.getpixel((60, 24)) == pytest.approx(pictures.BLUE, abs=6)
+
+
 # ── Where and when ──────────────────────────────────────────────────────────────────────────────
 
 
