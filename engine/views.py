@@ -104,13 +104,26 @@ class TaskView(Struct, frozen=True):
     completion_code: str | UnsetType = UNSET
 
 
-class PhotoView(Struct, frozen=True):
-    """One photo of a proof; its content is at `/v1/photos/{id}`."""
+class UploadView(Struct, frozen=True):
+    """An uploaded photo as it is kept; `bytes` is its size."""
 
     id: UUID
-    content_type: str
+    content_type: Literal["image/jpeg", "image/png"]
+    bytes: int
+
+
+class PhotoView(Struct, frozen=True):
+    """A photo of a proof: `GET /v1/photos/{id}` shows it. Where it was taken is never told."""
+
+    id: UUID
+    content_type: Literal["image/jpeg", "image/png"]
     bytes: int
     captured_at: datetime | None
+    """What its file told; null when it told no moment, or one without a time zone."""
+    captured_in_time: bool | None
+    """Whether that lies between accept and submission, give or take 5 minutes; null: not told."""
+    near_place: bool | None
+    """Whether it was taken within 0.25 miles of the task; null when its file told no position."""
 
 
 class ProofView(Struct, frozen=True):
@@ -126,6 +139,7 @@ class ProofView(Struct, frozen=True):
     reviewed_at: datetime | None
     reject_reason: str | None
     photos: list[PhotoView]
+    """In the order in which they were handed in."""
 
 
 class EvidenceView(Struct, frozen=True):

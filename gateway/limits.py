@@ -61,6 +61,17 @@ MAX_POLLS: Final = 1_000
 POLL_GRACE_S: Final = 60.0
 """A caller who polled this recently still counts as connected between two polls."""
 
+# ── Uploads ──────────────────────────────────────────────────────────────────────────────────────
+UPLOADS_AT_ONCE: Final = 16
+"""Uploads of a process that are being received or checked, each with up to 10 MiB of memory; more
+are refused with 503."""
+UPLOADS_AT_ONCE_PER_USER: Final = 3
+"""Of these the uploads of one user; more are answered RATE_LIMITED."""
+UPLOAD_WITHIN_S: Final = 120.0
+"""A body that is not complete by then is given up: 10 MiB take that long at 0.7 Mbit/s."""
+PHOTO_CACHED_S: Final = 3_600
+"""How long a viewer's own cache may keep a photo."""
+
 # ── Positions ────────────────────────────────────────────────────────────────────────────────────
 HEARTBEAT_WINDOW_S: Final = 0.005
 """Heartbeats of this window go to Valkey in one pipeline."""

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from engine.commands import Commands
 from engine.queries import Queries
+from engine.tasks.uploads import Uploads
 from gateway.delivery.hub import Hub
 from gateway.health import Health
 from gateway.http.cursors import Cursors
 from gateway.http.idempotency import Idempotency
 from gateway.http.rates import Rates
+from gateway.http.upload_slots import UploadSlots
 from gateway.identity.auth import Authenticator
 from gateway.measured import Measured
 from gateway.metrics import Metrics
@@ -25,6 +27,7 @@ class Parts:
 
     commands: Commands
     queries: Queries
+    uploads: Uploads
     hub: Hub
     positions: Positions
     socket: Door
@@ -32,6 +35,7 @@ class Parts:
     idempotency: Idempotency
     cursors: Cursors
     rates: Rates
+    upload_slots: UploadSlots
     metrics: Metrics
     measured: Measured
     health: Health

@@ -7,9 +7,9 @@ from typing import Final
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
-from gateway.http import account, events, live, map_page, open_pages, tasks
+from gateway.http import account, events, live, map_page, open_pages, photos, tasks
 from gateway.http.calls import Call
-from gateway.http.rates import ACCEPT, CODE, LOCATION, TASK_CREATE
+from gateway.http.rates import ACCEPT, CODE, LOCATION, TASK_CREATE, UPLOAD
 from gateway.identity.auth import ANYONE, MAY_POST, MAY_WORK
 from gateway.parts import Parts
 
@@ -41,6 +41,8 @@ CALLS: Final = (
     Call("POST",   f"{TASK}/cancel",        tasks.cancel,       MAY_POST),
     Call("POST",   f"{TASK}/broadcast-choice", tasks.choose,    MAY_POST),
     Call("GET",    f"{TASK}/history",       tasks.history,      ANYONE),
+    Call("POST",   "/v1/uploads",           photos.upload,      ANYONE, status=201, rate=UPLOAD, takes=photos.FILE_BODY),
+    Call("GET",    "/v1/photos/{photo_id:uuid}", photos.show,   ANYONE, gives=photos.MEDIA_TYPES),
     Call("GET",    "/v1/live",              live.show,          MAY_WORK),
     Call("POST",   "/v1/live",              live.switch_on,     MAY_WORK),
     Call("DELETE", "/v1/live",              live.switch_off,    MAY_WORK),

@@ -64,7 +64,8 @@ def configured(parts: Parts, shutdown_s: float) -> uvicorn.Config:
 def listen(http: Http) -> socket.socket:
     """The listening socket; raises CommandError if the address is taken or not ours."""
     family = socket.AF_INET6 if ":" in http.host else socket.AF_INET
-    listener = socket.socket(family)
+    # With the protocol named, asyncio's own loop switches Nagle's algorithm off, as uvloop always does.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((http.host, http.port))

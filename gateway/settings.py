@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from engine.plan import BroadcastPlan
 from gateway.identity.issuers import Issuer, issuers_from_json
@@ -71,6 +72,17 @@ def _url(*schemes: str) -> Callable[[str], str]:
         return text
 
     return parse
+
+
+def _photos_url(text: str) -> str:
+    parts = urlsplit(_url("file", "s3")(text))
+    if parts.query or parts.fragment:
+        raise ValueError("a URL without ? and #")
+    if parts.scheme == "file" and (parts.netloc or not parts.path.strip("/")):
+        raise ValueError("file:/// and the path of a folder")
+    if parts.scheme == "s3" and not parts.netloc:
+        raise ValueError("s3://bucket or s3://bucket/prefix")
+    return text
 
 
 def _origins(text: str) -> tuple[str, ...]:
@@ -251,6 +263,32 @@ class Broadcast:
 
 
 @dataclass(frozen=True, slots=True)
+class Photos:
+    """Where uploaded photos are kept."""
+
+    url: str = _setting(
+        "HX_PHOTOS_URL",
+        "",
+        "file:///folder or s3://bucket/prefix; unset: the folder `photos` in HX_DATA_DIR. All "
+        "processes share it",
+        _photos_url,
+    )
+    s3_endpoint: str = _setting(
+        "HX_PHOTOS_S3_ENDPOINT",
+        "",
+        "address of an S3-compatible service, without the bucket; unset: AWS",
+        _url("https", "http"),
+    )
+    s3_region: str = _setting("HX_PHOTOS_S3_REGION", "us-east-1", "region of the bucket")
+    s3_key_id: str = _setting(
+        "HX_PHOTOS_S3_KEY_ID",
+        "",
+        "access key id; unset: what AWS gives the machine",
+    )
+    s3_secret: str = _setting("HX_PHOTOS_S3_SECRET", "", "secret of that access key", secret=True)
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """What the process writes to standard error."""
 
@@ -274,11 +312,12 @@ class Settings:
     redis: Redis = Redis()
     auth: Auth = Auth()
     broadcast: Broadcast = Broadcast()
+    photos: Photos = Photos()
     log: Log = Log()
     data_dir: Path = _setting(  # noqa: RUF009  # makes a field, as field() does
         "HX_DATA_DIR",
         Path(".hustlexp"),
-        "folder of `hustlexp dev`: embedded servers, development keys, run.json",
+        "folder of `hustlexp dev`: embedded servers, development keys, run.json, photos",
         Path,
     )
     development: bool = _setting(
@@ -313,6 +352,8 @@ class Settings:
         plan = settings.broadcast
         if plan.initial_miles > plan.max_miles:
             raise SettingsError("HX_BROADCAST_INITIAL_MILES exceeds HX_BROADCAST_MAX_MILES.")
+        if bool(settings.photos.s3_key_id) != bool(settings.photos.s3_secret):
+            raise SettingsError("HX_PHOTOS_S3_KEY_ID and HX_PHOTOS_S3_SECRET belong together.")
         return settings
 
     def demand(self, *names: str) -> None:

@@ -18,6 +18,8 @@ from engine.queries import Queries
 from engine.steady import running
 from engine.store import Store
 from engine.tasks.codes import CodeBook
+from engine.tasks.upload_sweep import UploadSweep
+from engine.tasks.uploads import Uploads
 from engine.timers import Timers
 from gateway.delivery.catchup import Catchup
 from gateway.delivery.city_feed import CityFeed
@@ -27,12 +29,14 @@ from gateway.health import Health
 from gateway.http.cursors import Cursors
 from gateway.http.idempotency import Idempotency
 from gateway.http.rates import Rates
+from gateway.http.upload_slots import UploadSlots
 from gateway.identity.auth import Authenticator
 from gateway.identity.minting import dev_issuer, observer_token
 from gateway.kept_files import code_key
 from gateway.measured import Measured
 from gateway.metrics import Metrics
 from gateway.parts import Parts
+from gateway.photo_keeping import photo_store
 from gateway.presence.absences import Absences
 from gateway.presence.en_route import EnRoute
 from gateway.presence.heartbeats import Heartbeats
@@ -68,6 +72,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         store = Store(database)
         secret = code_key(settings)
         codes = CodeBook(secret)
+        photos = photo_store(settings)
         payments = SimulatedPayments()
         commands = Commands(store, hub, codes, payments, settings.broadcast.plan())
         queries = Queries(store, codes)
@@ -119,6 +124,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         parts = Parts(
             commands=commands,
             queries=queries,
+            uploads=Uploads(store, photos),
             hub=hub,
             positions=positions,
             socket=door,
@@ -126,6 +132,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             idempotency=idempotency,
             cursors=Cursors(hashlib.sha256(b"cursors" + secret).digest()),
             rates=Rates(time.monotonic),
+            upload_slots=UploadSlots(),
             metrics=metrics,
             measured=Measured(store, metrics, time.monotonic),
             health=Health(
@@ -140,7 +147,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         # What runs by itself; it ends before the parts are closed
         loops = (
             broadcaster, settling, timers, hub, snapshots, catchup, heartbeats, positions, absences,
-            door, idempotency, CityFeed(hub, positions, store),
+            door, idempotency, CityFeed(hub, positions, store), UploadSweep(store, photos),
         )  # fmt: skip
         await stack.enter_async_context(running(loops))
         yield parts

@@ -7,6 +7,7 @@ a thing twice. Retried: lost connections, 503, 429 and problems marked retryable
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from random import Random
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
@@ -38,6 +39,14 @@ class Choice(Struct, frozen=True):
 
     task: HeldTask
     escrow: Escrow | None = None
+
+
+class Upload(Struct, frozen=True):
+    """A photo that was taken in, to be named in a proof."""
+
+    id: UUID
+    content_type: str
+    bytes: int
 
 
 class Proof(Struct, frozen=True):
@@ -138,9 +147,17 @@ class Api:
             "POST", f"/v1/tasks/{task_id}/release", HeldTask, {"reason": reason} if reason else {}
         )
 
-    async def submit_proof(self, task_id: UUID, code: str | None = None) -> Proof:
-        """POST …/proofs: the completion code, or nothing where no proof is required."""
-        body = {} if code is None else {"code": code}
+    async def upload(self, photo: bytes) -> Upload:
+        """POST /v1/uploads: a JPEG or PNG of at most 10 MiB, for a proof or as evidence."""
+        return await self._call("POST", "/v1/uploads", Upload, file=photo)
+
+    async def submit_proof(
+        self, task_id: UUID, code: str | None = None, *, photos: Sequence[UUID] = ()
+    ) -> Proof:
+        """POST …/proofs: photos, the completion code, or nothing where no proof is required."""
+        body: dict[str, Any] = {} if code is None else {"code": code}
+        if photos:
+            body["photos"] = [str(photo) for photo in photos]
         return await self._call("POST", f"/v1/tasks/{task_id}/proofs", Proof, body)
 
     async def approve(self, task_id: UUID) -> HeldTask:
@@ -169,15 +186,24 @@ class Api:
         return await self._call("GET", "/v1/me", Me)
 
     async def _call(
-        self, method: str, path: str, answer: type[T], body: dict[str, Any] | None = None
+        self,
+        method: str,
+        path: str,
+        answer: type[T],
+        body: dict[str, Any] | None = None,
+        *,
+        file: bytes | None = None,
     ) -> T:
+        files = None if file is None else {"file": file}
         headers = dict(self._headers)
         if method in ("POST", "PUT"):
             headers["Idempotency-Key"] = str(uuid4())
         last: Exception | None = None
         for attempt in range(MAX_TRIES):
             try:
-                response = await self._http.request(method, path, json=body, headers=headers)
+                response = await self._http.request(
+                    method, path, json=body, files=files, headers=headers
+                )
             except httpx.TransportError as error:
                 last, wait_s = error, None
             else:

@@ -10,8 +10,11 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
+from engine.tasks.photo_store import PhotoStoreAway
 from gateway.cli.run_file import deployment
+from gateway.photo_keeping import photo_store
 from gateway.settings import Settings
 from geo.valkey import ValkeyAway, open_valkey
 from sql.database import Database, DatabaseAway, DatabaseError
@@ -19,6 +22,7 @@ from sql.migrate import migrations
 
 POSTGRES_MIN: Final = 150_000  # 15.0
 REDIS_MIN: Final = (7, 0)
+PROBE: Final = b"written by hustlexp doctor"
 # Of max_connections: what a migration, a person with psql and the superuser need besides the pool.
 CONNECTIONS_SPARE: Final = 10
 
@@ -54,6 +58,7 @@ async def _look(settings: Settings) -> list[Finding]:
         *_settings_findings(settings),
         *await _database_findings(settings),
         *await _redis_findings(settings),
+        await _photo_finding(settings),
     ]
 
 
@@ -117,3 +122,17 @@ async def _redis_findings(settings: Settings) -> list[Finding]:
     version = lines.get("valkey_version") or lines["redis_version"]
     numbers = tuple(int(part) for part in version.split(".")[:2])
     return [Finding(name, numbers >= REDIS_MIN, version)]
+
+
+async def _photo_finding(settings: Settings) -> Finding:
+    """A photo store that can be written, read and cleared."""
+    where = settings.photos.url or f"the folder {settings.data_dir / 'photos'}"
+    key = f"doctor-{uuid4().hex}"
+    try:
+        store = photo_store(settings)
+        await store.put(key, PROBE, "text/plain")
+        kept = await store.get(key)
+        await store.delete(key)
+    except PhotoStoreAway as error:
+        return Finding("photos", False, f"{where}: {error}")
+    return Finding("photos", kept == PROBE, where)

@@ -2,17 +2,18 @@
 
 authenticate → may this role? → rate → decode → idempotency → handler → encode.
 The types of body, query and answer are read from the handler's annotations, so that routing,
-decoding and OpenAPI can't disagree.
+decoding and OpenAPI can't disagree. How a body is read is the row's `takes`: JSON if it says nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
 from functools import cached_property
 from http import HTTPStatus
 from types import NoneType, UnionType
-from typing import Any, Generic, TypeVar, get_args, get_type_hints
+from typing import Any, Final, Generic, TypeVar, get_args, get_type_hints
 from uuid import UUID
 
 import msgspec
@@ -22,7 +23,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from engine import errors
-from engine.ids import BadgeId, BroadcastId, ProposalId, TaskId, UserId
+from engine.ids import BadgeId, BroadcastId, ProposalId, TaskId, UploadId, UserId
 from gateway import problems
 from gateway.http import requests
 from gateway.http.rates import Rate
@@ -71,6 +72,11 @@ class Ask(Generic[Body, Query]):
         """The badge in the path."""
         return BadgeId(self.path["badge_id"])
 
+    @property
+    def upload_id(self) -> UploadId:
+        """The uploaded photo in the path."""
+        return UploadId(self.path["photo_id"])
+
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
@@ -78,6 +84,47 @@ class Repeated:
 
     value: Any
 
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """An answer that is no JSON: its bytes, their media type, and headers of its own."""
+
+    content: bytes
+    content_type: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A body that was read, and the bytes that make it the same request as another one."""
+
+    body: Struct
+    identity: bytes
+
+
+Reader = Callable[[Parts, Caller, Request, type[Struct]], AbstractAsyncContextManager[Received]]
+"""Reads a body as the handler's type; what it holds is given back when the call has its answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """How the body of a call is read, and what OpenAPI says of it."""
+
+    media_type: str
+    read: Reader
+    schema: Mapping[str, Any] | None = None
+    """JSON Schema of the body; None draws it from the handler's type."""
+
+
+@asynccontextmanager
+async def _read_json(
+    _parts: Parts, _caller: Caller, request: Request, kind: type[Struct]
+) -> AsyncIterator[Received]:
+    raw = b"{}" if request.method == "GET" else await requests.read_body(request)
+    yield Received(requests.decode(raw, kind), raw)
+
+
+JSON_BODY: Final = Taking(JSON, _read_json)
 
 Handler = Callable[[Parts, Ask[Any, Any]], Awaitable[Any]]
 
@@ -92,6 +139,9 @@ class Call:
     who: frozenset[Role]
     status: int = HTTPStatus.OK
     rate: Rate | None = None
+    takes: Taking = JSON_BODY
+    gives: tuple[str, ...] = (JSON,)
+    """Media types of a success; others than JSON for a handler that answers `Raw`."""
 
     @cached_property
     def hints(self) -> Mapping[str, Any]:
@@ -112,7 +162,7 @@ class Call:
     def answer_types(self) -> tuple[type, ...]:
         """What a success may carry; nothing for an empty answer."""
         kinds = _kinds(self.hints["return"])
-        return tuple(kind for kind in kinds if kind not in (Repeated, NoneType))
+        return tuple(kind for kind in kinds if kind not in (Raw, Repeated, NoneType))
 
     @cached_property
     def may_repeat(self) -> bool:
@@ -135,29 +185,25 @@ async def answer(call: Call, parts: Parts, request: Request) -> Response:
         raise errors.refusal("HX503", "PERMISSION")
     parts.rates.spend_user(caller.user_id, call.rate)
     query = requests.decode_query(request.query_params.multi_items(), call.query_type)
-    raw = b"{}" if call.method == "GET" else await requests.read_body(request)
-    ask: Ask[Any, Any] = Ask(
-        caller,
-        request.path_params,
-        requests.decode(raw, call.body_type),
-        query,
-        request.is_disconnected,
-    )
+    async with call.takes.read(parts, caller, request, call.body_type) as received:
+        ask: Ask[Any, Any] = Ask(
+            caller, request.path_params, received.body, query, request.is_disconnected
+        )
 
-    async def run() -> Response:
-        return _encoded(await call.handler(parts, ask), call.status)
+        async def run() -> Response:
+            return _encoded(await call.handler(parts, ask), call.status)
 
-    key = request.headers.get("idempotency-key")
-    if key is None or call.method not in ("POST", "PUT"):
-        return await run()
-    return await parts.idempotency.once(
-        user=caller.user_id,
-        route=f"{call.method} {call.path}",
-        key=key,
-        request=request.url.path.encode() + b"\n" + raw,
-        request_id=request.state.request_id,
-        run=run,
-    )
+        key = request.headers.get("idempotency-key")
+        if key is None or call.method not in ("POST", "PUT"):
+            return await run()
+        return await parts.idempotency.once(
+            user=caller.user_id,
+            route=f"{call.method} {call.path}",
+            key=key,
+            request=request.url.path.encode() + b"\n" + received.identity,
+            request_id=request.state.request_id,
+            run=run,
+        )
 
 
 async def _authenticated(parts: Parts, request: Request) -> Caller:
@@ -176,6 +222,13 @@ def _encoded(value: Any, status: int) -> Response:
         value, status = value.value, HTTPStatus.OK
     if value is None:
         return Response(status_code=HTTPStatus.NO_CONTENT)
+    if isinstance(value, Raw):
+        return Response(
+            value.content,
+            status_code=status,
+            headers=dict(value.headers),
+            media_type=value.content_type,
+        )
     return Response(msgspec.json.encode(value), status_code=status, media_type=JSON)
 
 

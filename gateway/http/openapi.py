@@ -58,10 +58,17 @@ def _types(calls: Sequence[Call]) -> list[Any]:
     """Every type that appears in a body, a query or an answer, once."""
     seen: dict[Any, None] = {Problem: None}
     for call in calls:
-        for kind in (call.body_type, call.query_type, *call.answer_types):
+        for kind in (call.query_type, *call.answer_types):
             if kind is not Nothing:
                 seen[kind] = None
+        if _has_shape(call):
+            seen[call.body_type] = None
     return list(seen)
+
+
+def _has_shape(call: Call) -> bool:
+    """Whether the body's schema is drawn from the handler's type."""
+    return call.body_type is not Nothing and call.takes.schema is None
 
 
 def _operation(call: Call, schema_of: Mapping[Any, Schema], components: Schema) -> Schema:
@@ -75,10 +82,15 @@ def _operation(call: Call, schema_of: Mapping[Any, Schema], components: Schema) 
         "parameters": _parameters(call, components),
         "responses": _answers(call, schema_of),
     }
-    if call.body_type is not Nothing:
+    if _has_shape(call):
         operation["requestBody"] = {
             "required": _has_required(components, call.body_type),
             "content": {JSON: {"schema": schema_of[call.body_type]}},
+        }
+    if call.takes.schema is not None:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {call.takes.media_type: {"schema": dict(call.takes.schema)}},
         }
     return operation
 
@@ -123,6 +135,8 @@ def _answers(call: Call, schema_of: Mapping[Any, Schema]) -> Schema:
     shapes = [schema_of[kind] for kind in call.answer_types]
     if shapes:
         success["content"] = {JSON: {"schema": {"anyOf": shapes} if shapes[1:] else shapes[0]}}
+    elif call.gives != (JSON,):
+        success["content"] = {media: {} for media in call.gives}
     answers: Schema = {str(int(call.status)): success}
     if call.may_repeat:
         answers["200"] = success | {"description": "Done before; the same answer again"}

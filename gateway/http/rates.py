@@ -30,6 +30,7 @@ TASK_CREATE: Final = Rate("task_create", per_second=5, burst=300)
 ACCEPT: Final = Rate("accept", per_second=5, burst=20)
 CODE: Final = Rate("code", per_second=1, burst=10)
 LOCATION: Final = Rate("location", per_second=2, burst=20)
+UPLOAD: Final = Rate("upload", per_second=0.5, burst=30)
 BAD_TOKEN: Final = Rate("bad_token", per_second=2, burst=100)
 
 MAX_BUCKETS: Final = 100_000

@@ -32,6 +32,8 @@ MIN_LIVE_PRICE_CENTS: Final = 1_500
 """$15.00, LIVE-2."""
 MAX_PRICE_CENTS: Final = 10_000_000
 MAX_PAGE: Final = 50
+MAX_PHOTOS: Final = 5
+"""Photos of one proof (product_spec §6.2), and of one piece of evidence."""
 
 NO_NUL: Final = r"^[^\x00]*$"
 """Postgres text holds no NUL character."""
@@ -41,7 +43,7 @@ Title = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00]*[^\x00\s][^\x00]*
 Description = Annotated[str, Meta(min_length=1, max_length=5_000, pattern=NO_NUL)]
 Address = Annotated[str, Meta(max_length=300, pattern=NO_NUL)]
 Text = Annotated[str, Meta(max_length=2_000, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")]
-Uploads = Annotated[list[UUID], Meta(max_length=5)]
+Uploads = Annotated[list[UUID], Meta(max_length=MAX_PHOTOS)]
 Code = Annotated[str, Meta(pattern=r"^[0-9]{6}$")]
 Instant = Annotated[datetime, Meta(tz=True)]
 Version = Annotated[int, Meta(ge=1, le=2_147_483_647)]
@@ -88,7 +90,7 @@ class TaskRequest(Sent, frozen=True):
     location: Place
     deadline: Instant | None = None
     requires_proof: bool = True
-    min_photos: Annotated[int, Meta(ge=1, le=5)] = 1
+    min_photos: Annotated[int, Meta(ge=1, le=MAX_PHOTOS)] = 1
     estimated_minutes: Annotated[int, Meta(ge=1, le=10_080)] | None = None
     required_trade: Category | None = None
     required_trust_tier: Annotated[int, Meta(ge=1, le=4)] = 1
@@ -239,10 +241,7 @@ async def read_body(request: Request) -> bytes:
 
     The rest of a body that is too large is never kept.
     """
-    announced = request.headers.get("content-length", "0")
-    if not announced.isdecimal():
-        raise Unreadable(400, "Content-Length is not a number.")
-    if int(announced) > MAX_BODY_BYTES:
+    if announced_bytes(request) > MAX_BODY_BYTES:
         raise errors.refusal("TOO_LARGE")
     body = bytearray()
     async for chunk in request.stream():
@@ -253,6 +252,14 @@ async def read_body(request: Request) -> bytes:
         return b"{}"
     check_content_type(request.headers)
     return bytes(body)
+
+
+def announced_bytes(request: Request) -> int:
+    """The size of the body as its sender announces it, 0 for one that does not; else 400."""
+    announced = request.headers.get("content-length", "0")
+    if not announced.isdecimal():
+        raise Unreadable(400, "Content-Length is not a number.")
+    return int(announced)
 
 
 def check_content_type(headers: Mapping[str, str]) -> None:

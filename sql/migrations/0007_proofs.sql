@@ -230,7 +230,8 @@ begin
 end;
 $$;
 
--- Marks a user's own unused uploads as used; HX022 for any other.
+-- Marks a user's own unused uploads of the last 24 hours as used; HX022 for any other.
+-- Older ones are about to be swept: first their bytes go, then their rows.
 create function use_uploads(p_user uuid, p_uploads uuid[]) returns void
 language plpgsql
 as $$
@@ -239,6 +240,7 @@ begin
     if (
         select count(*) from uploads
         where id = any(p_uploads) and user_id = p_user and used_at is null
+            and created_at > hx_clock() - interval '24 hours'
     ) <> cardinality(p_uploads) then
         perform hx_refuse('HX022', 'UPLOAD');
     end if;

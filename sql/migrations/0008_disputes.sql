@@ -58,6 +58,7 @@ create table evidence (
     constraint evidence_photos check (cardinality(upload_ids) <= 5)
 );
 create index evidence_by_dispute on evidence (dispute_id, created_at);
+create index evidence_by_upload on evidence using gin (upload_ids);
 
 -- HX801: evidence stays what it was.
 create trigger evidence_append_only before update or delete or truncate on evidence

@@ -101,7 +101,36 @@ return jsonb_build_object(
     else '{}'
 end;
 
--- A proof as both sides see it: never where a photo was taken, only whether that fits.
+-- Miles between two points, as geo/distance.py has them: haversine on the mean sphere.
+create function miles_between(
+    lat1 double precision, lng1 double precision, lat2 double precision, lng2 double precision
+) returns double precision
+language sql immutable strict
+return 2 * 6371008.7714 / 1609.344 * asin(least(1, sqrt(
+    sin(radians(lat2 - lat1) / 2) ^ 2
+    + cos(radians(lat1)) * cos(radians(lat2)) * sin(radians(lng2 - lng1) / 2) ^ 2
+)));
+
+-- A photo of a proof: never where it was taken, only whether place and time fit; null: not told.
+create function proof_photo_view(f proof_photos, p proofs) returns jsonb
+language sql stable
+return (
+    select jsonb_build_object(
+        'id', f.upload_id,
+        'content_type', f.mime_type,
+        'bytes', f.file_size,
+        'captured_at', u.captured_at,
+        'captured_in_time', u.captured_at between t.accepted_at - interval '5 minutes'
+            and p.submitted_at + interval '5 minutes',
+        'near_place', miles_between(
+            f.gps_latitude, f.gps_longitude, t.location_lat, t.location_lng
+        ) <= 0.25
+    )
+    from uploads as u, tasks as t
+    where u.id = f.upload_id and t.id = p.task_id
+);
+
+-- A proof as both sides see it.
 create function proof_view(p proofs) returns jsonb
 language sql stable
 return jsonb_build_object(
@@ -114,10 +143,7 @@ return jsonb_build_object(
     'reviewed_at', p.reviewed_at,
     'reject_reason', p.reject_reason,
     'photos', (
-        select coalesce(jsonb_agg(jsonb_build_object(
-            'id', f.upload_id, 'content_type', f.mime_type, 'bytes', f.file_size,
-            'captured_at', f.capture_timestamp
-        ) order by f.upload_order), '[]')
+        select coalesce(jsonb_agg(proof_photo_view(f, p) order by f.upload_order), '[]')
         from proof_photos as f where f.proof_id = p.id
     )
 );

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from random import Random
 from uuid import UUID
@@ -49,3 +50,26 @@ async def test_a_refusal_is_raised_with_its_code_and_not_repeated() -> None:
     with pytest.raises(Refused) as refused:
         await api(answer).accept(TASK)
     assert (refused.value.code, refused.value.status, len(calls)) == ("HX011", 409, 1)
+
+
+async def test_a_photo_is_uploaded_as_one_file_and_named_in_the_proof() -> None:
+    """Tries share their key; the proof says which photos, in order."""
+    photo, sent = UUID(int=4), []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        if len(sent) == 1:
+            return httpx.Response(503)
+        if request.url.path == "/v1/uploads":
+            body = {"id": str(photo), "content_type": "image/png", "bytes": 5}
+            return httpx.Response(201, json=body)
+        proof = {"id": str(UUID(int=5)), "task_id": str(TASK), "state": "SUBMITTED"}
+        return httpx.Response(201, json=proof)
+
+    client = api(answer)
+    upload = await client.upload(b"photo")
+    assert sent[0].headers["Idempotency-Key"] == sent[1].headers["Idempotency-Key"]
+    assert b'name="file"' in sent[1].content
+    assert b"photo" in sent[1].content
+    await client.submit_proof(TASK, photos=[upload.id])
+    assert json.loads(sent[2].content) == {"photos": [str(photo)]}

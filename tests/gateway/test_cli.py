@@ -325,6 +325,27 @@ class TestService:
         found = {finding["what"]: finding for finding in json.loads(said.out)}
         assert {"PostgreSQL", "Valkey", "migrations", "clock", "connections"} <= found.keys()
         assert all(finding["ok"] for finding in found.values())
+        assert found["photos"]["found"] == f"the folder {dev.data_dir / 'photos'}"
+        assert not list((dev.data_dir / "photos").iterdir())
+
+    def test_doctor_names_a_photo_store_that_cannot_be_written(
+        self, hustlexp: Hustlexp, dev: Dev, tmp_path: Path
+    ) -> None:
+        """A folder that cannot be made, a bucket that nobody serves."""
+        (tmp_path / "file").touch()
+        for url in (f"file://{tmp_path}/file/photos", "s3://bucket"):
+            said = hustlexp(
+                "doctor",
+                "--data-dir",
+                str(dev.data_dir),
+                HX_PHOTOS_URL=url,
+                HX_PHOTOS_S3_ENDPOINT="http://127.0.0.1:9",
+                HX_PHOTOS_S3_KEY_ID="key",
+                HX_PHOTOS_S3_SECRET="hunter2",
+            )
+            assert said.code == 1
+            assert f"WRONG photos: {url}: " in said.out
+            assert "hunter2" not in said.out
 
     def test_doctor_calls_a_moved_clock_wrong_outside_of_development(
         self, hustlexp: Hustlexp, dev: Dev
@@ -335,6 +356,7 @@ class TestService:
             "doctor",
             HX_POSTGRES_DSN=dev.line["postgres_dsn"],
             HX_REDIS_URL=dev.line["redis_url"],
+            HX_PHOTOS_URL=(dev.data_dir / "photos").as_uri(),
         )
         assert said.code == 1
         assert "WRONG clock: 0:00:0" in said.out

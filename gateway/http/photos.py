@@ -1,0 +1,90 @@
+"""Photos over REST: taken in as multipart bodies, shown as the bytes that were kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from hashlib import sha256
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
+from starlette.requests import ClientDisconnect, Request
+
+from engine import errors
+from engine.tasks.photos import MAX_UPLOAD_BYTES
+from engine.views import UploadView
+from gateway import limits
+from gateway.http import requests
+from gateway.http.calls import Ask, Raw, Received, Taking
+from gateway.http.multipart import MAX_OVERHEAD_BYTES, MEDIA_TYPE, OneFile
+from gateway.http.requests import Nothing
+from gateway.identity.auth import Caller
+from gateway.parts import Parts
+from gateway.problems import Unreadable
+
+FIELD: Final = "file"
+MEDIA_TYPES: Final = ("image/jpeg", "image/png")
+
+
+class Uploaded(requests.Sent, frozen=True):
+    """POST /v1/uploads: the file of a multipart body."""
+
+    file: Annotated[bytes, Meta(max_length=MAX_UPLOAD_BYTES)]
+
+
+async def upload(parts: Parts, ask: Ask[Uploaded, Nothing]) -> UploadView:
+    """Upload a photo for a proof or as evidence; unused it is kept for a day."""
+    return await parts.uploads.add(ask.user_id, ask.body.file)
+
+
+async def show(parts: Parts, ask: Ask[Nothing, Nothing]) -> Raw:
+    """A photo, without anything its file told beside the picture."""
+    photo = await parts.uploads.show(ask.user_id, ask.upload_id)
+    return Raw(
+        photo.content,
+        photo.content_type,
+        {
+            "Content-Disposition": "inline",
+            "Cache-Control": f"private, max-age={limits.PHOTO_CACHED_S}",
+        },
+    )
+
+
+@asynccontextmanager
+async def _read_file(
+    parts: Parts, caller: Caller, request: Request, _kind: type[Struct]
+) -> AsyncIterator[Received]:
+    """The one file of the body; what makes two uploads the same is its bytes, not the boundary."""
+    file = OneFile(request.headers.get("content-type", ""), FIELD, MAX_UPLOAD_BYTES)
+    if requests.announced_bytes(request) > MAX_UPLOAD_BYTES + MAX_OVERHEAD_BYTES:
+        raise errors.refusal("TOO_LARGE")
+    with parts.upload_slots.one(caller.user_id):
+        try:
+            async with asyncio.timeout(limits.UPLOAD_WITHIN_S):
+                async for chunk in request.stream():
+                    file.feed(chunk)
+        except TimeoutError:
+            raise Unreadable(408, "The upload took too long.", {"Connection": "close"}) from None
+        except ClientDisconnect:
+            raise Unreadable(400, "The upload broke off.") from None
+        content = file.content()
+        identity = FIELD.encode() + b"\n" + sha256(content).digest()
+        yield Received(Uploaded(content), identity)
+
+
+FILE_BODY: Final = Taking(
+    MEDIA_TYPE,
+    _read_file,
+    {
+        "type": "object",
+        "properties": {
+            FIELD: {
+                "type": "string",
+                "contentMediaType": "application/octet-stream",
+                "description": "A JPEG or PNG photo of at most 10 MiB.",
+            }
+        },
+        "required": [FIELD],
+    },
+)
