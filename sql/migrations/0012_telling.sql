@@ -49,6 +49,16 @@ create function closed_broadcast(p_broadcast uuid, p_task uuid, p_reason text) r
 language sql immutable
 return jsonb_build_object('broadcast_id', p_broadcast, 'task_id', p_task, 'reason', p_reason);
 
+-- Whose cards leave the screen because LIVE mode no longer stands: a ban or a pause has just begun.
+create function withdrawn_unless_active(p_hustler uuid) returns jsonb
+language sql stable
+return (
+    select case live_state(s, hx_clock())
+        when 'ACTIVE' then '[]'::jsonb else jsonb_build_array(p_hustler)
+    end
+    from live_status as s where s.user_id = p_hustler
+);
+
 create function live_event(p_status live_status) returns jsonb
 language plpgsql
 as $$

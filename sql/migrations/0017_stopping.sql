@@ -89,7 +89,7 @@ begin
         end if;
         return end_task(
             t, 'CANCELLED', p_poster, 'NO_SHOW', null, note_given_up(p_task, 'NO_SHOW', at)
-        );
+        ) || jsonb_build_object('withdrawn', withdrawn_unless_active(t.assigned_hustler_id));
     end if;
     return end_task(t, 'CANCELLED', p_poster, 'POSTER_CANCELLED', p_reason);
 end;
@@ -158,7 +158,8 @@ begin
     );
     if t.deadline <= at then
         -- nobody could accept a successor any more
-        return end_task(t, 'CANCELLED', p_hustler, 'HUSTLER_RELEASED', p_reason, told);
+        return end_task(t, 'CANCELLED', p_hustler, 'HUSTLER_RELEASED', p_reason, told)
+            || jsonb_build_object('withdrawn', withdrawn_unless_active(p_hustler));
     end if;
     told := told || lapse_proposals(t);
     heir := succeed_task(t, t.mode, p_hustler, 'HUSTLER_RELEASED');
@@ -175,6 +176,7 @@ begin
         'task_id', p_task,
         'subject_id', heir.id,
         'events', append_events(told),
+        'withdrawn', withdrawn_unless_active(p_hustler),
         'started', case when b.id is null then '[]' else jsonb_build_array(b.id) end
     );
 end;

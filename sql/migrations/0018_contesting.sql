@@ -184,7 +184,7 @@ begin
     if p_outcome = 'POSTER' then
         return end_task(
             t, 'CANCELLED', p_admin, 'DISPUTE_FOR_POSTER', p_reason, note_lost(t.id)
-        );
+        ) || jsonb_build_object('withdrawn', withdrawn_unless_active(t.assigned_hustler_id));
     end if;
     insert into proofs (task_id, hustler_id, kind, state, submitted_at, reviewed_at)
     values (t.id, t.assigned_hustler_id, 'DECISION', 'ACCEPTED', at, at);

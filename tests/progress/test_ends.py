@@ -150,3 +150,16 @@ async def test_the_timer_of_a_review_fires_by_itself(own_market: Market) -> None
         pass
     assert await tier(market, hustler) == 1
     assert market.ear.types_for(hustler)[-1] == "TRUST_TIER_CHANGED"
+
+
+async def test_who_is_banned_by_a_release_sees_no_cards_any_more(own_market: Market) -> None:
+    """The second abandonment within 30 days takes the cards off the screen with the session."""
+    market = own_market
+    hustler = await market.live_hustler()
+    await released(market, hustler, "2 minutes")
+    assert market.ear.heard[-1].withdrawn == ()
+
+    await market.advance("1 hour")
+    await released(market, hustler, "2 minutes")
+    assert market.ear.heard[-1].withdrawn == (hustler,)
+    assert (await market.queries.live(hustler)).reason == "BANNED"
