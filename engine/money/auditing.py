@@ -1,0 +1,106 @@
+"""Compares our books with the provider's, tells operators, and repairs what may be repaired."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from engine.applied import Applied, EffectSink
+from engine.ids import UserId
+from engine.money.books import ProviderBooks
+from engine.money.comparing import Booked, Difference, differences
+from engine.money.provider import PaymentProvider, PaymentRefused
+from engine.plan import BroadcastPlan
+from engine.store import Store
+
+EARLIER: Final = timedelta(days=2)
+"""How much earlier than the window the provider may have begun what we booked inside it."""
+SETTLED: Final = timedelta(minutes=5)
+"""Younger movements are not judged: their booking may be under way."""
+
+
+class Auditing:
+    """One comparison at a time, asked for by an operator."""
+
+    def __init__(
+        self,
+        store: Store,
+        payments: PaymentProvider,
+        books: ProviderBooks,
+        effects: EffectSink,
+        plan: BroadcastPlan,
+    ) -> None:
+        self._store = store
+        self._payments = payments
+        self._books = books
+        self._effects = effects
+        self._plan = msgspec.json.encode(plan).decode()
+
+    async def compare(self, since: datetime, until: datetime) -> list[Difference]:
+        """What differs between two times; changes nothing. Raises PaymentFailed."""
+        moved = await self._books.moved_since(since - EARLIER)
+        booked = await self._store.one(
+            list[Booked],
+            "booked_movements",
+            since,
+            [movement.reference for movement in moved],
+            [_uuid for m in moved if (_uuid := _as_uuid(m.escrow_id)) is not None],
+            [_uuid for m in moved if (_uuid := _as_uuid(m.settlement_id)) is not None],
+        )
+        found = differences(booked, moved, since=since, until=until)
+        return [each for each in found if not await self._began_long_ago(each)]
+
+    async def report(self, found: Sequence[Difference]) -> None:
+        """One operator's item for each, however often it is found."""
+        for each in found:
+            details = msgspec.json.encode(each).decode()
+            await self._store.execute("report_difference", each.subject, details)
+
+    async def repair(
+        self, found: Sequence[Difference], admin: UserId, reason: str
+    ) -> list[Difference]:
+        """Book what the provider moved and we had not booked; what is left for people.
+
+        Each repair is an audited act of the admin's, in the transaction of the booking. Raises
+        Refusal for who is no admin, and for what the guards refuse.
+        """
+        left = []
+        for each in found:
+            if not each.repairable:
+                left.append(each)
+                continue
+            owner = each.escrow_id if each.kind == "PAYMENT" else each.settlement_id
+            applied = await self._store.one(
+                Applied,
+                "repair_funding" if each.kind == "PAYMENT" else "repair_leg",
+                admin,
+                reason,
+                msgspec.json.encode(each).decode(),
+                _as_uuid(owner),
+                each.reference,
+                self._plan if each.kind == "PAYMENT" else each.kind,
+            )
+            self._effects.applied(applied)
+        return left
+
+    async def _began_long_ago(self, each: Difference) -> bool:
+        """Whether what the list did not show is there all the same, begun before its window."""
+        if each.what != "NOT_MOVED":
+            return False
+        try:
+            movement = await self._payments.look_up(each.kind, each.reference)
+        except PaymentRefused:
+            return False
+        return movement.state == "SUCCEEDED"
+
+
+def _as_uuid(text: str | None) -> UUID | None:
+    """An id from a provider's metadata; None for what is none of ours."""
+    try:
+        return UUID(text or "")
+    except ValueError:
+        return None
