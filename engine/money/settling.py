@@ -89,7 +89,12 @@ class Settling:
         """Every leg has its try, so that one side's trouble does not keep the other waiting."""
         booked = 0
         failures: list[PaymentFailed] = []
-        for leg in missing_legs(row):
+        legs = list(missing_legs(row))
+        if not legs:
+            # The bank has done it (a chargeback that was lost): only the end is missing.
+            kind: LegKind = "REFUND" if row["refund_done"] else "TRANSFER"
+            return await self._book(row["id"], kind, row[f"{kind.lower()}_reference"])
+        for leg in legs:
             try:
                 booked += await self._carry_out(leg)
             except PaymentFailed as error:
@@ -111,16 +116,18 @@ class Settling:
             await self._store.execute("note_leg", leg.settlement, leg.kind, movement.reference)
             return 0
         try:
-            booked = await self._store.one(
-                Applied, "book_leg", leg.settlement, leg.kind, movement.reference
-            )
+            return await self._book(leg.settlement, leg.kind, movement.reference)
         except (Refusal, DatabaseError) as error:
             # The money moved but the escrow refuses the booking: an operator's case, kept in
             # sight, and no reason for the others to wait.
             passing = isinstance(error, Refusal) and error.kind.retryable
             kind = PaymentFailed if passing else PaymentRefused
             raise kind(f"{movement.reference} moved but could not be booked: {error}") from error
-        self._effects.applied(booked)
+
+    async def _book(self, settlement: UUID, kind: LegKind, reference: str) -> int:
+        self._effects.applied(
+            await self._store.one(Applied, "book_leg", settlement, kind, reference)
+        )
         return 1
 
     async def _moved(self, leg: Leg) -> Movement:

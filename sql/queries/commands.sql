@@ -106,10 +106,11 @@ inner join escrows as e on e.id = s.escrow_id
 inner join tasks as t on t.id = e.task_id
 left join payout_accounts as p on p.user_id = t.assigned_hustler_id and p.payouts_enabled
 where s.state = 'PENDING' and s.due_at <= hx_clock()
-    -- a leg that has begun is looked up, not called again
+    -- a leg that has begun is looked up, not called again; with every leg done the end is missing
     and (
         (s.release_amount > 0 and s.transfer_reference is null)
         or (s.refund_amount > 0 and s.refund_reference is null)
+        or ((s.transfer_done or s.release_amount = 0) and (s.refund_done or s.refund_amount = 0))
     )
 order by s.due_at
 limit $1;

@@ -20,11 +20,11 @@ from tests.stripe.post import Post
 class FakeStripe:
     """One account with its API, its webhooks and its dial; `seed` decides all its chances."""
 
-    def __init__(self, seed: int = 0, dial: Dial = KIND) -> None:
+    def __init__(self, seed: int = 0, dial: Dial = KIND, tag: str = "") -> None:
         self.ahead_s = 0
         self.chaos = Chaos(seed, dial)
         self.post = Post(self.chaos, self.now)
-        self.ledger = Ledger(self.now, self.post.take)
+        self.ledger = Ledger(self.now, self.post.take, tag)
         self.api = FakeApi(self.ledger, self.chaos)
 
     def now(self) -> int:

@@ -36,10 +36,13 @@ def missing(what: str, name: str | None) -> Refused:
 class Ledger:
     """Objects by id, events in order, and what every party holds in cents.
 
-    `told` hears of every event.
+    `told` hears of every event; ids begin with `tag`, so that two accounts share none.
     """
 
-    def __init__(self, clock: Callable[[], int], told: Callable[[Made], None]) -> None:
+    def __init__(
+        self, clock: Callable[[], int], told: Callable[[Made], None], tag: str = ""
+    ) -> None:
+        self._tag = tag
         self.objects: dict[str, dict[str, Made]] = defaultdict(dict)
         self.events: list[Made] = []
         self.held: dict[str, int] = defaultdict(int)
@@ -289,8 +292,11 @@ class Ledger:
         self.held[giver] -= amount
         self.held[taker] += amount
 
+    def _name(self, prefix: str) -> str:
+        return f"{prefix}_{self._tag}{next(self._numbers[prefix]):06}"
+
     def _made(self, prefix: str, kind: str, **fields: Any) -> Made:
-        name = f"{prefix}_{next(self._numbers[prefix]):06}"
+        name = self._name(prefix)
         made = {
             "id": name, "object": kind, "created": self._clock(), "livemode": False, **fields
         }  # fmt: skip
@@ -300,7 +306,7 @@ class Ledger:
     def _tell(self, kind: str, thing: Made, account: str | None = None) -> None:
         """An event shows its object as it was then."""
         event = {
-            "id": f"evt_{next(self._numbers['evt']):06}",
+            "id": self._name("evt"),
             "object": "event",
             "type": kind,
             "created": self._clock(),
