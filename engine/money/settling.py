@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -89,24 +89,36 @@ class Settling:
         """Every leg has its try, so that one side's trouble does not keep the other waiting."""
         booked = 0
         failures: list[PaymentFailed] = []
+        for step in self._steps(row):
+            try:
+                booked += await step
+            except PaymentFailed as error:
+                log.warning("settlement_failed", settlement=str(row["id"]), error=repr(error))
+                failures.append(error)
+        if failures:
+            await self._failed(row, failures)
+        return booked
+
+    def _steps(self, row: Any) -> Iterator[Awaitable[int]]:
         legs = list(missing_legs(row))
+        for leg in legs:
+            yield self._carry_out(leg)
         if not legs:
             # The bank has done it (a chargeback that was lost): only the end is missing.
             kind: LegKind = "REFUND" if row["refund_done"] else "TRANSFER"
-            return await self._book(row["id"], kind, row[f"{kind.lower()}_reference"])
-        for leg in legs:
-            try:
-                booked += await self._carry_out(leg)
-            except PaymentFailed as error:
-                log.warning("settlement_failed", settlement=str(leg.settlement), error=repr(error))
-                failures.append(error)
-        if failures:
-            said = " ".join(str(error) for error in failures)[:MAX_ERROR_CHARS]
-            refused = any(isinstance(error, PaymentRefused) for error in failures)
-            await self._store.execute(
-                "hold_settlement" if refused else "settlement_failed", row["id"], said
+            yield self._book(row["id"], kind, row[f"{kind.lower()}_reference"])
+
+    async def _failed(self, row: Any, failures: list[PaymentFailed]) -> None:
+        said = " ".join(str(error) for error in failures)[:MAX_ERROR_CHARS]
+        if not any(isinstance(error, PaymentRefused) for error in failures):
+            await self._store.execute("settlement_failed", row["id"], said)
+        elif row["payout_account_id"] is None and row["hustler_id"] is not None:
+            held = await self._store.one(
+                Applied, "hold_unpayable", row["id"], row["hustler_id"], said
             )
-        return booked
+            self._effects.applied(held)
+        else:
+            await self._store.execute("hold_settlement", row["id"], said)
 
     async def _carry_out(self, leg: Leg) -> int:
         movement = await self._moved(leg)
@@ -115,19 +127,18 @@ class Settling:
         if movement.state == "PENDING":
             await self._store.execute("note_leg", leg.settlement, leg.kind, movement.reference)
             return 0
+        return await self._book(leg.settlement, leg.kind, movement.reference)
+
+    async def _book(self, settlement: UUID, kind: LegKind, reference: str) -> int:
         try:
-            return await self._book(leg.settlement, leg.kind, movement.reference)
+            booked = await self._store.one(Applied, "book_leg", settlement, kind, reference)
         except (Refusal, DatabaseError) as error:
             # The money moved but the escrow refuses the booking: an operator's case, kept in
             # sight, and no reason for the others to wait.
             passing = isinstance(error, Refusal) and error.kind.retryable
-            kind = PaymentFailed if passing else PaymentRefused
-            raise kind(f"{movement.reference} moved but could not be booked: {error}") from error
-
-    async def _book(self, settlement: UUID, kind: LegKind, reference: str) -> int:
-        self._effects.applied(
-            await self._store.one(Applied, "book_leg", settlement, kind, reference)
-        )
+            failure = PaymentFailed if passing else PaymentRefused
+            raise failure(f"{reference} moved but could not be booked: {error}") from error
+        self._effects.applied(booked)
         return 1
 
     async def _moved(self, leg: Leg) -> Movement:

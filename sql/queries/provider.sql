@@ -11,6 +11,9 @@ where not exists (
 select jsonb_build_object('account_id', account_id, 'payouts_enabled', payouts_enabled)
 from payout_accounts where user_id = $1;
 
+-- name: hold_unpayable
+select hold_unpayable($1, $2, $3);
+
 -- name: booked_movements
 with booked as (
     select

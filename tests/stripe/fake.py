@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from uuid import uuid4
 
 import uvicorn
 from starlette.types import Receive, Scope, Send
@@ -20,11 +21,11 @@ from tests.stripe.post import Post
 class FakeStripe:
     """One account with its API, its webhooks and its dial; `seed` decides all its chances."""
 
-    def __init__(self, seed: int = 0, dial: Dial = KIND, tag: str = "") -> None:
+    def __init__(self, seed: int = 0, dial: Dial = KIND) -> None:
         self.ahead_s = 0
         self.chaos = Chaos(seed, dial)
         self.post = Post(self.chaos, self.now)
-        self.ledger = Ledger(self.now, self.post.take, tag)
+        self.ledger = Ledger(self.now, self.post.take, uuid4().hex[:8])
         self.api = FakeApi(self.ledger, self.chaos)
 
     def now(self) -> int:

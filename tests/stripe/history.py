@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from random import Random
 from typing import Any, TypeVar
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import stripe
 
@@ -19,7 +19,7 @@ from tests.stripe.process import Fate, Killed, Process
 
 T = TypeVar("T")
 TRIES = 80
-FORGET = 0.1
+FORGET = 0.3
 SWEEP = 0.3
 
 
@@ -69,7 +69,7 @@ class History:
         self.market = market
         self.terms = terms
         self.random = Random(seed)
-        self.fake = stage.fake = FakeStripe(seed, dial, tag=uuid4().hex[:8])
+        self.fake = stage.fake = FakeStripe(seed, dial)
         self.fate = Fate(Random(seed + 1), kills)
         self.rough = dial != KIND
         self.task: TaskId

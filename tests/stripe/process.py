@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 BOOKINGS: Final = {
     "begin_funding", "book_funding", "note_payment", "book_leg", "note_leg", "leg_failed",
-    "settlement_failed", "hold_settlement", "book_provider_event",
+    "settlement_failed", "hold_settlement", "hold_unpayable", "book_provider_event",
 }  # fmt: skip
 
 

@@ -26,16 +26,18 @@ async def test_every_movement_is_listed_with_our_ids(
     account = fake.ledger.create_account({})["id"]
     fake.ledger.finish_onboarding(account)
     paid = (await confirming.charge(escrow, 4000, uuid4())).reference
-    await confirming.refund(settlement, paid, 1000, escrow=escrow)
-    await confirming.transfer(settlement, account, hustler, 2550, escrow=escrow, payment=paid)
-    fake.ledger.create_refund({"payment_intent": paid, "amount": "17"})
+    refund = await confirming.refund(settlement, paid, 1000, escrow=escrow)
+    transfer = await confirming.transfer(
+        settlement, account, hustler, 2550, escrow=escrow, payment=paid
+    )
+    by_hand = fake.ledger.create_refund({"payment_intent": paid, "amount": "17"})["id"]
     moved = {each.reference: each for each in await books.moved_since(EPOCH)}
     assert {each.kind for each in moved.values()} == {"PAYMENT", "TRANSFER", "REFUND"}
     assert moved[paid].escrow_id == str(escrow)
     assert [m.amount_cents for m in moved.values()] == [4000, 2550, 17, 1000]
-    assert moved["re_000001"].settlement_id == moved["tr_000001"].settlement_id == str(settlement)
-    by_hand = moved["re_000002"]
-    assert (by_hand.settlement_id, by_hand.payment) == (None, paid)
+    assert moved[refund.reference].settlement_id == str(settlement)
+    assert moved[transfer.reference].settlement_id == str(settlement)
+    assert (moved[by_hand].settlement_id, moved[by_hand].payment) == (None, paid)
 
 
 async def test_events_come_oldest_first_over_any_number_of_pages(

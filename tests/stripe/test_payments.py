@@ -116,7 +116,8 @@ async def test_a_transfer_draws_on_its_own_charge_and_carries_our_ids(
     )
     made = fake.ledger.objects["transfer"][movement.reference]
     assert movement.state == "SUCCEEDED"
-    assert made["source_transaction"] == "ch_000001"
+    charge = fake.ledger.objects["payment_intent"][escrow[1]]["latest_charge"]
+    assert made["source_transaction"] == charge
     assert made["transfer_group"] == str(escrow[0])
     assert made["metadata"]["settlement_id"] == str(key)
     assert fake.mutations("/transfers") == [f"transfer-{key}"]
