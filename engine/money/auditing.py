@@ -11,7 +11,7 @@ import msgspec
 
 from engine.applied import Applied, EffectSink
 from engine.ids import UserId
-from engine.money.books import ProviderBooks
+from engine.money.books import Moved, ProviderBooks
 from engine.money.comparing import Booked, Difference, differences
 from engine.money.provider import PaymentProvider, PaymentRefused
 from engine.plan import BroadcastPlan
@@ -42,16 +42,16 @@ class Auditing:
 
     async def compare(self, since: datetime, until: datetime) -> list[Difference]:
         """What differs between two times; changes nothing. Raises PaymentFailed."""
-        moved = await self._books.moved_since(since - EARLIER)
+        moved = [_with_our_ids(each) for each in await self._books.moved_since(since - EARLIER)]
+        escrows = [UUID(each.escrow_id) for each in moved if each.escrow_id]
+        settlements = [UUID(each.settlement_id) for each in moved if each.settlement_id]
+        references = [each.reference for each in moved]
         booked = await self._store.one(
-            list[Booked],
-            "booked_movements",
-            since,
-            [movement.reference for movement in moved],
-            [_uuid for m in moved if (_uuid := _as_uuid(m.escrow_id)) is not None],
-            [_uuid for m in moved if (_uuid := _as_uuid(m.settlement_id)) is not None],
+            list[Booked], "booked_movements", since, references, escrows, settlements
         )
-        found = differences(booked, moved, since=since, until=until)
+        rows = await self._store.rows("known_owners", escrows, settlements)
+        known = {str(row["id"]) for row in rows}
+        found = differences(booked, moved, since=since, until=until, known=known)
         return [each for each in found if not await self._began_long_ago(each)]
 
     async def report(self, found: Sequence[Difference]) -> None:
@@ -73,14 +73,13 @@ class Auditing:
             if not each.repairable:
                 left.append(each)
                 continue
-            owner = each.escrow_id if each.kind == "PAYMENT" else each.settlement_id
             applied = await self._store.one(
                 Applied,
                 "repair_funding" if each.kind == "PAYMENT" else "repair_leg",
                 admin,
                 reason,
                 msgspec.json.encode(each).decode(),
-                _as_uuid(owner),
+                UUID(each.owner),
                 each.reference,
                 self._plan if each.kind == "PAYMENT" else each.kind,
             )
@@ -98,9 +97,17 @@ class Auditing:
         return movement.state == "SUCCEEDED"
 
 
-def _as_uuid(text: str | None) -> UUID | None:
-    """An id from a provider's metadata; None for what is none of ours."""
+def _with_our_ids(movement: Moved) -> Moved:
+    """Without ids that cannot be ours: other business on the same account has words of its own."""
+    return msgspec.structs.replace(
+        movement,
+        escrow_id=_uuid_or_none(movement.escrow_id),
+        settlement_id=_uuid_or_none(movement.settlement_id),
+    )
+
+
+def _uuid_or_none(text: str | None) -> str | None:
     try:
-        return UUID(text or "")
+        return str(UUID(text or ""))
     except ValueError:
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Literal
 
@@ -12,7 +13,7 @@ from msgspec import Struct
 from engine.money.books import Moved
 from engine.money.provider import MovementKind
 
-DifferenceKind = Literal["NOT_BOOKED", "NOT_MOVED", "AMOUNT", "TWICE", "UNASKED"]
+DifferenceKind = Literal["NOT_BOOKED", "UNKNOWN", "NOT_MOVED", "AMOUNT", "TWICE", "UNASKED"]
 
 
 class Booked(Struct, frozen=True):
@@ -30,6 +31,7 @@ class Difference(Struct, frozen=True, omit_defaults=True):
     """One thing on which the books disagree; the provider's are the truth.
 
     - NOT_BOOKED: the provider moved it and we have not booked it; can be repaired.
+    - UNKNOWN: it carries an id like ours, and we have no such row.
     - NOT_MOVED: we booked it and the provider did not move it.
     - AMOUNT: both have it, with different amounts.
     - TWICE: the provider moved it again for a settlement or escrow that we have booked already.
@@ -47,8 +49,12 @@ class Difference(Struct, frozen=True, omit_defaults=True):
     @property
     def repairable(self) -> bool:
         """Whether booking the provider's movement removes it."""
-        owner = self.escrow_id if self.kind == "PAYMENT" else self.settlement_id
-        return self.what == "NOT_BOOKED" and owner is not None
+        return self.what == "NOT_BOOKED"
+
+    @property
+    def owner(self) -> str:
+        """The row it belongs to: an escrow's id for a payment, else a settlement's."""
+        return (self.escrow_id if self.kind == "PAYMENT" else self.settlement_id) or ""
 
     @property
     def subject(self) -> str:
@@ -57,9 +63,16 @@ class Difference(Struct, frozen=True, omit_defaults=True):
 
 
 def differences(
-    booked: Sequence[Booked], moved: Sequence[Moved], *, since: datetime, until: datetime
+    booked: Sequence[Booked],
+    moved: Sequence[Moved],
+    *,
+    since: datetime,
+    until: datetime,
+    known: AbstractSet[str],
 ) -> list[Difference]:
     """What differs, as of `until`; our entries before `since` only explain the provider's.
+
+    `known` are the ids of the escrows and settlements that we have.
 
     The provider's list has to begin earlier than `since`: it has a movement's begin where we have
     the time of its booking. Movements after `until` are too young to be judged: their booking may
@@ -68,12 +81,14 @@ def differences(
     ours = {entry.reference: entry for entry in booked}
     theirs = {movement.reference: movement for movement in moved}
     return [
-        *_only_theirs(ours, [m for m in moved if m.at <= until]),
+        *_only_theirs(ours, [m for m in moved if m.at <= until], known),
         *_only_ours([e for e in booked if since <= e.at <= until], theirs),
     ]
 
 
-def _only_theirs(ours: dict[str, Booked], moved: Sequence[Moved]) -> Iterator[Difference]:
+def _only_theirs(
+    ours: dict[str, Booked], moved: Sequence[Moved], known: AbstractSet[str]
+) -> Iterator[Difference]:
     owners: dict[tuple[str, str | None], int] = defaultdict(int)
     for entry in ours.values():
         owners[entry.kind, _owner(entry)] += 1
@@ -85,7 +100,8 @@ def _only_theirs(ours: dict[str, Booked], moved: Sequence[Moved]) -> Iterator[Di
         if owner is not None:
             twice = owners[movement.kind, owner] > 0
             owners[movement.kind, owner] += 1
-            yield _theirs("TWICE" if twice else "NOT_BOOKED", movement)
+            what: DifferenceKind = "TWICE" if twice else "NOT_BOOKED"
+            yield _theirs(what if owner in known else "UNKNOWN", movement)
         elif movement.kind == "REFUND" and movement.payment in payments:
             yield _theirs("UNASKED", movement, payments[movement.payment].escrow_id)
 

@@ -42,6 +42,11 @@ with booked as (
 
 select coalesce(jsonb_agg(to_jsonb(booked)), '[]'::jsonb) from booked;
 
+-- name: known_owners
+select id from escrows where id = any($1::uuid[])
+union all
+select id from settlements where id = any($2::uuid[]);
+
 -- name: report_difference
 select open_item('MONEY_DIFFERENCE', $1, $2::jsonb);
 

@@ -21,11 +21,12 @@ MOVED = [
     Moved("REFUND", "re_2", "SUCCEEDED", 4000, EARLIER, "e2", "s2", "pi_2"),
     Moved("PAYMENT", "pi_2", "SUCCEEDED", 4000, EARLIER, "e2"),
 ]
+KNOWN = {"e1", "e2", "e7", "e9", "s1", "s2"}
 
 
 def compared(booked: list[Booked], moved: list[Moved]) -> list[Difference]:
     """Over the day."""
-    return differences(booked, moved, since=SINCE, until=UNTIL)
+    return differences(booked, moved, since=SINCE, until=UNTIL, known=KNOWN)
 
 
 def test_equal_books_have_no_differences() -> None:
@@ -79,6 +80,13 @@ def test_a_refund_of_ours_by_somebody_else_is_told() -> None:
     by_hand = Moved("REFUND", "re_7", "SUCCEEDED", 500, EARLIER, payment="pi_1")
     (found,) = compared(BOOKED, [*MOVED, by_hand])
     assert (found.what, found.escrow_id, found.theirs_cents) == ("UNASKED", "e1", 500)
+
+
+def test_a_movement_for_a_row_that_we_do_not_have_is_told_and_not_repaired() -> None:
+    """The database was set back, or another one works on the same account."""
+    stray = Moved("PAYMENT", "pi_7", "SUCCEEDED", 4000, EARLIER, "e-gone")
+    (found,) = compared(BOOKED, [*MOVED, stray])
+    assert (found.what, found.owner, found.repairable) == ("UNKNOWN", "e-gone", False)
 
 
 def test_the_edges_of_the_window_do_not_invent_differences() -> None:
