@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, TypeVar
 from uuid import UUID
@@ -107,6 +107,11 @@ class History:
         self.confirm(escrow)
         await self.until(lambda: self.escrow_is(escrow, "FUNDED"))
 
+    def confirms_in_the_app(self) -> None:
+        """From now on the poster's app confirms payments, whatever the terms said."""
+        self.terms = replace(self.terms, confirms_here=False)
+        self.process = self._born()
+
     async def begin_payment(self) -> UUID:
         """The poster's app asks for the payment, and again until it gets an answer."""
         self._paying = True
@@ -184,7 +189,7 @@ class History:
         if self.rough and not self._paying and self.random.random() < FORGET:
             self.fake.api.forget_keys()
         rounds = [self._post, self._settle]
-        if not self.rough or self.random.random() < SWEEP:
+        if self.rough and self.random.random() < SWEEP:
             rounds.append(self._sweep)
         if self.rough:
             self.random.shuffle(rounds)
@@ -200,13 +205,15 @@ class History:
         self.fate.probability = 0.0
         self.fake.chaos.dial = KIND
         self.fake.api.forget_keys()
-        for _ in range(4):
+        for _ in range(TRIES):
             await self.fake.post.everything(self._deliver)
-            await self._settle()
-            await self._sweep()
+            moved = await self._settle() + await self._sweep()
+            if not moved and not self.fake.post.waiting:
+                return
+        raise AssertionError(f"never at rest: {await self.told()}")
 
-    async def _post(self) -> None:
-        await self.fake.post.round(self._deliver)
+    async def _post(self) -> int:
+        return await self.fake.post.round(self._deliver)
 
     async def _deliver(self, body: bytes, header: str) -> int:
         try:
@@ -216,14 +223,14 @@ class History:
             return 503
         return 200
 
-    async def _settle(self) -> None:
+    async def _settle(self) -> int:
         await self.market.app.execute(
             "update settlements set due_at = hx_clock() where state = 'PENDING'"
         )
-        await self.process.settling.settle_waiting()
+        return await self.process.settling.settle_waiting()
 
-    async def _sweep(self) -> None:
-        await self.process.reconciling.sweep()
+    async def _sweep(self) -> int:
+        return await self.process.reconciling.sweep()
 
     def _born(self) -> Process:
         return Process(

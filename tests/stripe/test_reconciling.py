@@ -96,8 +96,8 @@ async def test_delayed_movements_are_booked_when_their_time_is_over(
 
 async def test_events_whose_webhooks_were_lost_are_told_again(history: History) -> None:
     """Every one of them, once."""
-    history.fake.chaos.turn(dropped=1.0)
     await history.begin()
+    history.fake.chaos.turn(dropped=1.0)
     await history.pay()
     history.fake.ledger.dispute(history.payment())
     assert await history.process.reconciling.sweep() > 0
@@ -114,9 +114,11 @@ async def test_one_that_cannot_be_looked_up_keeps_no_other_waiting(
         "select begin_funding($1, $2) ->> 'id'", await market.poster_of(lost), lost
     )
     await market.app.execute("select note_payment($1::text::uuid, 'pi_lost')", escrow)
-    history.fake.chaos.turn(dropped=1.0)
     await history.begin()
-    await history.pay()
+    history.confirms_in_the_app()
+    history.fake.chaos.turn(dropped=1.0)
+    history.confirm(await history.begin_payment())
+    assert await history.current_is("PENDING")
     await history.process.reconciling.sweep()
     assert await history.current_is("FUNDED")
     assert await market.escrow_state(lost) == "PENDING"
@@ -124,8 +126,8 @@ async def test_one_that_cannot_be_looked_up_keeps_no_other_waiting(
 
 async def test_a_stripe_that_is_away_is_asked_again_in_the_next_round(history: History) -> None:
     """The window of events does not move on meanwhile."""
-    history.fake.chaos.turn(dropped=1.0)
     await history.begin()
+    history.fake.chaos.turn(dropped=1.0)
     await history.pay()
     history.fake.ledger.dispute(history.payment())
     history.fake.chaos.turn(error_before=1.0)
