@@ -45,8 +45,14 @@ class PaymentProvider(Protocol):
     Every method raises PaymentFailed, or PaymentRefused where a repetition is useless.
     """
 
-    async def charge(self, key: UUID, amount_cents: int, poster: UUID) -> Movement:
-        """Take the price from the poster; `key` is the escrow."""
+    async def charge(
+        self, key: UUID, amount_cents: int, poster: UUID, *, begun: str | None = None
+    ) -> Movement:
+        """Take the price from the poster; `key` is the escrow.
+
+        `begun` is the payment that an earlier call began, as far as we know: it goes on, however
+        long the provider has forgotten the key.
+        """
 
     async def transfer(
         self,

@@ -37,7 +37,14 @@ class SimulatedPayments:
         self._clock = clock
         self._began: dict[str, float] = {}
 
-    async def charge(self, key: UUID, amount_cents: int, poster: UUID) -> Movement:  # noqa: ARG002 (the port's)
+    async def charge(
+        self,
+        key: UUID,
+        amount_cents: int,  # noqa: ARG002 (the port's)
+        poster: UUID,  # noqa: ARG002
+        *,
+        begun: str | None = None,  # noqa: ARG002
+    ) -> Movement:
         """The payment `pi_sim_…` of this key."""
         return self._moved(f"pi_sim_{key.hex}")
 

@@ -40,35 +40,43 @@ class StripePayments:
         self._api = client.v1
         self._test_payment_method = test_payment_method
 
-    async def charge(self, key: UUID, amount_cents: int, poster: UUID) -> Movement:
+    async def charge(
+        self, key: UUID, amount_cents: int, poster: UUID, *, begun: str | None = None
+    ) -> Movement:
         """The escrow's PaymentIntent in its present state.
 
         A repeated key is answered by Stripe with its first answer, so anything but a success is
         looked up again before it is believed.
         """
         with translated():
-            answer = await self._api.payment_intents.create_async(
-                {
-                    "amount": amount_cents,
-                    "currency": CURRENCY,
-                    "capture_method": "automatic",
-                    "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"}
-                    if self._test_payment_method
-                    else {"enabled": True},
-                    "transfer_group": str(key),
-                    "metadata": {"escrow_id": str(key), "poster_id": str(poster)},
-                },
-                {"idempotency_key": f"charge-{key}"},
+            intent = (
+                await self._intent(begun)
+                if begun is not None
+                else await self._created_intent(key, amount_cents, poster)
             )
-            intent = read(answer.to_dict(), PaymentIntent)
-            if intent.state != "SUCCEEDED":
-                intent = await self._intent(intent.id)
             if self._test_payment_method and intent.status in _UNCONFIRMED:
                 answer = await self._api.payment_intents.confirm_async(
                     intent.id, {"payment_method": self._test_payment_method}
                 )
                 intent = read(answer.to_dict(), PaymentIntent)
         return _payment(intent)
+
+    async def _created_intent(self, key: UUID, amount_cents: int, poster: UUID) -> PaymentIntent:
+        answer = await self._api.payment_intents.create_async(
+            {
+                "amount": amount_cents,
+                "currency": CURRENCY,
+                "capture_method": "automatic",
+                "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"}
+                if self._test_payment_method
+                else {"enabled": True},
+                "transfer_group": str(key),
+                "metadata": {"escrow_id": str(key), "poster_id": str(poster)},
+            },
+            {"idempotency_key": f"charge-{key}"},
+        )
+        intent = read(answer.to_dict(), PaymentIntent)
+        return intent if intent.state == "SUCCEEDED" else await self._intent(intent.id)
 
     async def transfer(
         self,

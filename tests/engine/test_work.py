@@ -224,11 +224,13 @@ class Declining(SimulatedPayments):
 
     failing = True
 
-    async def charge(self, key: UUID, amount_cents: int, poster: UUID) -> Movement:
+    async def charge(
+        self, key: UUID, amount_cents: int, poster: UUID, *, begun: str | None = None
+    ) -> Movement:
         """Fail, or succeed."""
         if self.failing:
             raise PaymentFailed("card declined")
-        return await super().charge(key, amount_cents, poster)
+        return await super().charge(key, amount_cents, poster, begun=begun)
 
     async def transfer(
         self,
@@ -283,11 +285,13 @@ class Slow(SimulatedPayments):
         self.answer = asyncio.Event()
         self.refunds: list[tuple[str, int]] = []
 
-    async def charge(self, key: UUID, amount_cents: int, poster: UUID) -> Movement:
+    async def charge(
+        self, key: UUID, amount_cents: int, poster: UUID, *, begun: str | None = None
+    ) -> Movement:
         """Take the money, but say so late."""
         self.asked.set()
         await self.answer.wait()
-        return await super().charge(key, amount_cents, poster)
+        return await super().charge(key, amount_cents, poster, begun=begun)
 
     async def refund(self, key: UUID, payment: str, amount_cents: int, *, escrow: UUID) -> Movement:
         """Remember what was given back."""

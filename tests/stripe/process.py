@@ -82,9 +82,13 @@ class MortalPayments:
         self._payments = payments
         self._fate = fate
 
-    async def charge(self, key: UUID, amount_cents: int, poster: UUID) -> Movement:
+    async def charge(
+        self, key: UUID, amount_cents: int, poster: UUID, *, begun: str | None = None
+    ) -> Movement:
         """As Stripe does, or death."""
-        return await self._fate.lived_through(self._payments.charge(key, amount_cents, poster))
+        return await self._fate.lived_through(
+            self._payments.charge(key, amount_cents, poster, begun=begun)
+        )
 
     async def transfer(
         self,

@@ -60,6 +60,20 @@ async def test_a_repeated_charge_is_the_same_payment_in_its_present_state(
     assert len(fake.ledger.objects["payment_intent"]) == 1
 
 
+async def test_days_later_a_payment_that_has_begun_goes_on(
+    payments: StripePayments, confirming: StripePayments, fake: FakeStripe
+) -> None:
+    """Stripe has forgotten the key; our row has not forgotten the payment."""
+    key = uuid4()
+    first = await payments.charge(key, 4000, POSTER)
+    fake.api.forget_keys()
+    again = await payments.charge(key, 4000, POSTER, begun=first.reference)
+    assert again == first
+    paid = await confirming.charge(key, 4000, POSTER, begun=first.reference)
+    assert (paid.reference, paid.state) == (first.reference, "SUCCEEDED")
+    assert len(fake.ledger.objects["payment_intent"]) == 1
+
+
 async def test_with_a_test_payment_method_a_payment_succeeds_at_once_and_once(
     confirming: StripePayments, fake: FakeStripe
 ) -> None:
