@@ -53,6 +53,8 @@ class FakeApi:
         self.ledger = ledger
         self.calls: list[tuple[str, str, str | None]] = []
         """Method, path and idempotency key of every call."""
+        self.events_since: list[int] = []
+        """From when on events were asked for, in Unix time."""
         self.keys: dict[str, Kept] = {}
         self.gate: asyncio.Event | None = None
         """While it is set up and not open, calls with a key wait behind it."""
@@ -165,6 +167,7 @@ class FakeApi:
         }
 
     def _events(self, params: Params) -> list[Made]:
+        self.events_since.append(int(params.get("created", {}).get("gte", 0)))
         wanted = set(params.get("types", {}).values())
         events = [e for e in self.ledger.events if not wanted or e["type"] in wanted]
         return _matching(events[::-1], {**params, "types": {}})

@@ -137,6 +137,29 @@ async def test_a_stripe_that_is_away_is_asked_again_in_the_next_round(history: H
     assert await history.task_is("CANCELLED")
 
 
+async def test_each_round_asks_for_a_little_more_than_is_new(
+    market: Market, sdk: stripe.StripeClient, fake: FakeStripe
+) -> None:
+    """A day at first, then from ten minutes before the last round that was answered."""
+    begin = datetime(2030, 5, 1, tzinfo=UTC)
+    times = iter(begin + timedelta(hours=hour) for hour in range(4))
+    reconciling = Reconciling(
+        market.store,
+        StripePayments(sdk),
+        market.ear,
+        BroadcastPlan(),
+        books=StripeBooks(sdk, livemode=False),
+        every_s=60.0,
+        clock=lambda: next(times),
+    )
+    for fails in (False, True, False, False):
+        fake.chaos.turn(lost_answer=float(fails))
+        await reconciling.sweep()
+    asked = [datetime.fromtimestamp(since, UTC) - begin for since in fake.api.events_since]
+    overlap = timedelta(minutes=10)
+    assert asked == [-timedelta(days=1), -overlap, -overlap, timedelta(hours=2) - overlap]
+
+
 async def test_an_account_that_becomes_ready_while_it_is_missed_is_not_missed(
     history: History, market: Market
 ) -> None:
