@@ -96,7 +96,9 @@ class Commands:
             return Funding(EscrowId(escrow.id))
         try:
             async with asyncio.timeout(PROVIDER_TIMEOUT_S):
-                paid = await self._payments.charge(escrow.id, escrow.amount, escrow.poster_id)
+                paid = await self._payments.charge(
+                    escrow.id, escrow.amount, escrow.poster_id, begun=escrow.payment
+                )
         except PaymentRefused as error:
             raise errors.refusal("HX016", "PAYMENT", str(error) or None) from error
         except (PaymentFailed, TimeoutError) as error:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.commands import Commands
+from engine.money.accounts import Payouts
 from engine.queries import Queries
 from engine.tasks.uploads import Uploads
 from gateway.delivery.hub import Hub
@@ -13,6 +14,7 @@ from gateway.health import Health
 from gateway.http.cursors import Cursors
 from gateway.http.idempotency import Idempotency
 from gateway.http.rates import Rates
+from gateway.http.stripe_webhook import StripeWebhook
 from gateway.http.upload_slots import UploadSlots
 from gateway.identity.auth import Authenticator
 from gateway.measured import Measured
@@ -28,6 +30,8 @@ class Parts:
     commands: Commands
     queries: Queries
     uploads: Uploads
+    payouts: Payouts
+    stripe_webhook: StripeWebhook
     hub: Hub
     positions: Positions
     socket: Door

@@ -7,9 +7,9 @@ from typing import Final
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
-from gateway.http import account, events, live, map_page, open_pages, photos, tasks
+from gateway.http import account, events, live, map_page, open_pages, payouts, photos, tasks
 from gateway.http.calls import Call
-from gateway.http.rates import ACCEPT, CODE, LOCATION, TASK_CREATE, UPLOAD
+from gateway.http.rates import ACCEPT, CODE, LOCATION, PAYOUT_ACCOUNT, TASK_CREATE, UPLOAD
 from gateway.identity.auth import ANYONE, MAY_POST, MAY_WORK
 from gateway.parts import Parts
 
@@ -49,6 +49,8 @@ CALLS: Final = (
     Call("PUT",    "/v1/live/location",     live.move,          MAY_WORK, status=204, rate=LOCATION),
     Call("GET",    "/v1/offers",            live.offers,        MAY_WORK),
     Call("POST",   "/v1/offers/{broadcast_id:uuid}/response", live.respond, MAY_WORK, rate=ACCEPT),
+    Call("GET",    "/v1/payout-account",    payouts.show,       MAY_WORK),
+    Call("POST",   "/v1/payout-account",    payouts.open_account, MAY_WORK, rate=PAYOUT_ACCOUNT),
     Call("GET",    "/v1/events",            events.after,       ANYONE),
     Call("GET",    "/v1/snapshot",          account.snapshot,   ANYONE),
     Call("GET",    "/v1/me",                account.me,         ANYONE),
@@ -65,6 +67,7 @@ def routes(parts: Parts) -> list[BaseRoute]:
     return [
         WebSocketRoute("/ws", parts.socket),
         *(call.route(parts) for call in CALLS),
+        Route("/v1/webhooks/stripe", parts.stripe_webhook.receive, methods=["POST"]),
         Route("/livez", pages.livez),
         Route("/readyz", pages.readyz),
         Route("/metrics", pages.metrics),

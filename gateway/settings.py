@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 from engine.plan import BroadcastPlan
@@ -95,6 +95,19 @@ def _origins(text: str) -> tuple[str, ...]:
 def _key(text: str) -> str:
     if len(text.encode()) < 32:
         raise ValueError("a secret of at least 32 bytes")
+    return text
+
+
+def _secrets(text: str) -> tuple[str, ...]:
+    secrets = tuple(word.strip() for word in text.split(",") if word.strip())
+    if not all(secret.startswith("whsec_") for secret in secrets):
+        raise ValueError("a comma-separated list of secrets like whsec_…")
+    return secrets
+
+
+def _stripe_key(text: str) -> str:
+    if not text.startswith(("sk_test_", "sk_live_", "rk_test_", "rk_live_")):
+        raise ValueError("a secret or restricted key: sk_… or rk_…")
     return text
 
 
@@ -289,6 +302,66 @@ class Photos:
 
 
 @dataclass(frozen=True, slots=True)
+class Payments:
+    """Who moves the money."""
+
+    provider: Literal["simulated", "stripe"] = _setting(
+        "HX_PAYMENTS",
+        "simulated",
+        "simulated moves no money; stripe needs HX_STRIPE_KEY and HX_STRIPE_WEBHOOK_SECRETS",
+        _choice("simulated", "stripe"),
+    )
+    simulated_mode: Literal["immediate", "delayed", "failing"] = _setting(
+        "HX_SIMULATED_PAYMENTS",
+        "immediate",
+        "how simulated movements go: at once, after some seconds, or not at all",
+        _choice("immediate", "delayed", "failing"),
+    )
+    stripe_key: str = _setting(
+        "HX_STRIPE_KEY", "", "secret key of the Stripe account", _stripe_key, secret=True
+    )
+    webhook_secrets: tuple[str, ...] = _setting(
+        "HX_STRIPE_WEBHOOK_SECRETS",
+        (),
+        "signing secrets of the webhook endpoint, comma-separated; two while one is replaced",
+        _secrets,
+        secret=True,
+    )
+    stripe_url: str = _setting(
+        "HX_STRIPE_URL",
+        "",
+        "another address of Stripe's API, for a server that plays it",
+        _url("https", "http"),
+    )
+    test_payment_method: str = _setting(
+        "HX_STRIPE_TEST_PAYMENT_METHOD",
+        "",
+        "confirms every payment at once with this payment method, as pm_card_visa; needs a test key",
+    )
+    reconcile_s: float = _setting(
+        "HX_RECONCILE_S",
+        60.0,
+        "how often what has begun at the provider is looked up, and its events are asked for again",
+        _number(0.1, 3600),
+        unit="s",
+    )
+
+    @property
+    def livemode(self) -> bool:
+        """Whether the key moves real money."""
+        return "_live_" in self.stripe_key[:9]
+
+    def check(self) -> None:
+        """Raises SettingsError for what does not fit together."""
+        if self.provider == "stripe" and not (self.stripe_key and self.webhook_secrets):
+            raise SettingsError(
+                "HX_PAYMENTS=stripe needs HX_STRIPE_KEY and HX_STRIPE_WEBHOOK_SECRETS."
+            )
+        if self.livemode and self.test_payment_method:
+            raise SettingsError("HX_STRIPE_TEST_PAYMENT_METHOD is for test keys alone.")
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """What the process writes to standard error."""
 
@@ -313,6 +386,7 @@ class Settings:
     auth: Auth = Auth()
     broadcast: Broadcast = Broadcast()
     photos: Photos = Photos()
+    payments: Payments = Payments()
     log: Log = Log()
     data_dir: Path = _setting(  # noqa: RUF009  # makes a field, as field() does
         "HX_DATA_DIR",
@@ -354,6 +428,7 @@ class Settings:
             raise SettingsError("HX_BROADCAST_INITIAL_MILES exceeds HX_BROADCAST_MAX_MILES.")
         if bool(settings.photos.s3_key_id) != bool(settings.photos.s3_secret):
             raise SettingsError("HX_PHOTOS_S3_KEY_ID and HX_PHOTOS_S3_SECRET belong together.")
+        settings.payments.check()
         return settings
 
     def demand(self, *names: str) -> None:

@@ -12,8 +12,10 @@ from random import SystemRandom
 from broadcast.broadcaster import Broadcaster
 from broadcast.limits import WaveLimits
 from engine.commands import Commands
+from engine.money.accounts import Payouts
+from engine.money.events import ProviderEvents
+from engine.money.reconciling import Reconciling
 from engine.money.settling import Settling
-from engine.money.simulated import SimulatedPayments
 from engine.queries import Queries
 from engine.steady import running
 from engine.store import Store
@@ -29,12 +31,14 @@ from gateway.health import Health
 from gateway.http.cursors import Cursors
 from gateway.http.idempotency import Idempotency
 from gateway.http.rates import Rates
+from gateway.http.stripe_webhook import StripeWebhook
 from gateway.http.upload_slots import UploadSlots
 from gateway.identity.auth import Authenticator
 from gateway.identity.minting import dev_issuer, observer_token
 from gateway.kept_files import code_key
 from gateway.measured import Measured
 from gateway.metrics import Metrics
+from gateway.money import open_money
 from gateway.parts import Parts
 from gateway.photo_keeping import photo_store
 from gateway.presence.absences import Absences
@@ -73,10 +77,19 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         secret = code_key(settings)
         codes = CodeBook(secret)
         photos = photo_store(settings)
-        payments = SimulatedPayments()
-        commands = Commands(store, hub, codes, payments, settings.broadcast.plan())
+        plan = settings.broadcast.plan()
+        money = await stack.enter_async_context(open_money(settings.payments))
+        commands = Commands(store, hub, codes, money.payments, plan)
         queries = Queries(store, codes)
-        settling = Settling(store, payments, hub, metrics.settlements_waiting)
+        settling = Settling(store, money.payments, hub, metrics.settlements_waiting)
+        reconciling = Reconciling(
+            store,
+            money.payments,
+            hub,
+            plan,
+            books=money.books,
+            every_s=settings.payments.reconcile_s,
+        )
         timers = Timers(store, hub, metrics.timer_lag)
         broadcaster = Broadcaster(
             database,
@@ -125,6 +138,13 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             commands=commands,
             queries=queries,
             uploads=Uploads(store, photos),
+            payouts=Payouts(store, hub, money.accounts),
+            stripe_webhook=StripeWebhook(
+                ProviderEvents(store, hub, plan),
+                settings.payments.webhook_secrets,
+                livemode=settings.payments.livemode,
+                clock=time.time,
+            ),
             hub=hub,
             positions=positions,
             socket=door,
@@ -146,8 +166,9 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
 
         # What runs by itself; it ends before the parts are closed
         loops = (
-            broadcaster, settling, timers, hub, snapshots, catchup, heartbeats, positions, absences,
-            door, idempotency, CityFeed(hub, positions, store), UploadSweep(store, photos),
+            broadcaster, settling, reconciling, timers, hub, snapshots, catchup, heartbeats,
+            positions, absences, door, idempotency, CityFeed(hub, positions, store),
+            UploadSweep(store, photos),
         )  # fmt: skip
         await stack.enter_async_context(running(loops))
         yield parts

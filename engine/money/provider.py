@@ -15,40 +15,59 @@ PROVIDER_TIMEOUT_S: Final = 20.0
 """A call that has not answered by then counts as failed; its key makes repeating it safe."""
 
 MovementKind = Literal["PAYMENT", "TRANSFER", "REFUND"]
-
-
-class PaymentFailed(Exception):
-    """The provider did not do it for now; the call may be repeated under the same key."""
-
-
-class PaymentRefused(PaymentFailed):
-    """Repeating the call will not help: the poster, the hustler or an operator has to act."""
+MovementState = Literal["SUCCEEDED", "PENDING", "FAILED"]
 
 
 class Movement(Struct, frozen=True):
-    """Money on its way: the provider's name for it and how far it is."""
+    """Money that the provider moves, has moved, or has given up on."""
 
     reference: str
-    state: Literal["SUCCEEDED", "PENDING", "FAILED"]
+    """The provider's id of it."""
+    state: MovementState
     client_secret: str | None = None
-    """With this the poster's app confirms a payment that is PENDING."""
+    """For a pending payment: with it the poster's app confirms the payment at the provider."""
     note: str | None = None
-    """Why it failed, in the provider's words."""
+    """Why it failed, or what it waits for."""
+
+
+class PaymentFailed(Exception):
+    """The provider did not answer, or not now; the call may be repeated under the same key."""
+
+
+class PaymentRefused(PaymentFailed):
+    """The provider says no, and repeating the call would not change that."""
 
 
 class PaymentProvider(Protocol):
-    """Charge the poster, pay the hustler, give back, and say how something stands."""
+    """Charge the poster, pay the hustler, give back, and tell how each of them went.
 
-    async def charge(self, key: UUID, amount_cents: int, poster: UUID) -> Movement:
-        """Take `amount_cents` from the poster, for the escrow `key`."""
+    Amounts are whole cents. A repeated key is answered with the same movement in its present state.
+    Every method raises PaymentFailed, or PaymentRefused where a repetition is useless.
+    """
+
+    async def charge(
+        self, key: UUID, amount_cents: int, poster: UUID, *, begun: str | None = None
+    ) -> Movement:
+        """Take the price from the poster; `key` is the escrow.
+
+        `begun` is the payment that an earlier call began, as far as we know: it goes on, however
+        long the provider has forgotten the key.
+        """
 
     async def transfer(
-        self, key: UUID, account: str | None, hustler: UUID, amount_cents: int
+        self,
+        key: UUID,
+        account: str | None,
+        hustler: UUID,
+        amount_cents: int,
+        *,
+        escrow: UUID,
+        payment: str | None,
     ) -> Movement:
-        """Pay `amount_cents` to the hustler's account, for the settlement `key`."""
+        """Pay the hustler out of an escrow's payment; `key` is the settlement."""
 
-    async def refund(self, key: UUID, payment: str, amount_cents: int) -> Movement:
-        """Give `amount_cents` of a payment back, for the settlement `key`."""
+    async def refund(self, key: UUID, payment: str, amount_cents: int, *, escrow: UUID) -> Movement:
+        """Give back a part of a payment, or all of it; `key` is the settlement."""
 
     async def look_up(self, kind: MovementKind, reference: str) -> Movement:
-        """How a movement stands now."""
+        """A movement's present state."""

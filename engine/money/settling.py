@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import structlog
+from msgspec import Struct
 
 from engine.applied import Applied, EffectSink
 from engine.errors import Refusal
 from engine.money.provider import (
     PROVIDER_TIMEOUT_S,
     Movement,
+    PaymentFailed,
     PaymentProvider,
     PaymentRefused,
 )
@@ -24,8 +26,23 @@ from sql.database import DatabaseError
 
 log = structlog.get_logger()
 
-BATCH = 50
-POLL_S = 1.0
+BATCH: Final = 50
+POLL_S: Final = 1.0
+MAX_ERROR_CHARS: Final = 500
+
+LegKind = Literal["TRANSFER", "REFUND"]
+
+
+class Leg(Struct, frozen=True):
+    """One movement of a settlement that has not begun yet."""
+
+    kind: LegKind
+    settlement: UUID
+    escrow: UUID
+    amount_cents: int
+    payment: str | None
+    hustler: UUID | None
+    account: str | None
 
 
 class Settling:
@@ -60,7 +77,7 @@ class Settling:
         await self.settle_waiting()
 
     async def settle_waiting(self) -> int:
-        """Settle what is due now; how many rows were booked."""
+        """Carry out what is due now; how many movements were booked."""
         rows = await self._store.rows("waiting_settlements", BATCH)
         self._waiting(len(rows))
         booked = 0
@@ -69,61 +86,101 @@ class Settling:
         return booked
 
     async def _settle(self, row: Any) -> int:
-        """Every leg that is missing, one call each; 1 when the settlement is done."""
-        settlement = row["id"]
+        """Every leg has its try, so that one side's trouble does not keep the other waiting."""
+        booked = 0
+        failures: list[PaymentFailed] = []
+        for step in self._steps(row):
+            try:
+                booked += await step
+            except PaymentFailed as error:
+                log.warning("settlement_failed", settlement=str(row["id"]), error=repr(error))
+                failures.append(error)
+        if failures:
+            await self._failed(row, failures)
+        return booked
+
+    def _steps(self, row: Any) -> Iterator[Awaitable[int]]:
+        legs = list(missing_legs(row))
+        for leg in legs:
+            yield self._carry_out(leg)
+        if not legs:
+            # The bank has done it (a chargeback that was lost): only the end is missing.
+            kind: LegKind = "REFUND" if row["refund_done"] else "TRANSFER"
+            yield self._book(row["id"], kind, row[f"{kind.lower()}_reference"])
+
+    async def _failed(self, row: Any, failures: list[PaymentFailed]) -> None:
+        said = " ".join(str(error) for error in failures)[:MAX_ERROR_CHARS]
+        if not any(isinstance(error, PaymentRefused) for error in failures):
+            await self._store.execute("settlement_failed", row["id"], said)
+        elif row["payout_account_id"] is None and row["hustler_id"] is not None:
+            held = await self._store.one(
+                Applied, "hold_unpayable", row["id"], row["hustler_id"], said
+            )
+            self._effects.applied(held)
+        else:
+            await self._store.execute("hold_settlement", row["id"], said)
+
+    async def _carry_out(self, leg: Leg) -> int:
+        movement = await self._moved(leg)
+        if movement.state == "FAILED":
+            raise PaymentRefused(movement.note or f"The {leg.kind.lower()} failed.")
+        if movement.state == "PENDING":
+            await self._store.execute("note_leg", leg.settlement, leg.kind, movement.reference)
+            return 0
+        return await self._book(leg.settlement, leg.kind, movement.reference)
+
+    async def _book(self, settlement: UUID, kind: LegKind, reference: str) -> int:
         try:
-            for leg in self._missing(row):
-                async with asyncio.timeout(PROVIDER_TIMEOUT_S):
-                    moved = await self._move(leg, row)
-                name = "book_leg" if moved.state == "SUCCEEDED" else "note_leg"
-                applied = await self._book(name, settlement, leg, moved.reference)
-                if moved.state == "PENDING":
-                    await self._store.execute("settlement_failed", settlement, "It takes its time.")
-                    return 0
-            if not self._missing(row):
-                # both legs were done already; only the end is missing
-                applied = await self._book(
-                    "book_leg", settlement, "REFUND", row["refund_reference"]
-                )
-        except PaymentRefused as error:
-            log.warning("settlement_held", settlement=str(settlement), error=str(error))
-            await self._store.execute("hold_settlement", settlement, str(error)[:500])
-            return 0
-        except Exception as error:  # noqa: BLE001
-            # Whatever a provider's client raises, the money has not been seen to move: again later.
-            log.warning("settlement_failed", settlement=str(settlement), error=repr(error))
-            await self._store.execute("settlement_failed", settlement, str(error)[:500])
-            return 0
-        self._effects.applied(applied)
+            booked = await self._store.one(Applied, "book_leg", settlement, kind, reference)
+        except (Refusal, DatabaseError) as error:
+            # The money moved but the escrow refuses the booking: an operator's case, kept in
+            # sight, and no reason for the others to wait.
+            passing = isinstance(error, Refusal) and error.kind.retryable
+            failure = PaymentFailed if passing else PaymentRefused
+            raise failure(f"{reference} moved but could not be booked: {error}") from error
+        self._effects.applied(booked)
         return 1
 
-    @staticmethod
-    def _missing(row: Any) -> list[str]:
-        legs = []
-        if row["release_amount"] and not row["transfer_done"]:
-            legs.append("TRANSFER")
-        if row["refund_amount"] and not row["refund_done"]:
-            legs.append("REFUND")
-        return legs
-
-    async def _move(self, leg: str, row: Any) -> Movement:
-        if leg == "TRANSFER":
-            moved = await self._payments.transfer(
-                row["id"],
-                row["payout_account_id"],
-                row["hustler_id"],
-                row["release_amount"] - row["fee_amount"],
-            )
-        else:
-            moved = await self._payments.refund(row["id"], row["payment"], row["refund_amount"])
-        if moved.state == "FAILED":
-            raise PaymentRefused(moved.note or f"The {leg.lower()} failed.")
-        return moved
-
-    async def _book(self, name: str, settlement: UUID, leg: str, reference: str) -> Applied:
+    async def _moved(self, leg: Leg) -> Movement:
         try:
-            return await self._store.one(Applied, name, settlement, leg, reference)
-        except (Refusal, DatabaseError) as error:
-            # The money moved but the escrow refuses the booking: an operator's case.
-            log.warning("settlement_not_booked", settlement=str(settlement), reference=reference)
-            raise PaymentRefused(str(error)) from error
+            async with asyncio.timeout(PROVIDER_TIMEOUT_S):
+                return await move(self._payments, leg)
+        except PaymentFailed:
+            raise
+        except Exception as error:
+            # Whatever a provider's client raises, the money has not been seen to move: again later.
+            raise PaymentFailed(repr(error)) from error
+
+
+def missing_legs(row: Any) -> Iterator[Leg]:
+    """What of a settlement is neither done nor under way; the poster's part first."""
+    wanted: dict[LegKind, int] = {}
+    if row["kind"] in ("REFUND", "SPLIT"):
+        wanted["REFUND"] = row["refund_amount"]
+    if row["kind"] in ("RELEASE", "SPLIT"):
+        wanted["TRANSFER"] = row["release_amount"] - row["fee_amount"]
+    for kind, amount_cents in wanted.items():
+        if row[f"{kind.lower()}_reference"] is None:
+            yield Leg(
+                kind=kind,
+                settlement=row["id"],
+                escrow=row["escrow_id"],
+                amount_cents=amount_cents,
+                payment=row["payment"],
+                hustler=row["hustler_id"],
+                account=row["payout_account_id"],
+            )
+
+
+async def move(payments: PaymentProvider, leg: Leg) -> Movement:
+    """The provider call of a leg."""
+    if leg.kind == "TRANSFER":
+        if leg.hustler is None:
+            raise PaymentRefused("There is no hustler to pay.")
+        return await payments.transfer(
+            leg.settlement, leg.account, leg.hustler, leg.amount_cents,
+            escrow=leg.escrow, payment=leg.payment,
+        )  # fmt: skip
+    if leg.payment is None:
+        raise PaymentRefused("There is no payment to give back.")
+    return await payments.refund(leg.settlement, leg.payment, leg.amount_cents, escrow=leg.escrow)

@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "token": "gateway.cli.token:token",
     "clock": "gateway.cli.clock:clock",
     "explain-offer": "gateway.cli.explain:explain_offer",
+    "reconcile": "gateway.cli.reconcile:reconcile",
     "doctor": "gateway.cli.doctor:doctor",
     "config": "gateway.cli.config:config",
 }

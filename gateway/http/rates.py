@@ -31,6 +31,7 @@ ACCEPT: Final = Rate("accept", per_second=5, burst=20)
 CODE: Final = Rate("code", per_second=1, burst=10)
 LOCATION: Final = Rate("location", per_second=2, burst=20)
 UPLOAD: Final = Rate("upload", per_second=0.5, burst=30)
+PAYOUT_ACCOUNT: Final = Rate("payout_account", per_second=0.2, burst=5)
 BAD_TOKEN: Final = Rate("bad_token", per_second=2, burst=100)
 
 MAX_BUCKETS: Final = 100_000

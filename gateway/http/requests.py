@@ -237,20 +237,23 @@ def decode_query(pairs: list[tuple[str, str]], kind: type[S]) -> S:
 
 
 async def read_body(request: Request) -> bytes:
-    """The raw JSON body, `{}` for an empty one; TOO_LARGE beyond 64 KiB, 415 for another type.
+    """The raw JSON body, `{}` for an empty one; TOO_LARGE beyond 64 KiB, 415 for another type."""
+    body = await read_raw(request, MAX_BODY_BYTES)
+    if not body:
+        return b"{}"
+    check_content_type(request.headers)
+    return body
 
-    The rest of a body that is too large is never kept.
-    """
-    if announced_bytes(request) > MAX_BODY_BYTES:
+
+async def read_raw(request: Request, max_bytes: int) -> bytes:
+    """The body as it came; the rest of one that is too large is never kept (TOO_LARGE)."""
+    if announced_bytes(request) > max_bytes:
         raise errors.refusal("TOO_LARGE")
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MAX_BODY_BYTES:
+        if len(body) > max_bytes:
             raise errors.refusal("TOO_LARGE")
-    if not body:
-        return b"{}"
-    check_content_type(request.headers)
     return bytes(body)
 
 

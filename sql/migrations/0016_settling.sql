@@ -150,6 +150,22 @@ begin
 end;
 $$;
 
+-- There is no account to pay to, as it seemed: held, unless one has become ready since. The account's
+-- row is locked first, so that one that becomes ready after us finds the settlement held.
+create function hold_unpayable(p_settlement uuid, p_user uuid, p_error text) returns jsonb
+language plpgsql
+as $$
+declare
+    ready boolean;
+begin
+    select p.payouts_enabled into ready from payout_accounts as p where p.user_id = p_user for share;
+    if ready then
+        return jsonb_build_object('subject_id', p_settlement, 'settle', true);
+    end if;
+    return hold_settlement(p_settlement, p_error);
+end;
+$$;
+
 -- Where a hustler is paid. An account that can be paid again sets free what waited for it.
 create function set_payout_account(p_user uuid, p_account text, p_enabled boolean) returns jsonb
 language plpgsql
@@ -311,12 +327,28 @@ begin
         when 'TRANSFER_REVERSED' then
             perform open_item('TRANSFER_REVERSED', f ->> 'reference', f);
         when 'REFUND_FAILED' then
-            s := hold_settlement_rows((f ->> 'settlement_id')::uuid);
-            if s.state <> 'DONE' and not s.refund_done then
+            select * into s from settlements where id = (f ->> 'settlement_id')::uuid;
+            if s.id is null then
+                return mismatch;
+            end if;
+            s := hold_settlement_rows(s.id);
+            -- a failure is told more than once: an old one does not stop the next try
+            if s.state <> 'DONE' and not s.refund_done and (
+                s.refund_reference = f ->> 'reference'
+                or (s.refund_reference is null and not exists (
+                    select from operator_items as i
+                    where i.kind = 'REFUND_FAILED' and i.subject = f ->> 'reference'
+                ))
+            ) then
                 update settlements set refund_reference = null where id = s.id;
                 perform hold_settlement(s.id, coalesce(f ->> 'note', 'The refund failed.'));
             end if;
-            perform open_item('REFUND_FAILED', f ->> 'reference', f);
+            if not exists (
+                select from operator_items as i
+                where i.kind = 'REFUND_FAILED' and i.subject = f ->> 'reference'
+            ) then
+                perform open_item('REFUND_FAILED', f ->> 'reference', f);
+            end if;
         when 'CHARGEBACK_OPENED' then
             return open_chargeback(
                 f ->> 'reference', f ->> 'payment', (f ->> 'amount_cents')::integer

@@ -106,17 +106,23 @@ inner join escrows as e on e.id = s.escrow_id
 inner join tasks as t on t.id = e.task_id
 left join payout_accounts as p on p.user_id = t.assigned_hustler_id and p.payouts_enabled
 where s.state = 'PENDING' and s.due_at <= hx_clock()
+    -- a leg that has begun is looked up, not called again; with every leg done the end is missing
+    and (
+        (s.release_amount > 0 and s.transfer_reference is null)
+        or (s.refund_amount > 0 and s.refund_reference is null)
+        or ((s.transfer_done or s.release_amount = 0) and (s.refund_done or s.refund_amount = 0))
+    )
 order by s.due_at
 limit $1;
 
 -- name: open_payments
--- payments that were begun, or may have been, and are not booked: the oldest first
+-- payments that were begun and are not booked: the oldest first
 select e.id, e.amount, e.stripe_payment_intent_id as payment, t.poster_id
 from escrows as e
 inner join tasks as t on t.id = e.task_id
-where e.state = 'PENDING' and e.created_at <= hx_clock() - make_interval(secs => $1::double precision)
+where e.state = 'PENDING' and e.stripe_payment_intent_id is not null
 order by e.created_at
-limit $2;
+limit $1;
 
 -- name: begun_legs
 -- legs that the provider has begun and not finished
@@ -127,7 +133,7 @@ cross join lateral (
     ('TRANSFER', case when not s.transfer_done then s.transfer_reference end),
     ('REFUND', case when not s.refund_done then s.refund_reference end)
 ) as l (leg, reference)
-where s.state = 'PENDING' and l.reference is not null
+where s.state <> 'DONE' and l.reference is not null
 order by s.created_at
 limit $1;
 

@@ -224,19 +224,30 @@ class Declining(SimulatedPayments):
 
     failing = True
 
-    async def charge(self, key: UUID, amount_cents: int, poster: UUID) -> Movement:
+    async def charge(
+        self, key: UUID, amount_cents: int, poster: UUID, *, begun: str | None = None
+    ) -> Movement:
         """Fail, or succeed."""
         if self.failing:
             raise PaymentFailed("card declined")
-        return await super().charge(key, amount_cents, poster)
+        return await super().charge(key, amount_cents, poster, begun=begun)
 
     async def transfer(
-        self, key: UUID, account: str | None, hustler: UUID, amount_cents: int
+        self,
+        key: UUID,
+        account: str | None,
+        hustler: UUID,
+        amount_cents: int,
+        *,
+        escrow: UUID,
+        payment: str | None,
     ) -> Movement:
         """Fail, or succeed."""
         if self.failing:
             raise PaymentFailed("bank closed")
-        return await super().transfer(key, account, hustler, amount_cents)
+        return await super().transfer(
+            key, account, hustler, amount_cents, escrow=escrow, payment=payment
+        )
 
 
 async def test_a_failed_charge_leaves_the_escrow_pending_and_may_be_repeated(
@@ -269,20 +280,23 @@ class Slow(SimulatedPayments):
     """A provider at work while something else happens."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.asked = asyncio.Event()
         self.answer = asyncio.Event()
         self.refunds: list[tuple[str, int]] = []
 
-    async def charge(self, key: UUID, amount_cents: int, poster: UUID) -> Movement:
+    async def charge(
+        self, key: UUID, amount_cents: int, poster: UUID, *, begun: str | None = None
+    ) -> Movement:
         """Take the money, but say so late."""
         self.asked.set()
         await self.answer.wait()
-        return await super().charge(key, amount_cents, poster)
+        return await super().charge(key, amount_cents, poster, begun=begun)
 
-    async def refund(self, key: UUID, payment: str, amount_cents: int) -> Movement:
+    async def refund(self, key: UUID, payment: str, amount_cents: int, *, escrow: UUID) -> Movement:
         """Remember what was given back."""
         self.refunds.append((payment, amount_cents))
-        return await super().refund(key, payment, amount_cents)
+        return await super().refund(key, payment, amount_cents, escrow=escrow)
 
 
 async def test_a_payment_that_comes_after_the_end_is_given_back(

@@ -66,6 +66,12 @@ def test_an_unknown_name_is_an_error_that_names_the_nearest() -> None:
         ("HX_PHOTOS_S3_KEY_ID", "without its secret"),
         ("HX_PHOTOS_S3_SECRET", "without its key id"),
         ("HX_LOG_LEVEL", "loud"),
+        ("HX_PAYMENTS", "cash"),
+        ("HX_PAYMENTS", "stripe"),
+        ("HX_STRIPE_KEY", "pk_test_public"),
+        ("HX_STRIPE_WEBHOOK_SECRETS", "secret"),
+        ("HX_STRIPE_URL", "api.stripe.com"),
+        ("HX_RECONCILE_S", "0"),
         ("HX_DEVELOPMENT", "maybe"),
         ("HX_CODE_KEY", "too short"),
         ("HX_JWT_ISSUERS", "[{}]"),
@@ -93,6 +99,18 @@ def test_secrets_show_neither_in_repr_nor_in_errors() -> None:
     with pytest.raises(SettingsError) as caught:
         Settings.load({"HX_CODE_KEY": "hunter2"})
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_payment_method_for_tests_does_not_go_with_a_key_that_moves_money() -> None:
+    """A live key beside pm_card_visa is a mistake; several signing secrets are not."""
+    with pytest.raises(SettingsError, match="HX_STRIPE_TEST_PAYMENT_METHOD"):
+        Settings.load(
+            {"HX_STRIPE_KEY": "sk_live_1", "HX_STRIPE_TEST_PAYMENT_METHOD": "pm_card_visa"}
+        )
+    payments = Settings.load({"HX_STRIPE_WEBHOOK_SECRETS": "whsec_a, whsec_b"}).payments
+    assert payments.webhook_secrets == ("whsec_a", "whsec_b")
+    assert "whsec_a" not in repr(payments)
+    assert not payments.livemode
 
 
 def test_a_command_can_demand_what_it_needs() -> None:

@@ -1,0 +1,143 @@
+"""Brings our rows back in step with the provider, whatever was lost on the way.
+
+Webhooks are the quick road; this is the sure one. Payments and legs that have begun are looked up,
+and the provider's events of an overlapping window are told again: what was booked already changes
+nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from engine.applied import Applied, EffectSink
+from engine.errors import Refusal
+from engine.money.books import ProviderBooks
+from engine.money.events import ProviderEvents
+from engine.money.provider import (
+    PROVIDER_TIMEOUT_S,
+    Movement,
+    MovementKind,
+    PaymentFailed,
+    PaymentProvider,
+)
+from engine.money.settling import MAX_ERROR_CHARS
+from engine.plan import BroadcastPlan
+from engine.steady import steadily
+from engine.store import Store
+from sql.database import DatabaseError
+
+log = structlog.get_logger()
+
+BATCH: Final = 100
+"""Payments and legs that are looked up in one round, the longest waiting first."""
+FIRST_WINDOW: Final = timedelta(days=1)
+"""How far back a new process asks for events."""
+OVERLAP: Final = timedelta(minutes=10)
+"""How much of the last window is asked for again: events appear late in Stripe's list."""
+REPLAY_BATCH: Final = 1_000
+
+
+def utc_now() -> datetime:
+    """This machine's clock; Stripe's is as good, and the overlap is wider than both are wrong."""
+    return datetime.now(UTC)
+
+
+class Reconciling:
+    """The loop; `books` is None for a provider that has none."""
+
+    def __init__(
+        self,
+        store: Store,
+        payments: PaymentProvider,
+        effects: EffectSink,
+        plan: BroadcastPlan,
+        *,
+        books: ProviderBooks | None,
+        every_s: float,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._store = store
+        self._payments = payments
+        self._effects = effects
+        self._plan = msgspec.json.encode(plan).decode()
+        self._events = ProviderEvents(store, effects, plan)
+        self._books = books
+        self._every_s = every_s
+        self._clock = clock
+        self._told_until: datetime | None = None
+
+    async def run(self) -> None:
+        """For ever; begins with a round, for the process before may have been killed."""
+        await steadily("reconciling", self._round, pause_s=min(self._every_s, 5.0))
+
+    async def _round(self) -> None:
+        await self.sweep()
+        await asyncio.sleep(self._every_s)
+
+    async def sweep(self) -> int:
+        """One round; how much was booked. What the provider cannot tell now waits for the next."""
+        booked = 0
+        for row in await self._store.rows("open_payments", BATCH):
+            booked += await self._payment(row)
+        for row in await self._store.rows("begun_legs", BATCH):
+            booked += await self._leg(row)
+        if self._books is not None:
+            booked += await self._replay(self._books)
+        return booked
+
+    async def _payment(self, row: Any) -> int:
+        async with self._told(row["id"]):
+            movement = await self._looked_up("PAYMENT", row["payment"])
+            if movement.state == "SUCCEEDED":
+                return await self._apply("book_funding", row["id"], row["payment"], self._plan)
+        return 0
+
+    async def _leg(self, row: Any) -> int:
+        settlement, leg, reference = row["id"], row["leg"], row["reference"]
+        async with self._told(settlement):
+            movement = await self._looked_up(leg, reference)
+            if movement.state == "SUCCEEDED":
+                return await self._apply("book_leg", settlement, leg, reference)
+            if movement.state == "FAILED":
+                said = (movement.note or f"The {leg.lower()} failed.")[:MAX_ERROR_CHARS]
+                return await self._apply("leg_failed", settlement, leg, reference, said)
+        return 0
+
+    async def _replay(self, books: ProviderBooks) -> int:
+        began = self._clock()
+        since = began - FIRST_WINDOW if self._told_until is None else self._told_until - OVERLAP
+        booked = 0
+        async with self._told("events"):
+            told = await books.told_since(since)
+            for start in range(0, len(told), REPLAY_BATCH):
+                batch = told[start : start + REPLAY_BATCH]
+                unseen = await self._events.unseen([event.event_id for event in batch])
+                for event in batch:
+                    if event.event_id in unseen:
+                        await self._events.book(event.event_id, event.event_type, event.fact)
+                        booked += 1
+            self._told_until = began
+        return booked
+
+    async def _looked_up(self, kind: MovementKind, reference: str) -> Movement:
+        async with asyncio.timeout(PROVIDER_TIMEOUT_S):
+            return await self._payments.look_up(kind, reference)
+
+    async def _apply(self, name: str, *args: object) -> int:
+        self._effects.applied(await self._store.one(Applied, name, *args))
+        return 1
+
+    @asynccontextmanager
+    async def _told(self, subject: object) -> AsyncIterator[None]:
+        """One thing's trouble is logged and keeps no other waiting; losing Postgres passes."""
+        try:
+            yield
+        except (PaymentFailed, TimeoutError, Refusal, DatabaseError) as error:
+            log.warning("not_reconciled", subject=str(subject), error=repr(error))

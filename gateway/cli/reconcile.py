@@ -1,0 +1,125 @@
+"""`hustlexp reconcile`: our books against the payment provider's."""
+
+from __future__ import annotations
+
+import asyncio
+import json as json_text
+import os
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+
+from engine.applied import Applied
+from engine.errors import Refusal
+from engine.ids import UserId
+from engine.money.auditing import SETTLED, Auditing
+from engine.money.comparing import Difference
+from engine.money.provider import PaymentFailed
+from engine.money.reconciling import utc_now
+from engine.store import Store
+from gateway.cli.clock import duration_of
+from gateway.cli.run_file import deployment
+from gateway.command_errors import CommandError, UsageError
+from gateway.money import open_money
+from gateway.settings import Settings
+from sql.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """Who answers for the repairs, and why."""
+
+    admin: UserId
+    reason: str
+
+
+class _Unheard:
+    """The service's own loops find what a repair has changed."""
+
+    def applied(self, applied: Applied) -> None:
+        """Nobody is connected to a command."""
+
+
+def reconcile(
+    *,
+    since: str = "1d",
+    repair: bool = False,
+    admin: UUID | None = None,
+    reason: str | None = None,
+    json: bool = False,
+    data_dir: Path | None = None,
+) -> int:
+    """Compare what we booked with what the provider moved; each difference becomes an item of work.
+
+    Exit codes: 0 the books agree (or were repaired); 1 they differ, or nobody could be asked.
+
+    Args:
+        since: How far back, as 90s, 10m, 2h or 1d.
+        repair: Book what the provider moved and we have not booked; needs --admin and --reason.
+        admin: The admin in whose name the repairs are recorded.
+        reason: Why, for the record.
+        json: Print [{"what", "kind", "reference", "escrow_id", "settlement_id", "ours_cents",
+            "theirs_cents"}] of what differs and is not repaired.
+        data_dir: The folder of a running `hustlexp dev`; default: the environment, or .hustlexp.
+    """
+    window = duration_of(since)
+    asked = None
+    if repair:
+        if admin is None or not (reason or "").strip():
+            raise UsageError("--repair needs --admin, who answers for it, and --reason.")
+        asked = Repair(UserId(admin), reason or "")
+    settings = deployment(data_dir, os.environ)
+    try:
+        found = asyncio.run(_reconcile(settings, window, asked))
+    except PaymentFailed as error:
+        raise CommandError(f"The payment provider does not answer: {error}") from error
+    except Refusal as refusal:
+        raise CommandError(f"The repair was refused: {refusal}") from refusal
+    _tell(found, json=json)
+    return 1 if found else 0
+
+
+async def _reconcile(
+    settings: Settings, window: timedelta, repair: Repair | None
+) -> Sequence[Difference]:
+    """What differs and stays so; reported, whether or not somebody reads the terminal."""
+    async with AsyncExitStack() as stack:
+        money = await stack.enter_async_context(open_money(settings.payments))
+        if money.books is None:
+            raise CommandError(
+                f"HX_PAYMENTS={settings.payments.provider} keeps no books to compare with."
+            )
+        database = await Database.open(settings.postgres.dsn, size=2)
+        stack.push_async_callback(database.close)
+        auditing = Auditing(
+            Store(database),
+            money.payments,
+            money.books,
+            _Unheard(),
+            settings.broadcast.plan(),
+        )
+        now = utc_now()
+        found = await auditing.compare(now - window, now - SETTLED)
+        if repair is not None:
+            found = await auditing.repair(found, repair.admin, repair.reason)
+        await auditing.report(found)
+        return found
+
+
+def _tell(found: Sequence[Difference], *, json: bool) -> None:
+    if json:
+        print(json_text.dumps([msgspec.to_builtins(each) for each in found], indent=2))
+        return
+    for each in found:
+        ours, theirs = _dollars(each.ours_cents), _dollars(each.theirs_cents)
+        print(f"{each.what} {each.kind} {each.reference}: ours {ours}, theirs {theirs}")
+    print(f"{len(found)} differences." if found else "The books agree.")
+
+
+def _dollars(cents: int | None) -> str:
+    return "none" if cents is None else f"${cents / 100:.2f}"

@@ -1,0 +1,52 @@
+"""Where a hustler is paid: the account at the payment provider."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from engine import errors
+from engine.money.provider import PROVIDER_TIMEOUT_S, PaymentFailed
+from gateway.http.calls import Ask
+from gateway.http.requests import Nothing, Sent
+from gateway.parts import Parts
+
+Url = Annotated[str, Meta(max_length=2_000, pattern=r"^https?://[^\s\x00]+$")]
+
+
+class PayoutAccountRequest(Sent, frozen=True):
+    """POST /v1/payout-account; `return_url` is the app's page to come back to from onboarding."""
+
+    return_url: Url
+
+
+class PayoutAccountView(Struct, frozen=True, omit_defaults=True):
+    """The caller's account; `account_id` is null before it was opened."""
+
+    account_id: str | None
+    payouts_enabled: bool
+    onboarding_url: str | None = None
+    """Where to tell the provider the rest; for one visit, within minutes."""
+
+
+async def show(parts: Parts, ask: Ask[Nothing, Nothing]) -> PayoutAccountView:
+    """Where the caller is paid, as far as we know."""
+    account = await parts.payouts.of(ask.user_id)
+    if account is None:
+        return PayoutAccountView(None, payouts_enabled=False)
+    return PayoutAccountView(account.account_id, account.payouts_enabled)
+
+
+async def open_account(parts: Parts, ask: Ask[PayoutAccountRequest, Nothing]) -> PayoutAccountView:
+    """Open the caller's account, or ask how it stands, with a link to its onboarding."""
+    try:
+        async with asyncio.timeout(PROVIDER_TIMEOUT_S):
+            account = await parts.payouts.open(ask.user_id)
+            link = await parts.payouts.onboarding_url(account, ask.body.return_url)
+    except (PaymentFailed, TimeoutError) as error:
+        raise errors.refusal(
+            "UNAVAILABLE", "", "The payment provider did not open the account."
+        ) from error
+    return PayoutAccountView(account.account_id, account.payouts_enabled, link)

@@ -1,0 +1,44 @@
+"""Who moves the money in this deployment: the simulated provider, or Stripe."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from engine.money.accounts import PayoutAccounts
+from engine.money.books import ProviderBooks
+from engine.money.provider import PaymentProvider
+from engine.money.simulated import SimulatedPayments
+from gateway.settings import Payments
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """The provider's three sides."""
+
+    payments: PaymentProvider
+    accounts: PayoutAccounts
+    books: ProviderBooks | None
+    """None for a provider without books of its own."""
+
+
+@asynccontextmanager
+async def open_money(settings: Payments) -> AsyncIterator[Money]:
+    """The provider that the settings name; opening it calls nobody."""
+    if settings.provider == "simulated":
+        simulated = SimulatedPayments(settings.simulated_mode)
+        yield Money(simulated, simulated, books=None)
+        return
+    # Stripe's SDK is imported only by who uses it: it costs 150 ms.
+    from engine.money.stripe_accounts import StripeAccounts  # noqa: PLC0415
+    from engine.money.stripe_books import StripeBooks  # noqa: PLC0415
+    from engine.money.stripe_client import open_client  # noqa: PLC0415
+    from engine.money.stripe_payments import StripePayments  # noqa: PLC0415
+
+    async with open_client(settings.stripe_key, settings.stripe_url or None) as client:
+        yield Money(
+            StripePayments(client, test_payment_method=settings.test_payment_method or None),
+            StripeAccounts(client),
+            StripeBooks(client, livemode=settings.livemode),
+        )

@@ -1,0 +1,74 @@
+-- What the provider tells, the hustlers' accounts, and the comparison of its books with ours.
+
+-- name: unseen_provider_events
+select told.event_id
+from unnest($1::text[]) as told (event_id)
+where not exists (
+    select from processed_stripe_events as seen where seen.event_id = told.event_id
+);
+
+-- name: payout_account
+select jsonb_build_object('account_id', account_id, 'payouts_enabled', payouts_enabled)
+from payout_accounts where user_id = $1;
+
+-- name: hold_unpayable
+select hold_unpayable($1, $2, $3);
+
+-- name: booked_movements
+with booked as (
+    select
+        'PAYMENT' as kind, m.reference, m.amount as amount_cents, m.at, m.escrow_id,
+        null::uuid as settlement_id
+    from money_entries as m
+    where m.kind = 'CHARGE'
+        and (m.at >= $1 or m.reference = any($2::text[]) or m.escrow_id = any($3::uuid[]))
+    union all
+    select
+        leg.kind, leg.reference, leg.amount_cents, coalesce(s.done_at, s.due_at), s.escrow_id, s.id
+    from settlements as s
+    cross join lateral (
+        values
+        ('TRANSFER', s.transfer_done, s.transfer_reference, s.release_amount - s.fee_amount),
+        ('REFUND', s.refund_done, s.refund_reference, s.refund_amount)
+    ) as leg (kind, done, reference, amount_cents)
+    where leg.done
+        and (
+            coalesce(s.done_at, s.due_at) >= $1
+            or leg.reference = any($2::text[]) or s.id = any($4::uuid[])
+        )
+        -- a chargeback that was lost gave the money back without a refund
+        and not exists (select from chargebacks as c where c.id = leg.reference)
+)
+
+select coalesce(jsonb_agg(to_jsonb(booked)), '[]'::jsonb) from booked;
+
+-- name: known_owners
+select id from escrows where id = any($1::uuid[])
+union all
+select id from settlements where id = any($2::uuid[]);
+
+-- name: report_difference
+select open_item('MONEY_DIFFERENCE', $1, $2::jsonb);
+
+-- name: repair_funding
+with act as materialized (
+    select admin_act($1, 'REPAIR_FUNDING', 'escrow', $4::uuid::text, $2, $3::jsonb) as id
+)
+
+select book_funding($4, $5, $6::jsonb) from act;
+
+-- name: repair_leg
+with act as materialized (
+    select admin_act($1, 'REPAIR_LEG', 'settlement', $4::uuid::text, $2, $3::jsonb) as id
+)
+
+select book_leg($4, $6, $5) from act;
+
+-- name: leg_failed
+select apply_provider_fact(
+    jsonb_build_object(
+        'kind', case $2::text when 'REFUND' then 'REFUND_FAILED' else 'TRANSFER_REVERSED' end,
+        'settlement_id', $1::uuid, 'reference', $3::text, 'note', $4::text
+    ),
+    null
+);
