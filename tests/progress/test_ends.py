@@ -157,7 +157,7 @@ async def test_who_is_banned_by_a_release_sees_no_cards_any_more(own_market: Mar
     market = own_market
     hustler = await market.live_hustler()
     await released(market, hustler, "2 minutes")
-    assert market.ear.heard[-1].withdrawn == ()
+    assert not market.ear.heard[-1].withdrawn
 
     await market.advance("1 hour")
     await released(market, hustler, "2 minutes")
