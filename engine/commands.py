@@ -104,7 +104,8 @@ class Commands:
         except (PaymentFailed, TimeoutError) as error:
             raise errors.refusal("UNAVAILABLE", "", "The payment did not go through.") from error
         if paid.state == "FAILED":
-            raise errors.refusal("HX016", "PAYMENT", paid.note)
+            await self._apply("drop_payment", escrow.id)
+            raise errors.refusal("HX016", "PAYMENT", "The payment was given up; fund again.")
         if paid.state == "SUCCEEDED":
             await self._apply("book_funding", escrow.id, paid.reference, self._plan)
         else:

@@ -151,6 +151,28 @@ begin
 end;
 $$;
 
+-- The provider has given the payment up: the next try to fund the task begins another.
+create function drop_payment(p_escrow uuid) returns jsonb
+language plpgsql
+as $$
+declare
+    t tasks;
+    at timestamptz := hx_clock();
+begin
+    select tasks.* into t
+    from tasks join escrows on escrows.task_id = tasks.id
+    where escrows.id = p_escrow
+    for no key update of tasks;
+    update escrows
+    set state = 'CANCELLED', is_current = false, ended_at = at, updated_at = at
+    where id = p_escrow and state = 'PENDING' and replaces is null;
+    if not found then
+        return jsonb_build_object('task_id', t.id, 'events', append_events(lapse_proposals(t)));
+    end if;
+    return jsonb_build_object('task_id', t.id, 'subject_id', p_escrow);
+end;
+$$;
+
 create function start_broadcast(t tasks, p_plan jsonb) returns live_broadcasts
 language plpgsql
 as $$

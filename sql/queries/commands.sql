@@ -12,6 +12,9 @@ select begin_funding($1, $2);
 -- name: note_payment
 select note_payment($1, $2);
 
+-- name: drop_payment
+select drop_payment($1);
+
 -- name: book_funding
 select book_funding($1, $2, $3::jsonb);
 

@@ -400,3 +400,38 @@ async def test_money_held_for_sixty_days_comes_to_the_desk(own_market: Market) -
     await market.commands.cancel(await market.poster_of(task), task, None)
     await market.settling.settle_waiting()
     assert await market.app.fetchval(count) == 0
+
+
+class GivingUp(SimulatedPayments):
+    """A provider that gives the first payment of each market up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.charged: list[UUID] = []
+
+    async def charge(
+        self, key: UUID, amount_cents: int, poster: UUID, *, begun: str | None = None
+    ) -> Movement:
+        """FAILED for the first key, as ever for the others."""
+        self.charged.append(key)
+        if key == self.charged[0]:
+            return Movement(f"pi_{key.hex}", "FAILED")
+        return await super().charge(key, amount_cents, poster, begun=begun)
+
+
+async def test_a_payment_that_the_provider_gave_up_is_followed_by_another(
+    database_dsn: str, owner_dsn: str
+) -> None:
+    """The poster is told to fund again, and does, under another escrow."""
+    payments = GivingUp()
+    async with open_market(database_dsn, owner_dsn, payments) as market:
+        task = await market.task()
+        poster = await market.poster_of(task)
+        with pytest.raises(Refusal, match="fund again") as caught:
+            await market.commands.fund(poster, task)
+        assert (caught.value.kind.code, caught.value.kind.invariant) == ("HX016", "PAYMENT")
+
+        await market.commands.fund(poster, task)
+
+        assert await market.escrow_state(task) == "FUNDED"
+        assert len(set(payments.charged)) == 2
