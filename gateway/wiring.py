@@ -12,6 +12,8 @@ from random import SystemRandom
 from broadcast.broadcaster import Broadcaster
 from broadcast.limits import WaveLimits
 from engine.commands import Commands
+from engine.desk import Desk
+from engine.desk_reading import DeskReading
 from engine.money.accounts import Payouts
 from engine.money.events import ProviderEvents
 from engine.money.reconciling import Reconciling
@@ -145,6 +147,8 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 livemode=settings.payments.livemode,
                 clock=time.time,
             ),
+            desk=Desk(store, hub),
+            desk_reading=DeskReading(store),
             hub=hub,
             positions=positions,
             socket=door,

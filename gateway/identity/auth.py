@@ -32,6 +32,7 @@ Role = Literal["poster", "hustler", "dual", "admin"]
 MAY_POST: Final = frozenset[Role]({"poster", "dual", "admin"})
 MAY_WORK: Final = frozenset[Role]({"hustler", "dual"})
 ANYONE: Final = frozenset[Role]({"poster", "hustler", "dual", "admin"})
+OPERATORS: Final = frozenset[Role]({"admin"})
 
 LEEWAY_S: Final = 30
 """Clocks of issuers may differ from ours by this much."""
