@@ -25,6 +25,7 @@ from engine.tasks.codes import CodeBook
 from engine.tasks.upload_sweep import UploadSweep
 from engine.tasks.uploads import Uploads
 from engine.timers import Timers
+from engine.verifying import Verifying
 from gateway.delivery.catchup import Catchup
 from gateway.delivery.city_feed import CityFeed
 from gateway.delivery.hub import Bells, Hub
@@ -93,6 +94,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             every_s=settings.payments.reconcile_s,
         )
         timers = Timers(store, hub, metrics.timer_lag)
+        verifying = Verifying(settings.postgres.dsn, store, metrics, settings.verify.every_s)
         broadcaster = Broadcaster(
             database,
             presence,
@@ -173,6 +175,9 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             broadcaster, settling, reconciling, timers, hub, snapshots, catchup, heartbeats,
             positions, absences, door, idempotency, CityFeed(hub, positions, store),
             UploadSweep(store, photos),
+            broadcaster, settling, timers, hub, snapshots, catchup, heartbeats, positions, absences,
+            door, idempotency, CityFeed(hub, positions, store), UploadSweep(store, photos),
+            verifying,
         )  # fmt: skip
         await stack.enter_async_context(running(loops))
         yield parts

@@ -115,7 +115,13 @@ class TestWords:
 
     @pytest.mark.parametrize(
         "words",
-        [[], *([name] for name in cli.COMMANDS), ["clock", "advance"], ["simulate"]],
+        [
+            [],
+            *([name] for name in cli.COMMANDS),
+            ["clock", "advance"],
+            ["invariants", "verify"],
+            ["simulate"],
+        ],
         ids=" ".join,
     )
     def test_every_command_has_help_with_its_exit_codes(
