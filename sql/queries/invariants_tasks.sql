@@ -161,13 +161,17 @@ where not exists (
 );
 
 -- name: timers_have_their_subject
--- Every timer is about something that exists, and no ended task has one.
+-- Every timer is about something that exists, and none about a task or money that has ended.
 select format('%s %s', m.kind, m.subject) as subject, coalesce(t.state, 'nothing there') as found
 from timers as m
 left join tasks as t on t.id = m.subject
 where case m.kind
     when 'BROADCAST_END' then not exists (select from live_broadcasts as b where b.id = m.subject)
     when 'REPLACEMENT' then not exists (select from escrows as e where e.id = m.subject)
+    when 'FUNDS_HELD' then not exists (
+        select from escrows as e
+        where e.id = m.subject and e.state in ('FUNDED', 'LOCKED_DISPUTE')
+    )
     when 'DISPUTE_DUE' then not exists (select from disputes as d where d.id = m.subject)
     when 'TRUST_REVIEW' then not exists (select from users as u where u.id = m.subject)
     else coalesce(t.state in ('COMPLETED', 'CANCELLED', 'EXPIRED'), true)

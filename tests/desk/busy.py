@@ -37,12 +37,13 @@ class Busy:
                 if self.random.random() < 0.2:
                     await self.market.advance("7 minutes")
                     await self.market.timers.fire_due()
+        # what must still be under way at the end
+        await self.scene_not_paid_yet()
+        await self.scene_matching()
 
     def scenes(self) -> list[Callable[[], Awaitable[object]]]:
         """All scenes."""
-        return [
-            getattr(self, name) for name in sorted(dir(self)) if name.startswith("scene_")
-        ]
+        return [getattr(self, name) for name in sorted(dir(self)) if name.startswith("scene_")]
 
     # ── What scenes are made of ─────────────────────────────────────────────────────────────────
 
@@ -68,9 +69,7 @@ class Busy:
 
     async def start(self, task: TaskId, hustler: UserId) -> None:
         """The work begins."""
-        await self.market.commands.start(
-            hustler, task, self.market.codes.code(task, "START", 1)
-        )
+        await self.market.commands.start(hustler, task, self.market.codes.code(task, "START", 1))
 
     async def disputed(self) -> tuple[TaskId, DisputeId]:
         """A task in dispute, from either side, with evidence of both."""
@@ -323,7 +322,9 @@ class Busy:
         """A refund that the bank has made already."""
         task = await self.scene_open()
         payment = await self.payment_of(task)
-        await self.told("CHARGEBACK_OPENED", reference=f"dp_{task}", payment=payment, amount_cents=1)
+        await self.told(
+            "CHARGEBACK_OPENED", reference=f"dp_{task}", payment=payment, amount_cents=1
+        )
         await self.told("CHARGEBACK_LOST", reference=f"dp_{task}", payment=payment, amount_cents=1)
 
     async def chargeback(self, task: TaskId, what: str) -> None:
