@@ -19,6 +19,7 @@ async def suspend(parts: Parts, ask: Ask[Why, Nothing]) -> UserFile:
     """Shut an account; its LIVE session ends."""
     user = UserId(ask.path["user_id"])
     await parts.desk.suspend(ask.user_id, user, ask.body.reason)
+    parts.authenticator.forget(user)
     return await parts.desk_reading.user(user)
 
 

@@ -75,7 +75,7 @@ class TrustTier(Sent, frozen=True):
 class BadgeGrant(Sent, frozen=True):
     """POST …/badges."""
 
-    badge_type: Kind
+    badge_type: Annotated[str, Meta(pattern=r"^[A-Z0-9_]{1,60}$")]
     reason: Text
 
 

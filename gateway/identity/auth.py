@@ -152,6 +152,11 @@ class Authenticator:
         while len(self._believed) > MAX_BELIEVED:
             self._believed.popitem(last=False)
 
+    def forget(self, user: UserId) -> None:
+        """Believe no token of this user without looking at the account again."""
+        for digest in [d for d, (caller, _) in self._believed.items() if caller.user_id == user]:
+            del self._believed[digest]
+
     async def _verify(self, token: str) -> tuple[str, Claims, Role, str]:
         """Issuer, claims, role and name of a token, or `_NotBelieved`."""
         named = self._issuers.get(_unverified_issuer(token))

@@ -7,19 +7,24 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.desk.busy import Busy
-from tests.market import open_market
+from tests.gateway.http.conftest import client, parts, people, settings
+from tests.gateway.http.rest import People, Person
+from tests.market import Market, open_market
 from tests.servers import RunServers, TestDatabase, clone_of
+
+# The service of the REST tests serves these, too.
+__all__ = ["client", "parts", "people", "settings"]
 
 SEED = 20_260_707
 
 
 @pytest.fixture(scope="package")
 async def busy(run_servers: RunServers, worker_number: int) -> AsyncIterator[Busy]:
-    """Two rounds of everything, in a database of its own."""
+    """Everything once, in a database of its own."""
     with clone_of(run_servers, f"gw{worker_number}_busy") as database:
         async with open_market(database.dsn, database.owner_dsn) as market:
             busy = Busy(market, SEED)
-            await busy.play(2)
+            await busy.play(1)
             yield busy
 
 
@@ -30,3 +35,24 @@ async def own_busy(fresh_database: TestDatabase) -> AsyncIterator[Busy]:
         busy = Busy(market, SEED)
         busy.admin = await market.user("admin", 1)
         yield busy
+
+
+@pytest.fixture
+async def market(database_dsn: str, owner_dsn: str) -> AsyncIterator[Market]:
+    """The engine on the database that the service serves."""
+    async with open_market(database_dsn, owner_dsn) as market:
+        yield market
+
+
+@pytest.fixture
+async def scenes(market: Market) -> Busy:
+    """Scenes in the database that the service serves."""
+    busy = Busy(market, SEED)
+    busy.admin = await market.user("admin", 1)
+    return busy
+
+
+@pytest.fixture(scope="package")
+async def admin(people: People) -> Person:
+    """An operator with a token."""
+    return await people.person("admin")
