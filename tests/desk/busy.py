@@ -209,10 +209,11 @@ class Busy:
         )
         await self.market.commands.submit_photos(hustler, task, [UUID(made)])
 
-    async def scene_not_paid_yet(self) -> None:
+    async def scene_not_paid_yet(self) -> TaskId:
         """Approved, and the money still on its way."""
         task, _ = await self.submitted()
         await self.market.commands.approve(await self.market.poster_of(task), task)
+        return task
 
     async def scene_provider_is_faster(self) -> None:
         """The provider tells of a transfer before the worker has booked it."""

@@ -37,14 +37,14 @@ async def own_busy(fresh_database: TestDatabase) -> AsyncIterator[Busy]:
         yield busy
 
 
-@pytest.fixture
+@pytest.fixture(scope="package")
 async def market(database_dsn: str, owner_dsn: str) -> AsyncIterator[Market]:
     """The engine on the database that the service serves."""
     async with open_market(database_dsn, owner_dsn) as market:
         yield market
 
 
-@pytest.fixture
+@pytest.fixture(scope="package")
 async def scenes(market: Market) -> Busy:
     """Scenes in the database that the service serves."""
     busy = Busy(market, SEED)
