@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 from uuid import UUID, uuid4
 
 from engine.applied import Applied
-from engine.desk import Desk
+from engine.desk import Desk, Outcome
+from engine.errors import Refusal
 from engine.ids import AwardId, BadgeId, DisputeId, ItemId, SettlementId, TaskId, UserId
 from engine.views import Mode
 from tests.market import Market
@@ -306,10 +308,13 @@ class Busy:
 
     async def scene_decided(self) -> None:
         """For either side, or a split; paid or about to be."""
-        for outcome, release in (("HUSTLER", None), ("POSTER", None), ("SPLIT", 333)):
+        rulings: list[tuple[Outcome, int | None]] = [
+            ("HUSTLER", None), ("POSTER", None), ("SPLIT", 333),
+        ]  # fmt: skip
+        for outcome, release in rulings:
             _, dispute = await self.disputed()
             await self.desk.request_evidence(self.admin, dispute, WHY)
-            await self.desk.resolve(self.admin, dispute, outcome, release, WHY)  # type: ignore[arg-type]
+            await self.desk.resolve(self.admin, dispute, outcome, release, WHY)
             if self.random.random() < 0.7:
                 await self.settle()
 
@@ -327,6 +332,40 @@ class Busy:
             "CHARGEBACK_OPENED", reference=f"dp_{task}", payment=payment, amount_cents=1
         )
         await self.told("CHARGEBACK_LOST", reference=f"dp_{task}", payment=payment, amount_cents=1)
+
+    async def scene_chargeback_anywhere(self) -> None:
+        """At any moment of a task's life; won, lost or open; whatever is held goes on or is decided."""
+        stages: list[Callable[[], Awaitable[TaskId]]] = [
+            self.scene_matching, self.scene_open, self.scene_not_paid_yet, self.scene_completed,
+            self.scene_price_raised, self.scene_no_choice_yet,
+        ]  # fmt: skip
+        task = await self.random.choice(stages)()
+        await self.chargeback(task, "OPENED")
+        ending = self.random.choice(["WON", "LOST", None])
+        if ending is not None:
+            await self.chargeback(task, ending)
+        await self.settle()
+
+    async def scene_chargeback_decided(self) -> None:
+        """In a dispute, decided before or after the bank has; an operator lets what is held go on."""
+        task, hustler = await self.accepted()
+        await self.start(task, hustler)
+        await self.chargeback(task, "OPENED")
+        dispute = await self.dispute_of(task)
+        ending = self.random.choice(["WON", "LOST"])
+        first = self.random.random() < 0.5
+        if first:
+            await self.chargeback(task, ending)
+        outcome: Outcome = self.random.choice(["HUSTLER", "POSTER", "SPLIT"])
+        release = 444 if outcome == "SPLIT" else None
+        await self.desk.resolve(self.admin, dispute, outcome, release, WHY)
+        if not first:
+            await self.chargeback(task, ending)
+        with suppress(Refusal):
+            await self.desk.retry_settlement(self.admin, await self.settlement_of(task), WHY)
+        await self.settle()
+        ended = await self.market.escrow_state(task)
+        assert ended in ("RELEASED", "REFUNDED", "REFUND_PARTIAL"), (outcome, ending, first, ended)
 
     async def chargeback(self, task: TaskId, what: str) -> None:
         """An event about a chargeback on the task's payment."""

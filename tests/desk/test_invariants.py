@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import asyncpg
 import pytest
 
@@ -52,3 +54,18 @@ async def test_a_check_names_itself_when_its_fact_is_broken(busy: Busy, name: st
     assert name in found
     assert found[name].count >= len(found[name].rows) > 0
     assert all(row.subject and row.found for row in found[name].rows)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(3))
+async def test_many_markets_agree_at_every_stop(own_busy: Busy, seed: int) -> None:
+    """Scenes in any order, days passing between them, timers firing late or not at all."""
+    own_busy.random = random.Random(seed)
+    for _ in range(8):
+        await own_busy.play(1)
+        await own_busy.market.advance(own_busy.random.choice(["1 hour", "3 days", "40 days"]))
+        if own_busy.random.random() < 0.8:
+            while await own_busy.market.timers.fire_due():
+                pass
+        found = await broken(own_busy.market.owner)
+        assert [(name, verdict.rows) for name, verdict in found.items()] == []
