@@ -79,13 +79,6 @@ class BadgeGrant(Sent, frozen=True):
     reason: Text
 
 
-class PageQuery(Sent, frozen=True):
-    """?cursor&limit."""
-
-    cursor: Cursor | None = None
-    limit: Limit = 20
-
-
 class ItemsQuery(Sent, frozen=True):
     """GET /v1/admin/items?kind&state&cursor&limit."""
 

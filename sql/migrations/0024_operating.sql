@@ -275,7 +275,7 @@ as $$
 declare
     u users := account_act(p_admin, 'REINSTATE_USER', p_user, p_reason);
 begin
-    update users set account_status = 'ACTIVE' where id = u.id and account_status <> 'ACTIVE';
+    update users set account_status = 'ACTIVE' where id = u.id and account_status = 'SUSPENDED';
     return jsonb_build_object('subject_id', u.id);
 end;
 $$;
@@ -331,14 +331,14 @@ $$;
 
 -- ── XP ─────────────────────────────────────────────────────────────────────────────────────────
 -- A row of the XP ledger that an operator found wrong. The row stays as it is, and is marked
--- (architecture §8.4).
+-- (architecture §8.4). No foreign key to it: a reference would answer a TRUNCATE of the ledger before
+-- the ledger's own refusal does.
 create table xp_flags (
     ledger_id uuid not null,
     flagged_by uuid not null,
     reason text not null,
     flagged_at timestamptz not null default hx_clock(),
     constraint xp_flags_pkey primary key (ledger_id),
-    constraint xp_flags_row foreign key (ledger_id) references xp_ledger (id),
     constraint xp_flags_admin foreign key (flagged_by) references users (id)
 );
 

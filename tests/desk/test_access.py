@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from uuid import uuid4
 
 import httpx
@@ -93,3 +94,11 @@ async def test_a_suspended_admin_is_no_admin(people: People, admin: Person) -> N
     await admin.good("POST", own, {"reason": WHY})
     answer = await other.call("GET", "/v1/admin/desk")
     assert answer.refusal()[:2] == (403, "HX503")
+
+
+def test_the_page_names_every_call() -> None:
+    """docs/desk.md, by method and path."""
+    page = (Path(__file__).parents[2] / "docs" / "desk.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(GET|POST) (/v1/admin[^?`]*)[^`]*`", page))
+    ours = {(call.method, call.path.replace(":uuid", "")) for call in DESK_CALLS}
+    assert named == ours
