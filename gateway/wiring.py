@@ -174,10 +174,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         loops = (
             broadcaster, settling, reconciling, timers, hub, snapshots, catchup, heartbeats,
             positions, absences, door, idempotency, CityFeed(hub, positions, store),
-            UploadSweep(store, photos),
-            broadcaster, settling, timers, hub, snapshots, catchup, heartbeats, positions, absences,
-            door, idempotency, CityFeed(hub, positions, store), UploadSweep(store, photos),
-            verifying,
+            UploadSweep(store, photos), verifying,
         )  # fmt: skip
         await stack.enter_async_context(running(loops))
         yield parts
