@@ -189,7 +189,7 @@ class XpRowView(Struct, frozen=True):
     flag: FlagView | None
 
 
-class PayoutAccountView(Struct, frozen=True):
+class PayoutAccountFile(Struct, frozen=True):
     """Where a hustler is paid."""
 
     account_id: str
@@ -210,7 +210,7 @@ class UserFile(Struct, frozen=True):
     created_at: datetime
     live: LiveView
     banned_until: datetime | None
-    payout_account: PayoutAccountView | None
+    payout_account: PayoutAccountFile | None
     badges: list[BadgeView]
     xp: list[XpRowView]
 

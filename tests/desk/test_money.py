@@ -135,23 +135,22 @@ class Broken(SimulatedPayments):
     """A provider that does what a test says."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.error: Exception | None = None
         self.refunds: list[UUID] = []
 
-    async def transfer(
-        self, key: UUID, account: str | None, hustler: UUID, amount_cents: int
-    ) -> Movement:
+    async def transfer(self, key: UUID, *args: Any, **how: Any) -> Movement:
         """Pays, unless it is broken."""
         if self.error is not None:
             raise self.error
-        return await super().transfer(key, account, hustler, amount_cents)
+        return await super().transfer(key, *args, **how)
 
-    async def refund(self, key: UUID, payment: str, amount_cents: int) -> Movement:
+    async def refund(self, key: UUID, *args: Any, **how: Any) -> Movement:
         """Gives back, unless it is broken."""
         self.refunds.append(key)
         if self.error is not None:
             raise self.error
-        return await super().refund(key, payment, amount_cents)
+        return await super().refund(key, *args, **how)
 
 
 Shop = tuple[Busy, Broken, DeskReading]
