@@ -368,6 +368,17 @@ class TestService:
         assert "WRONG clock: 0:00:0" in said.out
         assert "WRONG tokens" in said.out
 
+    def test_what_must_hold_is_verified_on_a_running_service(
+        self, hustlexp: Hustlexp, dev: Dev
+    ) -> None:
+        """By its folder, as the other commands find it; 2 where nothing runs."""
+        said = hustlexp("invariants", "verify", "--data-dir", str(dev.data_dir))
+        assert (said.code, said.err) == (0, "")
+        assert "checks agree." in said.out
+        said = hustlexp("invariants", "verify", "--data-dir", str(dev.data_dir / "elsewhere"))
+        assert said.code == 2
+        assert "No service runs on" in said.err
+
     def test_the_clock_advances_for_everyone(self, hustlexp: Hustlexp, dev: Dev) -> None:
         """Amounts add up."""
         before = hustlexp("clock", "advance", "0s", "--data-dir", str(dev.data_dir)).out
