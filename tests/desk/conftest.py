@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -16,6 +16,25 @@ from tests.servers import RunServers, TestDatabase, clone_of
 __all__ = ["client", "parts", "people", "settings"]
 
 SEED = 20_260_707
+
+
+@pytest.fixture(scope="session")
+def desk_database(run_servers: RunServers, worker_number: int) -> Iterator[TestDatabase]:
+    """What the service of this folder serves: it settles and tells what other tests would count."""
+    with clone_of(run_servers, f"gw{worker_number}_desk") as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def database_dsn(desk_database: TestDatabase) -> str:
+    """As the application sees it."""
+    return desk_database.dsn
+
+
+@pytest.fixture(scope="session")
+def owner_dsn(desk_database: TestDatabase) -> str:
+    """As its owner sees it."""
+    return desk_database.owner_dsn
 
 
 @pytest.fixture(scope="package")

@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 from uuid import uuid4
 
-import httpx
 import pytest
 
 from gateway.desk_routes import DESK_CALLS
@@ -53,14 +52,13 @@ def test_all_of_the_desk_is_for_operators_and_nothing_else_is() -> None:
     assert {call.method for call in DESK_CALLS} == {"GET", "POST"}
 
 
-async def test_nobody_else_gets_in(people: People, client: httpx.AsyncClient) -> None:
-    """HX503 for every other role on every call, 401 without a token."""
+async def test_nobody_else_gets_in(people: People) -> None:
+    """HX503 for every other role on every call."""
     others = [await people.person(role) for role in ("poster", "hustler", "dual")]
     for call in DESK_CALLS:
         for person in others:
             answer = await person.call(call.method, path_of(call), body_of(call))
             assert answer.refusal() == (403, "HX503", "PERMISSION"), called(call)
-        assert (await client.request(call.method, path_of(call))).status_code == 401
 
 
 @pytest.mark.parametrize("call", COMMANDS, ids=called)
