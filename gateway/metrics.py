@@ -159,6 +159,18 @@ class Metrics:
             "How long the oldest due timer has been waiting.",
             registry=registry,
         )
+        # ── What must hold ───────────────────────────────────────────────────────────────────
+        self.invariant_rows = Gauge(
+            "hustlexp_invariant_disagreements",
+            "Rows that disagreed with a derived fact at the last verification, by check.",
+            ["check"],
+            registry=registry,
+        )
+        self.verified_seconds = Gauge(
+            "hustlexp_verified_timestamp_seconds",
+            "When the last verification of all derived facts ended (Unix time).",
+            registry=registry,
+        )
 
     def page(self) -> bytes:
         """The Prometheus text page."""
@@ -186,6 +198,14 @@ class Metrics:
     def settlements_waiting(self, count: int) -> None:
         """Settlements due now."""
         self.settlements_pending.set(count)
+
+    def invariant(self, check: str, disagreements: int) -> None:
+        """What one check of a verification found."""
+        self.invariant_rows.labels(check).set(disagreements)
+
+    def verified(self) -> None:
+        """A verification has ended."""
+        self.verified_seconds.set_to_current_time()
 
     # ── broadcast.ports.WaveMetrics ──────────────────────────────────────────────────────────
 

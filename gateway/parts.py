@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.commands import Commands
+from engine.desk import Desk
+from engine.desk_reading import DeskReading
 from engine.money.accounts import Payouts
 from engine.queries import Queries
 from engine.tasks.uploads import Uploads
@@ -32,6 +34,8 @@ class Parts:
     uploads: Uploads
     payouts: Payouts
     stripe_webhook: StripeWebhook
+    desk: Desk
+    desk_reading: DeskReading
     hub: Hub
     positions: Positions
     socket: Door

@@ -7,6 +7,7 @@ from typing import Final
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
+from gateway.desk_routes import DESK_CALLS
 from gateway.http import account, events, live, map_page, open_pages, payouts, photos, tasks
 from gateway.http.calls import Call
 from gateway.http.rates import ACCEPT, CODE, LOCATION, PAYOUT_ACCOUNT, TASK_CREATE, UPLOAD
@@ -57,6 +58,7 @@ CALLS: Final = (
     Call("PATCH",  "/v1/me",                account.edit,       ANYONE),
     Call("GET",    "/v1/me/progress",       account.progress,   ANYONE),
     Call("POST",   "/v1/me/badges/{badge_id:uuid}/shown", account.badge_shown, ANYONE),
+    *DESK_CALLS,
 )
 # fmt: on
 

@@ -190,6 +190,19 @@ class Postgres:
 
 
 @dataclass(frozen=True, slots=True)
+class Verify:
+    """The look at every derived fact, as `hustlexp invariants verify` takes it."""
+
+    every_s: int = _setting(
+        "HX_VERIFY_S",
+        3600,
+        "how often the service verifies every derived fact by itself; 0 never",
+        _whole(0, 604_800),
+        unit="s",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Redis:
     """Presence: Redis from 7.0 on, or Valkey from 8 on."""
 
@@ -387,6 +400,7 @@ class Settings:
     broadcast: Broadcast = Broadcast()
     photos: Photos = Photos()
     payments: Payments = Payments()
+    verify: Verify = Verify()
     log: Log = Log()
     data_dir: Path = _setting(  # noqa: RUF009  # makes a field, as field() does
         "HX_DATA_DIR",

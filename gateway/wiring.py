@@ -12,6 +12,8 @@ from random import SystemRandom
 from broadcast.broadcaster import Broadcaster
 from broadcast.limits import WaveLimits
 from engine.commands import Commands
+from engine.desk import Desk
+from engine.desk_reading import DeskReading
 from engine.money.accounts import Payouts
 from engine.money.events import ProviderEvents
 from engine.money.reconciling import Reconciling
@@ -23,6 +25,7 @@ from engine.tasks.codes import CodeBook
 from engine.tasks.upload_sweep import UploadSweep
 from engine.tasks.uploads import Uploads
 from engine.timers import Timers
+from engine.verifying import Verifying
 from gateway.delivery.catchup import Catchup
 from gateway.delivery.city_feed import CityFeed
 from gateway.delivery.hub import Bells, Hub
@@ -91,6 +94,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             every_s=settings.payments.reconcile_s,
         )
         timers = Timers(store, hub, metrics.timer_lag)
+        verifying = Verifying(settings.postgres.dsn, store, metrics, settings.verify.every_s)
         broadcaster = Broadcaster(
             database,
             presence,
@@ -145,6 +149,8 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 livemode=settings.payments.livemode,
                 clock=time.time,
             ),
+            desk=Desk(store, hub),
+            desk_reading=DeskReading(store),
             hub=hub,
             positions=positions,
             socket=door,
@@ -168,7 +174,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         loops = (
             broadcaster, settling, reconciling, timers, hub, snapshots, catchup, heartbeats,
             positions, absences, door, idempotency, CityFeed(hub, positions, store),
-            UploadSweep(store, photos),
+            UploadSweep(store, photos), verifying,
         )  # fmt: skip
         await stack.enter_async_context(running(loops))
         yield parts

@@ -43,7 +43,8 @@ class DatabaseAway(Exception):
     """Postgres does not answer now; nothing is known about the statement's fate."""
 
 
-def _translated(error: Exception) -> Exception:
+def translated(error: Exception) -> Exception:
+    """What the driver raised, as one of our two errors."""
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
         if state in _AWAY_STATES:
@@ -57,6 +58,18 @@ def _translated(error: Exception) -> Exception:
     return DatabaseAway(f"{type(error).__name__}: {error}")
 
 
+def session(role: str | None, statement_timeout_ms: int) -> dict[str, str]:
+    """How each of our connections starts; `role` is taken through the start-up packet."""
+    settings = {
+        "application_name": "hustlexp",
+        "statement_timeout": str(statement_timeout_ms),
+        "idle_in_transaction_session_timeout": "10000",
+        "timezone": "UTC",
+        "jit": "off",
+    }
+    return settings | {"role": role} if role else settings
+
+
 class Database:
     """A pool of connections acting as one role, speaking named queries only."""
 
@@ -67,17 +80,8 @@ class Database:
     async def open(cls, dsn: str, *, role: str | None = "hx_app", size: int = 8) -> Self:
         """Connect; raises DatabaseAway when the server cannot be reached.
 
-        `role` is taken through the start-up packet, so the login may be another one.
+        The login may be another role than `role`.
         """
-        settings = {
-            "application_name": "hustlexp",
-            "statement_timeout": str(STATEMENT_TIMEOUT_MS),
-            "idle_in_transaction_session_timeout": "10000",
-            "timezone": "UTC",
-            "jit": "off",
-        }
-        if role:
-            settings["role"] = role
         try:
             pool = await asyncpg.create_pool(
                 dsn,
@@ -85,13 +89,13 @@ class Database:
                 max_size=size,
                 timeout=CONNECT_TIMEOUT_S,
                 command_timeout=COMMAND_TIMEOUT_S,
-                server_settings=settings,
+                server_settings=session(role, STATEMENT_TIMEOUT_MS),
                 max_inactive_connection_lifetime=60.0,
             )
         except ValueError as error:
             raise DatabaseAway(f"its DSN cannot be read ({error})") from error
         except (asyncpg.PostgresError, *_AWAY) as error:
-            raise _translated(error) from error
+            raise translated(error) from error
         return cls(cast("asyncpg.Pool", pool))
 
     async def close(self) -> None:
@@ -127,4 +131,4 @@ class Database:
             async with self._pool.acquire(timeout=CONNECT_TIMEOUT_S) as connection:
                 yield connection
         except (asyncpg.PostgresError, *_AWAY) as error:
-            raise _translated(error) from error
+            raise translated(error) from error

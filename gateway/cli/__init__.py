@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "clock": "gateway.cli.clock:clock",
     "explain-offer": "gateway.cli.explain:explain_offer",
     "reconcile": "gateway.cli.reconcile:reconcile",
+    "invariants": "gateway.cli.invariants:invariants",
     "doctor": "gateway.cli.doctor:doctor",
     "config": "gateway.cli.config:config",
 }

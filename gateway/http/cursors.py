@@ -38,5 +38,13 @@ class Cursors:
             pass
         raise errors.refusal("VALIDATION_ERROR", message="The cursor is not one of ours.")
 
+    def after(self, user: UUID, cursor: str | None) -> Cursor | None:
+        """As `open`; None for a first page."""
+        return self.open(user, cursor) if cursor else None
+
+    def next(self, user: UUID, end: Cursor | None) -> str | None:
+        """As `sign`; None behind the last page."""
+        return self.sign(user, end) if end else None
+
     def _tag(self, user: UUID, text: bytes) -> bytes:
         return hmac.digest(self._key, user.bytes + text, sha256)[:_TAG_BYTES]

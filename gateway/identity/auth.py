@@ -32,6 +32,7 @@ Role = Literal["poster", "hustler", "dual", "admin"]
 MAY_POST: Final = frozenset[Role]({"poster", "dual", "admin"})
 MAY_WORK: Final = frozenset[Role]({"hustler", "dual"})
 ANYONE: Final = frozenset[Role]({"poster", "hustler", "dual", "admin"})
+OPERATORS: Final = frozenset[Role]({"admin"})
 
 LEEWAY_S: Final = 30
 """Clocks of issuers may differ from ours by this much."""
@@ -150,6 +151,11 @@ class Authenticator:
         self._believed.move_to_end(digest)
         while len(self._believed) > MAX_BELIEVED:
             self._believed.popitem(last=False)
+
+    def forget(self, user: UserId) -> None:
+        """Believe no token of this user without looking at the account again."""
+        for digest in [d for d, (caller, _) in self._believed.items() if caller.user_id == user]:
+            del self._believed[digest]
 
     async def _verify(self, token: str) -> tuple[str, Claims, Role, str]:
         """Issuer, claims, role and name of a token, or `_NotBelieved`."""

@@ -115,7 +115,13 @@ class TestWords:
 
     @pytest.mark.parametrize(
         "words",
-        [[], *([name] for name in cli.COMMANDS), ["clock", "advance"], ["simulate"]],
+        [
+            [],
+            *([name] for name in cli.COMMANDS),
+            ["clock", "advance"],
+            ["invariants", "verify"],
+            ["simulate"],
+        ],
         ids=" ".join,
     )
     def test_every_command_has_help_with_its_exit_codes(
@@ -361,6 +367,17 @@ class TestService:
         assert said.code == 1
         assert "WRONG clock: 0:00:0" in said.out
         assert "WRONG tokens" in said.out
+
+    def test_what_must_hold_is_verified_on_a_running_service(
+        self, hustlexp: Hustlexp, dev: Dev
+    ) -> None:
+        """By its folder, as the other commands find it; 2 where nothing runs."""
+        said = hustlexp("invariants", "verify", "--data-dir", str(dev.data_dir))
+        assert (said.code, said.err) == (0, "")
+        assert "checks agree." in said.out
+        said = hustlexp("invariants", "verify", "--data-dir", str(dev.data_dir / "elsewhere"))
+        assert said.code == 2
+        assert "No service runs on" in said.err
 
     def test_the_clock_advances_for_everyone(self, hustlexp: Hustlexp, dev: Dev) -> None:
         """Amounts add up."""

@@ -1,0 +1,119 @@
+"""Every fact that can be derived, derived again: the checks of `sql/queries/invariants_*.sql`.
+
+One repeatable-read, read-only transaction sees one moment of the database, so that a service at
+work gives no false alarm.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Final, cast
+
+import asyncpg
+
+from sql import named
+from sql.database import CONNECT_TIMEOUT_S, session, translated
+
+ROWS_SHOWN: Final = 20
+"""Most disagreeing rows of one check that are read; the rest are counted."""
+STATEMENT_TIMEOUT_MS: Final = 600_000
+"""A check reads whole tables: ten minutes each."""
+_COUNTED: Final = """
+select q.subject, q.found, count(*) over () as total
+from ({}
+) as q
+order by q.subject, q.found
+limit $1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One derivable fact: its name, its sentence, and the query whose rows disagree."""
+
+    name: str
+    sentence: str
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """One row that disagrees, and what was found there."""
+
+    subject: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one check found: `count` rows disagree, the first of them are `rows`."""
+
+    check: Check
+    count: int
+    rows: tuple[Disagreement, ...]
+    seconds: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether nothing disagrees."""
+        return self.count == 0
+
+
+def checks() -> list[Check]:
+    """Every check, in the order of the files.
+
+    >>> checks()[0].name
+    'journal_holds_the_escrow'
+    """
+    return [
+        Check(name, text.partition("\n")[0].removeprefix("-- "), text.rstrip(";"))
+        for file, texts in named.by_file().items()
+        if file.startswith("invariants_")
+        for name, text in texts.items()
+    ]
+
+
+async def verify(dsn: str, rows_max: int = ROWS_SHOWN) -> AsyncGenerator[Verdict, None]:
+    """Each check's verdict as it is reached, on a connection of its own.
+
+    Raises `sql.database.DatabaseAway` when the server is not there, `DatabaseError` when it refuses
+    a check, as before all migrations are applied.
+    """
+    connection = await _connected(dsn)
+    try:
+        await connection.execute("begin isolation level repeatable read read only")
+        async for verdict in verify_on(connection, rows_max):
+            yield verdict
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        raise translated(error) from error
+    finally:
+        await connection.close(timeout=CONNECT_TIMEOUT_S)
+
+
+async def verify_on(
+    connection: asyncpg.Connection, rows_max: int = ROWS_SHOWN
+) -> AsyncGenerator[Verdict, None]:
+    """As `verify`, inside whatever transaction the connection is in."""
+    for check in checks():
+        began = time.perf_counter()
+        rows = await connection.fetch(_COUNTED.format(check.query), rows_max)
+        yield Verdict(
+            check,
+            rows[0]["total"] if rows else 0,
+            tuple(Disagreement(row["subject"] or "", row["found"]) for row in rows),
+            time.perf_counter() - began,
+        )
+
+
+async def _connected(dsn: str) -> asyncpg.Connection:
+    try:
+        connection = await asyncpg.connect(
+            dsn,
+            timeout=CONNECT_TIMEOUT_S,
+            server_settings=session("hx_app", STATEMENT_TIMEOUT_MS),
+        )
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
+        raise translated(error) from error
+    return cast("asyncpg.Connection", connection)

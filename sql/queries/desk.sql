@@ -1,0 +1,275 @@
+-- What an operator does and reads (engine/desk.py, engine/desk_reading.py). The commands and views
+-- stand in migrations/0018_contesting.sql and 0024_operating.sql.
+
+-- name: admin_dispute_task
+select admin_dispute_task($1, $2, $3);
+
+-- name: admin_cancel_task
+select admin_cancel_task($1, $2, $3);
+
+-- name: unlock_codes
+select unlock_codes($1, $2, $3);
+
+-- name: retry_settlement
+select retry_settlement($1, $2, $3);
+
+-- name: book_leg_by_hand
+select book_leg_by_hand($1, $2, $3, $4, $5);
+
+-- name: requeue_settlement
+select requeue_settlement($1, $2, $3);
+
+-- name: admin_set_payout_account
+select admin_set_payout_account($1, $2, $3, $4, $5);
+
+-- name: suspend_user
+select suspend_user($1, $2, $3);
+
+-- name: reinstate_user
+select reinstate_user($1, $2, $3);
+
+-- name: live_ban
+select live_ban($1, $2, $3, $4);
+
+-- name: lift_live_ban
+select lift_live_ban($1, $2, $3);
+
+-- name: flag_xp
+select flag_xp($1, $2, $3);
+
+-- name: close_operator_item
+select close_operator_item($1, $2, $3);
+
+-- name: advance_dispute
+select advance_dispute($1, $2, $3, $4);
+
+-- name: resolve_dispute
+select resolve_dispute($1, $2, $3, $4, $5);
+
+-- name: set_trust_tier
+select set_trust_tier($1, $2, $3, $4);
+
+-- name: grant_badge
+select grant_badge($1, $2, $3, $4);
+
+-- name: revoke_badge
+select revoke_badge($1, $2, $3);
+
+-- name: desk_open_item
+select open_item($1, $2, $3::jsonb);
+
+-- name: desk_close_item
+select close_item($1, $2);
+
+-- name: desk_overview
+-- what waits, how much of each kind, and since when the oldest; ages in seconds
+with clock as (select hx_clock() as at),
+
+waiting as (
+    select 'ITEM' as subject, i.kind, i.opened_at as since
+    from operator_items as i
+    where i.closed_at is null
+    union all
+    select 'SETTLEMENT', s.state, s.created_at
+    from settlements as s
+    where s.state <> 'DONE'
+    union all
+    select 'FAILED_TRANSFER', s.state, s.created_at
+    from settlements as s
+    where s.state <> 'DONE' and s.release_amount > 0 and not s.transfer_done
+        and s.last_error is not null
+    union all
+    select 'LATE_PAYMENT', s.state, s.created_at
+    from settlements as s
+    where s.state <> 'DONE' and s.payment is not null
+    union all
+    select 'CHARGEBACK', c.state, c.opened_at
+    from chargebacks as c
+    where c.state = 'OPEN'
+    union all
+    select 'DISPUTE', d.state, d.opened_at
+    from disputes as d
+    where d.state <> 'RESOLVED'
+    union all
+    select 'DISPUTE_PAST_DUE', d.state, d.evidence_due_at
+    from disputes as d cross join clock
+    where d.state <> 'RESOLVED' and d.evidence_due_at < clock.at
+    union all
+    select 'STUCK_TASK', k.kind, k.since
+    from clock cross join stuck_tasks(clock.at) as k
+),
+
+kinds as (
+    select
+        w.subject, w.kind, count(*) as number, min(w.since) as oldest_at
+    from waiting as w
+    group by w.subject, w.kind
+)
+
+select jsonb_build_object(
+    'at', (select clock.at from clock),
+    'waiting', coalesce(
+        (
+            select jsonb_agg(jsonb_build_object(
+                'subject', k.subject,
+                'kind', k.kind,
+                'count', k.number,
+                'oldest_at', k.oldest_at,
+                'oldest_age_s', greatest(extract(epoch from clock.at - k.oldest_at), 0)
+            ) order by k.subject, k.kind)
+            from kinds as k cross join clock
+        ),
+        '[]'
+    )
+);
+
+-- name: desk_items
+-- $1 kind or null, $2 OPEN, CLOSED or null, $3 $4 cursor or null, $5 limit; the oldest first
+select item_view(i) as item, i.opened_at as created_at, i.id
+from operator_items as i
+where ($1::text is null or i.kind = $1)
+    and ($2::text is null or (i.closed_at is null) = ($2 = 'OPEN'))
+    and ($3::timestamptz is null or (i.opened_at, i.id) > ($3, $4::uuid))
+order by i.opened_at, i.id
+limit $5;
+
+-- name: desk_item
+select item_view(i) from operator_items as i where i.id = $1;
+
+-- name: desk_settlements
+-- $1 state or null, $2 whether only late payments, $3 $4 cursor or null, $5 limit; the oldest first
+select settlement_view(s) as item, s.created_at, s.id
+from settlements as s
+where ($1::text is null or s.state = $1)
+    and (s.payment is not null or not $2::boolean)
+    and ($3::timestamptz is null or (s.created_at, s.id) > ($3, $4::uuid))
+order by s.created_at, s.id
+limit $5;
+
+-- name: desk_settlement
+select settlement_view(s) from settlements as s where s.id = $1;
+
+-- name: desk_chargebacks
+-- $1 state or null, $2 limit; the newest first
+select coalesce(jsonb_agg(chargeback_view(c) order by c.opened_at desc, c.id), '[]')
+from (
+    select n.* from chargebacks as n
+    where $1::text is null or n.state = $1
+    order by n.opened_at desc, n.id
+    limit $2
+) as l
+inner join chargebacks as c on c.id = l.id;
+
+-- name: desk_disputes
+-- $1 state, UNRESOLVED or null, $2 $3 cursor or null, $4 limit; the oldest first
+select dispute_view(d) as item, d.opened_at as created_at, d.id
+from disputes as d
+where ($1::text is null or d.state = $1 or ($1 = 'UNRESOLVED' and d.state <> 'RESOLVED'))
+    and ($2::timestamptz is null or (d.opened_at, d.id) > ($2, $3::uuid))
+order by d.opened_at, d.id
+limit $4;
+
+-- name: desk_dispute
+select jsonb_build_object(
+    'dispute', dispute_view(d),
+    'amount_cents', e.amount,
+    'escrow_state', e.state,
+    'poster_id', t.poster_id,
+    'hustler_id', t.assigned_hustler_id,
+    'task_state', t.state,
+    'proofs', (
+        select coalesce(jsonb_agg(proof_view(p) order by p.created_at, p.id), '[]')
+        from proofs as p where p.task_id = d.task_id
+    ),
+    'history', (
+        select jsonb_agg(jsonb_build_object(
+            'from', h.from_state, 'to', h.to_state, 'actor_id', h.actor_id, 'reason', h.reason,
+            'at', h.at
+        ) order by h.id)
+        from task_transitions as h where h.task_id = d.task_id
+    ),
+    'chargebacks', (
+        select coalesce(jsonb_agg(chargeback_view(c) order by c.opened_at, c.id), '[]')
+        from chargebacks as c where c.escrow_id = d.escrow_id
+    ),
+    'actions', (
+        select coalesce(jsonb_agg(action_view(a) order by a.created_at, a.id), '[]')
+        from admin_actions as a where a.target_type = 'dispute' and a.target_id = d.id::text
+    )
+)
+from disputes as d
+inner join escrows as e on e.id = d.escrow_id
+inner join tasks as t on t.id = d.task_id
+where d.id = $1;
+
+-- name: desk_stuck
+-- $1 kind or null, $2 $3 cursor or null, $4 limit; the longest stuck first
+select
+    jsonb_build_object(
+        'task_id', t.id, 'state', t.state, 'mode', t.mode, 'kind', k.kind, 'since', k.since,
+        'poster_id', t.poster_id, 'hustler_id', t.assigned_hustler_id,
+        'escrow_id', e.id, 'escrow_state', e.state, 'amount_cents', e.amount,
+        'settlement_id', (select s.id from settlements as s where s.escrow_id = e.id)
+    ) as item,
+    k.since as created_at,
+    e.id
+from stuck_tasks(hx_clock()) as k
+inner join tasks as t on t.id = k.task_id
+inner join escrows as e on e.id = k.escrow_id
+where ($1::text is null or k.kind = $1)
+    and ($2::timestamptz is null or (k.since, e.id) > ($2, $3::uuid))
+order by k.since, e.id
+limit $4;
+
+-- name: desk_actions
+-- $1 target type or null, $2 target id or null, $3 $4 cursor or null, $5 limit; the newest first
+select action_view(a) as item, a.created_at, a.id
+from admin_actions as a
+where ($1::text is null or a.target_type = $1)
+    and ($2::text is null or a.target_id = $2)
+    and ($3::timestamptz is null or (a.created_at, a.id) < ($3, $4::uuid))
+order by a.created_at desc, a.id desc
+limit $5;
+
+-- name: task_money
+select money_timeline(t.id) from tasks as t where t.id = $1;
+
+-- name: xp_row
+select xp_view(x) from xp_ledger as x where x.id = $1;
+
+-- name: desk_user
+select jsonb_build_object(
+    'id', u.id,
+    'role', u.role,
+    'first_name', u.first_name,
+    'account_status', u.account_status,
+    'trust_tier', u.trust_tier,
+    'trust_points', u.trust_points,
+    'total_xp', u.total_xp,
+    'created_at', u.created_at,
+    'live', live_view(s),
+    'banned_until', s.banned_until,
+    'payout_account', (
+        select jsonb_build_object(
+            'account_id', p.account_id, 'payouts_enabled', p.payouts_enabled,
+            'updated_at', p.updated_at
+        )
+        from payout_accounts as p where p.user_id = u.id
+    ),
+    'badges', (
+        select coalesce(jsonb_agg(badge_view(b) order by b.granted_at, b.id), '[]')
+        from badges as b where b.user_id = u.id and b.revoked_at is null
+    ),
+    'xp', (
+        select coalesce(jsonb_agg(xp_view(x) order by x.user_xp_after desc, x.created_at desc), '[]')
+        from (
+            select n.id from xp_ledger as n
+            where n.user_id = u.id
+            order by n.user_xp_after desc, n.created_at desc
+            limit 50
+        ) as l
+        inner join xp_ledger as x on x.id = l.id
+    )
+)
+from users as u inner join live_status as s on s.user_id = u.id
+where u.id = $1;
