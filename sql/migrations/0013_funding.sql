@@ -213,7 +213,7 @@ begin
     values (p_escrow, p_kind, p_release, platform_fee_cents(p_release), p_refund)
     returning id into made;
     select * into c from chargebacks where escrow_id = p_escrow order by opened_at desc limit 1;
-    if c.state = 'OPEN' or (c.state = 'LOST' and p_kind <> 'REFUND') then
+    if c.state = 'OPEN' or (c.state = 'LOST' and (p_kind <> 'REFUND' or p_refund > c.amount)) then
         update settlements set state = 'HELD', last_error = 'A chargeback took the payment.'
         where id = made;
         perform open_item('SETTLEMENT_HELD', made::text, jsonb_build_object('chargeback', c.id));

@@ -215,15 +215,21 @@ create function open_chargeback(p_id text, p_payment text, p_amount integer) ret
 language plpgsql
 as $$
 declare
+    paid uuid;
     t tasks;
     e escrows;
     s settlements;
 begin
+    -- the payment of an escrow, or a late one that is on its way back
+    select coalesce(
+        (select escrows.id from escrows where escrows.stripe_payment_intent_id = p_payment),
+        (select settlements.escrow_id from settlements where settlements.payment = p_payment limit 1)
+    ) into paid;
     select tasks.* into t
     from tasks join escrows on escrows.task_id = tasks.id
-    where escrows.stripe_payment_intent_id = p_payment
+    where escrows.id = paid
     for no key update of tasks;
-    select * into e from escrows where stripe_payment_intent_id = p_payment for update;
+    select * into e from escrows where id = paid for update;
     if e.id is null then
         perform open_item('UNKNOWN_PAYMENT', p_payment, jsonb_build_object('chargeback', p_id));
         return jsonb_build_object('subject_id', null);
@@ -255,7 +261,8 @@ end;
 $$;
 
 -- The bank has decided. Won: what was held goes on. Lost: the poster has the money already, so a
--- waiting refund is done; paying the hustler all the same is an operator's decision.
+-- waiting refund of no more than that is done; the rest of a larger one, and paying the hustler all
+-- the same, are an operator's decisions.
 create function close_chargeback(p_id text, p_state text) returns jsonb
 language plpgsql
 as $$
@@ -268,10 +275,11 @@ begin
         perform open_item('UNKNOWN_CHARGEBACK', p_id, jsonb_build_object('state', p_state));
         return jsonb_build_object('subject_id', null);
     end if;
-    select settlements.* into s from settlements where escrow_id = c.escrow_id and state <> 'DONE';
-    if s.id is not null then
-        s := hold_settlement_rows(s.id);
-    end if;
+    perform from escrows join tasks on tasks.id = escrows.task_id
+    where escrows.id = c.escrow_id
+    for no key update of tasks;
+    perform from escrows where id = c.escrow_id for update;
+    select * into s from settlements where escrow_id = c.escrow_id and state <> 'DONE' for update;
     update chargebacks set state = p_state, closed_at = hx_clock()
     where id = p_id and state = 'OPEN';
     if not found then
@@ -286,7 +294,7 @@ begin
         end if;
         return jsonb_build_object('subject_id', s.id, 'settle', s.id is not null);
     end if;
-    if s.kind = 'REFUND' and s.state <> 'DONE' then
+    if s.kind = 'REFUND' and s.refund_amount <= c.amount then
         return book_leg(s.id, 'REFUND', p_id);
     end if;
     return jsonb_build_object('subject_id', s.id);

@@ -122,6 +122,7 @@ begin
         end
     where id = p_dispute;
     if p_state = 'EVIDENCE_REQUESTED' then
+        perform close_item('DISPUTE_DUE', p_dispute::text);
         perform hx_timer('DISPUTE_DUE', p_dispute, hx_clock() + interval '72 hours');
     end if;
     return jsonb_build_object(
@@ -150,6 +151,7 @@ begin
     if not found then
         perform hx_not_found();
     end if;
+    perform demand_admin(p_admin);
     select * into d from disputes where id = p_dispute;
     if d.state = 'RESOLVED' then
         if d.outcome = p_outcome and d.release_amount is not distinct from coalesce(p_release, d.release_amount)

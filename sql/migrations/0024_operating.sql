@@ -93,7 +93,8 @@ begin
     order by (state = 'OPEN') desc, opened_at desc
     limit 1;
     if s.refund_amount > 0 and not s.refund_done then
-        if c.state = 'OPEN' then
+        if c.state = 'OPEN' or (c.state = 'LOST' and s.refund_amount > c.amount) then
+            -- the rest of what the bank took is given back at the provider, and booked by hand
             perform hx_refuse('HX010', 'ESCROW-TRANSITION');
         elsif c.state = 'LOST' then
             update settlements set refund_reference = c.id, refund_done = true
