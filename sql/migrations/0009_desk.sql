@@ -54,6 +54,20 @@ begin atomic
     where kind = p_kind and subject = p_subject and closed_at is null;
 end;
 
+-- HX503 for who is no admin.
+create function admin_only(p_admin uuid) returns void
+language plpgsql
+as $$
+begin
+    if not exists (
+        select from users as u
+        where u.id = p_admin and u.role = 'admin' and u.account_status = 'ACTIVE'
+    ) then
+        perform hx_refuse('HX503', 'PERMISSION');
+    end if;
+end;
+$$;
+
 -- The first statement of every command of an admin: HX503 for anybody else.
 create function admin_act(
     p_admin uuid, p_action text, p_target_type text, p_target_id text, p_reason text,
@@ -64,12 +78,7 @@ as $$
 declare
     made uuid;
 begin
-    if not exists (
-        select from users as u
-        where u.id = p_admin and u.role = 'admin' and u.account_status = 'ACTIVE'
-    ) then
-        perform hx_refuse('HX503', 'PERMISSION');
-    end if;
+    perform admin_only(p_admin);
     insert into admin_actions (admin_id, action_type, target_type, target_id, reason, metadata)
     values (p_admin, p_action, p_target_type, p_target_id, p_reason, p_metadata)
     returning id into made;
