@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
@@ -11,7 +11,7 @@ import asyncpg
 from tests.money.asking import PLAN, Answer, ask, fire, provider_event
 from tests.money.stage import Case, draft
 
-Act = Callable[[asyncpg.Connection, Case], Awaitable[Answer]]
+Act = Callable[[asyncpg.Connection, Case], Coroutine[Any, Any, Answer]]
 NOWHERE = UUID(int=0)
 
 WAITING = frozenset({"UNFUNDED", "INTENDED", "ON_OFFER", "UNCHOSEN", "RAISED"})

@@ -47,22 +47,33 @@ class Ledger(SimulatedPayments):
         self.asked[key] += 1
         assert book.setdefault(key, amount_cents) == amount_cents
 
-    async def charge(self, key: UUID, amount_cents: int, poster: UUID) -> Movement:
+    async def charge(
+        self, key: UUID, amount_cents: int, poster: UUID, *, begun: str | None = None
+    ) -> Movement:
         """Write it down."""
         self._keep(self.charges, key, amount_cents)
-        return await super().charge(key, amount_cents, poster)
+        return await super().charge(key, amount_cents, poster, begun=begun)
 
     async def transfer(
-        self, key: UUID, account: str | None, hustler: UUID, amount_cents: int
+        self,
+        key: UUID,
+        account: str | None,
+        hustler: UUID,
+        amount_cents: int,
+        *,
+        escrow: UUID,
+        payment: str | None,
     ) -> Movement:
         """Write it down."""
         self._keep(self.transfers, key, amount_cents)
-        return await super().transfer(key, account, hustler, amount_cents)
+        return await super().transfer(
+            key, account, hustler, amount_cents, escrow=escrow, payment=payment
+        )
 
-    async def refund(self, key: UUID, payment: str, amount_cents: int) -> Movement:
+    async def refund(self, key: UUID, payment: str, amount_cents: int, *, escrow: UUID) -> Movement:
         """Write it down."""
         self._keep(self.refunds, key, amount_cents)
-        return await super().refund(key, payment, amount_cents)
+        return await super().refund(key, payment, amount_cents, escrow=escrow)
 
 
 @dataclass

@@ -66,7 +66,7 @@ WAITING = [
     "pay_again_or_late", "cancel", "rest",
 ]  # fmt: skip
 ENDINGS = [
-    "book", "book", "book", "retry", "hold_back", "resolve", "choose", "cancel", "approve", "edit",
+    "book", "book", "book", "book", "retry", "retry", "hold_back", "resolve", "choose", "cancel", "approve", "edit",
     "fund", "release", "cancel_by_admin", "pay_again_or_late", "give_evidence",
 ]  # fmt: skip
 SUITABLE = {
@@ -232,7 +232,7 @@ class Life(RuleBasedStateMachine):
         elif data.draw(st.integers(0, 3)) == 0:
             name = data.draw(st.sampled_from(MOVES))
         else:
-            t = data.draw(st.sampled_from([*going, *going, self.market.tasks[-1]]))
+            t = data.draw(st.sampled_from([*going, *self.market.tasks[-4:]]))
             name = data.draw(st.sampled_from(SUITABLE[t.state]))
         drawn = {k: data.draw(v, label=k) for k, v in getattr(Life, name).drawn.items()}
         if t is not None and "pick" in drawn:
@@ -745,7 +745,7 @@ def live(world: World, *, examples: int, steps: int, derandomize: bool) -> None:
 
 def test_random_lives_are_what_the_model_says(world: World) -> None:
     """Some tasks of one poster, three hustlers, a stranger and an admin."""
-    live(world, examples=35, steps=40, derandomize=True)
+    live(world, examples=25, steps=40, derandomize=True)
 
     assert set(world.do(broken(world.app))) <= {"whatever waits has an end"}
 
@@ -811,7 +811,7 @@ REACHED_ELSEWHERE = {
 @pytest.mark.timeout(1_500)
 def test_long_random_lives_reach_every_refusal_that_a_command_can_give(world: World) -> None:
     """What no life reaches is listed, with where it is tested instead."""
-    live(world, examples=600, steps=80, derandomize=False)
+    live(world, examples=500, steps=80, derandomize=False)
 
     assert world.reached == REACHED_BY_COMMANDS
     ours = {identity for identity in errors.REGISTRY if identity[0].startswith("HX")}

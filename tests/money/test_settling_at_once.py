@@ -26,10 +26,19 @@ class Mortal(Ledger):
     alive = True
 
     async def transfer(
-        self, key: UUID, account: str | None, hustler: UUID, amount_cents: int
+        self,
+        key: UUID,
+        account: str | None,
+        hustler: UUID,
+        amount_cents: int,
+        *,
+        escrow: UUID,
+        payment: str | None,
     ) -> Movement:
         """Move the money, and end the first caller."""
-        moved = await super().transfer(key, account, hustler, amount_cents)
+        moved = await super().transfer(
+            key, account, hustler, amount_cents, escrow=escrow, payment=payment
+        )
         if self.alive:
             self.alive = False
             raise asyncio.CancelledError
