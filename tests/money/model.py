@@ -2,7 +2,7 @@
 
 This is what the database has to do, without its locks, events and history. A command either
 changes the model and says its outcome, or raises `No` with the identity of the refusal and changes
-nothing. Whether a hustler is ACTIVE in LIVE mode is an input: that has its own tests.
+nothing but the count of wrong codes. Whether a hustler is ACTIVE in LIVE mode is an input: that has its own tests.
 """
 
 from __future__ import annotations
@@ -19,12 +19,11 @@ PEOPLE = (POSTER, *HUSTLERS, STRANGER, ADMIN)
 
 
 class No(Exception):
-    """A refusal: code and invariant. `counted` says that a wrong code was counted all the same."""
+    """A refusal: code and invariant."""
 
-    def __init__(self, code: str, invariant: str = "", *, counted: bool = False) -> None:
+    def __init__(self, code: str, invariant: str) -> None:
         super().__init__(code, invariant)
         self.identity = (code, invariant)
-        self.counted = counted
 
 
 def no(code: str, invariant: str = "") -> NoReturn:
@@ -399,14 +398,14 @@ class Market:
             t.arrived = True
 
     def try_code(self, lock: Lock, *, right: bool) -> None:
-        """Five wrong tries lock a code for 15 minutes, the right one included."""
+        """Five wrong tries lock a code for 15 minutes, the right one included; each is counted."""
         if lock.until > self.now:
-            raise No("HX018", "CODE-LOCKED", counted=True)
+            no("HX018", "CODE-LOCKED")
         if not right:
             lock.tries += 1
             if lock.tries == 5:
                 lock.tries, lock.until = 0, self.now + 15 * MINUTE
-            raise No("HX018", "CODE-WRONG", counted=True)
+            no("HX018", "CODE-WRONG")
 
     def start(self, who: str, t: Task, *, right: bool) -> None:
         """The work begins with the start code; the price is fixed from here on."""
