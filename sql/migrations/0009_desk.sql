@@ -54,8 +54,8 @@ begin atomic
     where kind = p_kind and subject = p_subject and closed_at is null;
 end;
 
--- HX503 for anybody but an active admin.
-create function demand_admin(p_admin uuid) returns void
+-- HX503 for who is no admin.
+create function admin_only(p_admin uuid) returns void
 language plpgsql
 as $$
 begin
@@ -78,7 +78,7 @@ as $$
 declare
     made uuid;
 begin
-    perform demand_admin(p_admin);
+    perform admin_only(p_admin);
     insert into admin_actions (admin_id, action_type, target_type, target_id, reason, metadata)
     values (p_admin, p_action, p_target_type, p_target_id, p_reason, p_metadata)
     returning id into made;

@@ -62,7 +62,7 @@ as $$
 declare
     t tasks := own_task(p_poster, p_task);
     at timestamptz := hx_clock();
-    before integer := t.version;
+    before tasks := t;
 begin
     if t.state in ('COMPLETED', 'CANCELLED', 'EXPIRED') then
         perform hx_refuse('HX001', 'TASK-TERMINAL');
@@ -94,12 +94,15 @@ begin
         background_check_required = t.background_check_required, updated_at = at
     where id = p_task
     returning * into t;
-    if t.version = before then
+    if t.version = before.version then
         return accept_outcome('DONE', p_task);
     end if;
-    delete from timers where kind = 'DEADLINE' and subject = p_task;
-    if t.deadline is not null then
-        perform hx_timer('DEADLINE', p_task, t.deadline);
+    -- one that has passed and was told stays so
+    if t.deadline is distinct from before.deadline then
+        delete from timers where kind = 'DEADLINE' and subject = p_task;
+        if t.deadline is not null then
+            perform hx_timer('DEADLINE', p_task, t.deadline);
+        end if;
     end if;
     return jsonb_build_object('task_id', p_task, 'events', append_events(task_events(t, null, null)));
 end;

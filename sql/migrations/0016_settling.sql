@@ -225,11 +225,16 @@ begin
         (select escrows.id from escrows where escrows.stripe_payment_intent_id = p_payment),
         (select settlements.escrow_id from settlements where settlements.payment = p_payment limit 1)
     ) into paid;
-    select tasks.* into t
-    from tasks join escrows on escrows.task_id = tasks.id
-    where escrows.id = paid
-    for no key update of tasks;
-    select * into e from escrows where id = paid for update;
+    -- the money may pass to a successor while its task is waited for
+    loop
+        select tasks.* into t
+        from tasks
+        where tasks.id = (select escrows.task_id from escrows where escrows.id = paid)
+        for no key update;
+        perform from live_broadcasts where task_id = t.id and state = 'ACTIVE' for no key update;
+        select * into e from escrows where id = paid for update;
+        exit when e.task_id is not distinct from t.id;
+    end loop;
     if e.id is null then
         perform open_item('UNKNOWN_PAYMENT', p_payment, jsonb_build_object('chargeback', p_id));
         return jsonb_build_object('subject_id', null);
@@ -361,17 +366,11 @@ begin
             return open_chargeback(
                 f ->> 'reference', f ->> 'payment', (f ->> 'amount_cents')::integer
             );
-        when 'CHARGEBACK_WON' then
-            perform open_chargeback(
-                f ->> 'reference', f ->> 'payment', (f ->> 'amount_cents')::integer
-            );
-            return close_chargeback(f ->> 'reference', 'WON');
-        when 'CHARGEBACK_LOST' then
+        when 'CHARGEBACK_WON', 'CHARGEBACK_LOST' then
             -- the events may come in any order: what was not opened yet is opened first
-            perform open_chargeback(
+            return open_chargeback(
                 f ->> 'reference', f ->> 'payment', (f ->> 'amount_cents')::integer
-            );
-            return close_chargeback(f ->> 'reference', 'LOST');
+            ) || close_chargeback(f ->> 'reference', split_part(f ->> 'kind', '_', 2));
         when 'ACCOUNT_UPDATED' then
             update payout_accounts
             set payouts_enabled = (f ->> 'payouts_enabled')::boolean, updated_at = hx_clock()

@@ -87,6 +87,8 @@ begin
         if at < no_show_from(t) then
             perform hx_refuse('HX010', 'NO-SHOW', no_show_from(t));
         end if;
+        -- the money before the people, as everywhere
+        perform from escrows where task_id = p_task and is_current for no key update;
         return end_task(
             t, 'CANCELLED', p_poster, 'NO_SHOW', null, note_given_up(p_task, 'NO_SHOW', at)
         ) || jsonb_build_object('withdrawn', withdrawn_unless_active(t.assigned_hustler_id));
@@ -152,6 +154,8 @@ begin
     if t.state <> 'ACCEPTED' then
         perform hx_refuse('HX010', 'TRANSITION');
     end if;
+    -- the money before the people, as everywhere
+    perform from escrows where task_id = p_task and is_current for no key update;
     -- within 60 s free, later an abandonment (design §2)
     told := note_given_up(
         p_task, case when at <= t.accepted_at + interval '60 s' then 'QUICK' else 'RELEASED' end, at

@@ -151,7 +151,8 @@ begin
     if not found then
         perform hx_not_found();
     end if;
-    perform demand_admin(p_admin);
+    -- a repetition leaves no second row, and is still an admin's alone
+    perform admin_only(p_admin);
     select * into d from disputes where id = p_dispute;
     if d.state = 'RESOLVED' then
         if d.outcome = p_outcome and d.release_amount is not distinct from coalesce(p_release, d.release_amount)

@@ -329,9 +329,11 @@ class Busy:
         task = await self.scene_open()
         payment = await self.payment_of(task)
         await self.told(
-            "CHARGEBACK_OPENED", reference=f"dp_{task}", payment=payment, amount_cents=1
+            "CHARGEBACK_OPENED", reference=f"dp_{task}", payment=payment, amount_cents=9_000
         )
-        await self.told("CHARGEBACK_LOST", reference=f"dp_{task}", payment=payment, amount_cents=1)
+        await self.told(
+            "CHARGEBACK_LOST", reference=f"dp_{task}", payment=payment, amount_cents=9_000
+        )
 
     async def scene_chargeback_anywhere(self) -> None:
         """At any moment of a task's life; won, lost or open; whatever is held goes on or is decided."""
@@ -373,7 +375,9 @@ class Busy:
             f"CHARGEBACK_{what}",
             reference=f"dp_{task}",
             payment=await self.payment_of(task),
-            amount_cents=1_500,
+            amount_cents=await self.market.app.fetchval(
+                "select amount from escrows where task_id = $1 and is_current", task
+            ),
         )
 
     # ── Operators ───────────────────────────────────────────────────────────────────────────────
