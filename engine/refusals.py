@@ -15,6 +15,8 @@ _BY_CONSTRAINT = {
 _SAID = {
     "tasks_deadline_ahead": "A deadline lies between now and a year from now.",
     "progress_time_zone": "There is no time zone of that name - at `$.time_zone`",
+    "increase_price": "The new price is above the present one.",
+    "other_price": "That is the price already.",
 }
 _BY_STATE = {
     "P0002": ("NOT_FOUND", ""),

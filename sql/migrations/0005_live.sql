@@ -205,7 +205,8 @@ $$;
 create trigger live_broadcast_guard before update on live_broadcasts
 for each row execute function live_broadcast_guard();
 
--- LIVE-1: an escrow that leaves FUNDED ends its active broadcast in the same transaction.
+-- LIVE-1: an escrow that leaves FUNDED ends its active broadcast in the same transaction. One that
+-- was replaced before is no longer what a broadcast stands on.
 create function escrow_leaving_funded_ends_broadcast() returns trigger
 language plpgsql
 as $$
@@ -217,7 +218,7 @@ end;
 $$;
 
 create trigger escrow_leaving_funded_ends_broadcast after update of state on escrows
-for each row when (old.state = 'FUNDED' and new.state <> 'FUNDED')
+for each row when (old.is_current and old.state = 'FUNDED' and new.state <> 'FUNDED')
 execute function escrow_leaving_funded_ends_broadcast();
 
 -- A task that leaves MATCHING ends its active broadcast, whoever moved it.

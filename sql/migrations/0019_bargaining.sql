@@ -81,6 +81,7 @@ begin
         or not (t.state = 'MATCHING' or (t.state = 'ACCEPTED' and t.started_at is null))
     then
         told := lapse_proposals(t);
+        select * into e from escrows where id = e.id;
         return give_back_late(e, p_payment)
             || jsonb_build_object('events', append_events(told));
     end if;

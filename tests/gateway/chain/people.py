@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
@@ -23,6 +23,8 @@ from tests.gateway.ws.service import (
 )
 
 Hears = Literal["SOCKET", "POLL"]
+Reach = Callable[..., Awaitable[str]]
+"""Leads a task of a poster and a hustler up to a state."""
 PROGRESS = ("XP_AWARDED", "BADGE_UNLOCKED", "TRUST_TIER_CHANGED")
 
 
