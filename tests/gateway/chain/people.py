@@ -225,7 +225,7 @@ class Chain:
         async with AsyncExitStack() as stack:
             sides = []
             for role in ("poster", "hustler"):
-                user = await self.service.user(role)  # type: ignore[arg-type]
+                user = await self.service.user(role)
                 if hears == "POLL":
                     sides.append(Person(self.service, user))
                     continue

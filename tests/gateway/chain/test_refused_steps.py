@@ -162,7 +162,8 @@ async def test_a_reason_is_1_to_2000_characters_of_sense(chain: Chain, step: str
     for reason in ("", " \n\t", "x" * 2_001, "a\0b", None, 7, ["x"], {"text": "x"}):
         refused = await poster.cannot(task, step, {"reason": reason})
         assert refused == (422, "VALIDATION_ERROR"), reason
-    for body in ({}, REASON | {"state": "COMPLETED"}, [], "Because."):
+    bodies: list[Any] = [{}, REASON | {"state": "COMPLETED"}, [], "Because."]
+    for body in bodies:
         assert await poster.cannot(task, step, body) == (422, "VALIDATION_ERROR")
     assert (await poster.does(task, step, {"reason": "x" * 2_000}))["id"] == task
 
@@ -184,7 +185,7 @@ async def test_evidence_has_words_and_at_most_five_photos(chain: Chain) -> None:
     task = await chain.started(poster, hustler)
     await hustler.does(task, "dispute", REASON)
     ids = [str(uuid4()) for _ in range(6)]
-    for body in (
+    bodies: list[Any] = [
         {"text": ""},
         {"text": " "},
         {"text": "x" * 2_001},
@@ -193,7 +194,8 @@ async def test_evidence_has_words_and_at_most_five_photos(chain: Chain) -> None:
         {"text": "x", "photos": ids},
         {"text": "x", "photos": ["7"]},
         {"text": "x", "photos": None},
-    ):
+    ]
+    for body in bodies:
         assert await poster.cannot(task, "evidence", body) == (422, "VALIDATION_ERROR"), body
     unknown = {"text": "x", "photos": ids[:5]}
     assert await poster.cannot(task, "evidence", unknown) == (422, "HX022-UPLOAD")
@@ -206,7 +208,7 @@ async def test_a_proof_is_photos_or_a_code(chain: Chain) -> None:
     task = await chain.started(poster, hustler)
     code = (await poster.task(task))["completion_code"]
     ids = [str(uuid4()) for _ in range(6)]
-    for body in (
+    bodies: list[Any] = [
         {"photos": []},
         {"photos": ids},
         {"photos": ids[:1], "code": code},
@@ -214,7 +216,8 @@ async def test_a_proof_is_photos_or_a_code(chain: Chain) -> None:
         {"code": "1234567"},
         {"code": "12345a"},
         {"code": 123_456},
-    ):
+    ]
+    for body in bodies:
         assert await hustler.cannot(task, "proofs", body) == (422, "VALIDATION_ERROR"), body
     assert await hustler.cannot(task, "proofs", {"photos": ids[:5]}) == (422, "HX022-UPLOAD")
     assert await hustler.cannot(task, "proofs", {}) == (409, "HX301-INV-3")

@@ -161,8 +161,8 @@ async def test_a_deadline_ends_what_nobody_took_and_nothing_else(chain: Chain) -
         await poster.hears("PAYMENT_REFUNDED", task_id=task, amount_cents=PRICE)
         await chain.settled({poster: 0})
     for state in ("ACCEPTED", "WORKING"):
-        *sides, task = held[state]
-        for side in sides:
+        poster, hustler, task = held[state]
+        for side in (poster, hustler):
             await side.hears("NUDGE", kind="DEADLINE_PASSED", task_id=task)
     for state, (poster, hustler, task) in held.items():
         assert (await poster.task(task))["state"] == state
