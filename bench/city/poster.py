@@ -78,6 +78,7 @@ class Poster:
         self._anyone_near = anyone_near
         self._seed = seed
         self._wishes: dict[UUID, Wish] = {}
+        self._ended: set[UUID] = set()
         self.charged: dict[UUID, int] = {}
         """What was paid, in cents, by escrow."""
 
@@ -163,7 +164,9 @@ class Poster:
             self._chronicle.tell("wave", f"{story.title}: {update.radius_miles:g} miles")
         story.radius_miles = update.radius_miles
         story.notified = update.hustlers_notified
-        if update.state == "EXPIRED" and story.state == "MATCHING":
+        is_news = update.broadcast_id not in self._ended
+        if update.state == "EXPIRED" and story.state == "MATCHING" and is_news:
+            self._ended.add(update.broadcast_id)
             self._group.create_task(self._choose(story))
 
     def _welcome_winner(self, task_id: UUID, start_code: str) -> None:
