@@ -39,7 +39,7 @@ begin
         if not exists (
             select from offers as o
             join live_broadcasts as b on b.id = o.broadcast_id
-            where o.hustler_id = p_hustler and b.task_id = t.id and b.state = 'ACTIVE'
+            where o.hustler_id = p_hustler and b.task_id = t.id
                 and o.response is distinct from 'DECLINE'
         ) then
             perform hx_refuse('HX012', 'ELIGIBILITY');

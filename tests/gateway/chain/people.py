@@ -25,7 +25,6 @@ from tests.gateway.ws.service import (
 Hears = Literal["SOCKET", "POLL"]
 Reach = Callable[..., Awaitable[str]]
 """Leads a task of a poster and a hustler up to a state."""
-PROGRESS = ("XP_AWARDED", "BADGE_UNLOCKED", "TRUST_TIER_CHANGED")
 
 
 class Answer(NamedTuple):
@@ -82,6 +81,21 @@ class Person:
         path = f"/v1/tasks/{task}/{step}"
         return await self.refused("POST", path, {} if body is None else body)
 
+    async def uploads(self, photo: bytes) -> str:
+        """The id of a photo that was taken in."""
+        headers = {"Authorization": f"Bearer {self.user.token}"}
+        answer = await self.service.http.post("/v1/uploads", files={"file": photo}, headers=headers)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
+    async def looks_at(self, photo: str) -> str:
+        """A photo's media type, once its content came."""
+        headers = {"Authorization": f"Bearer {self.user.token}"}
+        answer = await self.service.http.get(f"/v1/photos/{photo}", headers=headers)
+        assert answer.status_code == 200, answer.text
+        assert answer.content
+        return answer.headers["content-type"]
+
     # News
 
     async def more(self) -> None:
@@ -114,15 +128,7 @@ class Person:
 
     def labels(self, task: str | None = None) -> list[str]:
         """What was told, each as its type and the one word that matters."""
-        return [
-            label(event)
-            for event in self.told
-            if event["type"] not in PROGRESS and task in (None, event["data"].get("task_id"))
-        ]
-
-    def progress(self) -> list[str]:
-        """What was told of XP, badges and trust."""
-        return [event["type"] for event in self.told if event["type"] in PROGRESS]
+        return [label(event) for event in self.told if task in (None, event["data"].get("task_id"))]
 
     # LIVE
 
@@ -202,7 +208,8 @@ class Listener(Person):
 def label(event: Message) -> str:
     """An event as its type and the one word that matters."""
     data = event["data"]
-    word = data.get("kind") or data.get("state") or data.get("reason") or ""
+    words = (data.get(name) for name in ("kind", "state", "reason", "badge_type"))
+    word = next(filter(None, words), "")
     if event["type"] == "PROOF_REJECTED":
         word = str(data["rejections_left"])
     return f"{event['type']} {word}".strip()
