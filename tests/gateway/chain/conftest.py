@@ -14,7 +14,6 @@ from tests.conftest import emptied, logical
 from tests.gateway.chain.people import Chain
 from tests.gateway.chain.purse import Purses
 from tests.gateway.ws.service import running
-from tests.market import Market, open_market
 from tests.servers import RunServers, TestDatabase, clone_of
 
 
@@ -48,10 +47,3 @@ async def chain(
     database = moving_database
     async with running(database.dsn, database.owner_dsn, valkey_url, folder) as service:
         yield Chain(service, purses)
-
-
-@pytest.fixture
-async def market(moving_database: TestDatabase, chain: Chain) -> AsyncIterator[Market]:
-    """The engine alone on the same database: its settlements are carried out when asked."""
-    async with open_market(moving_database.dsn, moving_database.owner_dsn) as market:
-        yield market

@@ -9,6 +9,9 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
+import msgspec
+
+from engine.applied import Applied
 from gateway.identity.auth import Role
 from tests.gateway.chain.purse import Purses
 from tests.gateway.ws.service import (
@@ -302,6 +305,11 @@ class Chain:
     async def sql(self, statement: str, *args: object) -> Any:
         """One value as the owner: for what no call does, and for the clock."""
         return await self.service.owner.fetchval(statement, *args)
+
+    async def command(self, statement: str, *args: object) -> None:
+        """A command that has no call here, with its effects."""
+        answer = await self.sql(statement, *args)
+        self.service.parts.hub.applied(msgspec.json.decode(answer, type=Applied))
 
     async def advance(self, interval: str) -> None:
         """Moves the clock of a database of one's own."""

@@ -21,7 +21,7 @@ async def dispute_of(person: Person, task: str) -> Any:
 async def decide(chain: Chain, task: str, outcome: str, release: int | None = None) -> UUID:
     """An operator's decision; who made it."""
     admin = (await chain.person("admin")).id
-    await chain.sql(
+    await chain.command(
         "select resolve_dispute($1, id, $2, $3, 'Both were heard.') from disputes"
         " where task_id = $4",
         admin,

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from tests.gateway.chain.people import Chain, Person
-from tests.market import Market
 
 
 async def propose(person: Person, task: str, price_cents: int) -> Any:
@@ -158,22 +157,3 @@ async def test_prices_that_are_refused(chain: Chain) -> None:
     live = await chain.accepted(poster, driver, "LIVE")
     assert await driver.cannot(live, step, {"price_cents": 1_499}) == (422, "HX902-LIVE-2")
     assert (await propose(driver, live, 1_500))["state"] == "OPEN"
-
-
-async def test_two_prices_in_a_row_give_both_old_payments_back(market: Market) -> None:
-    """Also when the first refund is slower than the second agreement."""
-    task, hustler = await market.accepted("STANDARD")
-    poster = await market.poster_of(task)
-    for price in (5_000, 6_000):
-        proposal = await market.commands.propose_price(hustler, task, price)
-        await market.commands.answer_proposal(poster, task, proposal, agrees=True)
-        await market.commands.fund(poster, task)
-    await market.settling.settle_waiting()
-    rows = await market.app.fetch(
-        "select state, amount from escrows where task_id = $1 order by amount", task
-    )
-    assert [tuple(row) for row in rows] == [
-        ("REFUNDED", 4_000),
-        ("REFUNDED", 5_000),
-        ("FUNDED", 6_000),
-    ]

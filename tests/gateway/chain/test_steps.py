@@ -101,7 +101,7 @@ class Scene:
         if self.step.event == "resolve":
             dispute = (await self.poster.good("GET", f"/v1/tasks/{self.task}/dispute"))["id"]
             for_hustler = self.step.to_state == "COMPLETED"
-            await self.chain.sql(
+            await self.chain.command(
                 "select resolve_dispute($1, $2, $3, null, 'The photos show it.')",
                 admin,
                 UUID(dispute),
@@ -109,7 +109,9 @@ class Scene:
             )
             return admin, "The photos show it."
         command = "admin_dispute_task" if self.step.event == "dispute" else "admin_cancel_task"
-        await self.chain.sql(f"select {command}($1, $2, 'Nobody answers.')", admin, UUID(self.task))
+        await self.chain.command(
+            f"select {command}($1, $2, 'Nobody answers.')", admin, UUID(self.task)
+        )
         return admin, "Nobody answers."
 
     async def by_system(self) -> tuple[None, str]:
@@ -121,7 +123,7 @@ class Scene:
             "payment": f"pi_sim_{UUID(escrow).hex}",
             "amount_cents": 4_001,
         }
-        await self.chain.sql(
+        await self.chain.command(
             "select book_provider_event($1, 'charge.dispute.created', $2::text::jsonb, null)",
             uuid4().hex,
             msgspec.json.encode(fact).decode(),
