@@ -41,6 +41,10 @@ async def test_an_agreed_price_holds_once_it_is_paid(
     assert (agreed["state"], agreed["escrow"]["amount_cents"]) == ("AGREED", price)
     assert await other.does(task, f"{step}/accept") == agreed
     assert (await poster.task(task))["replacement"] == agreed["escrow"]
+    for side in (poster, hustler):
+        # who comes back finds the same in the snapshot
+        (mine,) = (await side.good("GET", "/v1/snapshot"))["tasks"]
+        assert mine == await side.task(task)
     assert "replacement" not in await hustler.task(task)
     assert (await hustler.task(task))["price_cents"] == 4_001
 
@@ -61,6 +65,22 @@ async def test_an_agreed_price_holds_once_it_is_paid(
     await chain.hands_in(poster, hustler, task)
     await poster.does(task, "approve")
     await chain.settled({poster: -price, hustler: pay})
+
+
+async def test_a_double_click_agrees_and_pays_once(chain: Chain) -> None:
+    """Both clicks get the same answer; one payment is taken and one goes back."""
+    poster, hustler = await chain.pair()
+    task = await chain.accepted(poster, hustler)
+    proposal = await propose(hustler, task, 6_000)
+    step = f"price-proposals/{proposal['id']}/accept"
+    agreed = await asyncio.gather(*(poster.does(task, step) for _ in range(3)))
+    assert agreed[0] == agreed[1] == agreed[2]
+    paid = await asyncio.gather(*(poster.does(task, "fund") for _ in range(3)))
+    assert {(escrow["id"], escrow["state"]) for escrow in paid} == {
+        (agreed[0]["escrow"]["id"], "FUNDED")
+    }
+    await chain.settled({poster: -6_000})
+    assert await proposals(poster, task) == [(6_000, "APPLIED")]
 
 
 @pytest.mark.parametrize("decliner", ["other", "proposer"])
