@@ -39,12 +39,12 @@ class Purses:
         )
 
         async def charged(
-            provider: SimulatedPayments, key: UUID, amount_cents: int, poster: UUID
+            provider: SimulatedPayments, key: UUID, amount_cents: int, poster: UUID, **more: Any
         ) -> Movement:
             if poster in self.slow:
                 self.asked.set()
                 await self.slow[poster].wait()
-            moved = await charge(provider, key, amount_cents, poster)
+            moved = await charge(provider, key, amount_cents, poster, **more)
             self._payers[moved.reference] = poster
             self._move(moved.reference, poster, -amount_cents)
             return moved
