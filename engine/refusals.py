@@ -20,6 +20,8 @@ _SAID = {
     "live_ban_ahead": "A ban ends between now and ten years from now.",
     "reference_used": "That reference belongs to another settlement.",
     "payout_account_used": "That account belongs to another hustler.",
+    "increase_price": "The new price is above the present one.",
+    "other_price": "That is the price already.",
 }
 _BY_STATE = {
     "P0002": ("NOT_FOUND", ""),

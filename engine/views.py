@@ -69,6 +69,18 @@ class EscrowView(Struct, frozen=True, omit_defaults=True):
     client_secret: str | None = None
 
 
+class ProposalView(Struct, frozen=True):
+    """A wish for another price; once agreed, `escrow` is the replacement to be funded."""
+
+    id: UUID
+    task_id: UUID
+    proposer_id: UUID
+    price_cents: int
+    state: Literal["OPEN", "AGREED", "DECLINED", "LAPSED", "APPLIED"]
+    created_at: datetime
+    escrow: EscrowView | None = None
+
+
 class TaskView(Struct, frozen=True):
     """A task as one viewer may see it (contract, Task)."""
 
@@ -98,6 +110,10 @@ class TaskView(Struct, frozen=True):
     completed_at: datetime | None
     broadcast: BroadcastView | None
     escrow: EscrowView | None
+    replacement: EscrowView | UnsetType = UNSET
+    """For the poster: waits for the payment of another price; POST …/fund pays it."""
+    proposal: ProposalView | UnsetType = UNSET
+    """For both sides: the price on the table, OPEN or AGREED and not paid yet."""
     code_generation: int | UnsetType = UNSET
     """Only inside the service: which generation of codes the poster's view shall show."""
     start_code: str | UnsetType = UNSET
@@ -170,18 +186,6 @@ class DisputeView(Struct, frozen=True):
     evidence_due_at: datetime
     resolved_at: datetime | None
     evidence: list[EvidenceView]
-
-
-class ProposalView(Struct, frozen=True):
-    """A wish for another price; once agreed, `escrow` is the replacement to be funded."""
-
-    id: UUID
-    task_id: UUID
-    proposer_id: UUID
-    price_cents: int
-    state: Literal["OPEN", "AGREED", "DECLINED", "LAPSED", "APPLIED"]
-    created_at: datetime
-    escrow: EscrowView | None
 
 
 class TransitionView(Struct, frozen=True, rename={"from_state": "from", "to_state": "to"}):

@@ -104,23 +104,25 @@ def prepared_data_dir(run_folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def valkey_url(run_servers: RunServers, worker_number: int) -> str:
     """The logical database that all tests of this worker share; empty at the start of the run."""
-    return _emptied(_logical(run_servers.redis_url, 2 * worker_number + 1))
+    return emptied(logical(run_servers.redis_url, 2 * worker_number + 1))
 
 
 @pytest.fixture
 def fresh_valkey_url(run_servers: RunServers, worker_number: int) -> str:
     """A logical database that is empty when the test begins."""
-    return _emptied(_logical(run_servers.redis_url, 2 * worker_number + 2))
+    return emptied(logical(run_servers.redis_url, 2 * worker_number + 2))
 
 
-def _logical(url: str, number: int) -> str:
+def logical(url: str, number: int) -> str:
+    """The URL of one logical database of a server."""
     parts = urlsplit(url)
     if parts.scheme == "unix":
         return parts._replace(query=f"db={number}").geturl()
     return parts._replace(path=f"/{number}").geturl()
 
 
-def _emptied(url: str) -> str:
+def emptied(url: str) -> str:
+    """The same URL, its database empty."""
     with redis.Redis.from_url(url) as client:
         client.flushdb()
     return url

@@ -35,6 +35,9 @@ class Story:
     paid_at: float | None = None
     ended_at: float | None = None
     nobody_came: bool = False
+    raised: bool = False
+    rejected: bool = False
+    disputed: bool = False
     hustler_name: str = ""
 
     def heir(self, successor: UUID) -> Story:
@@ -90,6 +93,8 @@ class Chronicle:
     counts: Counter[str] = field(default_factory=Counter)
     fixes_refused: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
+    paid_cents: int = 0
+    refunded_cents: int = 0
 
     def tell(self, kind: str, text: str) -> None:
         """Write a line of the diary and count its kind."""
@@ -118,6 +123,7 @@ class Chronicle:
         if story is None or story.ended_at is not None:
             return
         story.state = state
+        story.disputed |= state == "DISPUTED"
         if state in ("COMPLETED", "CANCELLED", "EXPIRED"):
             story.ended_at = time.monotonic()
 
@@ -127,9 +133,15 @@ class Chronicle:
         if story is None or story.paid_at is not None:
             return
         story.paid_at = time.monotonic()
+        self.paid_cents += story.pay_cents
         amount = f"${story.pay_cents / 100:.2f}"
         took_s = story.paid_at - (story.funded_at or story.paid_at)
         self.tell("paid", f"{story.hustler_name} is paid {amount}, {took_s:.0f} s after funding")
+
+    def refunded(self, cents: int) -> None:
+        """Money went back to a poster."""
+        self.counts["refund"] += 1
+        self.refunded_cents += cents
 
     def refused(self, code: str, message: str) -> None:
         """The service refused something that was not a position."""

@@ -16,7 +16,7 @@ import httpx
 import msgspec
 from rich.console import Console
 
-from bench.city import summary, terminal
+from bench.city import books, summary, terminal
 from bench.city.chronicle import Chronicle
 from bench.city.city import City, Crowd, Setting
 from bench.city.ground import Degrees
@@ -99,7 +99,9 @@ async def _simulate(wanted: _Run, stop: Stop) -> int:
                 await watching
     recording = wanted.recording
     figures = summary.summarise(
-        city, None if recording is None else (recording.fixes, recording.junk_lines)
+        city,
+        None if recording is None else (recording.fixes, recording.junk_lines),
+        await books.closed(city),
     )
     print(msgspec.json.encode(figures).decode() if wanted.quiet else summary.text(figures))
     return 0

@@ -20,6 +20,12 @@ SKIP_SHARE = 0.15
 FAR_MILES = 4.0
 LOW_PRICE_CENTS = 2_000
 RELEASE_SHARE = 0.03
+REVIEW_MEDIAN_S = 35.0
+"""A look at the finished work, in life."""
+REJECT_SHARE = 0.05
+DISPUTE_SHARE = 0.01
+"""Of the finished works; one that was done again is always good enough."""
+RAISE = 1.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,14 @@ class Temper:
     def drawn(rng: Random) -> Temper:
         """A temper from the crowd."""
         return Temper(rng.gauss(0.0, 0.7), rng.lognormvariate(0.0, 0.25))
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What a poster thinks of finished work after `after_s` seconds of life."""
+
+    verdict: Literal["APPROVE", "REJECT", "DISPUTE"]
+    after_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +86,24 @@ def weigh(offer: Offer, temper: Temper, rng: Random) -> Verdict:
     if mood < DECLINE_SHARE:
         return Verdict("DECLINE", after_s, _reason(task.distance_miles, task.price_cents))
     return Verdict("SKIP" if mood < DECLINE_SHARE + SKIP_SHARE else None, after_s)
+
+
+def review(rng: Random, *, again: bool) -> Opinion:
+    """A poster's opinion of a proof; `again` when an earlier one was turned down."""
+    after_s = human_s(rng, REVIEW_MEDIAN_S)
+    mood = rng.random()
+    if again or mood >= REJECT_SHARE + DISPUTE_SHARE:
+        return Opinion("APPROVE", after_s)
+    return Opinion("REJECT" if mood < REJECT_SHARE else "DISPUTE", after_s)
+
+
+def higher_price_cents(price_cents: int) -> int:
+    """What a poster offers after nobody came: a quarter more, in steps of 50 cents.
+
+    >>> higher_price_cents(4010)
+    5050
+    """
+    return 50 * math.ceil(price_cents * RAISE / 50)
 
 
 def _reason(distance_miles: float, price_cents: int) -> str:

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from bench.city.chronicle import Chronicle
 from bench.city.decisions import RELEASE_SHARE, Temper, draw_for, weigh
-from bench.city.doorstep import Doorstep
+from bench.city.doorstep import Codes, Doorstep
 from bench.city.ground import Degrees
 from bench.city.movement import Mover
 from bench.city.pace import Pace, human_s
@@ -31,15 +31,20 @@ from bench.client import (
     OfferClosed,
     PaymentCaptured,
     Problem,
+    ProofRejected,
     Refused,
     SentAway,
     Session,
+    TaskStatus,
     Welcome,
 )
 
 DOOR_WAIT_S: Final = 60.0
 CODE_MEDIAN_S: Final = 8.0
 """From standing at the door to having typed the code, in life."""
+REWORK_MEDIAN_S: Final = 60.0
+REVIEW_PATIENCE_S: Final = 300.0
+"""In life: doing again what was turned down, and waiting for a review before going home."""
 SWITCH_AGAIN: Final = timedelta(minutes=5, seconds=2)
 """HX904: LIVE mode is switched on at most once in 5 minutes, by the service's clock."""
 
@@ -104,6 +109,7 @@ class Hustler:
         self._open: dict[UUID, Offer] = {}
         self._answered: set[UUID] = set()
         self._job: asyncio.Task[None] | None = None
+        self._in_review: dict[UUID, tuple[HeldTask, Codes]] = {}
         self._back_at = self.session.server_now()
 
     @property
@@ -138,6 +144,9 @@ class Hustler:
         if self._job is not None:
             await asyncio.wait([self._job])
         await self._ask_off()
+        for _ in range(60):
+            if self._in_review:
+                await self._pace.people(REVIEW_PATIENCE_S / 60)
         raise ShiftOver
 
     def _draw(self, habit: str) -> Random:
@@ -223,13 +232,24 @@ class Hustler:
                     self._consider(offer)
             case LiveState() as state:
                 self._heard(state)
-            case JobCancelled(task_id=task_id, reason=reason):
-                self._chronicle.state_of(task_id, "CANCELLED")
-                self._lose(task_id, reason)
-            case PaymentCaptured(task_id=task_id):
-                self._chronicle.paid(task_id)
             case Problem() as problem:
                 self._regret(problem)
+            case _:
+                self._hear_of_task(message)
+
+    def _hear_of_task(self, message: Message) -> None:
+        match message.body:
+            case JobCancelled(task_id=task_id, reason=reason):
+                self._chronicle.state_of(task_id, "CANCELLED")
+                self._in_review.pop(task_id, None)
+                self._lose(task_id, reason)
+            case ProofRejected(task_id=task_id) if task_id in self._in_review:
+                self._group.create_task(self._do_again(*self._in_review.pop(task_id)))
+            case TaskStatus(task_id=task_id, state="DISPUTED"):
+                self._in_review.pop(task_id, None)
+            case PaymentCaptured(task_id=task_id):
+                self._in_review.pop(task_id, None)
+                self._chronicle.paid(task_id)
             case _:
                 pass
 
@@ -290,7 +310,7 @@ class Hustler:
             code = refused.code if isinstance(refused, Refused) else "NO_ANSWER"
             self._chronicle.refused(code, str(refused))
         except TimeoutError:
-            self._chronicle.tell("nobody", f"{self.person.name} finds nobody at the door")
+            await self._find_nobody(offer)
         finally:
             self.task = None
             self._doorstep.forget(offer.task.id)
@@ -312,8 +332,37 @@ class Hustler:
         self._chronicle.state_of(task.id, "WORKING")
         self._chronicle.tell("started", f"{self.person.name} starts: {task.title}")
         await self._pace.people(human_s(whim, self._works.get(task.title, 240.0), 0.3))
+        await self._hand_in(task, codes)
+
+    async def _hand_in(self, task: HeldTask, codes: Codes) -> None:
+        self._in_review[task.id] = (task, codes)
         await self._api.submit_proof(task.id, codes.completion)
         self._chronicle.state_of(task.id, "PROOF_SUBMITTED")
+
+    async def _do_again(self, task: HeldTask, codes: Codes) -> None:
+        """What was turned down, after whatever is being done now."""
+        while self._job is not None and not self._job.done():
+            await asyncio.wait([self._job])
+        self._job, self.task = asyncio.current_task(), task
+        whim = draw_for_task(self._seed, self.person.number, task)
+        try:
+            await self._pace.people(human_s(whim, REWORK_MEDIAN_S))
+            await self._hand_in(task, codes)
+            self._chronicle.tell("again", f"{self.person.name} has done it again: {task.title}")
+        except (Refused, NoAnswer) as refused:
+            code = refused.code if isinstance(refused, Refused) else "NO_ANSWER"
+            self._chronicle.refused(code, str(refused))
+        finally:
+            self.task = None
+
+    async def _find_nobody(self, offer: Offer) -> None:
+        """Whoever stands before a closed door lets an operator decide."""
+        self._chronicle.tell("nobody", f"{self.person.name} finds nobody at the door")
+        try:
+            await self._api.dispute(offer.task.id, "Nobody opens the door")
+        except (Refused, NoAnswer) as refused:
+            code = refused.code if isinstance(refused, Refused) else "NO_ANSWER"
+            self._chronicle.refused(code, str(refused))
 
     def _lose(self, task_id: UUID, reason: str | None) -> None:
         if self.task is not None and self.task.id == task_id and self._job is not None:

@@ -14,6 +14,8 @@ from bench.city.streets import Streets
 LEAST_PRICE_CENTS = 1_500
 CANCEL_SHARE = 0.04
 SWITCH_SHARE = 0.5
+RAISE_SHARE = 0.3
+"""What posters do whose broadcast nobody took; the rest cancels."""
 
 
 class Neighbourhood(NamedTuple):
@@ -108,6 +110,12 @@ def task_plans(seed: int, streets: Streets, per_hour: float) -> Iterator[TaskPla
             errand=errand,
             price_cents=max(LEAST_PRICE_CENTS, 50 * math.floor(price / 50)),
             patience_s=rng.uniform(30, 300) if rng.random() < CANCEL_SHARE else None,
-            if_nobody="SWITCH_TO_STANDARD" if rng.random() < SWITCH_SHARE else "CANCEL",
+            if_nobody=_if_nobody(rng.random()),
         )
         number += 1
+
+
+def _if_nobody(mood: float) -> str:
+    if mood < SWITCH_SHARE:
+        return "SWITCH_TO_STANDARD"
+    return "INCREASE_PRICE" if mood < SWITCH_SHARE + RAISE_SHARE else "CANCEL"

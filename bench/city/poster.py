@@ -11,6 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from bench.city.chronicle import Chronicle, Story
+from bench.city.decisions import higher_price_cents, review
 from bench.city.doorstep import Codes, Doorstep
 from bench.city.ground import Degrees
 from bench.city.hustler import Person
@@ -25,6 +26,7 @@ from bench.client import (
     Message,
     NoAnswer,
     PaymentCaptured,
+    PaymentRefunded,
     Place,
     Problem,
     Refused,
@@ -34,9 +36,8 @@ from bench.client import (
 )
 
 FUND_MEDIAN_S: Final = 9.0
-REVIEW_MEDIAN_S: Final = 35.0
 CHOICE_MEDIAN_S: Final = 45.0
-"""In life: the card payment, a look at the finished work, and what to do when nobody came."""
+"""In life: the card payment, and what to do when nobody came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,9 @@ class Poster:
         self._anyone_near = anyone_near
         self._seed = seed
         self._wishes: dict[UUID, Wish] = {}
+        self._ended: set[UUID] = set()
+        self.charged: dict[UUID, int] = {}
+        """What was paid, in cents, by escrow."""
 
     async def attend(self) -> None:
         """Listen and answer until cancelled."""
@@ -119,9 +123,14 @@ class Poster:
     async def _fund(self, story: Story, wish: Wish) -> None:
         story.in_reach = self._anyone_near(wish.at)
         story.funded_at = time.monotonic()
-        await self._api.fund(story.task_id)
+        await self._pay(story.task_id)
         price = f"${wish.price_cents / 100:.2f}"
         self._chronicle.tell("funded", f"{wish.title}, {price}, {wish.place}")
+
+    async def _pay(self, task_id: UUID) -> None:
+        escrow = await self._api.fund(task_id)
+        if escrow.state != "PENDING":
+            self.charged[escrow.id] = escrow.amount_cents
 
     # Listening
 
@@ -140,6 +149,8 @@ class Poster:
                 self._chronicle.state_of(task_id, state)
             case PaymentCaptured(task_id=task_id):
                 self._chronicle.paid(task_id)
+            case PaymentRefunded(amount_cents=cents):
+                self._chronicle.refunded(cents)
             case Problem(code=code, message=text):
                 self._chronicle.refused(code, text)
             case _:
@@ -153,7 +164,9 @@ class Poster:
             self._chronicle.tell("wave", f"{story.title}: {update.radius_miles:g} miles")
         story.radius_miles = update.radius_miles
         story.notified = update.hustlers_notified
-        if update.state == "EXPIRED" and story.state == "MATCHING":
+        is_news = update.broadcast_id not in self._ended
+        if update.state == "EXPIRED" and story.state == "MATCHING" and is_news:
+            self._ended.add(update.broadcast_id)
             self._group.create_task(self._choose(story))
 
     def _welcome_winner(self, task_id: UUID, start_code: str) -> None:
@@ -169,11 +182,23 @@ class Poster:
             self._doorstep.tell(task_id, Codes(start_code, task.completion_code))
 
     async def _review(self, task_id: UUID) -> None:
+        story = self._chronicle.stories[task_id]
         draw = Random(f"review {self._seed} {self._wishes[task_id].number}")
-        await self._pace.people(human_s(draw, REVIEW_MEDIAN_S))
-        if await self._try(self._api.approve(task_id)) is not None:
-            story = self._chronicle.stories[task_id]
-            self._chronicle.tell("approved", f"{self.person.name} approves: {story.title}")
+        opinion = review(draw, again=story.rejected)
+        await self._pace.people(opinion.after_s)
+        match opinion.verdict:
+            case "APPROVE":
+                if await self._try(self._api.approve(task_id)) is not None:
+                    self._chronicle.tell("approved", f"{self.person.name} approves: {story.title}")
+            case "REJECT":
+                story.rejected = True
+                if await self._try(self._api.reject(task_id, "Not quite done yet")) is not None:
+                    self._chronicle.tell(
+                        "rejected", f"{self.person.name}: once more, {story.title}"
+                    )
+            case "DISPUTE":
+                if await self._try(self._api.dispute(task_id, "Not what we agreed on")) is not None:
+                    self._chronicle.tell("disputed", f"{self.person.name} disputes: {story.title}")
 
     async def _choose(self, story: Story) -> None:
         wish = self._wishes[story.task_id]
@@ -181,12 +206,24 @@ class Poster:
         story.nobody_came = True
         self._chronicle.tell("expired", f"nobody took: {story.title}")
         await self._pace.people(human_s(draw, CHOICE_MEDIAN_S))
+        choice = "CANCEL" if story.raised else wish.if_nobody
+        price_cents = higher_price_cents(story.price_cents) if choice == "INCREASE_PRICE" else None
         try:
-            await self._api.choose(story.task_id, wish.if_nobody)
+            await self._api.choose(story.task_id, choice, price_cents)
+            self._chronicle.tell("choice", f"{choice.lower().replace('_', ' ')}: {wish.title}")
+            if price_cents is not None:
+                await self._pay_more(story, draw)
         except (Refused, NoAnswer) as refused:
             self._regret(refused)
-            return
-        self._chronicle.tell("choice", f"{wish.if_nobody.lower().replace('_', ' ')}: {wish.title}")
+
+    async def _pay_more(self, story: Story, draw: Random) -> None:
+        """Fund the replacement; the task goes out again for the higher price."""
+        story.raised = True
+        await self._pace.people(human_s(draw, FUND_MEDIAN_S, 0.4))
+        await self._pay(story.task_id)
+        task = await self._api.task(story.task_id)
+        story.price_cents, story.pay_cents = task.price_cents, task.hustler_pay_cents
+        self._chronicle.tell("funded", f"{story.title}, now ${story.price_cents / 100:.2f}")
 
     def _carry_on(self, task_id: UUID, successor: UUID | None) -> None:
         """A released task lives on as its successor; a switch to standard leaves this city."""

@@ -7,6 +7,7 @@ from statistics import quantiles
 
 from msgspec import Struct
 
+from bench.city.books import Money
 from bench.city.chronicle import Chronicle, Story
 from bench.city.city import City
 
@@ -34,6 +35,9 @@ class Tasks(Struct, frozen=True):
     cancelled: int
     under_way: int
     waited: int
+    raised: int
+    rejected: int
+    disputed: int
 
 
 class Fixes(Struct, frozen=True):
@@ -56,6 +60,7 @@ class Summary(Struct, frozen=True):
     hustlers: int
     posters: int
     tasks: Tasks
+    money: Money | None
     cards: int
     answers: dict[str, int]
     time_to_accept: Spread | None
@@ -93,7 +98,7 @@ def times(
     return spread(measure(story) for story in stories if story.in_reach or not in_reach)
 
 
-def summarise(city: City, recorded: tuple[int, int] | None) -> Summary:
+def summarise(city: City, recorded: tuple[int, int] | None, money: Money | None = None) -> Summary:
     """The figures of a run; `recorded` is (fixes read, junk lines) of a replay."""
     chronicle, counts = city.chronicle, city.chronicle.counts
     sessions = [session.counts for session in city.sessions()]
@@ -105,6 +110,7 @@ def summarise(city: City, recorded: tuple[int, int] | None) -> Summary:
         hustlers=len(city.people),
         posters=len(city.posters),
         tasks=_tasks(list(chronicle.stories.values())),
+        money=money,
         cards=counts["card"],
         answers={word: counts[word] for word in OUTCOMES if counts[word]},
         time_to_accept=times(chronicle, lambda story: story.time_to_accept_s, in_reach=False),
@@ -136,6 +142,9 @@ def _tasks(stories: list[Story]) -> Tasks:
         cancelled=count(lambda story: story.state == "CANCELLED" and not story.nobody_came),
         under_way=count(lambda story: story.ended_at is None),
         waited=count(lambda story: not story.in_reach),
+        raised=count(lambda story: story.raised),
+        rejected=count(lambda story: story.rejected),
+        disputed=count(lambda story: story.disputed),
     )
 
 
@@ -162,6 +171,11 @@ def text(summary: Summary) -> str:
             f"paid {tasks.paid}, nobody came {tasks.nobody_came}, cancelled {tasks.cancelled}, "
             f"under way {tasks.under_way}"
         ),
+        (
+            f"         price raised {tasks.raised}, proof turned down {tasks.rejected}, "
+            f"disputed {tasks.disputed}"
+        ),
+        f"money    {summary.money or 'not counted: the service was gone'}",
         f"offers   {summary.cards} cards; answers: "
         + (", ".join(f"{word} {n}" for word, n in summary.answers.items()) or "none"),
         f"time to accept   {summary.time_to_accept or 'nothing accepted'}",

@@ -18,6 +18,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from bench.city.books import dollars
 from bench.city.chronicle import Event, Story
 from bench.city.city import City
 from bench.city.summary import Spread, times
@@ -33,6 +34,7 @@ STATE_STYLE = {
     "ACCEPTED": ("en route", "cyan"),
     "WORKING": ("working", "magenta"),
     "PROOF_SUBMITTED": ("review", "blue"),
+    "DISPUTED": ("disputed", "red"),
     "COMPLETED": ("done", "green"),
     "CANCELLED": ("cancelled", "bright_black"),
     "EXPIRED": ("expired", "red"),
@@ -43,6 +45,8 @@ EVENT_STYLE = {
     "started": "magenta",
     "approved": "blue",
     "paid": "bold green",
+    "rejected": "red",
+    "disputed": "bold red",
     "wave": "yellow",
     "expired": "red",
     "lost": "red",
@@ -89,7 +93,16 @@ def _figures(city: City) -> RenderableType:
     people, tasks = Text(no_wrap=True), Text(no_wrap=True)
     connected = sum(session.connected for session in city.sessions())
     for text, parts in (
-        (people, (("sessions", connected), ("live", city.on_duty), ("cards", counts["card"]))),
+        (
+            people,
+            (
+                ("sessions", connected),
+                ("live", city.on_duty),
+                ("cards", counts["card"]),
+                ("rejected", counts["rejected"]),
+                ("disputed", sum(story.disputed for story in stories)),
+            ),
+        ),
         (
             tasks,
             (
@@ -107,7 +120,14 @@ def _figures(city: City) -> RenderableType:
     grid = Table.grid(padding=(0, 1))
     grid.add_row(Text("time to accept"), _accept_line(city))
     grid.add_row(Text("machinery"), _machinery_line(city))
-    return Panel(Group(people, tasks, grid), title="now", title_align="left")
+    moved = f"paid {dollars(city.chronicle.paid_cents)}, refunded {dollars(city.chronicle.refunded_cents)}"
+    return Panel(
+        Group(people, tasks, grid),
+        title="now",
+        title_align="left",
+        subtitle=moved,
+        subtitle_align="right",
+    )
 
 
 def _accept_line(city: City) -> Text:

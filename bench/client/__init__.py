@@ -4,9 +4,10 @@
 Needs `websockets`, `httpx` and `msgspec`; imports nothing of the service.
 """
 
-from bench.client.api import Api, Choice, Escrow, Me, Proof
+from bench.client.api import Api, Choice, Me, Proof
 from bench.client.messages import (
     BroadcastUpdate,
+    Escrow,
     Gap,
     HeldTask,
     HustlerLocation,
@@ -22,10 +23,15 @@ from bench.client.messages import (
     OfferedTask,
     Outcome,
     PaymentCaptured,
+    PaymentRefunded,
     Place,
     Pong,
     Poster,
+    PriceChanged,
+    PriceProposal,
     Problem,
+    ProofRejected,
+    Proposal,
     Resync,
     TaskStatus,
     Unknown,
@@ -58,11 +64,16 @@ __all__ = [
     "Outcome",
     "Overrun",
     "PaymentCaptured",
+    "PaymentRefunded",
     "Place",
     "Pong",
     "Poster",
+    "PriceChanged",
+    "PriceProposal",
     "Problem",
     "Proof",
+    "ProofRejected",
+    "Proposal",
     "Refused",
     "Resync",
     "SentAway",

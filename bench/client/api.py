@@ -16,22 +16,14 @@ import httpx
 import msgspec
 from msgspec import Struct
 
-from bench.client.messages import HeldTask, LiveState, Offer, Place
+from bench.client import messages
+from bench.client.messages import Escrow, HeldTask, LiveState, Message, Offer, Place, Proposal
 from bench.client.reconnect import Step, delay_s
 from bench.client.refused import NoAnswer, Refused
 
 MAX_TRIES = 6
 
 T = TypeVar("T")
-
-
-class Escrow(Struct, frozen=True):
-    """Money held for a task; `client_secret` only where a payment must still be confirmed."""
-
-    id: UUID
-    state: str
-    amount_cents: int
-    client_secret: str | None = None
 
 
 class Choice(Struct, frozen=True):
@@ -79,6 +71,22 @@ class _Problem(Struct, frozen=True):
 
 class _Offers(Struct, frozen=True):
     items: list[Offer]
+
+
+class _Tasks(Struct, frozen=True):
+    items: list[HeldTask]
+    next_cursor: str | None
+
+
+class _Event(Struct, frozen=True):
+    seq: int
+    type: str
+    data: msgspec.Raw
+
+
+class _Events(Struct, frozen=True):
+    last_seq: int
+    events: list[_Event] = []
 
 
 class Api:
@@ -164,6 +172,31 @@ class Api:
         """POST …/approve: the poster is content; the money moves."""
         return await self._call("POST", f"/v1/tasks/{task_id}/approve", HeldTask, {})
 
+    async def reject(self, task_id: UUID, reason: str) -> HeldTask:
+        """POST …/reject: the proof is turned down; the third time it becomes a dispute."""
+        return await self._call("POST", f"/v1/tasks/{task_id}/reject", HeldTask, {"reason": reason})
+
+    async def dispute(self, task_id: UUID, reason: str) -> HeldTask:
+        """POST …/dispute: the money is locked until an operator has decided."""
+        return await self._call(
+            "POST", f"/v1/tasks/{task_id}/dispute", HeldTask, {"reason": reason}
+        )
+
+    async def propose_price(self, task_id: UUID, price_cents: int) -> Proposal:
+        """POST …/price-proposals: another price for an accepted task, before the start code."""
+        body = {"price_cents": price_cents}
+        return await self._call("POST", f"/v1/tasks/{task_id}/price-proposals", Proposal, body)
+
+    async def agree_to_price(self, task_id: UUID, proposal_id: UUID) -> Proposal:
+        """POST …/accept: the other side's price; then the poster funds the replacement."""
+        path = f"/v1/tasks/{task_id}/price-proposals/{proposal_id}/accept"
+        return await self._call("POST", path, Proposal, {})
+
+    async def decline_price(self, task_id: UUID, proposal_id: UUID) -> Proposal:
+        """POST …/decline: the other side's price, or one's own is taken back."""
+        path = f"/v1/tasks/{task_id}/price-proposals/{proposal_id}/decline"
+        return await self._call("POST", path, Proposal, {})
+
     async def cancel(self, task_id: UUID, reason: str | None = None) -> HeldTask:
         """POST …/cancel: full refund, where still allowed."""
         return await self._call(
@@ -180,6 +213,27 @@ class Api:
     async def offers(self) -> list[Offer]:
         """GET /v1/offers: the hustler's open offers."""
         return (await self._call("GET", "/v1/offers", _Offers)).items
+
+    async def tasks(self, role: str) -> list[HeldTask]:
+        """GET /v1/tasks: all of the caller's own, as poster or as hustler, newest first."""
+        found: list[HeldTask] = []
+        path, cursor = f"/v1/tasks?role={role}&limit=50", ""
+        while True:
+            page = await self._call("GET", path + cursor, _Tasks)
+            found += page.items
+            if page.next_cursor is None:
+                return found
+            cursor = f"&cursor={page.next_cursor}"
+
+    async def events(self, after: int = 0) -> list[Message]:
+        """GET /v1/events: everything the caller was told for good since `after`."""
+        told: list[Message] = []
+        while True:
+            page = await self._call("GET", f"/v1/events?after={after}", _Events)
+            told += [messages.event(e.type, e.data, e.seq) for e in page.events]
+            if not page.events:
+                return told
+            after = page.last_seq
 
     async def me(self) -> Me:
         """GET /v1/me."""

@@ -127,6 +127,7 @@ class JobCancelled(Struct, frozen=True):
     task_id: UUID
     reason: str | None = None
     successor_id: UUID | None = None
+    note: str | None = None
 
 
 class PriceChanged(Struct, frozen=True):
@@ -199,8 +200,32 @@ class HustlerLocation(Struct, frozen=True):
     eta_minutes: float | None = None
 
 
+class Escrow(Struct, frozen=True):
+    """Money held for a task; `client_secret` only where a payment must still be confirmed."""
+
+    id: UUID
+    state: str
+    amount_cents: int
+    client_secret: str | None = None
+
+
+class Proposal(Struct, frozen=True):
+    """Another price; once agreed to, `escrow` waits for the poster's payment."""
+
+    id: UUID
+    task_id: UUID
+    proposer_id: UUID
+    price_cents: int
+    state: str
+    escrow: Escrow | None = None
+
+
 class HeldTask(Struct, frozen=True):
-    """A task as a snapshot or a REST call shows it; codes only in the poster's own view."""
+    """A task as a snapshot or a REST call shows it; codes only in the poster's own view.
+
+    `replacement` waits for the poster's payment of another price, `proposal` for an answer or for
+    that payment.
+    """
 
     id: UUID
     version: int
@@ -212,6 +237,9 @@ class HeldTask(Struct, frozen=True):
     poster_id: UUID
     assigned_hustler_id: UUID | None = None
     successor_id: UUID | None = None
+    escrow: Escrow | None = None
+    replacement: Escrow | None = None
+    proposal: Proposal | None = None
     start_code: str | None = None
     completion_code: str | None = None
 
@@ -225,10 +253,11 @@ class Outcome(Struct, frozen=True):
 
 
 class Nudge(Struct, frozen=True):
-    """NUDGE: advice, for instance to take a break."""
+    """NUDGE: advice, for instance to take a break, or to choose what becomes of a task."""
 
     kind: str
     text: str = ""
+    task_id: UUID | None = None
 
 
 class Pong(Struct, frozen=True):
@@ -366,10 +395,15 @@ def decode(frame: bytes | str) -> Message:
     Resync(reason='expired')
     """
     envelope = _envelope.decode(frame)
-    decoder = _decoders.get(envelope.type)
-    body: Any
-    if decoder is None:
-        body = Unknown(msgspec.json.decode(envelope.data))
-    else:
-        body = decoder.decode(envelope.data)
+    body = _body(envelope.type, envelope.data)
     return Message(envelope.type, body, envelope.seq, envelope.id)
+
+
+def event(kind: str, data: bytes | msgspec.Raw, seq: int) -> Message:
+    """A durable event as the log tells it, as the message that the socket would have brought."""
+    return Message(kind, _body(kind, data), seq)
+
+
+def _body(kind: str, data: bytes | msgspec.Raw) -> Any:
+    decoder = _decoders.get(kind)
+    return Unknown(msgspec.json.decode(data)) if decoder is None else decoder.decode(data)

@@ -301,7 +301,8 @@ begin
         )
         when p_state = 'REFUNDED'
             then task_state in ('CANCELLED', 'EXPIRED') or (not e.is_current and exists (
-                select from escrows as heir where heir.replaces = e.id and heir.is_current
+                select from escrows as heir
+                where heir.replaces = e.id and heir.state not in ('PENDING', 'CANCELLED')
             ))
         when p_state = 'RELEASED' then e.is_current
         else true

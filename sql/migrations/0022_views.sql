@@ -90,6 +90,21 @@ return jsonb_build_object(
         select escrow_view(e) from escrows as e where e.task_id = t.id and e.is_current
     )
 ) || case
+    -- another price under way: what waits for the poster's payment, and what is on the table
+    when t.state in ('MATCHING', 'ACCEPTED') and p_viewer in (t.poster_id, t.assigned_hustler_id)
+        then jsonb_strip_nulls(jsonb_build_object(
+            'replacement', (
+                select escrow_view(e) from escrows as e
+                where e.task_id = t.id and e.replaces is not null and e.state = 'PENDING'
+                    and t.poster_id = p_viewer
+            ),
+            'proposal', (
+                select proposal_view(p) from price_proposals as p
+                where p.task_id = t.id and p.state in ('OPEN', 'AGREED')
+            )
+        ))
+    else '{}'
+end || case
     when t.poster_id = p_viewer and t.state in ('ACCEPTED', 'WORKING')
         then coalesce(
             (

@@ -52,9 +52,10 @@ class Corner:
 
     name = "a corner"
 
-    def __init__(self, hustlers: int, tasks: int) -> None:
-        self._hustlers = hustlers
+    def __init__(self, hustlers: int, tasks: int, if_nobody: str = "CANCEL") -> None:
+        self.hustlers = hustlers
         self._tasks = tasks
+        self._if_nobody = if_nobody
         self._rng = Random(1)
 
     def _place(self) -> Degrees:
@@ -65,7 +66,7 @@ class Corner:
 
     async def staff(self, city: City) -> None:
         """All at once, for good."""
-        for number in range(self._hustlers):
+        for number in range(self.hustlers):
             home = self._place()
             await city.hire(number, home, Walker(home), OFTEN_AWAY)
         await asyncio.Event().wait()
@@ -74,5 +75,13 @@ class Corner:
         """One after the other, well paid."""
         for number in range(self._tasks):
             errand = ERRANDS[number % len(ERRANDS)]
-            wish = Wish(number, errand.title, errand.category, 9_000, "the corner", self._place())
+            wish = Wish(
+                number,
+                errand.title,
+                errand.category,
+                9_000,
+                "the corner",
+                self._place(),
+                if_nobody=self._if_nobody,
+            )
             yield 10.0, wish

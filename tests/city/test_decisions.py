@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 from itertools import islice, pairwise
 from random import Random
@@ -9,7 +10,14 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.city.decisions import Temper, chance, draw_for, weigh
+from bench.city.decisions import (
+    Temper,
+    chance,
+    draw_for,
+    higher_price_cents,
+    review,
+    weigh,
+)
 from bench.city.marlow_bay import wish_of
 from bench.city.pace import human_s
 from bench.city.people import first_name
@@ -71,6 +79,22 @@ def test_human_delays_are_log_normal() -> None:
     assert mean(delays) > 1.1 * median(delays)
 
 
+def test_most_work_is_approved_and_what_was_done_again_always() -> None:
+    """About one in twenty is turned down and one in a hundred disputed."""
+    first = Counter(review(Random(n), again=False).verdict for n in range(4_000))
+    assert 150 < first["REJECT"] < 250
+    assert 20 < first["DISPUTE"] < 65
+    assert {review(Random(n), again=True).verdict for n in range(400)} == {"APPROVE"}
+
+
+@given(st.integers(1_500, 9_000_000))
+def test_a_raised_price_is_higher_by_a_quarter_or_a_little_more(price_cents: int) -> None:
+    """In steps of 50 cents; the service takes only a higher one."""
+    raised = higher_price_cents(price_cents)
+    assert price_cents * 1.25 <= raised < price_cents * 1.25 + 50
+    assert raised % 50 == 0
+
+
 def test_the_same_seed_wishes_the_same_tasks() -> None:
     """Number, place, price, whims: all of it."""
     streets = Streets(7)
@@ -78,6 +102,8 @@ def test_the_same_seed_wishes_the_same_tasks() -> None:
     assert first == again
     assert list(islice(task_plans(8, streets, 30), 60)) != first
     assert [wish_of(plan) for plan in first] == [wish_of(plan) for plan in again]
+    many = islice(task_plans(7, streets, 30), 200)
+    assert {p.if_nobody for p in many} == {"SWITCH_TO_STANDARD", "INCREASE_PRICE", "CANCEL"}
 
 
 def test_tasks_arrive_at_the_rate_asked_for_and_none_is_below_the_least_price() -> None:

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
 
-from bench.city import summary
+from bench.city import books, summary
 from bench.city.chronicle import Chronicle
 from bench.city.city import City, Setting
 from bench.city.ground import Degrees
@@ -27,6 +27,8 @@ from tests.servers import TestDatabase
 SPEED = 120.0
 TASKS = 4
 WITHIN_S = 30.0
+DISPUTING = 150
+"""A seed whose first task is disputed by its poster."""
 MS = 15_000
 DRAWN = """() => {
   const canvas = document.getElementById("map");
@@ -37,16 +39,18 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 @asynccontextmanager
-async def living_city(service: Service, settings: Settings) -> AsyncIterator[City]:
-    """Twelve hustlers around a corner and three posters, as outside clients of the service."""
+async def living_city(
+    service: Service, settings: Settings, corner: Corner, seed: int
+) -> AsyncIterator[City]:
+    """Hustlers around a corner and three posters, as outside clients of the service."""
     async with open_vouching(settings) as vouching:
 
         async def mint(role: Role, name: str, home: Degrees | None) -> tuple[str, UUID]:
             person = await vouching.person(role, name, uuid4().hex, home)
             return person.token, person.user_id
 
-        setting = Setting(service.url, service.ws_url, 12, 7, SPEED)
-        city = City(setting, Corner(12, TASKS), mint, Chronicle())
+        setting = Setting(service.url, service.ws_url, corner.hustlers, seed, SPEED)
+        city = City(setting, corner, mint, Chronicle())
         run = asyncio.create_task(city.run())
         try:
             yield city
@@ -66,11 +70,9 @@ async def service(
 
 
 @pytest.fixture
-async def city(
-    service: Service, fresh_database: TestDatabase, tmp_path: Path
-) -> AsyncIterator[City]:
-    """The city on that service."""
-    settings = Settings.load(
+def settings(fresh_database: TestDatabase, tmp_path: Path) -> Settings:
+    """Where its accounts are made."""
+    return Settings.load(
         {
             "HX_POSTGRES_DSN": fresh_database.dsn,
             "HX_POSTGRES_OWNER_DSN": fresh_database.owner_dsn,
@@ -78,7 +80,12 @@ async def city(
             "HX_DEVELOPMENT": "true",
         }
     )
-    async with living_city(service, settings) as living:
+
+
+@pytest.fixture
+async def city(service: Service, settings: Settings) -> AsyncIterator[City]:
+    """Twelve hustlers on that service, and posters who turn two of four proofs down."""
+    async with living_city(service, settings, Corner(12, TASKS), seed=9) as living:
         yield living
 
 
@@ -92,20 +99,52 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 async def test_a_city_matches_itself_down_to_the_paid_task(city: City) -> None:
-    """Outside clients alone: post, fund, accept, drive, codes at the door, approve, paid.
+    """Outside clients alone: post, fund, accept, drive, codes at the door, rework, approve, paid.
 
     Every hustler's connection breaks every two seconds or so, and no event is lost by it.
     """
     counts = city.chronicle.counts
     await until(lambda: counts["paid"] == TASKS and counts["outage"] >= 12)
-    figures = summary.summarise(city, None)
+    money = await books.closed(city)
+    assert money == books.Money(36_000, 30_600, 5_400, 0, 0, 0)
+    figures = summary.summarise(city, None, money)
     tasks = figures.tasks
-    assert (tasks.posted, tasks.accepted, tasks.paid) == (TASKS, TASKS, TASKS)
-    assert figures.answers["won"] == TASKS
+    # a hustler who gives a task back makes it two
+    stories = TASKS + counts["release"]
+    assert (tasks.posted, tasks.accepted, tasks.paid) == (stories, stories, TASKS)
+    assert (tasks.rejected, counts["rejected"], counts["again"]) == (2, 2, 2)
+    assert "in $360.00 = paid $306.00 + fees $54.00" in summary.text(figures)
+    assert figures.answers["won"] == stories
     assert figures.time_to_accept is not None
     assert figures.accept_to_told is not None
     assert figures.reconnects > 0
     assert (figures.gaps, figures.resyncs) == (0, 0)
+
+
+async def test_a_disputed_task_keeps_its_money(service: Service, settings: Settings) -> None:
+    """With a poster who disputes the one task; nobody decides, and the books say what is held."""
+    async with living_city(service, settings, Corner(4, 1), seed=DISPUTING) as city:
+        await until(lambda: city.chronicle.counts["disputed"] == 1)
+        assert await books.closed(city) == books.Money(9_000, 0, 0, 0, 9_000, 0)
+        assert summary.summarise(city, None).tasks.disputed == 1
+
+
+async def test_a_poster_raises_the_price_once_and_then_gives_up(
+    service: Service, settings: Settings
+) -> None:
+    """Nobody is there: both payments come back, and the books add up."""
+    async with living_city(service, settings, Corner(0, 1, "INCREASE_PRICE"), seed=7) as city:
+        counts = city.chronicle.counts
+        for times in (1, 2):
+            await until(lambda times=times: counts["funded"] == times)  # type: ignore[misc]
+            await service.owner.execute(
+                "insert into clock_offset (amount) values ('10 minutes 1 second') on conflict"
+                " (singleton) do update set amount = clock_offset.amount + excluded.amount"
+            )
+        await until(lambda: counts["refund"] == 2)
+        assert counts["expired"] == 2
+        assert await books.closed(city) == books.Money(20_250, 0, 0, 20_250, 0, 0)
+        assert summary.summarise(city, None).tasks.raised == 1
 
 
 @pytest.fixture

@@ -92,7 +92,8 @@ async def test_the_log_is_gap_free_under_concurrent_writers(market: Market) -> N
 
     log = await market.queries.events_after(poster, 0)
     assert [event.seq for event in log.events] == list(range(1, log.last_seq + 1))
-    assert log.last_seq == 20 * 4
+    # whoever serves the same database may give money back meanwhile
+    assert sum(event.type != "PAYMENT_REFUNDED" for event in log.events) == 20 * 4
     tail = await market.queries.events_after(poster, log.last_seq - 2)
     assert [event.seq for event in tail.events] == [log.last_seq - 1, log.last_seq]
 

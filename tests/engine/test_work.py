@@ -219,6 +219,28 @@ async def test_the_deadline_bounds_acceptance_and_refunds(own_market: Market) ->
     assert await market.escrow_state(live) == "REFUNDED"
 
 
+async def test_two_prices_in_a_row_give_both_old_payments_back(
+    own_market: Market,
+) -> None:
+    """Also when the first refund is slower than the second agreement."""
+    market = own_market
+    task, hustler = await market.accepted("STANDARD")
+    poster = await market.poster_of(task)
+    for price in (5_000, 6_000):
+        proposal = await market.commands.propose_price(hustler, task, price)
+        await market.commands.answer_proposal(poster, task, proposal, agrees=True)
+        await market.commands.fund(poster, task)
+    await market.settling.settle_waiting()
+    rows = await market.app.fetch(
+        "select state, amount from escrows where task_id = $1 order by amount", task
+    )
+    assert [tuple(row) for row in rows] == [
+        ("REFUNDED", 4_000),
+        ("REFUNDED", 5_000),
+        ("FUNDED", 6_000),
+    ]
+
+
 class Declining(SimulatedPayments):
     """A provider whose calls fail until told otherwise."""
 

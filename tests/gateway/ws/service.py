@@ -26,8 +26,8 @@ from engine.ids import UserId
 from gateway.identity.auth import Role
 from gateway.identity.minting import mint
 from gateway.parts import Parts
-from gateway.serving import configured
-from gateway.settings import Settings
+from gateway.serving import configured, listen, url_of
+from gateway.settings import Http, Settings
 from gateway.wiring import open_parts
 
 Message = dict[str, Any]
@@ -255,9 +255,8 @@ async def running(
             "HX_ORIGINS": "https://app.example.com",
         }
     )
-    listener = socket.create_server(("127.0.0.1", 0))
-    listener.setblocking(False)
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    listener = listen(Http(port=0))
+    url = url_of(listener)
     owner = await asyncpg.connect(owner_dsn)
     async with open_parts(settings) as parts:
         server = _Server(configured(parts, shutdown_s=1.0))

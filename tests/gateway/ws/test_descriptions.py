@@ -10,6 +10,7 @@ import pytest
 
 from gateway import limits
 from gateway.ws import asyncapi, close_codes, messages
+from sql.migrate import migrations
 from tests.gateway.ws.service import Service, joined, live, near, open_client, somewhere
 from tests.market import open_market
 from tests.servers import TestDatabase
@@ -90,6 +91,30 @@ def test_the_protocol_page_lists_the_close_codes_as_they_are() -> None:
     page = (DOCS / "protocol.md").read_text(encoding="utf-8")
     for code in close_codes.ALL:
         assert f"| {code.code} | {code.name} | {code.meaning} | {code.action.value} |" in page
+
+
+def test_the_frames_on_the_protocol_page_are_of_the_vocabulary() -> None:
+    """Each example is a message that the server could send, with every field it has."""
+    page = (DOCS / "protocol.md").read_text(encoding="utf-8")
+    frames = "\n".join(re.findall(r"```json\n(.*?)```", page, re.DOTALL)).splitlines()
+    assert len(frames) > 5
+    for frame in filter(None, frames):
+        shown = msgspec.json.decode(frame)
+        assert shown.keys() == {"type", "seq", "data"}
+        assert shown["type"] in messages.DURABLE
+        kind = messages.SERVER_MESSAGES[shown["type"]]
+        assert shown["data"].keys() == set(kind.__struct_fields__)
+        msgspec.convert(shown["data"], kind, strict=True)
+
+
+def test_the_protocol_page_names_every_reason_for_which_a_task_ends() -> None:
+    """The reasons that the commands give, each in its table."""
+    page = (DOCS / "protocol.md").read_text(encoding="utf-8")
+    ends = r"(?:end_task|succeed_task)\(\s*t,\s*(?:'\w+'|\S+),\s*\w+,\s*'([A-Z_]+)'"
+    reasons = {r for m in migrations() for r in re.findall(ends, m.text)}
+    assert {"NO_SHOW", "DEADLINE", "HUSTLER_RELEASED", "CHARGEBACK", "UNFUNDED"} <= reasons
+    for reason in reasons:
+        assert f"| {reason} |" in page, reason
 
 
 def test_the_protocol_page_states_the_limits_as_they_are() -> None:
