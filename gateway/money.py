@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
 from engine.money.accounts import PayoutAccounts
@@ -21,6 +21,9 @@ class Money:
     accounts: PayoutAccounts
     books: ProviderBooks | None
     """None for a provider without books of its own."""
+
+
+OpenMoney = Callable[[Payments], AbstractAsyncContextManager[Money]]
 
 
 @asynccontextmanager

@@ -41,7 +41,7 @@ from gateway.identity.minting import dev_issuer, observer_token
 from gateway.kept_files import code_key
 from gateway.measured import Measured
 from gateway.metrics import Metrics
-from gateway.money import open_money
+from gateway.money import OpenMoney, open_money
 from gateway.parts import Parts
 from gateway.photo_keeping import photo_store
 from gateway.presence.absences import Absences
@@ -59,8 +59,8 @@ from sql.migrate import migrations
 
 
 @asynccontextmanager
-async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
-    """One process with all roles: gateway, broadcaster, worker.
+async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> AsyncIterator[Parts]:
+    """One process with all roles: gateway, broadcaster, worker; `money_of` opens the provider.
 
     Raises `sql.database.DatabaseAway` when PostgreSQL cannot be reached at the start; losing it or
     Valkey later only delays.
@@ -81,7 +81,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         codes = CodeBook(secret)
         photos = photo_store(settings)
         plan = settings.broadcast.plan()
-        money = await stack.enter_async_context(open_money(settings.payments))
+        money = await stack.enter_async_context(money_of(settings.payments))
         commands = Commands(store, hub, codes, money.payments, plan)
         queries = Queries(store, codes)
         settling = Settling(store, money.payments, hub, metrics.settlements_waiting)

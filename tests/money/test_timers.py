@@ -113,7 +113,7 @@ async def open_desk(database: TestDatabase, *, stopped: bool = True) -> AsyncIte
 @pytest.fixture(scope="module")
 async def desk(run_servers: RunServers, worker_number: int) -> AsyncIterator[Desk]:
     """One desk for all: its clock only ever goes forward, and every test brings its own people."""
-    with clone_of(run_servers, f"gw{worker_number}_desk") as database:
+    with clone_of(run_servers, f"gw{worker_number}_timers") as database:
         async with open_desk(database) as desk:
             yield desk
 

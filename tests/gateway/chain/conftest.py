@@ -18,12 +18,9 @@ from tests.servers import RunServers, TestDatabase, clone_of
 
 
 @pytest.fixture(scope="session")
-def purses() -> Iterator[Purses]:
+def purses() -> Purses:
     """Everybody's balance in this run."""
-    with pytest.MonkeyPatch.context() as patching:
-        purses = Purses()
-        purses.listen(patching)
-        yield purses
+    return Purses()
 
 
 @pytest.fixture(scope="session")
@@ -45,5 +42,7 @@ async def chain(
     folder = tmp_path_factory.mktemp("chain")
     valkey_url = emptied(logical(run_servers.redis_url, LOGICAL_DATABASES - 1 - worker_number))
     database = moving_database
-    async with running(database.dsn, database.owner_dsn, valkey_url, folder) as service:
+    async with running(
+        database.dsn, database.owner_dsn, valkey_url, folder, purses.opened
+    ) as service:
         yield Chain(service, purses)

@@ -25,6 +25,7 @@ from websockets.exceptions import ConnectionClosed
 from engine.ids import UserId
 from gateway.identity.auth import Role
 from gateway.identity.minting import mint
+from gateway.money import OpenMoney, open_money
 from gateway.parts import Parts
 from gateway.serving import configured, listen, url_of
 from gateway.settings import Http, Settings
@@ -243,7 +244,7 @@ async def live(service: Service, user: User, place: dict[str, float]) -> AsyncIt
 
 @asynccontextmanager
 async def running(
-    dsn: str, owner_dsn: str, valkey_url: str, data_dir: Path
+    dsn: str, owner_dsn: str, valkey_url: str, data_dir: Path, money_of: OpenMoney = open_money
 ) -> AsyncIterator[Service]:
     """The service, opened and closed as the command line does it."""
     settings = Settings.load(
@@ -258,7 +259,7 @@ async def running(
     listener = listen(Http(port=0))
     url = url_of(listener)
     owner = await asyncpg.connect(owner_dsn)
-    async with open_parts(settings) as parts:
+    async with open_parts(settings, money_of) as parts:
         server = _Server(configured(parts, shutdown_s=1.0))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         await server.began.wait()
