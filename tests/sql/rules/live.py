@@ -44,7 +44,7 @@ references(
 )
 checks(
     "live_broadcasts",
-    ("live_broadcasts_state", "state = 'PAUSED'", "state = 'EXPIRED' where state <> 'ACTIVE'"),
+    ("live_broadcasts_state", "state = 'PAUSED' where state = 'EXPIRED'", "state = 'EXPIRED' where state <> 'ACTIVE'"),
     ("live_broadcasts_ended", "ended_at = null", "state = 'ACTIVE', ended_at = null where false"),
     (
         "live_broadcasts_ttl",

@@ -25,7 +25,7 @@ checks(
         "price = 1499 where mode = 'LIVE'",
         "price = 500 where mode = 'STANDARD'",
     ),
-    ("tasks_not_own", "assigned_hustler_id = poster_id", "assigned_hustler_id = {hustler}"),
+    ("tasks_not_own", "assigned_hustler_id = poster_id", "assigned_hustler_id = {hustler} where id = {held}"),
     ("tasks_tier", "required_trust_tier = 5", "required_trust_tier = 4"),
     ("tasks_deadline", "deadline = 'infinity'", "deadline = '2199-12-31'"),
     ("tasks_title", r"title = E' \n '", "title = repeat('x', 200)"),
@@ -78,7 +78,10 @@ async def an_ended_task_is_frozen_but_for_updated_at(judge: Judge) -> None:
     """HX001 for COMPLETED, CANCELLED and EXPIRED alike."""
     await judge.refuses(ENDED, "UPDATE tasks SET title = 'Hacked' WHERE state = 'COMPLETED'")
     for task in ("paid", "cancelled", "expired"):
-        for change in ("state = 'WORKING'", "price = 9000", "cancel_reason = 'x'", "version = 9"):
+        for change in (
+            "state = 'WORKING'", "state = 'DISPUTED'", "price = 9000", "cancel_reason = 'x'",
+            "version = 9", "poster_id = {hustler}",
+        ):  # fmt: skip
             await judge.refuses(ENDED, f"update tasks set {change} where id = {{{task}}}")
         await judge.allows(f"update tasks set updated_at = hx_clock() where id = {{{task}}}")
 
@@ -122,18 +125,17 @@ async def a_task_moves_only_along_the_lifecycle(judge: Judge) -> None:
 @rule("tasks.task_transition_guard")
 async def nothing_expires_before_its_deadline(judge: Judge) -> None:
     """HX010 with a deadline ahead and with none."""
-    await judge.refuses(TRANSITION, "update tasks set state = 'EXPIRED' where id = {bare}")
-    await judge.does(
-        "update tasks set deadline = hx_clock() + interval '1 hour' where id = {bare}"
-    )
-    await judge.refuses(TRANSITION, "update tasks set state = 'EXPIRED' where id = {bare}")
-    await judge.does(
-        "update tasks set deadline = hx_clock() - interval '1 second' where id = {bare}"
-    )
-    await judge.allows("update tasks set state = 'EXPIRED' where id = {bare}")
+    task = await judge.market.task("STANDARD")
+    expire = "update tasks set state = 'EXPIRED' where id = $1"
+    deadline = "update tasks set deadline = hx_clock() + $2::text::interval where id = $1"
+    await judge.refuses(TRANSITION, expire, task)
+    await judge.does(deadline, task, "1 hour")
+    await judge.refuses(TRANSITION, expire, task)
+    await judge.does(deadline, task, "-1 second")
+    await judge.allows(expire, task)
 
 
-@rule("tasks.task_transition_guard")
+@rule("tasks.task_marks_guard", "tasks.task_transition_guard")
 async def an_arrival_is_recorded_once_and_binds_the_poster(judge: Judge) -> None:
     """HX010: neither cancelled afterwards nor forgotten so that it can be."""
     task, hustler = await judge.market.accepted()
@@ -150,7 +152,7 @@ async def an_arrival_is_recorded_once_and_binds_the_poster(judge: Judge) -> None
     await judge.market.commands.release(hustler, task, None)
 
 
-@rule("tasks.task_transition_guard")
+@rule("tasks.task_marks_guard")
 async def each_mark_is_made_by_its_own_step_and_stays(judge: Judge) -> None:
     """HX010: when it was accepted, expected, started and completed, and why it ended."""
     for task, change in (
@@ -183,7 +185,7 @@ async def nobody_assigns(judge: Judge) -> None:
     )
 
 
-@rule("tasks.task_transition_guard")
+@rule("tasks.task_marks_guard")
 async def a_no_show_is_no_reason_before_its_time(judge: Judge) -> None:
     """HX010 NO-SHOW until 15 minutes after the hustler was expected."""
     say = "update tasks set state = 'CANCELLED', cancel_reason = 'NO_SHOW' where id = {rushed}"
@@ -191,7 +193,7 @@ async def a_no_show_is_no_reason_before_its_time(judge: Judge) -> None:
     await judge.allows(say.replace("NO_SHOW", "POSTER_CANCELLED"))
 
 
-@rule("tasks.task_transition_guard")
+@rule("tasks.task_transition_guard", "tasks.task_marks_guard")
 async def a_task_follows_another_from_birth_or_never(judge: Judge) -> None:
     """HX010: a successor is its poster's own, of an ended task, for the same price."""
     heir = NEW % (", predecessor_id", "LIVE", "MATCHING", ", {%s}")
@@ -208,7 +210,7 @@ async def a_task_follows_another_from_birth_or_never(judge: Judge) -> None:
     await judge.allows(own % ("cancelled", "cancelled"))
 
 
-@rule("tasks.task_transition_guard")
+@rule("tasks.task_marks_guard")
 async def rejections_count_the_proofs_that_were_turned_down(judge: Judge) -> None:
     """HX010: a forged one would free its hustler for a second LIVE task, or open a dispute."""
     for task, count in (("rushed", 1), ("held", 3), ("working", 1), ("rejected", 0), ("live", 1)):
@@ -224,6 +226,7 @@ async def the_mode_never_changes(judge: Judge) -> None:
     verdict = ("HX010", "MODE-IMMUTABLE")
     await judge.refuses(verdict, "update tasks set mode = 'STANDARD' where id = {unfunded}")
     await judge.refuses(verdict, "update tasks set mode = 'LIVE' where id = {bare}")
+    await judge.refuses(ENDED, "update tasks set mode = 'STANDARD' where id = {cancelled}")
     await judge.allows("update tasks set mode = 'LIVE' where id = {live}")
 
 
@@ -388,9 +391,7 @@ async def a_task_is_disputed_with_its_money_locked_and_leaves_as_decided(judge: 
         task,
     )
     await judge.refuses(verdict, cancel, task)
-    await judge.refuses(
-        ("HX001", "TASK-TERMINAL"), "update tasks set state = 'DISPUTED' where id = {paid}"
-    )
+    await judge.refuses(ENDED, "update tasks set state = 'DISPUTED' where id = {paid}")
     await judge.does(
         "insert into proofs (task_id, hustler_id, kind, state) values ($1, $2, 'DECISION',"
         " 'ACCEPTED')",
