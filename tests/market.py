@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 
@@ -153,10 +154,99 @@ class Market:
 
     async def submitted(self, mode: Mode = "LIVE", **how: Any) -> tuple[TaskId, UserId]:
         """A task in PROOF_SUBMITTED and who holds it."""
-        task, hustler = await self.accepted(mode, **how)
-        await self.commands.start(hustler, task, self.codes.code(task, "START", 1))
+        task, hustler = await self.working(mode, **how)
         await self.commands.submit_proof(hustler, task, self.codes.code(task, "COMPLETION", 1))
         return task, hustler
+
+    async def working(self, mode: Mode = "LIVE", **how: Any) -> tuple[TaskId, UserId]:
+        """A task in WORKING and who holds it."""
+        task, hustler = await self.accepted(mode, **how)
+        await self.commands.start(hustler, task, self.codes.code(task, "START", 1))
+        return task, hustler
+
+    async def photo(self, user: UserId) -> UUID:
+        """A photo of this user that nothing uses yet."""
+        name = f"photo-{next(_names)}-{uuid.uuid4()}"
+        made: str = await self.app.fetchval(
+            "select add_upload($1, jsonb_build_object('storage_key', $2::text, 'content_type',"
+            " 'image/jpeg', 'bytes', 1000, 'width', 40, 'height', 30, 'sha256', repeat('ab', 32),"
+            " 'gps_latitude', 37.77, 'gps_longitude', -122.42)) ->> 'upload_id'",
+            user,
+            name,
+        )
+        return UUID(made)
+
+    async def photographed(self, mode: Mode = "LIVE", **how: Any) -> tuple[TaskId, UserId]:
+        """A task in PROOF_SUBMITTED with a photo, and who holds it."""
+        task, hustler = await self.working(mode, **how)
+        await self.commands.submit_photos(hustler, task, [await self.photo(hustler)])
+        return task, hustler
+
+    async def rejected(self, mode: Mode = "LIVE", **how: Any) -> tuple[TaskId, UserId]:
+        """A task whose first proof was turned down, in WORKING again."""
+        task, hustler = await self.photographed(mode, **how)
+        await self.commands.reject(await self.poster_of(task), task, "It still hangs crooked.")
+        return task, hustler
+
+    async def completed(self, mode: Mode = "LIVE", **how: Any) -> tuple[TaskId, UserId]:
+        """An approved task whose payout waits for the worker."""
+        task, hustler = await self.submitted(mode, **how)
+        await self.commands.approve(await self.poster_of(task), task)
+        return task, hustler
+
+    async def paid(self, mode: Mode = "LIVE", **how: Any) -> tuple[TaskId, UserId]:
+        """A task whose hustler has the money."""
+        task, hustler = await self.completed(mode, **how)
+        await self.settle(task)
+        return task, hustler
+
+    async def disputed(self, mode: Mode = "LIVE", **how: Any) -> tuple[TaskId, UserId]:
+        """A task with a photo whose poster disputes it."""
+        task, hustler = await self.photographed(mode, **how)
+        await self.commands.dispute(await self.poster_of(task), task, "It fell down again.")
+        return task, hustler
+
+    async def resolved(
+        self, outcome: str, release_cents: int | None = None, mode: Mode = "LIVE"
+    ) -> tuple[TaskId, UserId]:
+        """A dispute that an admin has decided, the money moved."""
+        task, hustler = await self.disputed(mode)
+        await self.app.execute(
+            "select resolve_dispute($2, id, $3, $4, 'Seen.') from disputes where task_id = $1",
+            task,
+            await self.user("admin"),
+            outcome,
+            release_cents,
+        )
+        await self.settle(task)
+        return task, hustler
+
+    async def proposed(self, price_cents: int = 5_000) -> tuple[TaskId, UserId]:
+        """An accepted task whose hustler wants another price."""
+        task, hustler = await self.accepted()
+        await self.commands.propose_price(hustler, task, price_cents)
+        return task, hustler
+
+    async def agreed(self, price_cents: int = 5_000) -> tuple[TaskId, UserId]:
+        """The same, and the poster agreed: a replacement escrow waits for its payment."""
+        task, hustler = await self.proposed(price_cents)
+        proposal = await self.app.fetchval(
+            "select id from price_proposals where task_id = $1", task
+        )
+        await self.commands.answer_proposal(
+            await self.poster_of(task), task, proposal, agrees=True
+        )
+        return task, hustler
+
+    async def settle(self, task: TaskId) -> None:
+        """Books every leg of this task's settlements, and of no other's."""
+        await self.app.execute(
+            "select book_leg(s.id, l.leg, lower(l.leg) || '-' || s.id)"
+            " from settlements as s inner join escrows as e on e.id = s.escrow_id"
+            " cross join (values ('TRANSFER'), ('REFUND')) as l (leg)"
+            " where e.task_id = $1 order by l.leg desc",
+            task,
+        )
 
     async def state(self, task: TaskId) -> str:
         """The task's state as stored."""

@@ -264,14 +264,24 @@ create trigger task_terminal_guard before update on tasks
 for each row when (old.state in ('COMPLETED', 'CANCELLED', 'EXPIRED'))
 execute function task_terminal_guard();
 
--- HX010: only the steps of the lifecycle; a task starts as OPEN or MATCHING by its mode.
+-- HX010: only the steps of the lifecycle. A task starts as OPEN or MATCHING by its mode, with nothing
+-- of a later state; it follows another of its poster's that was cancelled, for the same price.
 create function task_transition_guard() returns trigger
 language plpgsql
 as $$
 begin
     if tg_op = 'INSERT' then
         if new.state <> (case new.mode when 'LIVE' then 'MATCHING' else 'OPEN' end)
-            or new.assigned_hustler_id is not null
+            or new.rejections <> 0
+            or num_nonnulls(
+                new.assigned_hustler_id, new.accepted_at, new.en_route_at, new.eta_at,
+                new.arrived_at, new.started_at, new.completed_at, new.cancel_reason
+            ) > 0
+            or new.predecessor_id is not null and not exists (
+                select from tasks as gone
+                where gone.id = new.predecessor_id and gone.state = 'CANCELLED'
+                    and gone.poster_id = new.poster_id and gone.price = new.price
+            )
         then
             perform hx_refuse('HX010', 'TRANSITION');
         end if;
@@ -306,6 +316,43 @@ $$;
 create trigger task_transition_guard before insert or update on tasks
 for each row execute function task_transition_guard();
 
+-- HX010: what happened is marked by the step that did it, once, and stays; rejections are counted,
+-- not claimed; a no-show is none before its time. A task keeps its name and whom it follows, and its
+-- version is counted by task_version alone.
+create function task_marks_guard() returns trigger
+language plpgsql
+as $$
+begin
+    if (old.id, old.created_at, old.predecessor_id, old.version)
+        is distinct from (new.id, new.created_at, new.predecessor_id, new.version)
+        or (old.accepted_at, old.en_route_at, old.eta_at)
+        is distinct from (new.accepted_at, new.en_route_at, new.eta_at)
+        and not (old.state in ('OPEN', 'MATCHING') and new.state = 'ACCEPTED')
+        or old.arrived_at is distinct from new.arrived_at
+        and (old.arrived_at is not null or old.state not in ('ACCEPTED', 'WORKING'))
+        or old.started_at is distinct from new.started_at
+        and not (old.state = 'ACCEPTED' and new.state = 'WORKING')
+        or old.completed_at is distinct from new.completed_at and new.state <> 'COMPLETED'
+        or old.cancel_reason is distinct from new.cancel_reason
+        and new.state not in ('CANCELLED', 'EXPIRED')
+        or old.rejections <> new.rejections and new.rejections <> (
+            select count(*) from proofs as p where p.task_id = new.id and p.state = 'REJECTED'
+        )
+    then
+        perform hx_refuse('HX010', 'TRANSITION');
+    end if;
+    if old.state = 'ACCEPTED' and new.cancel_reason = 'NO_SHOW' and hx_clock() < no_show_from(old)
+    then
+        perform hx_refuse('HX010', 'NO-SHOW', no_show_from(old));
+    end if;
+    return new;
+end;
+$$;
+
+create trigger task_marks_guard before update on tasks
+for each row when (old.state not in ('COMPLETED', 'CANCELLED', 'EXPIRED'))
+execute function task_marks_guard();
+
 -- HX010: mode never changes (product_spec §3.5).
 create function task_mode_immutable() returns trigger
 language plpgsql
@@ -317,7 +364,10 @@ end;
 $$;
 
 create trigger task_mode_immutable before update of mode on tasks
-for each row when (old.mode is distinct from new.mode) execute function task_mode_immutable();
+for each row when (
+    old.mode is distinct from new.mode and old.state not in ('COMPLETED', 'CANCELLED', 'EXPIRED')
+)
+execute function task_mode_immutable();
 
 -- HX902 (LIVE-2): a LIVE task costs at least $15.00; the CHECK stands behind it.
 create function live_price_floor() returns trigger

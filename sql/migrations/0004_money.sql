@@ -1,5 +1,9 @@
 -- Held funds, the settlements that move them, and the journal that must add up.
 
+-- One fee: 15 % of what is released, floored to a cent (design §2, Money).
+create function platform_fee_cents(released integer) returns integer
+language sql immutable return (released::bigint * 15 / 100)::integer;
+
 create table escrows (
     id uuid not null default gen_random_uuid(),
     task_id uuid not null,
@@ -54,7 +58,7 @@ create table escrows (
     ),
     constraint escrows_fee check (
         state not in ('RELEASED', 'REFUND_PARTIAL')
-        or (fee_amount is not null and fee_amount between 0 and release_amount)
+        or (fee_amount is not null and fee_amount = platform_fee_cents(release_amount))
     )
 );
 -- Exactly one current escrow per task.
@@ -70,10 +74,6 @@ create unique index escrows_payment on escrows (stripe_payment_intent_id)
 where stripe_payment_intent_id is not null;
 create index escrows_paid on escrows (ended_at) where state = 'RELEASED';
 create index escrows_pending on escrows (created_at) where state = 'PENDING';
-
--- One fee: 15 % of what is released, floored to a cent (design §2, Money).
-create function platform_fee_cents(released integer) returns integer
-language sql immutable return (released::bigint * 15 / 100)::integer;
 
 -- The money still to be moved, in one or two legs: TRANSFER to the hustler, REFUND to the poster. A
 -- worker carries them out; the row that books the last leg ends the escrow, so RELEASED means that
@@ -126,6 +126,8 @@ create unique index settlements_transfer_once on settlements (transfer_reference
 where transfer_reference is not null;
 create unique index settlements_refund_once on settlements (refund_reference)
 where refund_reference is not null;
+-- A late payment goes back once.
+create unique index settlements_payment_once on settlements (payment) where payment is not null;
 
 -- The journal: every cent that came in or went out, by escrow. Written by triggers, so that a change
 -- from psql stands in it too; + is money held, − is money gone.
@@ -175,6 +177,32 @@ create table chargebacks (
     constraint chargebacks_closed check ((state = 'OPEN') = (closed_at is null))
 );
 create index chargebacks_by_escrow on chargebacks (escrow_id);
+
+-- HX010: a chargeback is of its escrow's own payment, a late one included, and is decided once.
+create function chargeback_guard() returns trigger
+language plpgsql
+as $$
+begin
+    if tg_op = 'INSERT' and (
+        new.state <> 'OPEN' or not exists (
+            select from escrows as e
+            left join settlements as s on s.escrow_id = e.id
+            where e.id = new.escrow_id
+                and new.payment in (e.stripe_payment_intent_id, s.payment)
+        )
+    ) or tg_op = 'UPDATE' and (
+        old.state <> 'OPEN'
+        or (old.id, old.escrow_id, old.payment, old.amount, old.opened_at)
+        is distinct from (new.id, new.escrow_id, new.payment, new.amount, new.opened_at)
+    ) then
+        perform hx_refuse('HX010', 'ESCROW-TRANSITION');
+    end if;
+    return new;
+end;
+$$;
+
+create trigger chargeback_guard before insert or update on chargebacks
+for each row execute function chargeback_guard();
 
 -- Each event of the provider has its effect once, in the transaction that writes this row.
 create table processed_stripe_events (
@@ -267,29 +295,26 @@ create trigger escrow_terminal_guard before update on escrows
 for each row when (old.state in ('RELEASED', 'REFUNDED', 'REFUND_PARTIAL', 'CANCELLED'))
 execute function escrow_terminal_guard();
 
--- What an escrow's state may become, now: the dispute's outcome, the task's end and an open
--- settlement decide beside the lifecycle.
+-- What an escrow's state may become, now: the dispute's outcome, the task's end and a settlement that
+-- is under way decide beside the lifecycle.
 create function escrow_may_become(e escrows, p_state text) returns boolean
 language plpgsql
 as $$
 declare
-    s settlements;
     ruling text;
     task_state text;
 begin
     if not lifecycle_allows('escrow', e.state, p_state) then
         return false;
     end if;
-    select * into s from settlements where escrow_id = e.id;
-    if s.state <> 'DONE' and p_state <> (
-        case s.kind when 'RELEASE' then 'RELEASED' when 'REFUND' then 'REFUNDED' else 'REFUND_PARTIAL' end
-    ) then
-        return false;  -- a settlement is under way: no other command
+    if exists (select from settlements as s where s.escrow_id = e.id and s.state <> 'DONE') then
+        return false;  -- the money has not moved yet
     end if;
     select t.state into task_state from tasks as t where t.id = e.task_id;
     select d.outcome into ruling from disputes as d
     where d.task_id = e.task_id and d.state = 'RESOLVED';
     return case
+        when p_state = 'FUNDED' then task_state not in ('COMPLETED', 'CANCELLED', 'EXPIRED')
         when p_state = 'LOCKED_DISPUTE' then exists (
             select from disputes as d
             where d.task_id = e.task_id and d.escrow_id = e.id and d.state <> 'RESOLVED'
@@ -310,9 +335,33 @@ begin
 end;
 $$;
 
--- HX010: the steps of the lifecycle; a birth as PENDING for the task's price, or as a replacement of
--- the task's held escrow; the flag moves only to a paid replacement; an escrow changes its task only
--- with the successor of a cancelled one (succeed_task); a payment once named stays.
+-- An escrow ends with the figures and references of its settlement, which is DONE, and of a dispute
+-- with the shares that were decided.
+create function escrow_ends_as_settled(e escrows) returns boolean
+language plpgsql
+as $$
+begin
+    return not exists (
+        select from settlements as s
+        where s.escrow_id = e.id and (
+            coalesce(e.release_amount, 0), coalesce(e.fee_amount, 0),
+            coalesce(e.refund_amount, 0), e.stripe_transfer_id, e.stripe_refund_id
+        ) is distinct from (
+            s.release_amount, s.fee_amount, s.refund_amount, s.transfer_reference,
+            s.refund_reference
+        )
+    ) and not exists (
+        select from disputes as d
+        where d.escrow_id = e.id and (d.release_amount, d.refund_amount)
+            is distinct from (coalesce(e.release_amount, 0), coalesce(e.refund_amount, 0))
+    );
+end;
+$$;
+
+-- HX010: the steps of the lifecycle; a birth as PENDING for the price of a task that has not ended, or
+-- as a replacement of the task's held escrow; the flag moves only to a paid replacement; an escrow
+-- changes its task only with the successor of a cancelled one (succeed_task), which is the same
+-- poster's and costs what it holds; a payment once named stays, and is no other escrow's.
 create function escrow_transition_guard() returns trigger
 language plpgsql
 as $$
@@ -321,7 +370,8 @@ begin
         if new.state <> 'PENDING'
             or new.is_current <> (new.replaces is null)
             or new.replaces is null and new.amount is distinct from (
-                select t.price from tasks as t where t.id = new.task_id
+                select t.price from tasks as t
+                where t.id = new.task_id and t.state not in ('COMPLETED', 'CANCELLED', 'EXPIRED')
             )
             or new.replaces is not null and not exists (
                 select from escrows as e
@@ -333,13 +383,21 @@ begin
         end if;
         return new;
     end if;
-    if (new.id, new.replaces) is distinct from (old.id, old.replaces)
+    if (new.id, new.replaces, new.created_at) is distinct from (old.id, old.replaces, old.created_at)
         or old.stripe_payment_intent_id is distinct from new.stripe_payment_intent_id
-        and (old.stripe_payment_intent_id is not null or old.state <> 'PENDING')
+        and (
+            old.stripe_payment_intent_id is not null or old.state <> 'PENDING'
+            or exists (
+                select from settlements as s where s.payment = new.stripe_payment_intent_id
+            )
+        )
     then
         perform hx_refuse('HX010', 'ESCROW-TRANSITION');
     end if;
-    if new.state is distinct from old.state and not escrow_may_become(old, new.state) then
+    if new.state is distinct from old.state and (
+        not escrow_may_become(old, new.state)
+        or new.state in ('RELEASED', 'REFUNDED', 'REFUND_PARTIAL') and not escrow_ends_as_settled(new)
+    ) then
         perform hx_refuse('HX010', 'ESCROW-TRANSITION');
     end if;
     if old.is_current and not new.is_current and new.state <> 'CANCELLED' and not (
@@ -363,6 +421,7 @@ begin
             select from tasks as heir
             join tasks as gone on gone.id = heir.predecessor_id
             where heir.id = new.task_id and gone.id = old.task_id and gone.state = 'CANCELLED'
+                and heir.poster_id = gone.poster_id and heir.price = old.amount
         )
     ) then
         perform hx_refuse('HX010', 'ESCROW-TRANSITION');
@@ -419,6 +478,11 @@ begin
         or new.release_amount + new.refund_amount is distinct from e.amount
         or not (case
             when new.payment is not null then e.state = 'CANCELLED' and new.kind = 'REFUND'
+                and new.payment = coalesce(e.stripe_payment_intent_id, new.payment)
+                and not exists (
+                    select from escrows as other
+                    where other.stripe_payment_intent_id = new.payment and other.id <> e.id
+                )
             when e.state = 'FUNDED' and not e.is_current then new.kind = 'REFUND'
             when e.state = 'FUNDED' then new.kind = (
                 case task_state
@@ -498,7 +562,8 @@ for each row when (new.payment is not null)
 execute function late_payment_journal();
 
 -- HX010 CONSERVATION: at commit the journal of an escrow holds its amount while the money is held,
--- and nothing before and after: held = refunded + released, released = net + fee.
+-- and nothing before and after: held = refunded + released, released = net + fee. What is held is the
+-- price of its task, or was replaced, and no settlement has moved it.
 create function escrow_adds_up() returns trigger
 language plpgsql
 as $$
@@ -520,6 +585,19 @@ begin
             ) then e.amount
             else 0
         end
+    ) then
+        perform hx_refuse('HX010', 'CONSERVATION');
+    end if;
+    if e.state in ('FUNDED', 'LOCKED_DISPUTE') and (
+        exists (select from settlements as s where s.escrow_id = e.id and s.state = 'DONE')
+        or not exists (
+            select from tasks as t
+            where t.id = e.task_id and t.price = e.amount and e.is_current
+            union all
+            select from escrows as heir
+            where heir.replaces = e.id and heir.state not in ('PENDING', 'CANCELLED')
+                and not e.is_current
+        )
     ) then
         perform hx_refuse('HX010', 'CONSERVATION');
     end if;
@@ -555,13 +633,16 @@ deferrable initially deferred for each row execute function price_is_held();
 
 -- HX019: what a hustler accepts and the escrow pays is fixed once the money is held (design §2).
 -- Title and description stay editable until the work begins, but not while cards show them; the
--- price follows its escrow.
+-- price follows its escrow, and the poster never changes.
 create function task_terms_guard() returns trigger
 language plpgsql
 as $$
 declare
     e escrows;
 begin
+    if old.poster_id <> new.poster_id then
+        perform hx_refuse('HX019', 'EDIT');
+    end if;
     select * into e from escrows where task_id = old.id and is_current and state <> 'CANCELLED';
     if old.state in ('OPEN', 'MATCHING') and (e.id is null or e.state = 'PENDING') then
         return new;
@@ -580,13 +661,12 @@ begin
         old.category, old.deadline, old.location_lat, old.location_lng, old.location_address,
         old.place_lat, old.place_lng, old.requires_proof, old.min_photos, old.estimated_minutes,
         old.required_trade, old.required_trust_tier, old.insurance_required,
-        old.background_check_required, old.poster_id
+        old.background_check_required
     ) is distinct from (
         new.category, new.deadline, new.location_lat, new.location_lng,
         new.location_address, new.place_lat, new.place_lng, new.requires_proof,
         new.min_photos, new.estimated_minutes, new.required_trade,
-        new.required_trust_tier, new.insurance_required, new.background_check_required,
-        new.poster_id
+        new.required_trust_tier, new.insurance_required, new.background_check_required
     ) then
         perform hx_refuse('HX019', 'EDIT');
     end if;
@@ -598,7 +678,8 @@ create trigger task_terms_guard before update on tasks
 for each row when (old.state not in ('COMPLETED', 'CANCELLED', 'EXPIRED'))
 execute function task_terms_guard();
 
--- HX010: a proposal moves along the lifecycle and stays what it proposed.
+-- HX010: a proposal moves along the lifecycle and stays what it proposed; AGREED names the
+-- replacement that waits for its payment, APPLIED the same one, paid.
 create function proposal_guard() returns trigger
 language plpgsql
 as $$
@@ -616,6 +697,13 @@ begin
     if (old.id, old.task_id, old.proposer_id, old.price)
         is distinct from (new.id, new.task_id, new.proposer_id, new.price)
         or not lifecycle_allows('proposal', old.state, new.state)
+        or old.state = 'AGREED' and old.escrow_id <> new.escrow_id
+        or new.state in ('AGREED', 'APPLIED') and not exists (
+            select from escrows as e
+            where e.id = new.escrow_id and e.task_id = new.task_id and e.amount = new.price
+                and e.replaces is not null
+                and e.state = case new.state when 'AGREED' then 'PENDING' else 'FUNDED' end
+        )
     then
         perform hx_refuse('HX010', 'PROPOSAL');
     end if;

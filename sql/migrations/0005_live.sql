@@ -106,6 +106,49 @@ create trigger live_toggle_guard before update of session_id on live_status
 for each row when (old.session_id is null and new.session_id is not null)
 execute function live_toggle_guard();
 
+-- HX905: a ban is never lifted or shortened. HX903: a status names its hustler's own open session.
+create function live_status_guard() returns trigger
+language plpgsql
+as $$
+begin
+    if old.banned_until > hx_clock() and (new.banned_until < old.banned_until) is not false then
+        perform hx_refuse('HX905', 'LIVE-BAN', old.banned_until);
+    end if;
+    if new.session_id is not null and not exists (
+        select from live_sessions as l
+        where l.id = new.session_id and l.user_id = new.user_id and l.ended_at is null
+    ) then
+        perform hx_refuse('HX903', 'LIVE-3');
+    end if;
+    return new;
+end;
+$$;
+
+create trigger live_status_guard before update on live_status
+for each row when (
+    (old.user_id, old.session_id, old.banned_until)
+    is distinct from (new.user_id, new.session_id, new.banned_until)
+)
+execute function live_status_guard();
+
+-- HX801: how a session ended is history, and decides whether LIVE may be switched on again (HX904).
+create function live_session_guard() returns trigger
+language plpgsql
+as $$
+begin
+    perform hx_refuse('HX801', 'AUDIT-5');
+    return null;
+end;
+$$;
+
+create trigger live_session_guard before update on live_sessions
+for each row when (
+    old.ended_at is not null
+    and (old.id, old.user_id, old.started_at, old.ended_at, old.end_reason)
+    is distinct from (new.id, new.user_id, new.started_at, new.ended_at, new.end_reason)
+)
+execute function live_session_guard();
+
 create table live_broadcasts (
     id uuid not null default gen_random_uuid(),
     task_id uuid not null,
@@ -162,7 +205,30 @@ create table offers (
 create index offers_by_hustler on offers (hustler_id, offered_at desc);
 create index offers_unsent on offers (broadcast_id) where sent_at is null;
 
--- HX901 (LIVE-1): no broadcast without a FUNDED escrow, locked so that it stays so.
+-- HX010: an offer stays whose it is, and an accept or a decline is final (design §2, Live mode). The
+-- insert has no trigger: a wave writes hundreds.
+create function offer_guard() returns trigger
+language plpgsql
+as $$
+begin
+    perform hx_refuse('HX010', 'TRANSITION');
+    return null;
+end;
+$$;
+
+create trigger offer_guard before update on offers
+for each row when (
+    (old.broadcast_id, old.hustler_id, old.task_id)
+    is distinct from (new.broadcast_id, new.hustler_id, new.task_id)
+    or (
+        old.response in ('ACCEPT', 'DECLINE')
+        and (old.response, old.responded_at) is distinct from (new.response, new.responded_at)
+    )
+)
+execute function offer_guard();
+
+-- HX901 (LIVE-1): no broadcast without a FUNDED escrow, locked so that it stays so. HX010: it starts
+-- ACTIVE, for a LIVE task that waits.
 create function live_broadcast_requires_funded_escrow() returns trigger
 language plpgsql
 as $$
@@ -170,7 +236,7 @@ begin
     if not escrow_is_funded(new.task_id) then
         perform hx_refuse('HX901', 'LIVE-1');
     end if;
-    if not exists (
+    if new.state <> 'ACTIVE' or new.accepted_by is not null or not exists (
         select from tasks as t where t.id = new.task_id and t.mode = 'LIVE' and t.state = 'MATCHING'
     ) then
         perform hx_refuse('HX010', 'TRANSITION');
@@ -182,12 +248,19 @@ $$;
 create trigger live_broadcast_requires_funded_escrow before insert on live_broadcasts
 for each row execute function live_broadcast_requires_funded_escrow();
 
--- A broadcast stays what it was started as, and once ended never runs again (LIVE-1, LIVE-5).
+-- A broadcast stays what it was started as, and once ended never changes (LIVE-1, LIVE-5); who won
+-- it is who holds the task.
 create function live_broadcast_guard() returns trigger
 language plpgsql
 as $$
 begin
-    if old.state <> 'ACTIVE' and new.state is distinct from old.state
+    if old.state <> 'ACTIVE' and old is distinct from new
+        or (new.state = 'ACCEPTED') <> (new.accepted_by is not null)
+        or new.accepted_by is not null and not exists (
+            select from tasks as t
+            where t.id = new.task_id and t.state = 'ACCEPTED'
+                and t.assigned_hustler_id = new.accepted_by
+        )
         or (
             old.id, old.task_id, old.started_at, old.expires_at, old.initial_radius_miles,
             old.max_radius_miles, old.expansion_step_miles, old.expansion_interval_s
@@ -254,7 +327,8 @@ return exists (
 );
 
 -- What only an accept may do, judged again for every writer:
--- HX013 own task, HX016 funded escrow, HX903 ACTIVE, HX015 broadcast running, HX012 open offer.
+-- HX013 own task, HX016 funded escrow, HX903 ACTIVE, HX015 broadcast running, HX012 open offer,
+-- eligible, and not who gave this work back.
 create function task_accept_guard() returns trigger
 language plpgsql
 as $$
@@ -290,6 +364,11 @@ begin
         ) then
             perform hx_refuse('HX012', 'ELIGIBILITY');
         end if;
+    end if;
+    if not eligible(new.id, new.assigned_hustler_id)
+        or new.assigned_hustler_id = any(releasers(new.id))
+    then
+        perform hx_refuse('HX012', 'ELIGIBILITY');
     end if;
     return new;
 end;

@@ -104,7 +104,8 @@ $$;
 create trigger upload_guard before update or delete on uploads
 for each row execute function upload_guard();
 
--- HX010: a photo joins a proof that is still being put together, and is its hustler's own.
+-- HX010: a photo joins a proof that is still being put together, is its hustler's own, and is told as
+-- it was uploaded.
 create function proof_photo_guard() returns trigger
 language plpgsql
 as $$
@@ -114,6 +115,13 @@ begin
         inner join uploads as u on u.user_id = p.hustler_id
         where p.id = new.proof_id and u.id = new.upload_id
             and p.kind = 'PHOTOS' and p.state = 'PENDING'
+            and (
+                new.storage_url, new.file_size, new.mime_type, new.gps_latitude, new.gps_longitude,
+                new.capture_timestamp
+            ) is not distinct from (
+                u.storage_key, u.bytes, u.content_type, u.gps_latitude, u.gps_longitude,
+                coalesce(u.captured_at, u.created_at)
+            )
     ) then
         perform hx_refuse('HX010', 'PROOF-TRANSITION');
     end if;
@@ -126,7 +134,8 @@ for each row execute function proof_photo_guard();
 
 -- HX301: a proof is handed in by the hustler who holds the task, stays what and whose it is, and is
 -- complete when it is submitted. A DECISION stands only on a resolved dispute (INV-3).
--- HX010: PENDING → SUBMITTED → ACCEPTED, REJECTED or EXPIRED, along the lifecycle.
+-- HX010: PENDING → SUBMITTED → ACCEPTED, REJECTED or EXPIRED, along the lifecycle; the time for its
+-- review runs from the submission.
 create function proof_guard() returns trigger
 language plpgsql
 as $$
@@ -159,6 +168,8 @@ begin
             perform hx_refuse('HX301', 'INV-3');
         end if;
         if old.state in ('ACCEPTED', 'REJECTED', 'EXPIRED')
+            or old.state = 'SUBMITTED' and (old.submitted_at, old.review_deadline)
+            is distinct from (new.submitted_at, new.review_deadline)
             or (
                 old.state <> new.state and not lifecycle_allows('proof', old.state, new.state)
             )
@@ -178,7 +189,8 @@ $$;
 create trigger proof_guard before insert or update on proofs
 for each row execute function proof_guard();
 
--- HX010: a task goes back to its hustler only with its proof turned down, to where it came from.
+-- HX010: a task goes back to its hustler only with its proof turned down, to where it came from; the
+-- third time a person decides.
 create function task_reject_guard() returns trigger
 language plpgsql
 as $$
@@ -187,9 +199,7 @@ begin
         or exists (
             select from proofs as p where p.task_id = new.id and p.state = 'SUBMITTED'
         )
-        or new.rejections <> (
-            select count(*) from proofs as p where p.task_id = new.id and p.state = 'REJECTED'
-        )
+        or new.rejections <> old.rejections + 1 or new.rejections > 2
     then
         perform hx_refuse('HX010', 'TRANSITION');
     end if;

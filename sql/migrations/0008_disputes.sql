@@ -28,7 +28,6 @@ create table disputes (
     constraint disputes_state check (
         state in ('OPEN', 'EVIDENCE_REQUESTED', 'ESCALATED', 'RESOLVED')
     ),
-    constraint disputes_outcome check (outcome in ('HUSTLER', 'POSTER', 'SPLIT')),
     constraint disputes_resolved check (
         (state = 'RESOLVED') = (outcome is not null)
         and (state = 'RESOLVED') = (resolved_at is not null)
@@ -64,7 +63,8 @@ create index evidence_by_upload on evidence using gin (upload_ids);
 create trigger evidence_append_only before update or delete or truncate on evidence
 for each statement execute function append_only('HX801', 'AUDIT-5');
 
--- HX010: evidence comes from the two sides or an admin, while the dispute is open.
+-- HX010: evidence comes from the two sides or an admin, while the dispute is open. HX022: with photos
+-- of their own that are kept.
 create function evidence_guard() returns trigger
 language plpgsql
 as $$
@@ -82,6 +82,15 @@ begin
     ) then
         perform hx_refuse('HX010', 'DISPUTE-TRANSITION');
     end if;
+    if exists (
+        select from unnest(new.upload_ids) as photo (id)
+        where not exists (
+            select from uploads as u
+            where u.id = photo.id and u.user_id = new.submitted_by and u.used_at is not null
+        )
+    ) then
+        perform hx_refuse('HX022', 'UPLOAD');
+    end if;
     return new;
 end;
 $$;
@@ -89,8 +98,9 @@ $$;
 create trigger evidence_guard before insert on evidence
 for each row execute function evidence_guard();
 
--- HX010: a dispute is born OPEN over the held money of a task that its hustler works on, moves along
--- the lifecycle, is decided by an admin for the whole amount, and stays decided.
+-- HX010: a dispute is born OPEN over the held money of a task that its hustler works on, in the name
+-- of its side, moves along the lifecycle, is decided by an admin for the whole amount, as the act on
+-- record says, and stays decided.
 create function dispute_guard() returns trigger
 language plpgsql
 as $$
@@ -106,6 +116,14 @@ begin
                         t.arrived_at is not null or t.rejections > 0 or new.side = 'SYSTEM'
                     )
                 )
+                and case new.side
+                    when 'POSTER' then new.opened_by = t.poster_id
+                    when 'HUSTLER' then new.opened_by = t.assigned_hustler_id
+                    when 'ADMIN' then exists (
+                        select from users as u where u.id = new.opened_by and u.role = 'admin'
+                    )
+                    else new.opened_by is null
+                end
         ) then
             perform hx_refuse('HX010', 'DISPUTE-TRANSITION');
         end if;
@@ -118,7 +136,10 @@ begin
         or (old.state <> new.state and not lifecycle_allows('dispute', old.state, new.state))
         or new.state = 'RESOLVED' and (
             not exists (
-                select from users as u where u.id = new.resolved_by and u.role = 'admin'
+                select from admin_actions as a
+                where a.admin_id = new.resolved_by and a.action_type = 'RESOLVE_DISPUTE'
+                    and a.target_id = new.id::text and a.metadata ->> 'outcome' = new.outcome
+                    and a.metadata ->> 'release_cents' = new.release_amount::text
             )
             or new.release_amount + new.refund_amount is distinct from (
                 select e.amount from escrows as e where e.id = new.escrow_id
@@ -160,5 +181,8 @@ end;
 $$;
 
 create trigger task_dispute_guard before update of state on tasks
-for each row when ((old.state = 'DISPUTED') <> (new.state = 'DISPUTED'))
+for each row when (
+    (old.state = 'DISPUTED') <> (new.state = 'DISPUTED')
+    and old.state not in ('COMPLETED', 'CANCELLED', 'EXPIRED')
+)
 execute function task_dispute_guard();

@@ -22,6 +22,33 @@ create index admin_actions_by_age on admin_actions (created_at, id);
 create trigger admin_actions_no_delete before update or delete or truncate on admin_actions
 for each statement execute function append_only('HX801', 'ADMIN-AUDIT');
 
+-- HX503 for who is no admin.
+create function admin_only(p_admin uuid) returns void
+language plpgsql
+as $$
+begin
+    if not exists (
+        select from users as u
+        where u.id = p_admin and u.role = 'admin' and u.account_status = 'ACTIVE'
+    ) then
+        perform hx_refuse('HX503', 'PERMISSION');
+    end if;
+end;
+$$;
+
+-- HX503: whoever writes, only an admin who may act leaves an act.
+create function admin_action_guard() returns trigger
+language plpgsql
+as $$
+begin
+    perform admin_only(new.admin_id);
+    return new;
+end;
+$$;
+
+create trigger admin_action_guard before insert on admin_actions
+for each row execute function admin_action_guard();
+
 -- What waits for a person. Opened by commands and timers, once while it is open.
 create table operator_items (
     id uuid not null default gen_random_uuid(),
@@ -40,6 +67,27 @@ create unique index one_open_item_per_subject on operator_items (kind, subject)
 where closed_at is null;
 create index operator_items_open on operator_items (opened_at, id) where closed_at is null;
 
+-- HX801: an item stays what it was opened for, is closed once, by an admin or by itself.
+create function operator_item_guard() returns trigger
+language plpgsql
+as $$
+begin
+    if old.closed_at is not null and old is distinct from new
+        or (old.id, old.kind, old.subject, old.details, old.opened_at)
+        is distinct from (new.id, new.kind, new.subject, new.details, new.opened_at)
+        or new.closed_by is not null and not exists (
+            select from users as u where u.id = new.closed_by and u.role = 'admin'
+        )
+    then
+        perform hx_refuse('HX801', 'AUDIT-5');
+    end if;
+    return new;
+end;
+$$;
+
+create trigger operator_item_guard before update on operator_items
+for each row execute function operator_item_guard();
+
 create function open_item(p_kind text, p_subject text, p_details jsonb default '{}') returns void
 language sql
 begin atomic
@@ -54,21 +102,7 @@ begin atomic
     where kind = p_kind and subject = p_subject and closed_at is null;
 end;
 
--- HX503 for who is no admin.
-create function admin_only(p_admin uuid) returns void
-language plpgsql
-as $$
-begin
-    if not exists (
-        select from users as u
-        where u.id = p_admin and u.role = 'admin' and u.account_status = 'ACTIVE'
-    ) then
-        perform hx_refuse('HX503', 'PERMISSION');
-    end if;
-end;
-$$;
-
--- The first statement of every command of an admin: HX503 for anybody else.
+-- The first statement of every command of an admin: HX503 for anybody else, by the guard above.
 create function admin_act(
     p_admin uuid, p_action text, p_target_type text, p_target_id text, p_reason text,
     p_metadata jsonb default '{}'
@@ -78,7 +112,6 @@ as $$
 declare
     made uuid;
 begin
-    perform admin_only(p_admin);
     insert into admin_actions (admin_id, action_type, target_type, target_id, reason, metadata)
     values (p_admin, p_action, p_target_type, p_target_id, p_reason, p_metadata)
     returning id into made;

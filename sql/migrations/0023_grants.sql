@@ -14,3 +14,20 @@ revoke select on idempotency_keys from hx_ai, hx_readonly;
 grant insert, update, delete on
 proof_photos, evidence, admin_actions, processed_stripe_events to hx_app;
 grant update, delete on money_entries, task_transitions to hx_app;
+
+-- A judge reads the tables of the schema, whatever temporary ones a session has of the same name, and
+-- judges where the owner placed it: nobody else makes a trigger of it, on a table of his own, to write
+-- through it into what only it may write.
+do $$
+declare
+    judge regprocedure;
+begin
+    for judge in
+        select p.oid from pg_proc as p
+        where p.pronamespace = 'public'::regnamespace and p.prorettype = 'trigger'::regtype
+    loop
+        execute format('alter function %s set search_path = public, pg_temp', judge);
+        execute format('revoke execute on function %s from hx_app', judge);
+    end loop;
+end;
+$$;

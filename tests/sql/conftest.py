@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.market import Market, open_market
-from tests.servers import TestDatabase
+from tests.servers import RunServers, TestDatabase, clone_of
+from tests.sql.rules.court import Court, in_session
 
 
 @pytest.fixture
@@ -20,3 +21,11 @@ async def own_market(fresh_database: TestDatabase) -> AsyncIterator[Market]:
     """The engine on a database of this test alone: the clock may be moved."""
     async with open_market(fresh_database.dsn, fresh_database.owner_dsn) as market:
         yield market
+
+
+@pytest.fixture(scope="session")
+async def court(run_servers: RunServers, worker_number: int) -> AsyncIterator[Court]:
+    """Judges in a town of their own, which no other test sees."""
+    with clone_of(run_servers, f"gw{worker_number}_town") as database:
+        async with in_session(run_servers, database) as court:
+            yield court

@@ -174,7 +174,8 @@ async def test_money_is_released_only_for_a_completed_task(market: Market, role:
 
     bare = "update escrows set state = 'RELEASED' where task_id = $1"
     assert await refused(db, bare, task) == ("HX201", "INV-2")
-    await market.commands.approve(await market.poster_of(task), task)
+    await db.execute("update proofs set state = 'ACCEPTED' where task_id = $1", task)
+    await db.execute("update tasks set state = 'COMPLETED' where id = $1", task)
     await db.execute(statement, task)
 
 

@@ -1,0 +1,175 @@
+"""How a rule is tried: a violation that is refused by name, beside a case that is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import asyncpg
+
+from tests.market import Market
+from tests.sql.rules.town import Town
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+Role = Literal["app", "owner"]
+ROLES: tuple[Role, ...] = ("app", "owner")
+Verdict = tuple[str, str]
+"""SQLSTATE and constraint: the identity of a refusal."""
+NO_PRIVILEGE: Verdict = ("42501", "")
+
+
+class NotJudged(AssertionError):
+    """The database answered otherwise than the rule says."""
+
+
+class Judge:
+    """The database as one role meets it from a plain connection, with a town to be judged in.
+
+    Statements name the town's rows in braces; `$1` … are rows of the rule's own.
+    """
+
+    def __init__(self, market: Market, town: Town, role: Role, login: asyncpg.Connection) -> None:
+        self.market = market
+        self.town = town
+        self.role = role
+        self._db = market.app if role == "app" else market.owner
+        self._login = login
+
+    async def refuses(self, verdict: Verdict, statement: str, *args: object) -> None:
+        """The statement, a transaction of its own, is refused with exactly this verdict."""
+        self._compare(statement, await self._verdict(self._db, statement, *args), verdict)
+
+    async def allows(self, statement: str, *args: object) -> None:
+        """The statement would commit; what it did is undone."""
+        transaction = self._db.transaction()
+        await transaction.start()
+        got = await self._verdict(self._db, statement, *args)
+        got = got or await self._verdict(self._db, "set constraints all immediate")
+        await transaction.rollback()
+        self._compare(statement, got, None)
+
+    async def does(self, statement: str, *args: object) -> None:
+        """The statement commits: a step towards what is to be judged."""
+        self._compare(statement, await self._verdict(self._db, statement, *args), None)
+
+    async def refuses_commit(self, verdict: Verdict, *statements: str) -> None:
+        """Each statement is let in, and the commit of them all is refused (deferred rules)."""
+        transaction = self._db.transaction()
+        await transaction.start()
+        for statement in statements:
+            got = await self._verdict(self._db, statement)
+            if got is not None:
+                await transaction.rollback()
+                self._compare(statement, got, None)
+        try:
+            await transaction.commit()
+        except asyncpg.PostgresError as error:
+            self._compare("commit", _identity(error), verdict)
+        else:
+            self._compare("; ".join(statements), None, verdict)
+
+    async def allows_commit(self, *statements: str) -> None:
+        """Together the statements would commit; what they did is undone."""
+        transaction = self._db.transaction()
+        await transaction.start()
+        for statement in (*statements, "set constraints all immediate"):
+            got = await self._verdict(self._db, statement)
+            if got is not None:
+                await transaction.rollback()
+                self._compare(statement, got, None)
+        await transaction.rollback()
+
+    async def value(self, query: str, *args: object) -> object:
+        """What this role reads."""
+        return await self._db.fetchval(query.format_map(self.town.ids), *args)
+
+    async def holds(self, query: str, *args: object) -> None:
+        """The query answers true."""
+        if await self.value(query, *args) is not True:
+            raise NotJudged(f"{self.role}: {query} does not hold")
+
+    @asynccontextmanager
+    async def behind(self, *sleeping: str) -> AsyncIterator[Judge]:
+        """The same role where these triggers sleep (`table.name`, or all of a table).
+
+        So a rule is seen that stands behind another: alone, as if the other were gone. Leaving the
+        block undoes everything.
+        """
+        async with AsyncExitStack() as stack:
+            transaction = self._login.transaction()
+            await transaction.start()
+            stack.push_async_callback(transaction.rollback)
+            await self._login.execute("set local role hx_owner")
+            for name in sleeping:
+                table, _, trigger = name.partition(".")
+                await self._login.execute(
+                    f"alter table {table} disable trigger {trigger or 'user'}"
+                )
+            await self._login.execute(f"set local role hx_{self.role}")
+            yield _Asleep(self, self._login)
+
+    async def _verdict(
+        self, db: asyncpg.Connection, statement: str, *args: object
+    ) -> Verdict | None:
+        try:
+            await db.execute(statement.format_map(self.town.ids), *args)
+        except asyncpg.PostgresError as error:
+            return _identity(error)
+        return None
+
+    def _compare(self, statement: str, got: Verdict | None, expected: Verdict | None) -> None:
+        if got != expected:
+            raise NotJudged(
+                f"{self.role}: {statement}: {got or 'allowed'}, not {expected or 'allowed'}"
+            )
+
+
+class _Asleep(Judge):
+    """Inside a transaction that is undone in the end: each statement has a savepoint of its own."""
+
+    def __init__(self, awake: Judge, login: asyncpg.Connection) -> None:
+        super().__init__(awake.market, awake.town, awake.role, login)
+        self._db = login
+
+    async def _verdict(
+        self, db: asyncpg.Connection, statement: str, *args: object
+    ) -> Verdict | None:
+        try:
+            async with db.transaction():
+                await db.execute(statement.format_map(self.town.ids), *args)
+        except asyncpg.PostgresError as error:
+            return _identity(error)
+        return None
+
+
+def _identity(error: asyncpg.PostgresError) -> Verdict:
+    return str(error.sqlstate), str(getattr(error, "constraint_name", "") or "")
+
+
+Check = Callable[[Judge], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One behaviour, and the objects of the catalogue that bring it about (`table.name`)."""
+
+    name: str
+    guards: tuple[str, ...]
+    check: Check
+
+
+RULES: list[Rule] = []
+
+
+def rule(*guards: str) -> Callable[[Check], Check]:
+    """Registers a check under the objects it speaks for."""
+
+    def register(check: Check) -> Check:
+        RULES.append(Rule(check.__name__, guards, check))  # type: ignore[attr-defined]
+        return check
+
+    return register

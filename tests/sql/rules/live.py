@@ -1,0 +1,267 @@
+"""LIVE mode: status, sessions, broadcasts and offers."""
+
+from __future__ import annotations
+
+from tests.sql.rules.judge import Judge, rule
+from tests.sql.rules.shapes import checks, references, uniques
+
+TRANSITION = ("HX010", "TRANSITION")
+
+checks(
+    "live_sessions",
+    (
+        "live_sessions_end_reason",
+        "ended_at = hx_clock(), end_reason = 'BORED'",
+        "ended_at = hx_clock(), end_reason = 'FORCED'",
+    ),
+    (
+        "live_sessions_ended",
+        "ended_at = hx_clock(), end_reason = null",
+        "ended_at = null, end_reason = null",
+    ),
+)
+references("live_sessions", ("live_sessions_user", "user_id"), writer="owner")
+uniques(
+    "live_sessions",
+    (
+        "one_open_live_session_per_user",
+        "insert into live_sessions (user_id) values ({live_hustler})",
+        "insert into live_sessions (user_id) values ({poster})",
+    ),
+)
+checks(
+    "live_status",
+    ("live_status_radius", "radius_miles = 26", "radius_miles = 25"),
+    (
+        "live_status_since",
+        "active_since = hx_clock() where session_id is null",
+        "active_since = hx_clock() where session_id is not null",
+    ),
+)
+references(
+    "live_status",
+    ("live_status_user", "user_id"),
+)
+checks(
+    "live_broadcasts",
+    ("live_broadcasts_state", "state = 'PAUSED' where state = 'EXPIRED'", "state = 'EXPIRED' where state <> 'ACTIVE'"),
+    ("live_broadcasts_ended", "ended_at = null", "state = 'ACTIVE', ended_at = null where false"),
+    (
+        "live_broadcasts_ttl",
+        "expires_at = started_at",
+        "expires_at = started_at + interval '1 s'",
+    ),
+    ("live_broadcasts_plan", "max_radius_miles = 26", "max_radius_miles = 25"),
+)
+references("live_broadcasts", ("live_broadcasts_task", "task_id"))
+uniques(
+    "live_broadcasts",
+    (
+        "one_active_broadcast_per_task",
+        "state = 'ACTIVE', ended_at = null, task_id = {live}",
+        "state = 'EXPIRED', ended_at = hx_clock(), task_id = {live}",
+    ),
+)
+checks(
+    "offers",
+    ("offers_score", "matching_score = 1.01", "matching_score = 1"),
+    ("offers_distance", "distance_miles = -1", "distance_miles = 0"),
+    (
+        "offers_response",
+        "response = 'MAYBE', responded_at = hx_clock()",
+        "response = 'SKIP', responded_at = hx_clock()",
+    ),
+    ("offers_responded", "response = null, responded_at = hx_clock()", "sent_at = hx_clock()"),
+)
+
+
+@rule("live_status.live_status_session")
+async def a_status_names_a_session_that_exists(judge: Judge) -> None:
+    """23503 for one that is nowhere."""
+    async with judge.behind("live_status") as alone:
+        change = "update live_status set session_id = %s where user_id = {live_hustler}"
+        await alone.refuses(("23503", "live_status_session"), change % "gen_random_uuid()")
+        await alone.allows(change % "session_id")
+
+
+@rule("live_status.live_toggle_guard")
+async def live_mode_is_not_switched_on_while_banned_or_twice_in_five_minutes(
+    judge: Judge,
+) -> None:
+    """HX905 and HX904; a return after OFFLINE is no toggle."""
+    hustler = await judge.market.live_hustler()
+    back = (
+        "with s as (insert into live_sessions (user_id) values ($1) returning id)"
+        " update live_status set session_id = s.id, active_since = hx_clock() from s"
+        " where user_id = $1"
+    )
+    await judge.market.commands.end_live(hustler, "OFFLINE")
+    await judge.allows(back, hustler)
+    await judge.market.commands.go_live(hustler, None, None)
+    await judge.market.commands.end_live(hustler, "MANUAL")
+    await judge.refuses(("HX904", "LIVE-TOGGLE"), back, hustler)
+    banned = await judge.market.user("hustler")
+    await judge.does(
+        "update live_status set banned_until = hx_clock() + interval '1 day' where user_id = $1",
+        banned,
+    )
+    await judge.refuses(("HX905", "LIVE-BAN"), back, banned)
+
+
+@rule("live_status.live_status_guard")
+async def a_ban_is_never_shortened_and_a_session_is_one_s_own_open_one(judge: Judge) -> None:
+    """HX905 for a ban lifted by hand; HX903 for a session that is over or another's."""
+    market = judge.market
+    hustler, other = await market.live_hustler(), await market.live_hustler()
+    ban = "update live_status set banned_until = hx_clock() + $2::text::interval where user_id = $1"
+    await judge.does(ban, hustler, "2 days")
+    await judge.refuses(("HX905", "LIVE-BAN"), ban, hustler, "1 day")
+    await judge.refuses(
+        ("HX905", "LIVE-BAN"),
+        "update live_status set banned_until = null where user_id = $1",
+        hustler,
+    )
+    await judge.allows(ban, hustler, "3 days")
+
+    take = (
+        "update live_status set session_id = (select session_id from live_status"
+        " where user_id = $2), active_since = hx_clock() where user_id = $1"
+    )
+    idle = await market.user("hustler")
+    await judge.refuses(("HX903", "LIVE-3"), take, idle, other)
+    await judge.refuses(("HX903", "LIVE-3"), take, hustler, other)
+    await market.commands.end_live(other, "OFFLINE")
+    await judge.refuses(
+        ("HX903", "LIVE-3"),
+        "update live_status set active_since = hx_clock(), session_id ="
+        " (select id from live_sessions where user_id = $1) where user_id = $1",
+        other,
+    )
+
+
+@rule("live_sessions.live_session_guard")
+async def a_session_that_ended_stays_ended_as_it_did(judge: Judge) -> None:
+    """HX801: how it ended decides whether LIVE may be switched on again (HX904)."""
+    hustler = await judge.market.live_hustler()
+    await judge.market.commands.end_live(hustler, "MANUAL")
+    for change in ("end_reason = 'OFFLINE'", "ended_at = null, end_reason = null"):
+        await judge.refuses(
+            ("HX801", "AUDIT-5"), f"update live_sessions set {change} where user_id = $1", hustler
+        )
+    await judge.allows("update live_sessions set tasks_declined = 1 where user_id = $1", hustler)
+    other = await judge.market.live_hustler()
+    await judge.allows(
+        "update live_sessions set ended_at = hx_clock(), end_reason = 'FORCED' where user_id = $1",
+        other,
+    )
+
+
+BROADCAST = (
+    "insert into live_broadcasts (task_id, expires_at, initial_radius_miles, max_radius_miles,"
+    " expansion_step_miles, expansion_interval_s%s)"
+    " values ($1, hx_clock() + interval '10 minutes', 3, 10, 2, 60%s)"
+)
+
+
+@rule("live_broadcasts.live_broadcast_requires_funded_escrow")
+async def no_broadcast_starts_without_a_funded_escrow(judge: Judge) -> None:
+    """HX901 (LIVE-1); HX010 for what is not waiting in LIVE mode, or born as if it were over."""
+    new = BROADCAST % ("", "")
+    await judge.refuses(("HX901", "LIVE-1"), new.replace("$1", "{unfunded}"))
+    await judge.refuses(("HX901", "LIVE-1"), new.replace("$1", "{refunded}"))
+    await judge.refuses(TRANSITION, new.replace("$1", "{open}"))
+    await judge.refuses(TRANSITION, new.replace("$1", "{rushed}"))
+    won = BROADCAST % (
+        ", state, ended_at, accepted_by",
+        ", 'ACCEPTED', hx_clock(), {hustler}",
+    )
+    await judge.refuses(TRANSITION, won.replace("$1", "{over}"))
+    await judge.allows(new.replace("$1", "{over}"))
+
+
+@rule("live_broadcasts.live_broadcast_guard")
+async def a_broadcast_stays_what_it_was_started_as_and_once_over_is_over(judge: Judge) -> None:
+    """HX010: no other task, no longer life, no wider plan, no second life, no forged winner."""
+    for change in (
+        "id = gen_random_uuid()",
+        "task_id = {over}",
+        "started_at = started_at - interval '1 hour'",
+        "expires_at = expires_at + interval '1 hour'",
+        "initial_radius_miles = 9",
+        "max_radius_miles = 25",
+        "expansion_step_miles = 9",
+        "expansion_interval_s = 1",
+        "accepted_by = {hustler}",
+        "state = 'ACCEPTED', ended_at = hx_clock(), accepted_by = {hustler}",
+        "state = 'EXPIRED', ended_at = hx_clock(), accepted_by = {hustler}",
+    ):
+        await judge.refuses(
+            TRANSITION, f"update live_broadcasts set {change} where id = {{live_broadcast}}"
+        )
+    for change in ("state = 'ACTIVE', ended_at = null", "accepted_by = {hustler}"):
+        await judge.refuses(
+            TRANSITION, f"update live_broadcasts set {change} where task_id = {{over}}"
+        )
+    await judge.refuses(
+        TRANSITION, "update live_broadcasts set accepted_by = {hustler} where task_id = {rushed}"
+    )
+    await judge.allows(
+        "update live_broadcasts set state = 'EXPIRED', ended_at = hx_clock()"
+        " where id = {live_broadcast}"
+    )
+
+
+@rule("offers.offer_guard")
+async def an_answer_to_an_offer_is_final(judge: Judge) -> None:
+    """HX010: a decline is not undone and no offer moves; a skip is neutral (design §2)."""
+    task = await judge.market.funded()
+    hustler = await judge.market.offered(task)
+    answer = (
+        "update offers set response = $3, responded_at = hx_clock()"
+        " where task_id = $1 and hustler_id = $2"
+    )
+    await judge.does(answer, task, hustler, "SKIP")
+    await judge.does(answer, task, hustler, "DECLINE")
+    await judge.refuses(TRANSITION, answer, task, hustler, "ACCEPT")
+    await judge.refuses(
+        TRANSITION,
+        "update offers set response = null, responded_at = null where task_id = $1",
+        task,
+    )
+    for column in ("broadcast_id", "hustler_id", "task_id"):
+        await judge.refuses(
+            TRANSITION, f"update offers set {column} = gen_random_uuid() where task_id = $1", task
+        )
+    await judge.allows("update offers set sent_at = hx_clock() where task_id = $1", task)
+
+
+@rule("escrows.escrow_leaving_funded_ends_broadcast")
+async def an_escrow_that_leaves_funded_ends_its_broadcast(judge: Judge) -> None:
+    """LIVE-1 in the same transaction; escrow_transition_guard, which would refuse it, sleeps."""
+    async with judge.behind("escrows.escrow_transition_guard") as alone:
+        await alone.does(
+            "update escrows set state = 'REFUNDED', refund_amount = amount,"
+            " stripe_refund_id = 're_1' where id = {live_escrow}"
+        )
+        await alone.holds(
+            "select state = 'CANCELLED' from live_broadcasts where id = {live_broadcast}"
+        )
+
+
+@rule("tasks.task_leaving_matching_ends_broadcast")
+async def a_task_that_leaves_matching_ends_its_broadcast(judge: Judge) -> None:
+    """Whoever moved it: CANCELLED, or ACCEPTED with the winner."""
+    market = judge.market
+    state = "select state = $2 from live_broadcasts where task_id = $1"
+    cancelled, won = await market.funded(), await market.funded()
+    await judge.does("update tasks set state = 'CANCELLED' where id = $1", cancelled)
+    await judge.holds(state, cancelled, "CANCELLED")
+    hustler = await market.offered(won)
+    await judge.does(
+        "update tasks set state = 'ACCEPTED', assigned_hustler_id = $2 where id = $1", won, hustler
+    )
+    await judge.holds(state, won, "ACCEPTED")
+    await judge.holds("select accepted_by = $2 from live_broadcasts where task_id = $1", won, hustler)
+    async with judge.behind("tasks.task_transition_guard") as alone:
+        await alone.does("update tasks set state = 'EXPIRED' where id = {live}")
+        await alone.holds(state.replace("$1", "{live}").replace("$2", "'EXPIRED'"))

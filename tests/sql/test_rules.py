@@ -1,0 +1,27 @@
+"""The database is the judge: every rule, as the service and as the owner, from a plain connection.
+
+Each has its refusal, with the code and the invariant's name, and the case that it allows.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.sql.rules.catalogue import objects
+from tests.sql.rules.court import Court
+from tests.sql.rules.judge import ROLES, RULES, Role, Rule
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+async def test_the_database_judges(court: Court, rule: Rule, role: Role) -> None:
+    """As the rule says, whoever asks."""
+    await rule.check(court[role])
+
+
+async def test_every_object_that_judges_has_a_rule_that_names_it(court: Court) -> None:
+    """Whoever adds a trigger, a constraint or a unique index learns here that it has no test."""
+    there = await objects(court["owner"].market.owner)
+    named = {guard for rule in RULES for guard in rule.guards}
+    assert sorted(there.keys() - named) == [], "no rule names these"
+    assert sorted(named - there.keys()) == [], "rules name what is not there"
