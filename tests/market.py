@@ -233,9 +233,7 @@ class Market:
         proposal = await self.app.fetchval(
             "select id from price_proposals where task_id = $1", task
         )
-        await self.commands.answer_proposal(
-            await self.poster_of(task), task, proposal, agrees=True
-        )
+        await self.commands.answer_proposal(await self.poster_of(task), task, proposal, agrees=True)
         return task, hustler
 
     async def settle(self, task: TaskId) -> None:

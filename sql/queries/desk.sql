@@ -1,5 +1,5 @@
 -- What an operator does and reads (engine/desk.py, engine/desk_reading.py). The commands and views
--- stand in migrations/0018_contesting.sql and 0024_operating.sql.
+-- stand in migrations/0018_contesting.sql and 0023_operating.sql.
 
 -- name: admin_dispute_task
 select admin_dispute_task($1, $2, $3);

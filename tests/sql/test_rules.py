@@ -23,5 +23,7 @@ async def test_every_object_that_judges_has_a_rule_that_names_it(court: Court) -
     """Whoever adds a trigger, a constraint or a unique index learns here that it has no test."""
     there = await objects(court["owner"].market.owner)
     named = {guard for rule in RULES for guard in rule.guards}
-    assert sorted(there.keys() - named) == [], "no rule names these"
-    assert sorted(named - there.keys()) == [], "rules name what is not there"
+    unnamed = sorted(there.keys() - named)
+    assert not unnamed, f"no rule names these: {unnamed}"
+    missing = sorted(named - there.keys())
+    assert not missing, f"rules name what is not there: {missing}"

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import asyncpg
 
-from tests.sql.rules import desk, disputes, foundation, live, money, people, proofs, tasks
+from tests.sql.rules import (
+    desk,
+    disputes,
+    foundation,
+    live,
+    money,
+    people,
+    progress,
+    proofs,
+    tasks,
+)
 from tests.sql.rules.judge import RULES, Rule
 
-ROOMS = (foundation, people, tasks, money, proofs, disputes, desk, live)
+ROOMS = (foundation, people, tasks, money, proofs, disputes, desk, live, progress)
 
 OBJECTS = """
 select c.relname || '.' || t.tgname as name, 'trigger' as kind

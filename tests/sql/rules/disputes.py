@@ -51,7 +51,9 @@ OPEN = (
 )
 
 
-def opened(task: str, by: str, side: str, escrow: str = "", more: tuple[str, str] = ("", "")) -> str:
+def opened(
+    task: str, by: str, side: str, escrow: str = "", more: tuple[str, str] = ("", "")
+) -> str:
     """The plain INSERT of a dispute."""
     return OPEN % (more[0], task, escrow or task, by, side, more[1])
 
@@ -151,8 +153,10 @@ async def a_dispute_stays_what_it_was_and_decided(judge: Judge) -> None:
     for change in (
         "outcome = 'HUSTLER', release_amount = 4000, refund_amount = 0",
         "resolution = 'other'",
-        "state = 'OPEN', outcome = null, release_amount = null, refund_amount = null,"
-        " resolved_at = null",
+        (
+            "state = 'OPEN', outcome = null, release_amount = null, refund_amount = null,"
+            " resolved_at = null"
+        ),
     ):
         await judge.refuses(STEP, f"update disputes set {change} where id = {{split_dispute}}")
     state = "update disputes set state = '%s' where id = {disputed_dispute}"

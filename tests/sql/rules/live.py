@@ -44,7 +44,11 @@ references(
 )
 checks(
     "live_broadcasts",
-    ("live_broadcasts_state", "state = 'PAUSED' where state = 'EXPIRED'", "state = 'EXPIRED' where state <> 'ACTIVE'"),
+    (
+        "live_broadcasts_state",
+        "state = 'PAUSED' where state = 'EXPIRED'",
+        "state = 'EXPIRED' where state <> 'ACTIVE'",
+    ),
     ("live_broadcasts_ended", "ended_at = null", "state = 'ACTIVE', ended_at = null where false"),
     (
         "live_broadcasts_ttl",
@@ -261,7 +265,9 @@ async def a_task_that_leaves_matching_ends_its_broadcast(judge: Judge) -> None:
         "update tasks set state = 'ACCEPTED', assigned_hustler_id = $2 where id = $1", won, hustler
     )
     await judge.holds(state, won, "ACCEPTED")
-    await judge.holds("select accepted_by = $2 from live_broadcasts where task_id = $1", won, hustler)
+    await judge.holds(
+        "select accepted_by = $2 from live_broadcasts where task_id = $1", won, hustler
+    )
     async with judge.behind("tasks.task_transition_guard") as alone:
         await alone.does("update tasks set state = 'EXPIRED' where id = {live}")
         await alone.holds(state.replace("$1", "{live}").replace("$2", "'EXPIRED'"))

@@ -13,7 +13,11 @@ GROWS = ("HX801", "AUDIT-5")
 checks(
     "escrows",
     ("escrows_amount", "amount = 499", "amount = 500 where state = 'FUNDED'"),
-    ("escrows_state", "state = 'LOST' where state = 'FUNDED'", "state = 'CANCELLED', is_current = false"),
+    (
+        "escrows_state",
+        "state = 'LOST' where state = 'FUNDED'",
+        "state = 'CANCELLED', is_current = false",
+    ),
     (
         "escrows_paid_in",
         "stripe_payment_intent_id = null where state = 'FUNDED'",
@@ -22,13 +26,17 @@ checks(
     (
         "escrow_partial_sum_check",
         "release_amount = release_amount + 1 where state = 'REFUND_PARTIAL'",
-        "release_amount = release_amount + 1, refund_amount = refund_amount - 1"
-        " where state = 'REFUND_PARTIAL'",
+        (
+            "release_amount = release_amount + 1, refund_amount = refund_amount - 1"
+            " where state = 'REFUND_PARTIAL'"
+        ),
     ),
     (
         "escrows_released",
-        "release_amount = amount - 1, fee_amount = platform_fee_cents(amount - 1)"
-        " where state = 'RELEASED'",
+        (
+            "release_amount = amount - 1, fee_amount = platform_fee_cents(amount - 1)"
+            " where state = 'RELEASED'"
+        ),
         "stripe_transfer_id = 'tr_other' where state = 'RELEASED'",
     ),
     (
@@ -52,18 +60,26 @@ uniques(
     ),
     (
         "one_pending_replacement_per_task",
-        "insert into escrows (task_id, amount, is_current, replaces)"
-        " values ({agreed}, 6000, false, {agreed_replaced})",
-        "insert into escrows (task_id, amount, is_current, replaces, state)"
-        " values ({agreed}, 6000, false, {agreed_replaced}, 'CANCELLED')",
+        (
+            "insert into escrows (task_id, amount, is_current, replaces)"
+            " values ({agreed}, 6000, false, {agreed_replaced})"
+        ),
+        (
+            "insert into escrows (task_id, amount, is_current, replaces, state)"
+            " values ({agreed}, 6000, false, {agreed_replaced}, 'CANCELLED')"
+        ),
     ),
     (
         "one_replacement_per_escrow",
-        "insert into escrows (task_id, amount, is_current, replaces, state,"
-        " stripe_payment_intent_id)"
-        " values ({applied}, 6000, false, {applied_replaced}, 'FUNDED', 'pi_second')",
-        "insert into escrows (task_id, amount, is_current, replaces)"
-        " values ({applied}, 6000, false, {applied_replaced})",
+        (
+            "insert into escrows (task_id, amount, is_current, replaces, state,"
+            " stripe_payment_intent_id)"
+            " values ({applied}, 6000, false, {applied_replaced}, 'FUNDED', 'pi_second')"
+        ),
+        (
+            "insert into escrows (task_id, amount, is_current, replaces)"
+            " values ({applied}, 6000, false, {applied_replaced})"
+        ),
     ),
     (
         "escrows_payment",
@@ -101,10 +117,14 @@ uniques(
     "settlements",
     (
         "settlements_one_per_escrow",
-        "insert into settlements (escrow_id, kind, refund_amount)"
-        " values ({paid_escrow}, 'REFUND', 4000)",
-        "insert into settlements (escrow_id, kind, refund_amount)"
-        " values ({live_escrow}, 'REFUND', 4000)",
+        (
+            "insert into settlements (escrow_id, kind, refund_amount)"
+            " values ({paid_escrow}, 'REFUND', 4000)"
+        ),
+        (
+            "insert into settlements (escrow_id, kind, refund_amount)"
+            " values ({live_escrow}, 'REFUND', 4000)"
+        ),
     ),
     ("settlements_transfer_once", "transfer_reference = 'x'", "transfer_reference = id::text"),
     ("settlements_refund_once", "refund_reference = 'x'", "refund_reference = id::text"),
@@ -279,9 +299,7 @@ async def an_escrow_is_refunded_only_when_its_task_ended_or_it_was_replaced(
         await judge.refuses(STEP, refund % escrow)
     task = await judge.market.funded("STANDARD")
     await judge.does("update tasks set state = 'CANCELLED' where id = $1", task)
-    await judge.allows(
-        refund.replace("where id = {%s}", "where task_id = $1"), task
-    )
+    await judge.allows(refund.replace("where id = {%s}", "where task_id = $1"), task)
 
 
 @rule("escrows.escrow_transition_guard")
@@ -328,15 +346,21 @@ async def a_locked_escrow_ends_as_the_dispute_was_decided(judge: Judge) -> None:
     await judge.refuses(STEP, "update escrows set state = 'FUNDED' where task_id = $1", task)
     for step in (
         "update proofs set state = 'EXPIRED' where task_id = $1",
-        "insert into admin_actions (admin_id, action_type, target_type, target_id, reason,"
-        " metadata) select {admin}, 'RESOLVE_DISPUTE', 'dispute', id, 'r',"
-        " jsonb_build_object('outcome', 'SPLIT', 'release_cents', 1000)"
-        " from disputes where task_id = $1",
-        "update disputes set state = 'RESOLVED', outcome = 'SPLIT', release_amount = 1000,"
-        " refund_amount = 3000, resolved_by = {admin}, resolution = 'r',"
-        " resolved_at = hx_clock() where task_id = $1",
-        "insert into proofs (task_id, hustler_id, kind, state) select id, assigned_hustler_id,"
-        " 'DECISION', 'ACCEPTED' from tasks where id = $1",
+        (
+            "insert into admin_actions (admin_id, action_type, target_type, target_id, reason,"
+            " metadata) select {admin}, 'RESOLVE_DISPUTE', 'dispute', id, 'r',"
+            " jsonb_build_object('outcome', 'SPLIT', 'release_cents', 1000)"
+            " from disputes where task_id = $1"
+        ),
+        (
+            "update disputes set state = 'RESOLVED', outcome = 'SPLIT', release_amount = 1000,"
+            " refund_amount = 3000, resolved_by = {admin}, resolution = 'r',"
+            " resolved_at = hx_clock() where task_id = $1"
+        ),
+        (
+            "insert into proofs (task_id, hustler_id, kind, state) select id, assigned_hustler_id,"
+            " 'DECISION', 'ACCEPTED' from tasks where id = $1"
+        ),
         "update tasks set state = 'COMPLETED' where id = $1",
     ):
         await judge.does(step, task)
@@ -361,9 +385,7 @@ async def a_replaced_escrow_is_refunded_though_its_heir_was_replaced_too(judge: 
     proposal = await market.commands.propose_price(hustler, task, 6_000)
     await market.commands.answer_proposal(poster, task, proposal, agrees=True)
     await market.commands.fund(poster, task)
-    await judge.does(
-        "update settlements set attempts = 1 where escrow_id = $1", first
-    )
+    await judge.does("update settlements set attempts = 1 where escrow_id = $1", first)
     await judge.allows(
         "select book_leg(id, 'REFUND', 're_' || id) from settlements where escrow_id = $1", first
     )
@@ -504,13 +526,9 @@ async def a_settlement_changes_only_its_progress(judge: Judge) -> None:
         " 1000, 'r') from disputes where task_id = $1",
         task,
     )
-    own = (
-        "update settlements set %s"
-        " where escrow_id = (select id from escrows where task_id = $1)"
-    )
+    own = "update settlements set %s where escrow_id = (select id from escrows where task_id = $1)"
     await judge.does(
-        own
-        % f"transfer_done = true, transfer_reference = 'tr_leg_{task}', refund_done = true,"
+        own % f"transfer_done = true, transfer_reference = 'tr_leg_{task}', refund_done = true,"
         f" refund_reference = 're_leg_{task}'",
         task,
     )

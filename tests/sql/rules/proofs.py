@@ -49,9 +49,7 @@ uniques(
     ("proof_photos_order", "proof_id = {submitted_proof}", "upload_order = 3"),
 )
 
-PROOF = (
-    "insert into proofs (task_id, hustler_id, kind, state) values ({%s}, {%s}, '%s', '%s')"
-)
+PROOF = "insert into proofs (task_id, hustler_id, kind, state) values ({%s}, {%s}, '%s', '%s')"
 
 
 @rule("proofs.proof_guard")
@@ -75,9 +73,7 @@ async def a_decision_stands_only_on_a_resolved_dispute(judge: Judge) -> None:
     for task in ("held", "disputed", "submitted"):
         await judge.refuses(NO_PROOF, PROOF % (task, f"{task}_hustler", *decision))
     lost, hustler = await judge.market.resolved("POSTER")
-    own = (
-        "insert into proofs (task_id, hustler_id, kind, state) values ($1, $2, 'DECISION', $3)"
-    )
+    own = "insert into proofs (task_id, hustler_id, kind, state) values ($1, $2, 'DECISION', $3)"
     await judge.refuses(NO_PROOF, own, lost, hustler, "ACCEPTED")
     await judge.refuses(NO_PROOF, PROOF % ("split", "hustler", *decision))
     await judge.refuses(NO_PROOF, PROOF % ("split", "split_hustler", "DECISION", "SUBMITTED"))
@@ -88,9 +84,7 @@ async def a_decision_stands_only_on_a_resolved_dispute(judge: Judge) -> None:
 async def a_proof_stays_what_and_whose_it_is(judge: Judge) -> None:
     """HX301 for another task, hustler or kind."""
     for change in ("task_id = {working}", "hustler_id = {hustler}", "kind = 'CODE'"):
-        await judge.refuses(
-            NO_PROOF, f"update proofs set {change} where id = {{submitted_proof}}"
-        )
+        await judge.refuses(NO_PROOF, f"update proofs set {change} where id = {{submitted_proof}}")
     await judge.refuses(
         STEP,
         "update proofs set submitted_at = hx_clock() - interval '3 days',"
@@ -147,8 +141,8 @@ async def a_photo_is_its_hustler_s_own_as_it_was_uploaded(judge: Judge) -> None:
         ("storage_key,", "'elsewhere',"),
         (" bytes,", " 5,"),
         ("content_type,", "'image/png',"),
-        ("select $1, id, storage_key, bytes, content_type, gps_latitude", "select $1, id,"
-         " storage_key, bytes, content_type, 1"),
+        ("select $1, id, storage_key, bytes, content_type, gps_latitude", ("select $1, id,"
+         " storage_key, bytes, content_type, 1")),
         ("gps_longitude, coalesce", "1, coalesce"),
         ("coalesce(captured_at, created_at)", "hx_clock()"),
     ):  # fmt: skip

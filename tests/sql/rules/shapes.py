@@ -21,19 +21,19 @@ Writer = Literal["app", "owner"]
 def checks(table: str, *cases: tuple[str, str, str], writer: Writer = "app") -> None:
     """(CHECK, a change it refuses, a change it allows) of one table."""
     for name, bad, good in cases:
-        _register(table, (CHECK_VIOLATION, name), bad, good, writer)
+        shape(table, (CHECK_VIOLATION, name), bad, good, writer)
 
 
 def uniques(table: str, *cases: tuple[str, str, str], writer: Writer = "app") -> None:
     """(unique constraint or index, a change it refuses, a change it allows) of one table."""
     for name, bad, good in cases:
-        _register(table, (UNIQUE_VIOLATION, name), bad, good, writer)
+        shape(table, (UNIQUE_VIOLATION, name), bad, good, writer)
 
 
 def references(table: str, *cases: tuple[str, str], writer: Writer = "app") -> None:
     """(foreign key, its column) of one table: no id that is nowhere, any that is there."""
     for name, column in cases:
-        _register(
+        shape(
             table,
             (FOREIGN_KEY_VIOLATION, name),
             f"{column} = gen_random_uuid()",
@@ -42,7 +42,9 @@ def references(table: str, *cases: tuple[str, str], writer: Writer = "app") -> N
         )
 
 
-def _register(table: str, verdict: Verdict, bad: str, good: str, writer: Writer) -> None:
+def shape(table: str, verdict: Verdict, bad: str, good: str, writer: Writer = "app") -> None:
+    """A change that this verdict refuses, and one that is allowed, whatever else stands before."""
+
     async def check(judge: Judge) -> None:
         async with judge.behind(table) as alone:
             if judge.role == "app" and writer == "owner":

@@ -25,7 +25,11 @@ checks(
         "price = 1499 where mode = 'LIVE'",
         "price = 500 where mode = 'STANDARD'",
     ),
-    ("tasks_not_own", "assigned_hustler_id = poster_id", "assigned_hustler_id = {hustler} where id = {held}"),
+    (
+        "tasks_not_own",
+        "assigned_hustler_id = poster_id",
+        "assigned_hustler_id = {hustler} where id = {held}",
+    ),
     ("tasks_tier", "required_trust_tier = 5", "required_trust_tier = 4"),
     ("tasks_deadline", "deadline = 'infinity'", "deadline = '2199-12-31'"),
     ("tasks_title", r"title = E' \n '", "title = repeat('x', 200)"),
@@ -53,10 +57,14 @@ uniques(
     ),
     (
         "one_active_live_task_per_hustler",
-        "assigned_hustler_id = {hustler}, mode = 'LIVE', state = 'ACCEPTED', rejections = 0"
-        " where id in ({rushed}, {working})",
-        "assigned_hustler_id = {hustler}, mode = 'LIVE', state = 'ACCEPTED', rejections = 1"
-        " where id in ({rushed}, {working})",
+        (
+            "assigned_hustler_id = {hustler}, mode = 'LIVE', state = 'ACCEPTED', rejections = 0"
+            " where id in ({rushed}, {working})"
+        ),
+        (
+            "assigned_hustler_id = {hustler}, mode = 'LIVE', state = 'ACCEPTED', rejections = 1"
+            " where id in ({rushed}, {working})"
+        ),
     ),
 )
 checks("task_codes", ("task_codes_kind", "kind = 'SECRET'", "kind = kind"))
@@ -204,9 +212,7 @@ async def a_task_follows_another_from_birth_or_never(judge: Judge) -> None:
     await judge.refuses(TRANSITION, heir % "cancelled")
     own = heir.replace("{poster}", "{%s_poster}")
     await judge.refuses(TRANSITION, own % ("live", "live"))
-    await judge.refuses(
-        TRANSITION, own.replace("4000", "4001") % ("cancelled", "cancelled")
-    )
+    await judge.refuses(TRANSITION, own.replace("4000", "4001") % ("cancelled", "cancelled"))
     await judge.allows(own % ("cancelled", "cancelled"))
 
 
@@ -324,8 +330,7 @@ async def an_accept_by_hand_meets_every_judge(judge: Judge) -> None:
     await judge.refuses(("HX012", "ELIGIBILITY"), accept, task, live)
     declined = await market.offered(task)
     await judge.does(
-        "update offers set response = 'DECLINE', responded_at = hx_clock()"
-        " where hustler_id = $1",
+        "update offers set response = 'DECLINE', responded_at = hx_clock() where hustler_id = $1",
         declined,
     )
     await judge.refuses(("HX012", "ELIGIBILITY"), accept, task, declined)

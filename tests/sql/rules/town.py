@@ -139,8 +139,9 @@ class _Builder:
             " 'payment', (select stripe_payment_intent_id from escrows where id = $1)), '{}')",
             rows["paid_escrow"],
         )
+        await market.app.execute("select set_payout_account($1, 'acct_1', true)", rows["hustler"])
         await market.app.execute(
-            "select set_payout_account($1, 'acct_1', true)", rows["hustler"]
+            "select flag_xp($1, x.id, 'Looked odd.') from xp_ledger as x", rows["admin"]
         )
         await market.app.execute("select open_item('STUCK', 'a'), open_item('STUCK', 'b')")
         await market.app.execute(
