@@ -56,6 +56,10 @@ class LiveBan(Sent, frozen=True):
     until: Instant | None
     reason: Text
 
+    def __post_init__(self) -> None:
+        if self.until is not None and not 2000 <= self.until.year < 9999:
+            raise ValueError("A ban ends between now and ten years from now")
+
 
 class PayoutAccount(Sent, frozen=True):
     """POST …/payout-account."""

@@ -53,6 +53,8 @@ class StripeWebhook:
                 self._secrets,
                 self._clock(),
             )
+            if b"\\u0000" in body:
+                raise Unreadable(400, "Postgres text holds no NUL character.")
             event = stripe_events.parse(body)
         except stripe_signature.BadSignature as bad:
             log.warning("webhook_refused", reason=str(bad))

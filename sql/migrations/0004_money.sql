@@ -265,6 +265,9 @@ create function escrow_released_requires_completed_task() returns trigger
 language plpgsql
 as $$
 begin
+    if tg_op = 'UPDATE' and old.state in ('RELEASED', 'REFUNDED', 'REFUND_PARTIAL', 'CANCELLED') then
+        return new;  -- it has ended: HX002 answers
+    end if;
     if not exists (select from tasks as t where t.id = new.task_id and t.state = 'COMPLETED') then
         perform hx_refuse('HX201', 'INV-2');
     end if;

@@ -106,12 +106,20 @@ create trigger live_toggle_guard before update of session_id on live_status
 for each row when (old.session_id is null and new.session_id is not null)
 execute function live_toggle_guard();
 
--- HX905: a ban is never lifted or shortened. HX903: a status names its hustler's own open session.
+-- HX905: a ban is lifted or shortened only by an admin, whose act of this transaction is on record.
+-- HX903: a status names its hustler's own open session.
 create function live_status_guard() returns trigger
 language plpgsql
 as $$
 begin
-    if old.banned_until > hx_clock() and (new.banned_until < old.banned_until) is not false then
+    if old.banned_until > hx_clock() and (new.banned_until < old.banned_until) is not false
+        and not exists (
+            select from admin_actions as a
+            where a.target_type = 'user' and a.target_id = new.user_id::text
+                and a.action_type in ('LIVE_BAN', 'LIFT_LIVE_BAN')
+                and a.created_at >= hx_clock() - (clock_timestamp() - transaction_timestamp())
+        )
+    then
         perform hx_refuse('HX905', 'LIVE-BAN', old.banned_until);
     end if;
     if new.session_id is not null and not exists (

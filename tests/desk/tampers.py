@@ -61,7 +61,12 @@ TAMPERS: Final = {
         "state = 'REFUND_PARTIAL'",
         before="alter table escrows drop constraint escrow_partial_sum_check",
     ),
-    "released_is_net_and_fee": one("escrows", "fee_amount = fee_amount - 1", "state = 'RELEASED'"),
+    "released_is_net_and_fee": one(
+        "escrows",
+        "fee_amount = fee_amount - 1",
+        "state = 'RELEASED'",
+        before="alter table escrows drop constraint escrows_fee",
+    ),
     "settlements_move_their_escrow": one(
         "settlements", "refund_amount = refund_amount - 1", "kind = 'REFUND'"
     ),

@@ -92,6 +92,17 @@ async def test_a_ban_ends_in_our_time(admin: Person, people: People, days: int) 
     assert "ten years" in answer.body["detail"]
 
 
+@pytest.mark.parametrize("until", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+async def test_a_ban_until_the_ends_of_time_is_a_plain_refusal(
+    admin: Person, people: People, until: str
+) -> None:
+    """Never a 500."""
+    hustler = await people.person("hustler")
+    path = f"/v1/admin/users/{hustler.user_id}/live-ban"
+    answer = await admin.call("POST", path, {"until": until, "reason": WHY})
+    assert answer.refusal()[:2] == (422, "VALIDATION_ERROR")
+
+
 async def test_a_held_task_stays_with_a_suspended_hustler(admin: Person, scenes: Busy) -> None:
     """It shows on the desk, and an operator decides: here, the poster gets everything back."""
     task, hustler = await scenes.accepted()

@@ -146,11 +146,7 @@ async def submit_photos(app: asyncpg.Connection, case: Case) -> Answer:
 
 
 async def no_show(app: asyncpg.Connection, case: Case) -> Answer:
-    """The poster calls it off because the hustler is long overdue."""
-    await app.execute(
-        "update tasks set eta_at = hx_clock() - interval '1 hour' where id = $1 and state = 'ACCEPTED'",
-        case.task,
-    )
+    """The poster calls it off because the hustler is long overdue (`everybody_is_late`)."""
     return await ask(app, "cancel_task", case.poster, case.task, "NO_SHOW")
 
 

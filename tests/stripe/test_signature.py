@@ -42,6 +42,8 @@ def test_while_a_secret_is_replaced_the_old_and_the_new_are_good() -> None:
         f"t=-{NOW},v1=00",
         "t=²,v1=00",
         "nonsense",
+        f"t={'9' * 400},v1=00",
+        f"t={'9' * 13},v1=00",
         "=" * 10_000,
     ],
 )
