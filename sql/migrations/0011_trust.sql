@@ -490,7 +490,7 @@ begin
         )::double precision,
         (
             select coalesce(sum(e.release_amount - platform_fee_cents(e.release_amount)), 0)
-            from tasks as t inner join escrows as e on e.task_id = t.id
+            from tasks as t inner join escrows as e on e.task_id = t.id and e.is_current
             where t.assigned_hustler_id = p_user and t.mode = 'LIVE'
                 and e.state in ('RELEASED', 'REFUND_PARTIAL')
         )::bigint,
