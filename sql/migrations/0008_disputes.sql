@@ -75,9 +75,7 @@ begin
         where d.id = new.dispute_id and d.state <> 'RESOLVED'
             and (
                 new.submitted_by in (t.poster_id, t.assigned_hustler_id)
-                or exists (
-                    select from users as u where u.id = new.submitted_by and u.role = 'admin'
-                )
+                or is_admin(new.submitted_by)
             )
     ) then
         perform hx_refuse('HX010', 'DISPUTE-TRANSITION');
@@ -117,9 +115,7 @@ begin
         or old.state = 'RESOLVED'
         or (old.state <> new.state and not lifecycle_allows('dispute', old.state, new.state))
         or new.state = 'RESOLVED' and (
-            not exists (
-                select from users as u where u.id = new.resolved_by and u.role = 'admin'
-            )
+            not is_admin(new.resolved_by)
             or new.release_amount + new.refund_amount is distinct from (
                 select e.amount from escrows as e where e.id = new.escrow_id
             )

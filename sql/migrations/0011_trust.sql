@@ -436,6 +436,7 @@ as $$
 declare
     held smallint;
 begin
+    perform admin_only(p_admin);
     perform hx_timer('TRUST_REVIEW', p_user, hx_clock() + interval '90 days');
     select trust_tier into held from users where id = p_user for no key update;
     if not found then
