@@ -35,10 +35,11 @@ async def main() -> None:
     with tempfile.TemporaryDirectory(prefix="hx-bench-") as folder:
         async with embedded_servers(Path(folder)) as servers:
             await migrate(servers.postgres_owner_dsn)
-            await _measure(servers.postgres_dsn, servers.postgres_owner_dsn)
+            await measure(servers.postgres_dsn, servers.postgres_owner_dsn)
 
 
-async def _measure(dsn: str, owner_dsn: str) -> None:
+async def measure(dsn: str, owner_dsn: str) -> None:
+    """Both in turn on a migrated database; exits unless each storm has one winner."""
     owner = await asyncpg.connect(owner_dsn)
     await _make_peer(owner)
     pool = await asyncpg.create_pool(dsn, min_size=CONNECTIONS, max_size=CONNECTIONS)
@@ -129,13 +130,17 @@ async def _offered_task(owner: asyncpg.Connection, hustlers: list[uuid.UUID]) ->
         )
         await owner.execute(
             "insert into tasks (id, mode, state, title, description, category, price, location_lat,"
-            " location_lng, place_lat, place_lng, poster_id)"
-            " values ($1, 'LIVE', 'MATCHING', 't', 'd', 'c', 4000, 37, -122, 37, -122, $2)",
+            " location_lng, place_lat, place_lng, requires_proof, poster_id)"
+            " values ($1, 'LIVE', 'MATCHING', 't', 'd', 'c', 4000, 37, -122, 37, -122, false, $2)",
             task,
             poster,
         )
         await owner.execute("insert into escrows (task_id, amount) values ($1, 4000)", task)
-        await owner.execute("update escrows set state = 'FUNDED' where task_id = $1", task)
+        await owner.execute(
+            "update escrows set state = 'FUNDED', stripe_payment_intent_id = 'pi_' || id"
+            " where task_id = $1",
+            task,
+        )
         await owner.execute(
             "insert into live_broadcasts (id, task_id, expires_at, initial_radius_miles,"
             " max_radius_miles, expansion_step_miles, expansion_interval_s)"
@@ -152,8 +157,9 @@ async def _offered_task(owner: asyncpg.Connection, hustlers: list[uuid.UUID]) ->
         )
         # the winner of the round before is free again: the task is handed in
         await owner.execute(
-            "insert into proofs (task_id, hustler_id, kind)"
-            " select id, assigned_hustler_id, 'NONE' from tasks where state = 'ACCEPTED'"
+            "insert into proofs (task_id, hustler_id, kind, state)"
+            " select id, assigned_hustler_id, 'NONE', 'SUBMITTED' from tasks"
+            " where state = 'ACCEPTED'"
         )
         await owner.execute("update tasks set state = 'PROOF_SUBMITTED' where state = 'ACCEPTED'")
         await owner.execute(

@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import Literal
 
 from engine.applied import Applied, EffectSink
-from engine.desk_views import Leg
 from engine.ids import AwardId, BadgeId, DisputeId, ItemId, SettlementId, TaskId, UserId
+from engine.money.provider import LegKind
 from engine.store import Store
 
 Outcome = Literal["HUSTLER", "POSTER", "SPLIT"]
@@ -39,7 +39,7 @@ class Desk:
         await self._apply("retry_settlement", admin, settlement, reason)
 
     async def book_leg(
-        self, admin: UserId, settlement: SettlementId, leg: Leg, reference: str, reason: str
+        self, admin: UserId, settlement: SettlementId, leg: LegKind, reference: str, reason: str
     ) -> None:
         """Book a leg that a person carried out at the provider; HX010 unless it is HELD."""
         await self._apply("book_leg_by_hand", admin, settlement, leg, reference, reason)

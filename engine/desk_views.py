@@ -11,6 +11,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from engine.money.provider import LegKind
 from engine.views import (
     BadgeView,
     DisputeView,
@@ -26,7 +27,6 @@ ItemState = Literal["OPEN", "CLOSED"]
 SettlementState = Literal["PENDING", "HELD", "DONE"]
 ChargebackState = Literal["OPEN", "WON", "LOST"]
 DisputeState = Literal["OPEN", "EVIDENCE_REQUESTED", "ESCALATED", "RESOLVED"]
-Leg = Literal["TRANSFER", "REFUND"]
 StuckKind = Literal[
     "TRAPPED_MONEY",
     "MONEY_NOT_MOVED",
@@ -83,7 +83,7 @@ class ItemView(Struct, frozen=True):
 class LegView(Struct, frozen=True):
     """One movement of a settlement; its reference is known before it is done where it takes time."""
 
-    leg: Leg
+    leg: LegKind
     amount_cents: int
     reference: str | None
     done: bool

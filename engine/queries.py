@@ -121,8 +121,7 @@ class Queries:
 
     async def proofs(self, viewer: UserId, task: TaskId) -> list[ProofView]:
         """The proofs of a task, for its two sides."""
-        if not await self._store.value("task_participant", viewer, task):
-            raise errors.refusal("NOT_FOUND")
+        await self._only_sides(viewer, task)
         return await self._store.one(list[ProofView], "task_proofs", task)
 
     async def proof(self, proof: ProofId) -> ProofView:
@@ -135,8 +134,7 @@ class Queries:
 
     async def dispute(self, viewer: UserId, task: TaskId) -> DisputeView:
         """A task's dispute with its evidence, for its two sides and admins."""
-        if not await self._store.value("task_participant", viewer, task):
-            raise errors.refusal("NOT_FOUND")
+        await self._only_sides(viewer, task)
         return _found(await self._store.maybe(DisputeView, "dispute_view", task))
 
     async def proposal(self, proposal: ProposalId) -> ProposalView:
@@ -145,9 +143,13 @@ class Queries:
 
     async def proposals(self, viewer: UserId, task: TaskId) -> list[ProposalView]:
         """The price proposals of a task, for its two sides."""
+        await self._only_sides(viewer, task)
+        return await self._store.one(list[ProposalView], "task_proposals", task)
+
+    async def _only_sides(self, viewer: UserId, task: TaskId) -> None:
+        """NOT_FOUND for who is neither side of the task, nor an admin."""
         if not await self._store.value("task_participant", viewer, task):
             raise errors.refusal("NOT_FOUND")
-        return await self._store.one(list[ProposalView], "task_proposals", task)
 
     async def engagements(self, hustlers: Sequence[UserId]) -> list[Engagement]:
         """The tasks in ACCEPTED that these hustlers drive to."""

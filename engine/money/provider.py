@@ -14,6 +14,8 @@ from msgspec import Struct
 PROVIDER_TIMEOUT_S: Final = 20.0
 """A call that has not answered by then counts as failed; its key makes repeating it safe."""
 
+LegKind = Literal["TRANSFER", "REFUND"]
+"""A movement out of an escrow: one leg of its settlement."""
 MovementKind = Literal["PAYMENT", "TRANSFER", "REFUND"]
 MovementState = Literal["SUCCEEDED", "PENDING", "FAILED"]
 

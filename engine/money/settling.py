@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, Final, Literal
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
@@ -15,6 +15,7 @@ from engine.applied import Applied, EffectSink
 from engine.errors import Refusal
 from engine.money.provider import (
     PROVIDER_TIMEOUT_S,
+    LegKind,
     Movement,
     PaymentFailed,
     PaymentProvider,
@@ -29,8 +30,6 @@ log = structlog.get_logger()
 BATCH: Final = 50
 POLL_S: Final = 1.0
 MAX_ERROR_CHARS: Final = 500
-
-LegKind = Literal["TRANSFER", "REFUND"]
 
 
 class Leg(Struct, frozen=True):

@@ -11,10 +11,10 @@ from engine.desk_views import (
     ChargebackState,
     DisputeState,
     ItemState,
-    Leg,
     SettlementState,
     StuckKind,
 )
+from engine.money.provider import LegKind
 from gateway.http.requests import MAX_PAGE, Cents, Cursor, Instant, Sent, Text
 
 Kind = Annotated[str, Meta(pattern=r"^[A-Z_]{1,60}$")]
@@ -45,7 +45,7 @@ class Decision(Sent, frozen=True):
 class LegDone(Sent, frozen=True):
     """POST …/book-leg: what a person carried out at the provider, by the provider's name for it."""
 
-    leg: Leg
+    leg: LegKind
     reference: Reference
     reason: Text
 

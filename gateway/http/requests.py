@@ -110,8 +110,8 @@ class EditRequest(Sent, frozen=True):
     location: Place | UnsetType = UNSET
     deadline: Instant | UnsetType | None = UNSET
     requires_proof: bool | UnsetType = UNSET
-    min_photos: Annotated[int, Meta(ge=1, le=5)] | UnsetType = UNSET
-    estimated_minutes: Annotated[int, Meta(ge=1, le=10080)] | UnsetType | None = UNSET
+    min_photos: Annotated[int, Meta(ge=1, le=MAX_PHOTOS)] | UnsetType = UNSET
+    estimated_minutes: Annotated[int, Meta(ge=1, le=10_080)] | UnsetType | None = UNSET
     required_trade: Category | UnsetType | None = UNSET
     required_trust_tier: Annotated[int, Meta(ge=1, le=4)] | UnsetType = UNSET
     insurance_required: bool | UnsetType = UNSET

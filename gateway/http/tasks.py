@@ -65,11 +65,14 @@ async def show(parts: Parts, ask: Ask[Nothing, Nothing]) -> TaskView:
 async def page(parts: Parts, ask: Ask[Nothing, requests.TasksQuery]) -> Page:
     """The caller's own tasks as poster or as hustler, newest first."""
     query = ask.query
-    after = parts.cursors.open(ask.user_id, query.cursor) if query.cursor else None
     items, end = await parts.queries.tasks_page(
-        ask.user_id, query.role, query.state, after, query.limit
+        ask.user_id,
+        query.role,
+        query.state,
+        parts.cursors.after(ask.user_id, query.cursor),
+        query.limit,
     )
-    return Page(items, parts.cursors.sign(ask.user_id, end) if end else None)
+    return Page(items, parts.cursors.next(ask.user_id, end))
 
 
 async def fund(parts: Parts, ask: Ask[Nothing, Nothing]) -> EscrowView | Repeated:

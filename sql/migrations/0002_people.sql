@@ -87,5 +87,9 @@ $$;
 create function may_post(role text) returns boolean
 language sql immutable return role in ('poster', 'dual', 'admin');
 
+create function is_admin(p_user uuid) returns boolean
+language sql stable
+return exists (select from users as u where u.id = p_user and u.role = 'admin');
+
 create function may_work(role text) returns boolean
 language sql immutable return role in ('hustler', 'dual');

@@ -63,6 +63,8 @@ create table escrows (
 );
 -- Exactly one current escrow per task.
 create unique index one_current_escrow_per_task on escrows (task_id) where is_current;
+-- All the money of a task, what was replaced and cancelled included.
+create index escrows_by_task on escrows (task_id);
 -- One replacement at a time waits for its payment.
 create unique index one_pending_replacement_per_task on escrows (task_id)
 where replaces is not null and state = 'PENDING';

@@ -75,9 +75,7 @@ begin
         where d.id = new.dispute_id and d.state <> 'RESOLVED'
             and (
                 new.submitted_by in (t.poster_id, t.assigned_hustler_id)
-                or exists (
-                    select from users as u where u.id = new.submitted_by and u.role = 'admin'
-                )
+                or is_admin(new.submitted_by)
             )
     ) then
         perform hx_refuse('HX010', 'DISPUTE-TRANSITION');

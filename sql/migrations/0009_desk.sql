@@ -102,7 +102,8 @@ begin atomic
     where kind = p_kind and subject = p_subject and closed_at is null;
 end;
 
--- The first statement of every command of an admin: HX503 for anybody else, by the guard above.
+-- The row that every command of an admin leaves; HX503 for anybody else. A command that has to look
+-- before it knows what to write down asks admin_only() first.
 create function admin_act(
     p_admin uuid, p_action text, p_target_type text, p_target_id text, p_reason text,
     p_metadata jsonb default '{}'

@@ -556,6 +556,7 @@ declare
     made uuid;
     b badge_types;
 begin
+    perform admin_only(p_admin);
     select * into b from badge_types where badge_type = p_badge_type;
     if not found or not exists (select from users as u where u.id = p_user) then
         perform hx_not_found();
@@ -579,6 +580,7 @@ as $$
 declare
     b badges;
 begin
+    perform admin_only(p_admin);
     select * into b from badges where id = p_badge for no key update;
     if not found then
         perform hx_not_found();

@@ -436,6 +436,7 @@ as $$
 declare
     held smallint;
 begin
+    perform admin_only(p_admin);
     perform hx_timer('TRUST_REVIEW', p_user, hx_clock() + interval '90 days');
     select trust_tier into held from users where id = p_user for no key update;
     if not found then
@@ -490,7 +491,7 @@ begin
         )::double precision,
         (
             select coalesce(sum(e.release_amount - platform_fee_cents(e.release_amount)), 0)
-            from tasks as t inner join escrows as e on e.task_id = t.id
+            from tasks as t inner join escrows as e on e.task_id = t.id and e.is_current
             where t.assigned_hustler_id = p_user and t.mode = 'LIVE'
                 and e.state in ('RELEASED', 'REFUND_PARTIAL')
         )::bigint,

@@ -1,6 +1,21 @@
 -- Posting a task and holding its money.
 -- Commands as 0012_telling.sql describes them.
 
+create function check_deadline(p_deadline timestamptz) returns void
+language plpgsql
+as $$
+declare
+    at timestamptz := hx_clock();
+begin
+    if p_deadline not between at and at + interval '1 year' then
+        raise exception using
+            errcode = 'check_violation',
+            constraint = 'tasks_deadline_ahead',
+            message = 'A deadline lies between now and a year from now.';
+    end if;
+end;
+$$;
+
 create function create_task(p_poster uuid, p_draft jsonb) returns jsonb
 language plpgsql
 as $$
@@ -13,12 +28,7 @@ begin
     ) then
         perform hx_refuse('HX503', 'PERMISSION');
     end if;
-    if (p_draft ->> 'deadline')::timestamptz not between hx_clock() and hx_clock() + interval '1 year' then
-        raise exception using
-            errcode = 'check_violation',
-            constraint = 'tasks_deadline_ahead',
-            message = 'A deadline lies between now and a year from now.';
-    end if;
+    perform check_deadline((p_draft ->> 'deadline')::timestamptz);
     perform hx_act(p_poster, null);
     insert into tasks (
         mode, state, title, description, category, price,
@@ -70,12 +80,7 @@ begin
     if t.version <> p_version then
         perform hx_refuse('HX010', 'VERSION');
     end if;
-    if (p_changes ->> 'deadline')::timestamptz not between at and at + interval '1 year' then
-        raise exception using
-            errcode = 'check_violation',
-            constraint = 'tasks_deadline_ahead',
-            message = 'A deadline lies between now and a year from now.';
-    end if;
+    perform check_deadline((p_changes ->> 'deadline')::timestamptz);
     if (p_changes ->> 'price')::integer <> t.price then
         -- a payment that was begun for the old price is given back when it comes
         update escrows
@@ -169,7 +174,8 @@ begin
     update escrows
     set state = 'CANCELLED', is_current = false, ended_at = at, updated_at = at
     where id = p_escrow and state = 'PENDING' and replaces is null;
-    if not found then
+    if not found and exists (select from escrows where id = p_escrow and state = 'PENDING') then
+        -- a replacement: the price that it was for lapses with it
         return jsonb_build_object('task_id', t.id, 'events', append_events(lapse_proposals(t)));
     end if;
     return jsonb_build_object('task_id', t.id, 'subject_id', p_escrow);

@@ -35,6 +35,21 @@ begin
 end;
 $$;
 
+-- The task, locked, as one of its two sides.
+create function side_task(p_user uuid, p_task uuid) returns tasks
+language plpgsql
+as $$
+declare
+    t tasks;
+begin
+    select * into t from tasks where id = p_task for no key update;
+    if not found or p_user not in (t.poster_id, coalesce(t.assigned_hustler_id, t.poster_id)) then
+        perform hx_not_found();
+    end if;
+    return t;
+end;
+$$;
+
 create function mark_arrived(p_hustler uuid, p_task uuid) returns jsonb
 language plpgsql
 as $$

@@ -150,14 +150,15 @@ begin
 end;
 $$;
 
--- There is no account to pay to, as it seemed: held, unless one has become ready since. The account's
--- row is locked first, so that one that becomes ready after us finds the settlement held.
+-- There is no account to pay to, as it seemed: held, unless one has become ready since. Both, and the
+-- making of the account's row, take turns: one that becomes ready after us finds the settlement held.
 create function hold_unpayable(p_settlement uuid, p_user uuid, p_error text) returns jsonb
 language plpgsql
 as $$
 declare
     ready boolean;
 begin
+    perform pg_advisory_xact_lock(hashtextextended('payout account:' || p_user, 0));
     select p.payouts_enabled into ready from payout_accounts as p where p.user_id = p_user for share;
     if ready then
         return jsonb_build_object('subject_id', p_settlement, 'settle', true);
@@ -171,6 +172,7 @@ create function set_payout_account(p_user uuid, p_account text, p_enabled boolea
 language plpgsql
 as $$
 begin
+    perform pg_advisory_xact_lock(hashtextextended('payout account:' || p_user, 0));
     insert into payout_accounts (user_id, account_id, payouts_enabled)
     values (p_user, p_account, p_enabled)
     on conflict (user_id) do update

@@ -38,12 +38,8 @@ create function dispute_task(p_user uuid, p_task uuid, p_reason text) returns js
 language plpgsql
 as $$
 declare
-    t tasks;
+    t tasks := side_task(p_user, p_task);
 begin
-    select * into t from tasks where id = p_task for no key update;
-    if not found or p_user not in (t.poster_id, coalesce(t.assigned_hustler_id, t.poster_id)) then
-        perform hx_not_found();
-    end if;
     if t.state = 'DISPUTED' and exists (
         select from disputes as d where d.task_id = p_task and d.opened_by = p_user
     ) then
@@ -72,7 +68,7 @@ begin
     select * into d from disputes where task_id = p_task;
     if d.id is null or not (
         p_user in (t.poster_id, t.assigned_hustler_id)
-        or exists (select from users as u where u.id = p_user and u.role = 'admin')
+        or is_admin(p_user)
     ) then
         perform hx_not_found();
     end if;
@@ -101,6 +97,7 @@ as $$
 declare
     t tasks;
 begin
+    perform admin_only(p_admin);
     select tasks.* into t
     from disputes join tasks on tasks.id = disputes.task_id
     where disputes.id = p_dispute
@@ -144,6 +141,8 @@ declare
     at timestamptz;
     release integer;
 begin
+    -- a repetition leaves no second row, and is still an admin's alone
+    perform admin_only(p_admin);
     select tasks.* into t
     from disputes join tasks on tasks.id = disputes.task_id
     where disputes.id = p_dispute
@@ -151,8 +150,6 @@ begin
     if not found then
         perform hx_not_found();
     end if;
-    -- a repetition leaves no second row, and is still an admin's alone
-    perform admin_only(p_admin);
     select * into d from disputes where id = p_dispute;
     if d.state = 'RESOLVED' then
         if d.outcome = p_outcome and d.release_amount is not distinct from coalesce(p_release, d.release_amount)

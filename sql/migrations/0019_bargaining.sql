@@ -138,14 +138,10 @@ create function propose_price(p_user uuid, p_task uuid, p_price integer) returns
 language plpgsql
 as $$
 declare
-    t tasks;
+    t tasks := side_task(p_user, p_task);
     p price_proposals;
     told jsonb;
 begin
-    select * into t from tasks where id = p_task for no key update;
-    if not found or p_user not in (t.poster_id, coalesce(t.assigned_hustler_id, t.poster_id)) then
-        perform hx_not_found();
-    end if;
     if t.state <> 'ACCEPTED' or t.started_at is not null then
         perform hx_refuse('HX010', 'TRANSITION');
     end if;
@@ -180,15 +176,11 @@ returns jsonb
 language plpgsql
 as $$
 declare
-    t tasks;
+    t tasks := side_task(p_user, p_task);
     p price_proposals;
     goal text := case when p_agrees then 'AGREED' else 'DECLINED' end;
     told jsonb;
 begin
-    select * into t from tasks where id = p_task for no key update;
-    if not found or p_user not in (t.poster_id, coalesce(t.assigned_hustler_id, t.poster_id)) then
-        perform hx_not_found();
-    end if;
     select * into p from price_proposals where id = p_proposal and task_id = p_task;
     if not found then
         perform hx_not_found();

@@ -16,7 +16,7 @@ return
         )
     )
     or (t.mode = 'STANDARD' and t.state = 'OPEN')
-    or exists (select from users as u where u.id = p_viewer and u.role = 'admin');
+    or is_admin(p_viewer);
 
 -- The exact place is for the poster and for the hustler who holds the task.
 create function task_place(t tasks, p_viewer uuid) returns jsonb
@@ -161,6 +161,23 @@ return jsonb_build_object(
         select coalesce(jsonb_agg(proof_photo_view(f, p) order by f.upload_order), '[]')
         from proof_photos as f where f.proof_id = p.id
     )
+);
+
+create function proofs_view(p_task uuid) returns jsonb
+language sql stable
+return (
+    select coalesce(jsonb_agg(proof_view(p) order by p.created_at, p.id), '[]')
+    from proofs as p where p.task_id = p_task
+);
+
+-- Every step of a task, oldest first.
+create function history_view(p_task uuid) returns jsonb
+language sql stable
+return (
+    select jsonb_agg(jsonb_build_object(
+        'from', h.from_state, 'to', h.to_state, 'actor_id', h.actor_id, 'reason', h.reason, 'at', h.at
+    ) order by h.id)
+    from task_transitions as h where h.task_id = p_task
 );
 
 create function dispute_view(d disputes) returns jsonb

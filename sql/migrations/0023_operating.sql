@@ -7,6 +7,7 @@
 -- Money that is held: few rows of many, and where the desk starts to look.
 create index escrows_held on escrows (task_id) where state in ('FUNDED', 'LOCKED_DISPUTE');
 create index settlements_late on settlements (created_at) where payment is not null;
+create index settlements_by_age on settlements (created_at, id);
 create index chargebacks_by_age on chargebacks (opened_at, id);
 create index disputes_by_age on disputes (opened_at, id);
 create index operator_items_by_age on operator_items (opened_at, id);
@@ -157,7 +158,7 @@ return (
             select case d.outcome
                 when 'HUSTLER' then 'RELEASE' when 'POSTER' then 'REFUND' else d.outcome
             end
-            from disputes as d where d.escrow_id = e.id and d.state = 'RESOLVED'
+            from disputes as d where d.task_id = e.task_id and d.state = 'RESOLVED'
         )
         when t.state = 'COMPLETED' then 'RELEASE'
         when t.state in ('CANCELLED', 'EXPIRED') then 'REFUND'
@@ -187,7 +188,7 @@ begin
             when 'RELEASE' then made := queue_settlement(e.id, 'RELEASE', e.amount, 0);
             when 'REFUND' then made := queue_settlement(e.id, 'REFUND', 0, e.amount);
             when 'SPLIT' then
-                select * into d from disputes where escrow_id = e.id;
+                select * into d from disputes where task_id = p_task;
                 made := queue_settlement(e.id, 'SPLIT', d.release_amount, d.refund_amount);
             else
                 null;
@@ -584,6 +585,9 @@ return (
 create function money_timeline(p_task uuid) returns jsonb
 language sql stable
 return (
+    -- worked out once, not again for every row that is looked at
+    with l as materialized (select task_line(p_task) as ids)
+
     select jsonb_build_object(
         'task_id', p_task,
         'line', (
@@ -640,12 +644,13 @@ return (
         'xp', coalesce(
             (
                 select jsonb_agg(xp_view(x) order by x.created_at, x.id)
-                from xp_ledger as x where x.task_id = any(l.ids)
+                from xp_ledger as x inner join escrows as e on e.id = x.escrow_id
+                where e.task_id = any(l.ids)
             ),
             '[]'
         )
     )
-    from (select task_line(p_task) as ids) as l
+    from l
     where l.ids is not null
 );
 

@@ -128,7 +128,8 @@ select jsonb_build_object(
 select item_view(i) as item, i.opened_at as created_at, i.id
 from operator_items as i
 where ($1::text is null or i.kind = $1)
-    and ($2::text is null or (i.closed_at is null) = ($2 = 'OPEN'))
+    and ($2::text is distinct from 'OPEN' or i.closed_at is null)
+    and ($2::text is distinct from 'CLOSED' or i.closed_at is not null)
     and ($3::timestamptz is null or (i.opened_at, i.id) > ($3, $4::uuid))
 order by i.opened_at, i.id
 limit $5;
@@ -177,17 +178,8 @@ select jsonb_build_object(
     'poster_id', t.poster_id,
     'hustler_id', t.assigned_hustler_id,
     'task_state', t.state,
-    'proofs', (
-        select coalesce(jsonb_agg(proof_view(p) order by p.created_at, p.id), '[]')
-        from proofs as p where p.task_id = d.task_id
-    ),
-    'history', (
-        select jsonb_agg(jsonb_build_object(
-            'from', h.from_state, 'to', h.to_state, 'actor_id', h.actor_id, 'reason', h.reason,
-            'at', h.at
-        ) order by h.id)
-        from task_transitions as h where h.task_id = d.task_id
-    ),
+    'proofs', proofs_view(d.task_id),
+    'history', history_view(d.task_id),
     'chargebacks', (
         select coalesce(jsonb_agg(chargeback_view(c) order by c.opened_at, c.id), '[]')
         from chargebacks as c where c.escrow_id = d.escrow_id

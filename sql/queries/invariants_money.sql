@@ -229,11 +229,15 @@ where p.state in ('AGREED', 'APPLIED') and (
 );
 
 -- name: chargebacks_name_their_payment
--- A chargeback is about a payment of its escrow.
-select c.id as subject, format('%s, escrow has %s', c.payment, e.stripe_payment_intent_id) as found
+-- A chargeback is about a payment of its escrow, a late one included.
+select
+    c.id as subject,
+    format('%s, escrow has %s', c.payment, coalesce(e.stripe_payment_intent_id, s.payment)) as found
 from chargebacks as c
 inner join escrows as e on e.id = c.escrow_id
-where e.stripe_payment_intent_id is distinct from c.payment;
+left join settlements as s on s.escrow_id = e.id
+where e.stripe_payment_intent_id is distinct from c.payment
+    and s.payment is distinct from c.payment;
 
 -- name: provider_events_had_their_effect
 -- What the provider said and we took as applied shows in the rows that it was about.

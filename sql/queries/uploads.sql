@@ -11,7 +11,7 @@ from uploads as u
 where u.id = $2
     and (
         u.user_id = $1
-        or exists (select from users as a where a.id = $1 and a.role = 'admin')
+        or is_admin($1)
         or exists (
             select from proof_photos as f
             inner join proofs as p on p.id = f.proof_id

@@ -12,33 +12,17 @@ order by t.created_at desc, t.id desc
 limit $6;
 
 -- name: task_history
-select
-    jsonb_agg(
-        jsonb_build_object(
-            'from', h.from_state, 'to', h.to_state, 'actor_id', h.actor_id,
-            'reason', h.reason, 'at', h.at
-        )
-        order by h.id
-    )
-from task_transitions as h
-inner join tasks as t on t.id = h.task_id
-where h.task_id = $2
-    and (
-        $1 in (t.poster_id, t.assigned_hustler_id)
-        or exists (select from users as u where u.id = $1 and u.role = 'admin')
-    );
+select history_view(t.id)
+from tasks as t
+where t.id = $2 and ($1 in (t.poster_id, t.assigned_hustler_id) or is_admin($1));
 
 -- name: task_proofs
-select coalesce(jsonb_agg(proof_view(p) order by p.created_at, p.id), '[]')
-from proofs as p where p.task_id = $1;
+select proofs_view($1);
 
 -- name: task_participant
 select exists(
     select from tasks as t
-    where t.id = $2 and (
-        t.poster_id = $1 or t.assigned_hustler_id = $1
-        or exists (select from users as u where u.id = $1 and u.role = 'admin')
-    )
+    where t.id = $2 and ($1 in (t.poster_id, t.assigned_hustler_id) or is_admin($1))
 );
 
 -- name: proof_view

@@ -300,6 +300,21 @@ class Busy:
             if settled:
                 await self.settle()
 
+    async def scene_late_payment_charged_back(self) -> None:
+        """The bank takes back a payment that is on its way back already."""
+        task = await self.market.task("STANDARD")
+        poster = await self.market.poster_of(task)
+        escrow = await self.market.app.fetchval(
+            "select begin_funding($1, $2) ->> 'id'", poster, task
+        )
+        await self.market.commands.cancel(poster, task, None)
+        payment = f"pi_{uuid4().hex}"
+        await self.told("PAYMENT_SUCCEEDED", escrow_id=escrow, payment=payment, amount_cents=4_000)
+        for what in ("OPENED", "LOST"):
+            await self.told(
+                f"CHARGEBACK_{what}", reference=f"dp_{escrow}", payment=payment, amount_cents=4_000
+            )
+
     # ── Disputes and chargebacks ────────────────────────────────────────────────────────────────
 
     async def scene_disputed(self) -> None:

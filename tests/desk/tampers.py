@@ -70,7 +70,9 @@ TAMPERS: Final = {
     "settlements_move_their_escrow": one(
         "settlements", "refund_amount = refund_amount - 1", "kind = 'REFUND'"
     ),
-    "escrows_end_by_their_settlement": one("settlements", "state = 'PENDING'", "state = 'DONE'"),
+    "escrows_end_by_their_settlement": one(
+        "settlements", "state = 'PENDING'", "state = 'DONE' and payment is null"
+    ),
     "settlements_follow_the_ruling": one(
         "disputes",
         "release_amount = release_amount + 1, refund_amount = refund_amount - 1",

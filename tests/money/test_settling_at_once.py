@@ -160,3 +160,26 @@ async def test_releases_of_one_hustler_at_once_add_up_to_one_total(
     ]
     total = await owner.fetchval("select total_xp from users where id = $1", cast.hustler)
     assert total == awards[-1]["user_xp_after"]
+
+
+async def test_an_account_that_is_made_while_a_payout_is_being_held_sets_it_free(
+    lines: Lines, owner: asyncpg.Connection
+) -> None:
+    """There was no row to lock: the two take turns all the same."""
+    await completed(lines, owner, Ledger(), 1)
+    settlement, hustler = await owner.fetchrow(
+        "select s.id, t.assigned_hustler_id from settlements as s"
+        " join escrows as e on e.id = s.escrow_id join tasks as t on t.id = e.task_id"
+    )
+    async with lines.line() as holding, lines.line() as making:
+        held = holding.transaction()
+        await held.start()
+        await holding.execute("select hold_unpayable($1, $2, 'no account')", settlement, hustler)
+        made = asyncio.create_task(
+            making.execute("select set_payout_account($1, 'acct_1', true)", hustler)
+        )
+        _, waiting = await asyncio.wait({made}, timeout=0.2)
+        assert waiting
+        await held.commit()
+        await made
+    assert await owner.fetchval("select state from settlements") == "PENDING"
