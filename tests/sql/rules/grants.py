@@ -13,7 +13,10 @@ KEPT = "select update delete"
 """Append-only, and written by triggers."""
 
 APP: dict[str, str] = {
+    "abandonments": KEPT,
     "admin_actions": GROWS,
+    "badge_types": READS,
+    "badges": GROWS,
     "chargebacks": "select insert update",
     "clock_offset": READS,
     "disputes": "select insert update",
@@ -22,6 +25,7 @@ APP: dict[str, str] = {
     "evidence": GROWS,
     "hustler_profiles": READS,
     "idempotency_keys": "select insert update delete",
+    "levels": READS,
     "lifecycle": READS,
     "live_broadcasts": "select insert update",
     "live_sessions": "select insert",
@@ -31,6 +35,8 @@ APP: dict[str, str] = {
     "operator_items": "select insert update",
     "payout_accounts": "select insert update",
     "price_proposals": "select insert update",
+    "progress": READS,
+    "progress_settings": READS,
     "processed_stripe_events": GROWS,
     "proof_photos": GROWS,
     "proofs": "select insert update",
@@ -41,11 +47,16 @@ APP: dict[str, str] = {
     "tasks": "select insert update",
     "time_to_accept": READS,
     "time_to_accept_daily": READS,
+    "trust_ledger": KEPT,
+    "trust_tiers": READS,
     "timers": "select insert update delete",
     "uploads": "select insert update delete",
     "user_counters": READS,
     "user_events": READS,
     "users": READS,
+    "work_record": READS,
+    "xp_flags": KEPT,
+    "xp_ledger": GROWS,
 }
 
 APP_COLUMNS: dict[str, tuple[str, ...]] = {
@@ -57,6 +68,7 @@ APP_COLUMNS: dict[str, tuple[str, ...]] = {
         "tasks_declined",
         "declines_in_row",
     ),
+    "progress": ("time_zone",),
 }
 """Columns that the service may update of tables that it may not."""
 

@@ -169,7 +169,7 @@ def rule(*guards: str) -> Callable[[Check], Check]:
     """Registers a check under the objects it speaks for."""
 
     def register(check: Check) -> Check:
-        RULES.append(Rule(check.__name__, guards, check))  # type: ignore[attr-defined]
+        RULES.append(Rule(check.__name__, guards, check))
         return check
 
     return register
