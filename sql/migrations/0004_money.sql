@@ -340,18 +340,18 @@ begin
 end;
 $$;
 
--- An escrow ends with the figures and references of its settlement, which is DONE, and of a dispute
--- with the shares that were decided.
+-- An escrow ends with the figures and references of its settlement, which is DONE (so RELEASED means
+-- that the money moved), and of a dispute with the shares that were decided.
 create function escrow_ends_as_settled(e escrows) returns boolean
 language plpgsql
 as $$
 begin
-    return not exists (
+    return exists (
         select from settlements as s
-        where s.escrow_id = e.id and (
+        where s.escrow_id = e.id and s.state = 'DONE' and (
             coalesce(e.release_amount, 0), coalesce(e.fee_amount, 0),
             coalesce(e.refund_amount, 0), e.stripe_transfer_id, e.stripe_refund_id
-        ) is distinct from (
+        ) is not distinct from (
             s.release_amount, s.fee_amount, s.refund_amount, s.transfer_reference,
             s.refund_reference
         )

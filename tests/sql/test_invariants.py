@@ -176,7 +176,8 @@ async def test_money_is_released_only_for_a_completed_task(market: Market, role:
     assert await refused(db, bare, task) == ("HX201", "INV-2")
     await db.execute("update proofs set state = 'ACCEPTED' where task_id = $1", task)
     await db.execute("update tasks set state = 'COMPLETED' where id = $1", task)
-    await db.execute(statement, task)
+    # the money has not moved: no settlement has been carried out
+    assert await refused(db, statement, task) == ("HX010", "ESCROW-TRANSITION")
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -205,6 +205,24 @@ async def an_escrow_s_amount_never_changes(judge: Judge) -> None:
     await judge.allows("update escrows set amount = amount")
 
 
+def settled(task: object, kind: str, release: int, refund: int) -> tuple[str, str]:
+    """The statements that queue a task's settlement and book its legs."""
+    of_task = f"(select id from escrows where task_id = '{task}' and is_current)"
+    return (
+        (
+            "insert into settlements (escrow_id, kind, release_amount, fee_amount, refund_amount)"
+            f" values ({of_task}, '{kind}', {release}, platform_fee_cents({release}), {refund})"
+        ),
+        (
+            "update settlements set state = 'DONE', done_at = hx_clock(),"
+            " transfer_done = release_amount > 0, refund_done = refund_amount > 0,"
+            " transfer_reference = case when release_amount > 0 then 'tr_x' end,"
+            " refund_reference = case when refund_amount > 0 then 're_x' end"
+            f" where escrow_id = {of_task}"
+        ),
+    )
+
+
 @rule("escrows.escrow_released_requires_completed_task")
 async def money_is_released_only_for_a_completed_task(judge: Judge) -> None:
     """HX201 (INV-2): whole or in part, held or locked, by the bare UPDATE of the specification."""
@@ -226,11 +244,13 @@ async def money_is_released_only_for_a_completed_task(judge: Judge) -> None:
     done, _ = await judge.market.submitted()
     await judge.does("update proofs set state = 'ACCEPTED' where task_id = $1", done)
     await judge.does("update tasks set state = 'COMPLETED' where id = $1", done)
-    await judge.allows(
+    release = (
         "update escrows set state = 'RELEASED', release_amount = amount, fee_amount = 600,"
-        " stripe_transfer_id = 'tr_by_hand' where task_id = $1",
-        done,
+        f" stripe_transfer_id = 'tr_x' where task_id = '{done}'"
     )
+    # before a settlement has moved the money it is not released
+    await judge.refuses(STEP, release)
+    await judge.allows_commit(*settled(done, "RELEASE", 4_000, 0), release)
 
 
 @rule("escrows.escrow_terminal_guard")
@@ -299,7 +319,9 @@ async def an_escrow_is_refunded_only_when_its_task_ended_or_it_was_replaced(
         await judge.refuses(STEP, refund % escrow)
     task = await judge.market.funded("STANDARD")
     await judge.does("update tasks set state = 'CANCELLED' where id = $1", task)
-    await judge.allows(refund.replace("where id = {%s}", "where task_id = $1"), task)
+    ended = refund.replace("where id = {%s}", f"where task_id = '{task}'")
+    await judge.refuses(STEP, ended)
+    await judge.allows_commit(*settled(task, "REFUND", 0, 4_000), ended)
 
 
 @rule("escrows.escrow_transition_guard")
@@ -371,7 +393,11 @@ async def a_locked_escrow_ends_as_the_dispute_was_decided(judge: Judge) -> None:
     )
     await judge.refuses(STEP, refund, task)
     await judge.refuses(STEP, split, task, 2_000)
-    await judge.allows(split, task, 1_000)
+    await judge.refuses(STEP, split, task, 1_000)
+    await judge.allows_commit(
+        *settled(task, "SPLIT", 1_000, 3_000),
+        split.replace("$2::integer", "1000").replace("$1", f"'{task}'"),
+    )
 
 
 @rule("escrows.escrow_transition_guard")
