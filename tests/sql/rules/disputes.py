@@ -71,6 +71,9 @@ async def a_dispute_is_born_open_over_held_money_that_somebody_works_for(judge: 
     for task in ("working", "submitted", "rejected"):
         await judge.allows(opened(task, f"{{{task}_poster}}", "POSTER"))
     await judge.allows(opened("held", "null", "SYSTEM"))
+    async with judge.behind("escrows") as alone:
+        await alone.does("update escrows set state = 'LOCKED_DISPUTE' where id = {working_escrow}")
+        await alone.refuses(STEP, opened("working", "{working_poster}", "POSTER"))
     arrived, hustler = await judge.market.accepted()
     await judge.market.commands.arrived(hustler, arrived)
     await judge.allows(

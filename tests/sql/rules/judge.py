@@ -43,6 +43,12 @@ class Judge:
         """The statement, a transaction of its own, is refused with exactly this verdict."""
         self._compare(statement, await self._verdict(self._db, statement, *args), verdict)
 
+    async def refuses_one_of(self, verdicts: frozenset[Verdict], statement: str) -> None:
+        """The statement is refused with one of these: several judges are in its way."""
+        got = await self._verdict(self._db, statement)
+        if got not in verdicts:
+            raise NotJudged(f"{self.role}: {statement}: {got or 'allowed'}, not of {verdicts}")
+
     async def allows(self, statement: str, *args: object) -> None:
         """The statement would commit; what it did is undone."""
         transaction = self._db.transaction()

@@ -114,7 +114,7 @@ async def live_mode_is_not_switched_on_while_banned_or_twice_in_five_minutes(
 
 @rule("live_status.live_status_guard")
 async def a_ban_is_never_shortened_and_a_session_is_one_s_own_open_one(judge: Judge) -> None:
-    """HX905 for a ban lifted by hand; HX903 for a session that is over or another's."""
+    """HX905 for a ban lifted without an admin's act; HX903 for a session that is over or another's."""
     market = judge.market
     hustler, other = await market.live_hustler(), await market.live_hustler()
     ban = "update live_status set banned_until = hx_clock() + $2::text::interval where user_id = $1"
@@ -126,6 +126,17 @@ async def a_ban_is_never_shortened_and_a_session_is_one_s_own_open_one(judge: Ju
         hustler,
     )
     await judge.allows(ban, hustler, "3 days")
+    act = (
+        "insert into admin_actions (admin_id, action_type, target_type, target_id, reason)"
+        f" values ({{admin}}, 'LIFT_LIVE_BAN', 'user', '{hustler}', 'A mistake.')"
+    )
+    lift = f"update live_status set banned_until = null where user_id = '{hustler}'"
+    await judge.allows_commit(act, lift)
+    async with judge.behind() as alone:
+        await alone.does(act.replace(str(hustler), str(other)))
+        await alone.refuses(("HX905", "LIVE-BAN"), lift)
+    await judge.does(act)
+    await judge.refuses(("HX905", "LIVE-BAN"), lift)
 
     take = (
         "update live_status set session_id = (select session_id from live_status"
@@ -196,7 +207,8 @@ async def a_broadcast_stays_what_it_was_started_as_and_once_over_is_over(judge: 
         "expansion_step_miles = 9",
         "expansion_interval_s = 1",
         "accepted_by = {hustler}",
-        "state = 'ACCEPTED', ended_at = hx_clock(), accepted_by = {hustler}",
+        "state = 'ACCEPTED', ended_at = hx_clock()",
+        "state = 'ACCEPTED', ended_at = hx_clock(), accepted_by = {held_hustler}",
         "state = 'EXPIRED', ended_at = hx_clock(), accepted_by = {hustler}",
     ):
         await judge.refuses(

@@ -334,15 +334,33 @@ async def an_escrow_ends_as_its_settlement_did(judge: Judge) -> None:
     task, _ = await judge.market.completed()
     await judge.refuses(STEP, end % "tr_x", task)
     await judge.refuses(STEP, end.replace("RELEASED", "CANCELLED") % "tr_x", task)
+    await judge.does(
+        "update settlements set transfer_reference = 'tr_' || id where escrow_id ="
+        " (select id from escrows where task_id = $1)",
+        task,
+    )
+    begun = "' || (select s.id from settlements as s where s.escrow_id = escrows.id) || '"
+    await judge.refuses(STEP, end % f"tr_{begun}", task)
     async with judge.behind("settlements", "escrows.escrow_adds_up") as alone:
         await alone.does(
             "update settlements set state = 'DONE', transfer_done = true, done_at = hx_clock(),"
-            " transfer_reference = 'tr_mine' where escrow_id ="
+            " transfer_reference = 'tr_' || id where escrow_id ="
             " (select id from escrows where task_id = $1)",
             task,
         )
         await alone.refuses(STEP, end % "tr_x", task)
-        await alone.allows(end % "tr_mine", task)
+        await alone.allows(end % f"tr_{begun}", task)
+    refund = (
+        "update escrows set state = 'REFUNDED', refund_amount = 4000, fee_amount = %s,"
+        " stripe_refund_id = 're_mine' where id = {cancelled_escrow}"
+    )
+    async with judge.behind("settlements", "escrows.escrow_adds_up") as alone:
+        await alone.does(
+            "update settlements set state = 'DONE', refund_done = true, done_at = hx_clock(),"
+            " refund_reference = 're_mine' where id = {cancelled_settlement}"
+        )
+        await alone.refuses(STEP, refund % "600")
+        await alone.allows(refund % "null")
 
 
 @rule("escrows.escrow_transition_guard")
@@ -415,6 +433,16 @@ async def a_replaced_escrow_is_refunded_though_its_heir_was_replaced_too(judge: 
     await judge.allows(
         "select book_leg(id, 'REFUND', 're_' || id) from settlements where escrow_id = $1", first
     )
+    async with judge.behind() as alone:
+        await alone.does(
+            "update escrows set state = 'FUNDED', stripe_payment_intent_id = 'pi_heir'"
+            " where id = {agreed_replacement}"
+        )
+        await alone.refuses(
+            STEP,
+            "update escrows set state = 'REFUNDED', refund_amount = amount,"
+            " stripe_refund_id = 're_heir' where id = {agreed_replacement}",
+        )
 
 
 @rule("escrows.escrow_transition_guard")
@@ -430,6 +458,21 @@ async def an_escrow_is_locked_only_by_an_open_dispute_of_its_own(judge: Judge) -
         hustler,
     )
     await judge.allows(lock, task)
+    for step in (
+        (
+            "insert into admin_actions (admin_id, action_type, target_type, target_id, reason,"
+            " metadata) select {admin}, 'RESOLVE_DISPUTE', 'dispute', id, 'r',"
+            " jsonb_build_object('outcome', 'SPLIT', 'release_cents', 1000)"
+            " from disputes where task_id = $1"
+        ),
+        (
+            "update disputes set state = 'RESOLVED', outcome = 'SPLIT', release_amount = 1000,"
+            " refund_amount = 3000, resolved_by = {admin}, resolution = 'r',"
+            " resolved_at = hx_clock() where task_id = $1"
+        ),
+    ):
+        await judge.does(step, task)
+    await judge.refuses(STEP, lock, task)
 
 
 @rule("escrows.escrow_transition_guard")
@@ -470,6 +513,19 @@ async def an_escrow_changes_its_task_only_with_the_successor_of_an_ended_one(
     await judge.does("update tasks set price = 3000 where id = $1", heir)
     await judge.refuses(STEP, move, gone, heir)
     await judge.refuses(STEP, "update escrows set task_id = {bare} where id = {cancelled_escrow}")
+
+    poster = await market.user("poster")
+    one, other = [await market.funded("STANDARD", poster=poster) for _ in range(2)]
+    await judge.does("update tasks set state = 'CANCELLED' where poster_id = $1", poster)
+    heir = await judge.value(
+        "insert into tasks (mode, state, title, description, category, price, location_lat,"
+        " location_lng, place_lat, place_lng, poster_id, predecessor_id) select 'STANDARD',"
+        " 'OPEN', 't', 'd', 'c', price, 1, 1, 1, 1, poster_id, id from tasks where id = $1"
+        " returning id",
+        other,
+    )
+    await judge.refuses(STEP, move, one, heir)
+    await judge.allows(move, other, heir)
 
 
 @rule("settlements.settlement_guard")
@@ -525,6 +581,7 @@ async def a_late_payment_that_is_given_back_is_its_own_escrow_s(judge: Judge) ->
     )
     payment = "(select stripe_payment_intent_id from escrows where id = {live_escrow})"
     await judge.refuses(STEP, new % payment)
+    await judge.refuses(STEP, (new % payment).replace("{void_escrow}", "{live_escrow}"))
     await judge.refuses(("23505", "settlements_payment_once"), new % "'pi_late'")
     await judge.allows(new % "'pi_new'")
 
@@ -649,6 +706,18 @@ async def a_task_costs_what_its_current_escrow_holds(judge: Judge) -> None:
         await judge.refuses_commit(SUM, *steps[:count])
     await judge.allows_commit(*steps, price)
 
+    async with judge.behind("tasks") as alone:
+        await alone.does("update tasks set price = 9000 where id = {agreed}")
+        await alone.does("update escrows set updated_at = hx_clock() where id = {agreed_replaced}")
+        await alone.refuses(SUM, "set constraints all immediate")
+    async with judge.behind() as alone:
+        await alone.does(NEW + "({held}, 4000, 'PENDING', false, {held_escrow})")
+        await alone.does(
+            "update escrows set state = 'FUNDED', stripe_payment_intent_id = 'pi_beside'"
+            " where replaces = {held_escrow}"
+        )
+        await alone.refuses(SUM, "set constraints all immediate")
+
 
 @rule("settlements.settlement_adds_up")
 async def a_settlement_is_not_done_while_its_money_is_held(judge: Judge) -> None:
@@ -701,6 +770,9 @@ async def a_price_that_no_escrow_holds_is_refused_at_the_commit(judge: Judge) ->
     await judge.allows_commit(
         "update escrows set state = 'CANCELLED', is_current = false where id = {draft_escrow}",
         change,
+    )
+    await judge.allows_commit(
+        "update escrows set state = 'CANCELLED' where id = {draft_escrow}", change
     )
     await judge.allows(change.replace("draft", "bare"))
 
@@ -786,6 +858,9 @@ async def a_proposal_stays_what_it_was_and_is_agreed_with_its_own_escrow(judge: 
             PROPOSAL, change % (f"state = 'AGREED', escrow_id = {{{escrow}}}", "proposed")
         )
     await judge.refuses(PROPOSAL, change % ("state = 'APPLIED'", "agreed"))
+    await judge.refuses(
+        PROPOSAL, change % ("state = 'LAPSED', escrow_id = {live_escrow}", "agreed")
+    )
     await judge.refuses(
         PROPOSAL, change % ("state = 'APPLIED', escrow_id = {applied_replacement}", "agreed")
     )

@@ -219,7 +219,14 @@ async def a_task_follows_another_from_birth_or_never(judge: Judge) -> None:
 @rule("tasks.task_marks_guard")
 async def rejections_count_the_proofs_that_were_turned_down(judge: Judge) -> None:
     """HX010: a forged one would free its hustler for a second LIVE task, or open a dispute."""
-    for task, count in (("rushed", 1), ("held", 3), ("working", 1), ("rejected", 0), ("live", 1)):
+    for task, count in (
+        ("rushed", 1),
+        ("held", 3),
+        ("working", 1),
+        ("rejected", 0),
+        ("live", 1),
+        ("submitted", 1),
+    ):
         await judge.refuses(
             TRANSITION, f"update tasks set rejections = {count} where id = {{{task}}}"
         )

@@ -79,11 +79,32 @@ class _Builder:
             hustler, disputed, "It hangs.", [await market.photo(hustler)]
         )
         await self._keep("disputed", disputed, hustler)
+        for name, state in (("asked", "EVIDENCE_REQUESTED"), ("escalated", "ESCALATED")):
+            task, hustler = await market.disputed()
+            await market.app.execute(
+                "update disputes set state = $2 where task_id = $1", task, state
+            )
+            await self._keep(name, task, hustler)
+        for name, state in (("drafted", "PENDING"), ("lapsed", "EXPIRED")):
+            task, hustler = await market.accepted()
+            await market.app.execute(
+                "insert into proofs (task_id, hustler_id, kind) values ($1, $2, 'PHOTOS')",
+                task,
+                hustler,
+            )
+            await market.app.execute("update proofs set state = $2 where task_id = $1", task, state)
+            await self._keep(name, task, hustler)
 
     async def bargains(self) -> None:
         market = self.market
         await self._keep("proposed", *await market.proposed())
         await self._keep("agreed", *await market.agreed())
+        for name, state in (("declined", "DECLINED"), ("withdrawn", "LAPSED")):
+            task, hustler = await market.proposed()
+            await market.app.execute(
+                "update price_proposals set state = $2 where task_id = $1", task, state
+            )
+            await self._keep(name, task, hustler)
         applied, hustler = await market.agreed()
         await market.commands.fund(await market.poster_of(applied), applied)
         await self._keep("applied", applied, hustler)
