@@ -1,11 +1,30 @@
 """A market of one's own for each test that asks."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from tests.market import Market, open_market
-from tests.servers import TestDatabase
+from tests.servers import RunServers, TestDatabase, clone_of
+
+
+@pytest.fixture(scope="session")
+def room_database(run_servers: RunServers, worker_number: int) -> Iterator[TestDatabase]:
+    """One database for these tests: no service settles in it behind their backs."""
+    with clone_of(run_servers, f"gw{worker_number}_engine") as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def database_dsn(room_database: TestDatabase) -> str:
+    """As the application sees it."""
+    return room_database.dsn
+
+
+@pytest.fixture(scope="session")
+def owner_dsn(room_database: TestDatabase) -> str:
+    """As its owner sees it."""
+    return room_database.owner_dsn
 
 
 @pytest.fixture
