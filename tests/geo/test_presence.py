@@ -177,8 +177,8 @@ async def test_a_newer_socket_takes_over_and_the_older_learns_it(
 async def test_two_writers_racing_leave_one_record_of_the_newer(
     presence: Presence, valkey: Valkey
 ) -> None:
-    """Forty hustlers, two gateways each, all at once, hopping between cells."""
-    hustlers = [uuid4() for _ in range(40)]
+    """Twelve hustlers, two gateways each, all at once, hopping between cells."""
+    hustlers = [uuid4() for _ in range(12)]
     places = (SF, NEAR, FAR, NEW_YORK)
 
     async def drive(hustler: UUID, generation: int) -> None:
@@ -195,7 +195,7 @@ async def test_two_writers_racing_leave_one_record_of_the_newer(
     found = await seen(presence, *places)
     assert sorted(found.hustlers()) == sorted(hustlers)
     assert set(zip(found.generation.tolist(), found.seq.tolist(), strict=True)) == {(3, 11)}
-    assert [await records(valkey, hustler) for hustler in hustlers] == [1] * 40
+    assert [await records(valkey, hustler) for hustler in hustlers] == [1] * 12
 
 
 async def test_an_orphan_does_not_win(presence: Presence, valkey: Valkey) -> None:
