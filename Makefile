@@ -5,6 +5,8 @@ PY := .venv/bin/python
 HUSTLERS ?= 200
 # One more than the cores of a small machine: many tests wait for clocks and sockets.
 WORKERS ?= 3
+# What tests look through or stand behind, as program or program:package; absent ones skip their tests.
+TEST_PROGRAMS := chromium nginx:nginx-light haproxy pgbouncer
 
 .PHONY: help
 help: ## list the targets
@@ -25,7 +27,7 @@ demo: runtime ## a city that matches itself, in the terminal and on a map (HUSTL
 
 .PHONY: test
 test: setup ## all tests but the long ones
-	@sh deploy/browser.sh
+	@sh deploy/test_programs.sh $(TEST_PROGRAMS)
 	@$(PY) -m pytest -n $(WORKERS) -m "not long" --durations=10
 
 .PHONY: test-long

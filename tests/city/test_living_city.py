@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +20,7 @@ from gateway.cli.vouching import open_vouching
 from gateway.settings import Settings
 from tests.city.corner import Corner
 from tests.gateway.ws.service import Service, running
+from tests.programs import program
 from tests.servers import TestDatabase
 
 SPEED = 120.0
@@ -35,7 +34,6 @@ DRAWN = """() => {
   const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
   return data.some((value, at) => at % 4 === 3 && value > 200);
 }"""
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 @asynccontextmanager
@@ -150,14 +148,10 @@ async def test_a_poster_raises_the_price_once_and_then_gives_up(
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
     """Whatever chromium is on the path."""
-    if CHROMIUM is None:
-        missing = "the map is not looked at: no chromium here (Debian: apt-get install chromium)"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
+    chromium = program("chromium", "chromium-browser")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
         )
         yield browser
         await browser.close()
