@@ -27,6 +27,7 @@ from engine.plan import BroadcastPlan
 from engine.store import Store
 from engine.tasks.codes import CodeBook, CodeKind
 from engine.tasks.draft import TaskDraft
+from geo.points import LatLng
 
 OfferResponse = Literal["ACCEPT", "DECLINE", "SKIP"]
 BroadcastChoice = Literal["SWITCH_TO_STANDARD", "INCREASE_PRICE", "CANCEL"]
@@ -46,6 +47,13 @@ class Funding(NamedTuple):
 
     escrow: EscrowId
     client_secret: str | None = None
+
+
+class LastFix(NamedTuple):
+    """The last believed position of a hustler, and how many seconds ago it was measured."""
+
+    point: LatLng
+    age_s: float
 
 
 class Chosen(NamedTuple):
@@ -152,9 +160,13 @@ class Commands:
         """Outcome WON, TAKEN, EXPIRED, DECLINED or SKIPPED."""
         return await self._apply("respond_to_offer", hustler, broadcast, response, decline_reason)
 
-    async def arrived(self, hustler: UserId, task: TaskId) -> None:
-        """Record the arrival, by the hustler's word or by a position within 150 m."""
-        await self._apply("mark_arrived", hustler, task)
+    async def arrived(self, hustler: UserId, task: TaskId, fix: LastFix | None) -> None:
+        """Record the arrival: by a fix of the last 5 minutes within 150 m of the task.
+
+        HX021 ARRIVAL for such a fix elsewhere; without one it is a claim, which binds nobody.
+        """
+        lat, lng, age_s = (fix.point.lat, fix.point.lng, fix.age_s) if fix else (None, None, None)
+        await self._apply("mark_arrived", hustler, task, lat, lng, age_s)
 
     async def start(self, hustler: UserId, task: TaskId, code: str) -> None:
         """Begin the work. HX018 for a wrong code, and for any code while it is locked."""

@@ -56,6 +56,7 @@ _KINDS = (
     ErrorKind("HX010", "DISPUTE-TRANSITION", "This step is not possible in the dispute's state."),
     ErrorKind("HX010", "PROPOSAL", "This step is not possible in the price proposal's state."),
     ErrorKind("HX010", "CONSERVATION", "Money held, paid and given back must add up."),
+    ErrorKind("HX010", "ARRIVAL", "First arrive at the place, or start with the poster's code."),
     ErrorKind("HX010", "NO-SHOW", "The hustler is not late enough to count as a no-show."),
     ErrorKind("HX010", "TRUST-TIER", "A trust tier changes only by its rules."),
     ErrorKind("HX010", "MODE-IMMUTABLE", "A task's mode is fixed when it is created."),
@@ -73,6 +74,7 @@ _KINDS = (
     ErrorKind("HX018", "CODE-LOCKED", "Too many wrong codes; wait before the next try."),
     ErrorKind("HX019", "EDIT", "This field cannot be edited in the task's present state."),
     ErrorKind("HX021", "LOCATION", "The location was refused."),
+    ErrorKind("HX021", "ARRIVAL", "Your position says that you are not at the place."),
     ErrorKind("HX022", "UPLOAD", "The photo was refused."),
     # Roles and tokens
     ErrorKind("HX501", "TOKEN-MISSING", "A bearer token is needed."),

@@ -31,7 +31,7 @@ STEPS: tuple[Step, ...] = (
     Step("task", "accept", "OPEN", "ACCEPTED", ("hustler",), "escrow FUNDED, eligible"),
     Step("task", "accept", "MATCHING", "ACCEPTED", ("hustler",), "escrow FUNDED, eligible, ACTIVE, not busy, own open offer"),
     Step("task", "start", "ACCEPTED", "WORKING", ("hustler",), "start code"),
-    Step("task", "submit_proof", "ACCEPTED", "PROOF_SUBMITTED", ("hustler",), "proof SUBMITTED"),
+    Step("task", "submit_proof", "ACCEPTED", "PROOF_SUBMITTED", ("hustler",), "proof SUBMITTED; without the completion code only once arrived"),
     Step("task", "submit_proof", "WORKING", "PROOF_SUBMITTED", ("hustler",), "proof SUBMITTED"),
     Step("task", "approve", "PROOF_SUBMITTED", "COMPLETED", ("poster", "timer"), "proof ACCEPTED (INV-3); the timer after 48 h"),
     Step("task", "reject", "PROOF_SUBMITTED", "ACCEPTED", ("poster",), "proof REJECTED, not started"),

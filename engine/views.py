@@ -154,6 +154,8 @@ class ProofView(Struct, frozen=True):
     """Unreviewed until then, the proof counts as accepted."""
     reviewed_at: datetime | None
     reject_reason: str | None
+    started_by_code: bool
+    """Whether the work began with the poster's start code, so that both have met."""
     photos: list[PhotoView]
     """In the order in which they were handed in."""
 

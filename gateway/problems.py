@@ -56,6 +56,7 @@ TABLE: Final[Mapping[tuple[str, str], Disposition]] = {
     ("HX010", "DISPUTE-TRANSITION"): Disposition(409),
     ("HX010", "PROPOSAL"): Disposition(409),
     ("HX010", "CONSERVATION"): Disposition(409),
+    ("HX010", "ARRIVAL"): Disposition(409),
     ("HX010", "NO-SHOW"): Disposition(409),
     ("HX010", "TRUST-TIER"): Disposition(409),
     ("HX010", "MODE-IMMUTABLE"): Disposition(409),
@@ -73,6 +74,7 @@ TABLE: Final[Mapping[tuple[str, str], Disposition]] = {
     ("HX018", "CODE-LOCKED"): Disposition(429),
     ("HX019", "EDIT"): Disposition(409),
     ("HX021", "LOCATION"): Disposition(422),
+    ("HX021", "ARRIVAL"): Disposition(422),
     ("HX022", "UPLOAD"): Disposition(422),
     # Roles and tokens
     ("HX501", "TOKEN-MISSING"): Disposition(401, close=close_codes.TOKEN_REFUSED.code),

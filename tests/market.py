@@ -13,7 +13,7 @@ from uuid import UUID
 import asyncpg
 
 from engine.applied import Applied
-from engine.commands import Commands
+from engine.commands import Commands, LastFix
 from engine.ids import BroadcastId, TaskId, UserId
 from engine.money.provider import PaymentProvider
 from engine.money.settling import Settling
@@ -25,6 +25,7 @@ from engine.tasks.codes import CodeBook
 from engine.tasks.draft import TaskDraft
 from engine.timers import Timers
 from engine.views import Mode
+from geo.points import LatLng
 from sql.database import Database
 
 _names = itertools.count()
@@ -151,6 +152,10 @@ class Market:
         hustler = await self.offered(task) if mode == "LIVE" else await self.user("hustler")
         await self.commands.accept(hustler, task)
         return task, hustler
+
+    async def arrive(self, hustler: UserId, task: TaskId) -> None:
+        """A position at the place of this market's tasks."""
+        await self.commands.arrived(hustler, task, LastFix(LatLng(37.77, -122.42), 0.0))
 
     async def submitted(self, mode: Mode = "LIVE", **how: Any) -> tuple[TaskId, UserId]:
         """A task in PROOF_SUBMITTED and who holds it."""

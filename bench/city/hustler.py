@@ -325,7 +325,7 @@ class Hustler:
             self._chronicle.tell("release", f"{self.person.name} gives back: {task.title}")
             return
         await self.mover.go_to(Degrees(task.location.lat, task.location.lng))
-        await self._api.arrived(task.id)
+        # the position has shown the arrival, or on a recorded road the code will
         codes = await self._doorstep.ask(task.id, DOOR_WAIT_S)
         await self._pace.people(human_s(whim, CODE_MEDIAN_S, 0.3))
         await self._api.start(task.id, codes.start)

@@ -1,7 +1,7 @@
 """Hustlers driven by recorded traces: every fix is sent when and as the device took it.
 
 A recording cannot be steered. So a replayed hustler keeps to its recorded road after an accept, and
-says that it has arrived after the time the drive would have taken (crow-fly x 1.4 at 25 mph).
+asks for the start code after the time the drive would have taken (crow-fly x 1.4 at 25 mph).
 """
 
 from __future__ import annotations

@@ -157,6 +157,15 @@ class ProofRejected(Struct, frozen=True):
     rejections_left: int = 0
 
 
+class EvidenceAdded(Struct, frozen=True):
+    """EVIDENCE_ADDED: there is something new to read in the task's dispute."""
+
+    task_id: UUID
+    dispute_id: UUID
+    evidence_id: UUID
+    side: str
+
+
 class PaymentRefunded(Struct, frozen=True):
     """PAYMENT_REFUNDED: money went back to the poster."""
 
@@ -323,6 +332,7 @@ Body = (
     | PriceChanged
     | PriceProposal
     | ProofRejected
+    | EvidenceAdded
     | PaymentRefunded
     | XpAwarded
     | BadgeUnlocked
@@ -352,6 +362,7 @@ BODIES: dict[str, type[Struct]] = {
     "PRICE_CHANGED": PriceChanged,
     "PRICE_PROPOSAL": PriceProposal,
     "PROOF_REJECTED": ProofRejected,
+    "EVIDENCE_ADDED": EvidenceAdded,
     "PAYMENT_REFUNDED": PaymentRefunded,
     "XP_AWARDED": XpAwarded,
     "BADGE_UNLOCKED": BadgeUnlocked,

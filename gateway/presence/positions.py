@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 import structlog
 
 from engine import errors
-from engine.commands import Commands, EndReason
+from engine.commands import Commands, EndReason, LastFix
 from engine.errors import Refusal
 from engine.ids import TaskId, UserId
 from engine.queries import Queries
@@ -27,6 +27,7 @@ from gateway.ws.connection import Connection
 from gateway.ws.messages import GoLive, Moved
 from geo import fixes
 from geo.points import LatLng
+from geo.valkey import ValkeyAway
 
 log = structlog.get_logger(__name__)
 
@@ -193,6 +194,26 @@ class Positions:
             self._arrived.add((traveller.user, task))
             self._work.set()
 
+    # ── Arrival ──────────────────────────────────────────────────────────────────────────────────
+
+    async def arrive(self, user: UserId, task: TaskId) -> None:
+        """The hustler says that they are at the place; the last known fix confirms or refuses it.
+
+        HX021 ARRIVAL for a fresh fix elsewhere; without a fresh one it stays a claim.
+        """
+        await self._commands.arrived(user, task, await self._last_fix(user))
+
+    async def _last_fix(self, user: UserId) -> LastFix | None:
+        """What this process knows of the hustler, else what presence does."""
+        traveller = self._travellers.get(user)
+        if traveller is not None:
+            return LastFix(traveller.track.point, self._unix() - traveller.track.at_s)
+        try:
+            place = (await self._heartbeats.last_places([user])).get(user)
+        except ValkeyAway:
+            return None
+        return LastFix(place.point, self._unix() - place.fixed_at_s) if place else None
+
     # ── What follows ─────────────────────────────────────────────────────────────────────────────
 
     def changed(self, user: UserId) -> None:
@@ -272,11 +293,21 @@ class Positions:
 
     async def _record_arrivals(self) -> None:
         for user, task in tuple(self._arrived):
-            try:
-                await self._commands.arrived(user, task)
-            except Refusal as refusal:
-                log.info("arrival_refused", task=str(task), code=refusal.kind.code)
+            if not await self._record_arrival(user, task):
+                # it is looked for again with the next fix
+                await self._en_route.load([user])
             self._arrived.discard((user, task))
+
+    async def _record_arrival(self, user: UserId, task: TaskId) -> bool:
+        fix = await self._last_fix(user)
+        if fix is None or fix.age_s > limits.ARRIVAL_FIX_S:
+            return False
+        try:
+            await self._commands.arrived(user, task, fix)
+        except Refusal as refusal:
+            log.info("arrival_refused", task=str(task), code=refusal.kind.code)
+            return False
+        return True
 
     async def _end_suspects(self) -> None:
         for user in tuple(self._suspects):

@@ -377,6 +377,15 @@ class ProofRejected(Struct, frozen=True):
     rejections_left: int
 
 
+class EvidenceAdded(Struct, frozen=True):
+    """Somebody added evidence to the task's dispute; GET …/dispute shows it. For both sides."""
+
+    task_id: UUID
+    dispute_id: UUID
+    evidence_id: UUID
+    side: Literal["POSTER", "HUSTLER", "ADMIN"]
+
+
 class PaymentRefunded(Struct, frozen=True):
     """Money went back to the poster."""
 
@@ -473,6 +482,7 @@ SERVER_MESSAGES: Final[Mapping[str, type[Struct]]] = {
     "PRICE_CHANGED": PriceChanged,
     "PRICE_PROPOSAL": PriceProposal,
     "PROOF_REJECTED": ProofRejected,
+    "EVIDENCE_ADDED": EvidenceAdded,
     "PAYMENT_REFUNDED": PaymentRefunded,
     "XP_AWARDED": XpAwarded,
     "BADGE_UNLOCKED": BadgeUnlocked,
@@ -497,6 +507,7 @@ DURABLE: Final = frozenset(
         "PRICE_CHANGED",
         "PRICE_PROPOSAL",
         "PROOF_REJECTED",
+        "EVIDENCE_ADDED",
         "PAYMENT_REFUNDED",
         "XP_AWARDED",
         "BADGE_UNLOCKED",

@@ -74,6 +74,60 @@ create table tasks (
     constraint tasks_rejections check (rejections between 0 and 3)
 );
 
+-- How it is known that the hustler came: a position at the place, or a code that the poster gave at the
+-- door. A CLAIM is the hustler's word alone; it stands on record and decides nothing (design §2).
+-- Of a position only its distance and age are kept.
+create table arrivals (
+    task_id uuid not null,
+    hustler_id uuid not null,
+    evidence text not null,
+    at timestamptz not null,
+    distance_m double precision,
+    fixed_at timestamptz,
+    constraint arrivals_pkey primary key (task_id, evidence),
+    constraint arrivals_task foreign key (task_id) references tasks (id),
+    constraint arrivals_hustler foreign key (hustler_id) references users (id),
+    constraint arrivals_evidence check (
+        evidence in ('POSITION', 'START_CODE', 'COMPLETION_CODE', 'CLAIM')
+    ),
+    -- within 150 m of the task, measured within the last 5 minutes
+    constraint arrivals_position check (
+        case evidence
+            when 'POSITION' then coalesce(
+                distance_m between 0 and 150 and fixed_at between at - interval '5 minutes' and at,
+                false
+            )
+            else distance_m is null and fixed_at is null
+        end
+    )
+);
+
+-- HX801: how it is known that somebody came stays on record.
+create trigger arrivals_append_only before update or delete or truncate on arrivals
+for each statement execute function append_only('HX801', 'AUDIT-5');
+
+-- HX010: only who is on the way arrives, and not ahead of time.
+create function arrival_guard() returns trigger
+language plpgsql
+as $$
+begin
+    if new.at > hx_clock() or not exists (
+        select from tasks as t
+        where t.id = new.task_id and t.assigned_hustler_id = new.hustler_id
+            and (
+                t.state = 'ACCEPTED'
+                or t.state = 'WORKING' and new.evidence = 'COMPLETION_CODE'
+            )
+    ) then
+        perform hx_refuse('HX010', 'ARRIVAL');
+    end if;
+    return new;
+end;
+$$;
+
+create trigger arrival_guard before insert on arrivals
+for each row execute function arrival_guard();
+
 -- HX014: at most one LIVE task in ACCEPTED or WORKING per hustler. A lock on the task alone does
 -- not stop one hustler from winning several. A task that came back for rework stands beside the
 -- one that its hustler may have accepted since: a poster can always reject.
@@ -116,7 +170,10 @@ insert into lifecycle (machine, event, from_state, to_state, actors, guard) valu
     'escrow FUNDED, eligible, ACTIVE, not busy, own open offer'
 ),
 ('task', 'start', 'ACCEPTED', 'WORKING', '{hustler}', 'start code'),
-('task', 'submit_proof', 'ACCEPTED', 'PROOF_SUBMITTED', '{hustler}', 'proof SUBMITTED'),
+(
+    'task', 'submit_proof', 'ACCEPTED', 'PROOF_SUBMITTED', '{hustler}',
+    'proof SUBMITTED; without the completion code only once arrived'
+),
 ('task', 'submit_proof', 'WORKING', 'PROOF_SUBMITTED', '{hustler}', 'proof SUBMITTED'),
 (
     'task', 'approve', 'PROOF_SUBMITTED', 'COMPLETED', '{poster,timer}',
@@ -341,6 +398,16 @@ begin
     then
         perform hx_refuse('HX010', 'TRANSITION');
     end if;
+    -- nobody has come, and no work has begun, on the hustler's word alone
+    if old.arrived_at is distinct from new.arrived_at and not exists (
+        select from arrivals as a
+        where a.task_id = new.id and a.at = new.arrived_at and a.evidence <> 'CLAIM'
+    ) or old.started_at is distinct from new.started_at and not exists (
+        select from arrivals as a
+        where a.task_id = new.id and a.at = new.started_at and a.evidence = 'START_CODE'
+    ) then
+        perform hx_refuse('HX010', 'ARRIVAL');
+    end if;
     if old.state = 'ACCEPTED' and new.cancel_reason = 'NO_SHOW' and hx_clock() < no_show_from(old)
     then
         perform hx_refuse('HX010', 'NO-SHOW', no_show_from(old));
@@ -459,7 +526,7 @@ create table timers (
     constraint timers_kind check (
         kind in (
             'UNFUNDED', 'DEADLINE', 'BROADCAST_END', 'CHOICE', 'CHOICE_REMINDER', 'REVIEW',
-            'WORKING_STALE', 'REPLACEMENT', 'DISPUTE_DUE', 'FUNDS_HELD', 'TRUST_REVIEW'
+            'REVIEW_REMINDER', 'WORKING_STALE', 'REPLACEMENT', 'DISPUTE_DUE', 'FUNDS_HELD', 'TRUST_REVIEW'
         )
     )
 );

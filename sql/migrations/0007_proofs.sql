@@ -135,7 +135,7 @@ for each row execute function proof_photo_guard();
 -- HX301: a proof is handed in by the hustler who holds the task, stays what and whose it is, and is
 -- complete when it is submitted. A DECISION stands only on a resolved dispute (INV-3).
 -- HX010: PENDING → SUBMITTED → ACCEPTED, REJECTED or EXPIRED, along the lifecycle; the time for its
--- review runs from the submission.
+-- review runs from the submission. Photos and NONE are handed in after the start or an arrival.
 create function proof_guard() returns trigger
 language plpgsql
 as $$
@@ -176,6 +176,12 @@ begin
         then
             perform hx_refuse('HX010', 'PROOF-TRANSITION');
         end if;
+    end if;
+    -- no money for work to which nobody came (design §2): a picture proves nothing from afar
+    if new.kind in ('PHOTOS', 'NONE') and new.state = 'SUBMITTED'
+        and t.arrived_at is null and t.started_at is null
+    then
+        perform hx_refuse('HX010', 'ARRIVAL');
     end if;
     if new.kind = 'PHOTOS' and new.state = 'SUBMITTED' and (
         select count(*) from proof_photos as p where p.proof_id = new.id

@@ -25,6 +25,13 @@ begin
 end;
 $$;
 
+-- The same event for the poster and the hustler of a task.
+create function both_sides(t tasks, p_type text, p_data jsonb) returns jsonb
+language sql immutable
+return jsonb_build_array(
+    hx_event(t.poster_id, p_type, p_data), hx_event(t.assigned_hustler_id, p_type, p_data)
+);
+
 create function broadcast_event(p_broadcast uuid, p_poster uuid) returns jsonb
 language plpgsql
 as $$

@@ -50,12 +50,19 @@ begin
 end;
 $$;
 
-create function mark_arrived(p_hustler uuid, p_task uuid) returns jsonb
+-- The arrival of the caller: by a position (degrees, and its age in seconds) that shows it, or, where
+-- no position of the last 5 minutes is known, as a claim that changes nothing for the poster.
+-- HX021 where the position says that the caller is elsewhere.
+create function mark_arrived(
+    p_hustler uuid, p_task uuid, p_lat double precision, p_lng double precision,
+    p_age_s double precision
+) returns jsonb
 language plpgsql
 as $$
 declare
     t tasks := hold_task(p_hustler, p_task);
     at timestamptz := hx_clock();
+    away_m double precision;
 begin
     if t.arrived_at is not null then
         return accept_outcome('DONE', p_task);
@@ -63,8 +70,40 @@ begin
     if t.state <> 'ACCEPTED' then
         perform hx_refuse('HX010', 'TRANSITION');
     end if;
+    if p_age_s <= 300 then
+        away_m := 1609.344 * miles_between(p_lat, p_lng, t.location_lat, t.location_lng);
+    end if;
+    if away_m > 150 then
+        perform hx_refuse('HX021', 'ARRIVAL');
+    end if;
+    if away_m is null then
+        return jsonb_build_object('task_id', p_task, 'events', append_events(claim_arrival(t, at)));
+    end if;
+    insert into arrivals (task_id, hustler_id, evidence, at, distance_m, fixed_at)
+    values (
+        p_task, p_hustler, 'POSITION', at, away_m,
+        at - make_interval(secs => greatest(p_age_s, 0))
+    );
     update tasks set arrived_at = at, updated_at = at where id = p_task returning * into t;
     return jsonb_build_object('task_id', p_task, 'events', append_events(task_events(t, null, null)));
+end;
+$$;
+
+-- The hustler's word: kept once, and the poster is asked to look.
+create function claim_arrival(t tasks, at timestamptz) returns jsonb
+language plpgsql
+as $$
+begin
+    insert into arrivals (task_id, hustler_id, evidence, at)
+    values (t.id, t.assigned_hustler_id, 'CLAIM', at)
+    on conflict do nothing;
+    if not found then
+        return '[]';
+    end if;
+    return jsonb_build_array(nudge(
+        t.poster_id, 'ARRIVAL_CLAIMED', t.id,
+        'Your hustler says that they have arrived. Give them the start code when you have met.'
+    ));
 end;
 $$;
 
@@ -115,6 +154,7 @@ begin
         return jsonb_build_object('task_id', p_task, 'refused', refused);
     end if;
     at := hx_clock();
+    insert into arrivals (task_id, hustler_id, evidence, at) values (p_task, p_hustler, 'START_CODE', at);
     perform hx_act(p_hustler, null);
     update tasks
     set state = 'WORKING', arrived_at = coalesce(arrived_at, at), started_at = at, updated_at = at
@@ -130,7 +170,8 @@ begin
 end;
 $$;
 
--- A proof is in: the task waits for its poster, 48 hours at most (product_spec §6.4).
+-- A proof is in: the task waits for its poster, 48 hours at most (product_spec §6.4), who is reminded
+-- before silence counts as an approval.
 create function hand_in(t tasks, p_proof uuid, at timestamptz) returns jsonb
 language plpgsql
 as $$
@@ -141,6 +182,7 @@ begin
     where id = t.id
     returning * into t;
     perform hx_timer('REVIEW', t.id, at + interval '48 hours');
+    perform hx_timer('REVIEW_REMINDER', t.id, at + interval '24 hours');
     delete from timers where kind = 'WORKING_STALE' and subject = t.id;
     perform close_item('WORKING_STALE', t.id::text);
     return jsonb_build_object(
@@ -175,6 +217,11 @@ begin
         end if;
     end if;
     at := hx_clock();
+    if p_kind = 'CODE' and t.arrived_at is null then
+        -- only the poster has the code to give
+        insert into arrivals (task_id, hustler_id, evidence, at)
+        values (p_task, p_hustler, 'COMPLETION_CODE', at);
+    end if;
     insert into proofs (task_id, hustler_id, kind, state, submitted_at, review_deadline)
     values (p_task, p_hustler, p_kind, 'SUBMITTED', at, at + interval '48 hours')
     returning id into made;
@@ -285,7 +332,7 @@ begin
     update proofs set state = 'REJECTED', reject_reason = p_reason, reviewed_at = at
     where task_id = p_task and state = 'SUBMITTED'
     returning id into turned_down;
-    delete from timers where kind = 'REVIEW' and subject = p_task;
+    delete from timers where kind in ('REVIEW', 'REVIEW_REMINDER') and subject = p_task;
     told := jsonb_build_array(hx_event(
         t.assigned_hustler_id, 'PROOF_REJECTED', jsonb_build_object(
             'task_id', p_task, 'proof_id', turned_down, 'reason', p_reason,

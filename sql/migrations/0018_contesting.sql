@@ -85,7 +85,16 @@ begin
     insert into evidence (dispute_id, submitted_by, body, upload_ids)
     values (d.id, p_user, p_body, p_uploads)
     returning id into made;
-    return jsonb_build_object('task_id', p_task, 'subject_id', made);
+    return jsonb_build_object(
+        'task_id', p_task,
+        'subject_id', made,
+        'events', append_events(both_sides(t, 'EVIDENCE_ADDED', jsonb_build_object(
+            'task_id', p_task, 'dispute_id', d.id, 'evidence_id', made,
+            'side', case p_user
+                when t.poster_id then 'POSTER' when t.assigned_hustler_id then 'HUSTLER' else 'ADMIN'
+            end
+        )))
+    );
 end;
 $$;
 

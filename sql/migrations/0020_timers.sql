@@ -67,6 +67,8 @@ begin
                 return end_task(t, 'CANCELLED', null, 'NO_CHOICE');
             end if;
             return answer || remind_of_choice(t);
+        when p_kind = 'REVIEW_REMINDER' and t.state = 'PROOF_SUBMITTED' then
+            return answer || remind_of_review(t);
         when p_kind = 'REVIEW' and t.state = 'PROOF_SUBMITTED' then
             return accept_proof(t, null, 'REVIEW_TIMEOUT');
         when p_kind = 'WORKING_STALE' and t.state = 'WORKING' then
@@ -135,6 +137,36 @@ begin
         t.poster_id, 'CHOICE', t.id,
         'Nobody has accepted your task. You can list it as a standard task, raise the price, or'
         ' cancel it with a full refund. Without a choice within 24 hours it is cancelled.'
+    ))));
+end;
+$$;
+
+-- 24 and 4 hours before silence counts as an approval (design §2), with what is known of the work.
+create function remind_of_review(t tasks) returns jsonb
+language plpgsql
+as $$
+declare
+    ends_at timestamptz;
+begin
+    select p.review_deadline into ends_at
+    from proofs as p where p.task_id = t.id and p.state = 'SUBMITTED';
+    if hx_clock() >= ends_at then
+        return '{}';  -- its REVIEW timer is due
+    end if;
+    if hx_clock() < ends_at - interval '4 hours' then
+        perform hx_timer('REVIEW_REMINDER', t.id, ends_at - interval '4 hours');
+    end if;
+    return jsonb_build_object('events', append_events(jsonb_build_array(nudge(
+        t.poster_id, 'REVIEW', t.id,
+        format(
+            'The work on your task waits for your answer; it was %s. Without an answer it counts as'
+            ' approved on %s, and your hustler is paid.',
+            case
+                when t.started_at is null then 'not started with your code'
+                else 'started with your code'
+            end,
+            to_char(ends_at at time zone 'UTC', 'FMMonth FMDD "at" HH24:MI "UTC"')
+        )
     ))));
 end;
 $$;

@@ -157,6 +157,7 @@ return jsonb_build_object(
     'review_deadline', p.review_deadline,
     'reviewed_at', p.reviewed_at,
     'reject_reason', p.reject_reason,
+    'started_by_code', (select t.started_at is not null from tasks as t where t.id = p.task_id),
     'photos', (
         select coalesce(jsonb_agg(proof_photo_view(f, p) order by f.upload_order), '[]')
         from proof_photos as f where f.proof_id = p.id

@@ -25,7 +25,7 @@ select accept_task($1, $2, $3);
 select respond_to_offer($1, $2, $3, $4);
 
 -- name: mark_arrived
-select mark_arrived($1, $2);
+select mark_arrived($1, $2, $3, $4, $5);
 
 -- name: start_task
 select start_task($1, $2, $3);

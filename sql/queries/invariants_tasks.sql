@@ -77,6 +77,24 @@ where case
     else p.accepted > 0
 end;
 
+-- name: arrivals_are_evident
+-- Who has arrived was seen at the place or had the poster's code, and no photo was handed in before.
+select t.id::text as subject, format('arrived %s, started %s', t.arrived_at, t.started_at) as found
+from tasks as t
+where t.arrived_at is not null and not exists (
+    select from arrivals as a
+    where a.task_id = t.id and a.at = t.arrived_at and a.evidence <> 'CLAIM'
+) or t.started_at is not null and not exists (
+    select from arrivals as a
+    where a.task_id = t.id and a.at = t.started_at and a.evidence = 'START_CODE'
+)
+union all
+select p.task_id::text, format('%s at %s, arrived %s', p.kind, p.submitted_at, t.arrived_at)
+from proofs as p
+inner join tasks as t on t.id = p.task_id
+where p.kind in ('PHOTOS', 'NONE') and p.state <> 'PENDING'
+    and coalesce(p.submitted_at < t.arrived_at, true);
+
 -- name: open_proofs_are_under_review
 -- A task is in PROOF_SUBMITTED exactly while one proof of it waits for its review.
 select t.id::text as subject, format('%s, %s proofs wait', t.state, p.waiting) as found

@@ -152,7 +152,7 @@ class Busy:
         """Somebody is on the way, or there."""
         task, hustler = await self.accepted()
         if self.random.random() < 0.5:
-            await self.market.commands.arrived(hustler, task)
+            await self.market.arrive(hustler, task)
 
     async def scene_working(self) -> None:
         """Somebody is at work."""
@@ -200,8 +200,9 @@ class Busy:
             await self.settle()
 
     async def scene_photos(self) -> None:
-        """Proven by a photo."""
+        """Proven by a photo of who was there."""
         task, hustler = await self.accepted()
+        await self.market.arrive(hustler, task)
         facts = {
             "storage_key": uuid4().hex, "content_type": "image/jpeg", "bytes": 10, "width": 1,
             "height": 1, "sha256": "00" * 32,

@@ -127,6 +127,7 @@ TAMPERS: Final = {
         "tasks", "cancel_reason = 'DEADLINE'", "id in (select predecessor_id from tasks)"
     ),
     "completed_tasks_are_proven": one("proofs", "state = 'EXPIRED'", "state = 'ACCEPTED'"),
+    "arrivals_are_evident": one("arrivals", "at = at - interval '1 hour'", "evidence <> 'CLAIM'"),
     "open_proofs_are_under_review": one(
         "proofs",
         "state = 'EXPIRED'",

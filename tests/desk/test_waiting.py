@@ -23,7 +23,7 @@ async def working_stale(scenes: Busy) -> object:
 async def arrived_idle(scenes: Busy) -> object:
     """At the door for a day."""
     task, hustler = await scenes.accepted()
-    await scenes.market.commands.arrived(hustler, task)
+    await scenes.market.arrive(hustler, task)
     await scenes.market.advance("25 hours")
     return task
 

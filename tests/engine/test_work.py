@@ -20,7 +20,7 @@ async def test_the_whole_chain_pays_the_hustler_85_percent(market: Market) -> No
     poster = await market.poster_of(task)
     hustler = await market.offered(task)
     await market.commands.accept(hustler, task)
-    await market.commands.arrived(hustler, task)
+    await market.arrive(hustler, task)
     await market.commands.start(hustler, task, market.codes.code(task, "START", 1))
     await market.commands.submit_proof(hustler, task, market.codes.code(task, "COMPLETION", 1))
     await market.commands.approve(poster, task)
@@ -80,7 +80,7 @@ async def test_five_wrong_codes_lock_even_the_right_one(own_market: Market) -> N
 
 async def test_a_task_without_required_proof_completes_without_one(market: Market) -> None:
     """Kind NONE, refused where proof is required."""
-    task, hustler = await market.accepted(requires_proof=False)
+    task, hustler = await market.working(requires_proof=False)
     await market.commands.submit_proof(hustler, task, None)
     assert await market.state(task) == "PROOF_SUBMITTED"
 
@@ -117,7 +117,7 @@ async def test_cancelling_before_arrival_refunds_everything(market: Market) -> N
 async def test_cancelling_after_arrival_is_refused(market: Market) -> None:
     """HX010: who stands at the door is not sent away for nothing."""
     task, hustler = await market.accepted()
-    await market.commands.arrived(hustler, task)
+    await market.arrive(hustler, task)
 
     with pytest.raises(Refusal) as caught:
         await market.commands.cancel(await market.poster_of(task), task, None)

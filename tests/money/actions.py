@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from tests.money.asking import PLAN, Answer, ask, fire, provider_event
-from tests.money.stage import Case, draft
+from tests.money.stage import AT_THE_PLACE, Case, draft
 
 Act = Callable[[asyncpg.Connection, Case], Coroutine[Any, Any, Answer]]
 NOWHERE = UUID(int=0)
@@ -264,16 +264,18 @@ ACTIONS: dict[str, Action] = {
     "accept the offer": Action(respond("ACCEPT"), PAID),
     "decline the offer": Action(respond("DECLINE"), PAID),
     "skip the offer": Action(respond("SKIP"), PAID),
-    "arrive": Action(command("mark_arrived", "hustler"), UNDER_WAY | {"WORKING", "SUBMITTED"}),
+    "arrive": Action(
+        command("mark_arrived", "hustler", *AT_THE_PLACE), UNDER_WAY | {"WORKING", "SUBMITTED"}
+    ),
     "start": Action(command("start_task", "hustler", True), UNDER_WAY | {"WORKING", "SUBMITTED"}),
     "start with a wrong code": Action(command("start_task", "hustler", False), frozenset()),
     "hand in the code": Action(
         command("submit_proof", "hustler", "CODE", True), UNDER_WAY | {"WORKING"}
     ),
     "hand in nothing": Action(
-        command("submit_proof", "hustler", "NONE", True), UNDER_WAY | {"WORKING"}
+        command("submit_proof", "hustler", "NONE", True), frozenset({"ARRIVED", "WORKING"})
     ),
-    "hand in photos": Action(submit_photos, UNDER_WAY | {"WORKING"}),
+    "hand in photos": Action(submit_photos, frozenset({"ARRIVED", "WORKING"})),
     "approve": Action(command("approve_task", "poster"), frozenset({"SUBMITTED", "COMPLETED"})),
     "reject": Action(command("reject_task", "poster", "Not clean"), frozenset({"SUBMITTED"})),
     "dispute by the poster": Action(
@@ -361,6 +363,7 @@ ACTIONS: dict[str, Action] = {
     "CHOICE timer": Action(timer("CHOICE"), frozenset({"UNCHOSEN", "RAISED"})),
     "CHOICE_REMINDER timer": Action(timer("CHOICE_REMINDER"), frozenset({"UNCHOSEN", "RAISED"})),
     "REVIEW timer": Action(timer("REVIEW"), frozenset({"SUBMITTED"})),
+    "REVIEW_REMINDER timer": Action(timer("REVIEW_REMINDER"), frozenset({"SUBMITTED"})),
     "WORKING_STALE timer": Action(timer("WORKING_STALE"), frozenset({"WORKING"})),
     "REPLACEMENT timer": Action(
         timer("REPLACEMENT", "replacement"), frozenset({"RAISED", "AGREED"})

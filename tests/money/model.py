@@ -428,11 +428,16 @@ class Market:
             self.try_code(t.codes["COMPLETION"], right=right)
         if kind == "STOLEN":
             no("HX022", "UPLOAD")
-        if (kind == "NONE" and t.requires_proof) or (kind == "PHOTOS" and photos < t.min_photos):
+        if kind == "NONE" and t.requires_proof:
+            no("HX301", "INV-3")
+        if kind != "CODE" and not t.arrived:
+            no("HX010", "ARRIVAL")
+        if kind == "PHOTOS" and photos < t.min_photos:
             no("HX301", "INV-3")
         t.state, t.arrived = "PROOF_SUBMITTED", True
         t.proofs.append("SUBMITTED")
         t.timers["REVIEW"] = self.now + 48 * HOUR
+        t.timers["REVIEW_REMINDER"] = self.now + 24 * HOUR
         t.timers.pop("WORKING_STALE", None)
         self.lapse(t)
 
@@ -460,6 +465,7 @@ class Market:
         t.proofs[-1] = "REJECTED"
         t.rejections += 1
         del t.timers["REVIEW"]
+        t.timers.pop("REVIEW_REMINDER", None)
         if t.rejections == 3:
             self.open_dispute(t, POSTER)
             return
@@ -755,6 +761,9 @@ class Market:
             self.end(t, "EXPIRED", "DEADLINE")
         elif kind == "REVIEW" and t.state == "PROOF_SUBMITTED":
             self.complete(t)
+        elif kind == "REVIEW_REMINDER" and t.state == "PROOF_SUBMITTED":
+            if self.now < t.timers["REVIEW"] - 4 * HOUR:
+                t.timers["REVIEW_REMINDER"] = t.timers["REVIEW"] - 4 * HOUR
         elif kind in ("CHOICE", "CHOICE_REMINDER") and t.state == "MATCHING" and not t.running:
             ended = max(b.expires_at for b in t.broadcasts)
             if kind == "CHOICE":

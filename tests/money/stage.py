@@ -121,6 +121,10 @@ async def casts(owner: asyncpg.Connection, count: int) -> list[Cast]:
     ]
 
 
+AT_THE_PLACE = (37.77, -122.42, 0.0)
+"""A position at the place of every task here, measured just now."""
+
+
 def draft(mode: Mode, price_cents: int, **more: Any) -> str:
     """A task as its poster describes it."""
     fields = {
@@ -129,8 +133,8 @@ def draft(mode: Mode, price_cents: int, **more: Any) -> str:
         "description": "It came off.",
         "category": "handyman",
         "price_cents": price_cents,
-        "lat": 37.77,
-        "lng": -122.42,
+        "lat": AT_THE_PLACE[0],
+        "lng": AT_THE_PLACE[1],
         "address": "1 Main St",
         "place_lat": 37.771,
         "place_lng": -122.421,
@@ -216,7 +220,7 @@ class Stage:
         )
 
     async def _arrive(self, case: Case) -> None:
-        await self._do("mark_arrived", case.hustler, case.task)
+        await self._do("mark_arrived", case.hustler, case.task, *AT_THE_PLACE)
 
     async def _start(self, case: Case) -> None:
         await self._do("start_task", case.hustler, case.task, True)

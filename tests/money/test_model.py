@@ -40,7 +40,7 @@ from tests.money.model import (
     No,
     Task,
 )
-from tests.money.stage import draft
+from tests.money.stage import AT_THE_PLACE, draft
 from tests.servers import TestDatabase
 
 T = TypeVar("T", bound=Callable[..., None])
@@ -407,8 +407,9 @@ class Life(RuleBasedStateMachine):
         t = self.task(pick)
         who = self.person(t, who)
         self.both(
-            lambda: self.market.arrive(who, t), "mark_arrived", self.people[who], self.id_of(t)
-        )
+            lambda: self.market.arrive(who, t),
+            "mark_arrived", self.people[who], self.id_of(t), *AT_THE_PLACE,
+        )  # fmt: skip
 
     @move(pick=picks, who=sides, right=st.booleans(), times=st.sampled_from([1, 1, 6]))
     def start(self, pick: Pick, who: str, *, right: bool, times: int) -> None:

@@ -117,6 +117,7 @@ async def test_a_task_is_paid_for_and_paid_out_through_stripe(
     assert "client_secret" not in again.body
 
     await hustler.good("POST", f"{path}/accept", {})
+    await hustler.comes(await hustler.good("GET", path))
     await hustler.good("POST", f"{path}/proofs", {})
     await poster.good("POST", f"{path}/approve", {})
 

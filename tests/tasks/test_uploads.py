@@ -216,7 +216,7 @@ async def test_an_upload_too_old_to_be_used_proves_nothing(
     market: Market, store: ObjectPhotos
 ) -> None:
     """From 24 hours on, before the sweep may take it: no proof ever loses its picture."""
-    task, hustler = await market.accepted()
+    task, hustler = await market.working()
     old = UploadId(await aged(market, store, hustler, timedelta(hours=24, seconds=1)))
     fresh = UploadId(await aged(market, store, hustler, timedelta(hours=23, minutes=59)))
     with pytest.raises(errors.Refusal) as refused:

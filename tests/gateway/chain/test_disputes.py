@@ -76,7 +76,7 @@ async def test_either_side_disputes_once_somebody_is_at_work(
     task = await reach(poster, hustler)
     if state == "ACCEPTED":
         assert await who.cannot(task, "dispute", WHY) == (409, "HX010-TRANSITION")
-        await hustler.does(task, "arrived")
+        await hustler.comes(task)
     for _ in range(2):
         assert (await who.does(task, "dispute", WHY))["state"] == "DISPUTED"
     assert await other.cannot(task, "dispute", WHY) == (409, "HX010-TRANSITION")

@@ -133,7 +133,7 @@ async def test_a_price_lapses_when_the_task_moves_on(chain: Chain, end: str) -> 
         case "time":
             await chain.advance("15 minutes 1 second")
         case "dispute":
-            await hustler.does(task, "arrived")
+            await hustler.comes(task)
             await hustler.does(task, "dispute", {"reason": "Nobody opens."})
         case _:
             await (hustler if end == "release" else poster).does(task, end)

@@ -43,7 +43,7 @@ class Scene:
             case "ACCEPTED":
                 self.task = await chain.accepted(*sides)
                 if self.step.event == "dispute" and actor != "system":
-                    await self.hustler.does(self.task, "arrived")
+                    await self.hustler.comes(self.task)
             case "WORKING":
                 self.task = await chain.started(*sides)
             case "PROOF_SUBMITTED" if self.step.to_state == "ACCEPTED":

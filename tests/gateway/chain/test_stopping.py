@@ -56,7 +56,7 @@ async def test_who_stands_at_the_door_is_not_sent_away(chain: Chain) -> None:
     """After the arrival cancelling is refused, for whatever reason, and the money stays held."""
     poster, hustler = await chain.pair()
     task = await chain.accepted(poster, hustler)
-    await hustler.does(task, "arrived")
+    await hustler.comes(task)
     for body in ({}, {"reason": "NO_SHOW"}):
         assert await poster.cannot(task, "cancel", body) == (409, "HX010-TRANSITION")
     assert await hustler.cannot(task, "cancel") == (403, "HX503-PERMISSION")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.gateway.chain.people import Chain, Hears, near
+from tests.gateway.chain.people import AROUND_THE_CORNER_MILES, Chain, Hears, near
 from tests.tasks.pictures import jpeg
 
 POSTERS = [
@@ -48,13 +48,13 @@ async def test_a_task_goes_from_the_post_to_the_payout(
         task = await chain.posted(poster, mode, min_photos=1)
         about = {"task_id": task["id"]}
         if mode == "LIVE":
-            await hustler.live_at(near(task["location"]))
+            await hustler.live_at(near(task["location"], AROUND_THE_CORNER_MILES))
         await poster.does(task["id"], "fund")
         await hustler.takes(task)
         assigned = await poster.hears("JOB_ASSIGNED", **about)
         assert assigned["hustler_id"] == str(hustler.id)
         assert "start_code" not in await hustler.hears("JOB_ASSIGNED", **about)
-        await hustler.does(task["id"], "arrived")
+        await hustler.comes(task["id"])
         await poster.hears("TASK_STATUS_UPDATE", state="ACCEPTED", **about)
         await hustler.does(task["id"], "start", {"code": assigned["start_code"]})
         await poster.hears("JOB_STARTED", **about)

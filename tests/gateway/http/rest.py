@@ -75,6 +75,13 @@ class Person:
         assert answer.status < 300, answer.body
         return answer.body
 
+    async def comes(self, task: Any) -> Any:
+        """From around the corner to the door of a task, and says so."""
+        place = task["location"]
+        spot = {"lat": place["lat"] + 0.08 * MILE_LAT, "lng": place["lng"]}
+        await self.good("PUT", "/v1/live/location", {"location": spot})
+        return await self.good("POST", f"/v1/tasks/{task['id']}/arrived")
+
 
 class People:
     """Makes accounts that are verified and able to work."""
@@ -125,9 +132,15 @@ class People:
         """Poster, hustler and a LIVE task that the hustler holds, as the poster sees it."""
         poster = await self.person("poster")
         task = await self.funded(poster, **changes)
-        hustler = await self.offered(task)
+        hustler = await self.offered(task, miles=0.1)
         await hustler.good("POST", f"/v1/tasks/{task['id']}/accept", {})
         return poster, hustler, await poster.good("GET", f"/v1/tasks/{task['id']}")
+
+    async def arrived(self, **changes: Any) -> tuple[Person, Person, Any]:
+        """The same, the hustler at the door."""
+        poster, hustler, task = await self.accepted(**changes)
+        await hustler.comes(task)
+        return poster, hustler, task
 
 
 async def offers_of(hustler: Person, count: int) -> list[Any]:

@@ -43,7 +43,7 @@ async def test_a_task_lives_from_creation_to_payment(people: People) -> None:
         "FUNDED",
         4_000,
     )
-    hustler = await people.offered(task)
+    hustler = await people.offered(task, miles=0.1)
     (card,) = await offers_of(hustler, 1)
     assert card["task"]["location"].keys() == {"lat", "lng", "place"}
     assert card["task"]["location"]["lat"] != task["location"]["lat"]
@@ -52,7 +52,7 @@ async def test_a_task_lives_from_creation_to_payment(people: People) -> None:
     assert (won["state"], won["assigned_hustler_id"]) == ("ACCEPTED", str(hustler.user_id))
     assert won["location"] == task["location"]
     assert "start_code" not in won
-    assert (await hustler.good("POST", f"{path}/arrived"))["arrived_at"] is not None
+    assert (await hustler.comes(won))["arrived_at"] is not None
 
     seen = await poster.good("GET", path)
     assert "code_generation" not in seen

@@ -137,7 +137,9 @@ async def test_steps_out_of_order(people: People) -> None:
     assert early.refusal() == (409, "HX010", "TRANSITION")
     unproven = await hustler.call("POST", f"{path}/proofs", {})
     assert unproven.refusal() == (409, "HX301", "INV-3")
-    await hustler.good("POST", f"{path}/arrived")
+    away = await hustler.call("POST", f"{path}/arrived")
+    assert away.refusal() == (422, "HX021", "ARRIVAL")
+    await hustler.comes(task)
     late = await poster.call("POST", f"{path}/cancel", {})
     assert late.refusal() == (409, "HX010", "TRANSITION")
 

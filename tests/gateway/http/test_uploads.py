@@ -276,7 +276,7 @@ async def _prove(hustler: Person, task: Any, *photos: str, **more: Any) -> Answe
 
 async def test_photos_prove_the_work_to_both_sides_and_to_nobody_else(people: People) -> None:
     """PROOF_SUBMITTED; each side sees the list and the pictures, in the order handed in."""
-    poster, hustler, task = await people.accepted(min_photos=2)
+    poster, hustler, task = await people.arrived(min_photos=2)
     assert task["min_photos"] == 2
     ids = [await uploaded(hustler, pictures.told_jpeg()), await uploaded(hustler, pictures.png())]
     short = await _prove(hustler, task, ids[0])
@@ -309,20 +309,19 @@ async def test_an_unused_photo_is_its_uploaders_alone(people: People) -> None:
 
 async def test_a_photo_proves_once_and_only_for_its_uploader(people: People) -> None:
     """HX022 for one used before, another's, and one that is not there."""
-    _, hustler, task = await people.accepted()
+    _, hustler, task = await people.arrived()
     used, other = await uploaded(hustler), await uploaded(await people.person("hustler"))
     for photo in (other, str(uuid4())):
         assert (await _prove(hustler, task, photo)).refusal() == (422, "HX022", "UPLOAD")
     assert (await _prove(hustler, task, used)).status == 201
-    _, second, more = await people.accepted()
+    _, second, more = await people.arrived()
     assert (await _prove(second, more, used)).refusal() == (422, "HX022", "UPLOAD")
 
 
 async def test_evidence_is_shown_to_both_sides(people: People) -> None:
     """Whoever uploaded it; to nobody else, and it proves nothing afterwards."""
-    poster, hustler, task = await people.accepted()
+    poster, hustler, task = await people.arrived()
     path = f"/v1/tasks/{task['id']}"
-    await hustler.good("POST", f"{path}/arrived")
     await poster.good("POST", f"{path}/dispute", {"reason": "Nobody came."})
     photo = await uploaded(poster)
     assert (await shown(hustler, photo)).status_code == 404
@@ -356,7 +355,7 @@ def test_the_page_on_photos_holds_the_limits() -> None:
 
 async def test_a_proof_has_one_to_five_photos_and_no_code_beside_them(people: People) -> None:
     """None, six, or a code too: 422, and so is one photo counted twice; five are a proof."""
-    _, hustler, task = await people.accepted()
+    _, hustler, task = await people.arrived()
     ids = [await uploaded(hustler) for _ in range(6)]
     for wrong in ([], ids):
         refused = await _prove(hustler, task, *wrong)
@@ -391,7 +390,7 @@ async def test_a_proof_says_whether_place_and_time_fit(
     in_time: bool | None,
 ) -> None:
     """Within 0.25 miles; between accept and submission give or take 5 minutes; or not told."""
-    _, hustler, task = await people.accepted()
+    _, hustler, task = await people.arrived()
     content = JPEG
     if north_miles is not None and age_s is not None:
         place = task["location"]

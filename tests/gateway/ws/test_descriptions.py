@@ -150,6 +150,8 @@ async def test_durable_events_have_the_documented_shapes(fresh_database: TestDat
         await market.app.execute(
             "select set_trust_tier($1, $2, 3, 'Seen')", await market.user("admin"), hustler
         )
+        disputed, worker = await market.disputed()
+        await market.commands.add_evidence(worker, disputed, "It holds.", [])
         cancelled = await market.funded()
         await market.commands.cancel(await market.poster_of(cancelled), cancelled, None)
         await market.commands.end_live(await market.live_hustler(), "OFFLINE")

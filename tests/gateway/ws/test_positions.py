@@ -482,3 +482,25 @@ async def test_who_may_not_work_is_refused_as_by_rest(service: Service) -> None:
         ):
             error = await client.ask(kind, data)
             assert (error["type"], error["data"]["code"]) == ("ERROR", "HX503"), kind
+
+
+async def test_a_hustler_s_word_is_measured_by_the_last_position(service: Service) -> None:
+    """Miles away it is refused; never seen, or seen long ago, it is a claim; presence knows it too."""
+    poster, hustler, place = await service.user("poster"), await service.user(), somewhere()
+    task = await accepted(service, poster, hustler, place)
+    path = f"/v1/tasks/{task}/arrived"
+
+    async def says() -> tuple[int, object]:
+        answer = await service.http.post(
+            path, json={}, headers={"Authorization": f"Bearer {hustler.token}"}
+        )
+        return answer.status_code, answer.json().get("arrived_at", answer.json().get("invariant"))
+
+    assert await says() == (200, None)
+    old = (datetime.now(UTC) - timedelta(minutes=6)).isoformat()
+    await service.rest(
+        hustler, "PUT", "/v1/live/location", {"location": near(place, 0.0), "at": old}
+    )
+    assert await says() == (200, None)
+    await service.rest(hustler, "PUT", "/v1/live/location", {"location": near(place, 2.0)})
+    assert await says() == (422, "ARRIVAL")

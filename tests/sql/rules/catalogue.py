@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncpg
 
 from tests.sql.rules import (
+    arrivals,
     desk,
     disputes,
     foundation,
@@ -17,7 +18,7 @@ from tests.sql.rules import (
 )
 from tests.sql.rules.judge import RULES, Rule
 
-ROOMS = (foundation, people, tasks, money, proofs, disputes, desk, live, progress)
+ROOMS = (foundation, people, tasks, arrivals, money, proofs, disputes, desk, live, progress)
 
 OBJECTS = """
 select c.relname || '.' || t.tgname as name, 'trigger' as kind

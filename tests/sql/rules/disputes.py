@@ -75,7 +75,7 @@ async def a_dispute_is_born_open_over_held_money_that_somebody_works_for(judge: 
         await alone.does("update escrows set state = 'LOCKED_DISPUTE' where id = {working_escrow}")
         await alone.refuses(STEP, opened("working", "{working_poster}", "POSTER"))
     arrived, hustler = await judge.market.accepted()
-    await judge.market.commands.arrived(hustler, arrived)
+    await judge.market.arrive(hustler, arrived)
     await judge.allows(
         "insert into disputes (task_id, escrow_id, opened_by, side, reason, evidence_due_at)"
         " select $1, id, $2, 'HUSTLER', 'why', hx_clock() from escrows where task_id = $1",

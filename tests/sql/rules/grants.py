@@ -15,6 +15,7 @@ KEPT = "select update delete"
 APP: dict[str, str] = {
     "abandonments": KEPT,
     "admin_actions": GROWS,
+    "arrivals": GROWS,
     "badge_types": READS,
     "badges": GROWS,
     "chargebacks": "select insert update",

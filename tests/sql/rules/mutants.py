@@ -173,6 +173,16 @@ PATCHES: list[Patch] = [
         ("old.state = 'SUBMITTED' and (", "false and ("),
         ("not lifecycle_allows('proof', old.state, new.state)", "false"),
         ("< t.min_photos", "< 0"),
+        ("new.kind in ('PHOTOS', 'NONE')", "new.kind = 'NONE'"),
+        ("new.kind in ('PHOTOS', 'NONE')", "new.kind = 'PHOTOS'"),
+        ("and t.arrived_at is null and t.started_at is null", "and false"),
+    ),
+    *_of(
+        "arrival_guard",
+        "arrivals.arrival_guard",
+        ("new.at > hx_clock() or", ""),
+        ("and t.assigned_hustler_id = new.hustler_id", ""),
+        ("and new.evidence = 'COMPLETION_CODE'", ""),
     ),
     *_of(
         "dispute_guard",
@@ -229,6 +239,9 @@ PATCHES: list[Patch] = [
         ("and new.state not in ('CANCELLED', 'EXPIRED')", "and false"),
         ("p.task_id = new.id and p.state = 'REJECTED'", "p.task_id = new.id"),
         ("hx_clock() < no_show_from(old)", "false"),
+        ("and a.at = new.arrived_at and a.evidence <> 'CLAIM'", "and a.evidence <> 'CLAIM'"),
+        ("and a.evidence <> 'CLAIM'", ""),
+        ("and a.evidence = 'START_CODE'", ""),
     ),
     *_of(
         "task_transition_guard",

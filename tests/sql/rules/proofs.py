@@ -115,7 +115,7 @@ PHOTO = (
 @rule("proofs.proof_guard")
 async def a_photo_proof_has_as_many_photos_as_the_task_asks_for(judge: Judge) -> None:
     """HX301 with too few, at birth and later."""
-    task, hustler = await judge.market.accepted()
+    task, hustler = await judge.market.working()
     new = "insert into proofs (task_id, hustler_id, kind, state) values ($1, $2, 'PHOTOS', $3)"
     await judge.refuses(NO_PROOF, new, task, hustler, "SUBMITTED")
     proof = await judge.value(f"{new} returning id", task, hustler, "PENDING")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.sql.rules import arrivals
 from tests.sql.rules.judge import Judge, rule
 from tests.sql.rules.shapes import checks, references, uniques
 
@@ -150,7 +151,7 @@ async def an_arrival_is_recorded_once_and_binds_the_poster(judge: Judge) -> None
     arrive = "update tasks set arrived_at = hx_clock() where id = $1"
     await judge.refuses(TRANSITION, arrive.replace("$1", "{live}"))
     await judge.allows("update tasks set state = 'CANCELLED' where id = $1", task)
-    await judge.does(arrive, task)
+    await judge.market.arrive(hustler, task)
     await judge.refuses(TRANSITION, arrive, task)
     await judge.refuses(TRANSITION, "update tasks set arrived_at = null where id = $1", task)
     cancel = "update tasks set state = 'CANCELLED', cancel_reason = $2 where id = $1"
@@ -177,9 +178,9 @@ async def each_mark_is_made_by_its_own_step_and_stays(judge: Judge) -> None:
         ("bare", "id = gen_random_uuid()"),
     ):
         await judge.refuses(TRANSITION, f"update tasks set {change} where id = {{{task}}}")
-    await judge.allows(
-        "update tasks set state = 'WORKING', started_at = hx_clock() where id = {held}"
-    )
+    met, hustler = await judge.market.accepted()
+    at = await judge.value(f"{arrivals.COMES} returning at", met, hustler, "START_CODE")
+    await judge.allows("update tasks set state = 'WORKING', started_at = $2 where id = $1", met, at)
 
 
 @rule("tasks.task_transition_guard")
@@ -269,7 +270,7 @@ async def a_task_completes_only_with_an_accepted_proof(judge: Judge) -> None:
     proven, _ = await judge.market.submitted()
     await judge.does("update proofs set state = 'ACCEPTED' where task_id = $1", proven)
     await judge.allows("update tasks set state = 'COMPLETED' where id = $1", proven)
-    free, hustler = await judge.market.accepted(requires_proof=False)
+    free, hustler = await judge.market.working(requires_proof=False)
     await judge.market.commands.submit_proof(hustler, free, None)
     await judge.allows("update tasks set state = 'COMPLETED' where id = $1", free)
 
