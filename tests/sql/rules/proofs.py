@@ -129,7 +129,7 @@ async def a_photo_proof_has_as_many_photos_as_the_task_asks_for(judge: Judge) ->
 async def a_photo_is_its_hustler_s_own_as_it_was_uploaded(judge: Judge) -> None:
     """HX010: nobody else's, none for a proof that is under review, nothing forged about it."""
     market = judge.market
-    task, hustler = await market.accepted()
+    task, hustler = await market.working()
     own, foreign = await market.photo(hustler), await market.photo(await market.user("hustler"))
     new = "insert into proofs (task_id, hustler_id, kind) values ($1, $2, $3) returning id"
     code = await judge.value(new, task, hustler, "CODE")
