@@ -158,7 +158,7 @@ async def _offered_task(owner: asyncpg.Connection, hustlers: list[uuid.UUID]) ->
         # the winner of the round before is free again: the task is handed in
         await owner.execute(
             "insert into proofs (task_id, hustler_id, kind, state)"
-            " select id, assigned_hustler_id, 'NONE', 'SUBMITTED' from tasks"
+            " select id, assigned_hustler_id, 'CODE', 'SUBMITTED' from tasks"
             " where state = 'ACCEPTED'"
         )
         await owner.execute("update tasks set state = 'PROOF_SUBMITTED' where state = 'ACCEPTED'")
