@@ -7,7 +7,7 @@ return
     t.poster_id = p_viewer
     or t.assigned_hustler_id is not distinct from p_viewer
     or (
-        -- LIVE work is seen by those it was offered to, STANDARD work by all while it is open
+        -- LIVE work is seen by those it was offered to
         t.mode = 'LIVE'
         and exists (
             select from live_broadcasts as b
@@ -15,7 +15,14 @@ return
             where b.task_id = t.id and o.hustler_id = p_viewer
         )
     )
-    or (t.mode = 'STANDARD' and t.state = 'OPEN')
+    or (
+        -- STANDARD work by whoever could accept it: open, paid for, and within the gate
+        t.mode = 'STANDARD' and t.state = 'OPEN'
+        and eligible(t.id, p_viewer)
+        and exists (
+            select from escrows as e where e.task_id = t.id and e.is_current and e.state = 'FUNDED'
+        )
+    )
     or is_admin(p_viewer);
 
 -- The exact place is for the poster and for the hustler who holds the task.

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from engine.errors import Refusal
+from engine.ids import UserId
 from tests.market import Market
 
 
@@ -30,6 +31,32 @@ async def test_a_live_task_does_not_exist_for_strangers(market: Market) -> None:
     with pytest.raises(Refusal) as caught:
         await market.queries.task_view(await market.live_hustler(), task)
     assert caught.value.kind.code == "NOT_FOUND"
+
+
+async def test_open_standard_work_is_seen_by_whoever_could_accept_it(market: Market) -> None:
+    """Funded, and within the gate; its poster and admins see it always, other posters never."""
+    task = await market.task("STANDARD")
+    poster, admin = await market.poster_of(task), await market.user("admin")
+    able, another = await market.user("hustler"), await market.user("poster")
+    novice = await market.user("hustler", trust_tier=1)
+    await market.commands.edit(poster, task, {"required_trust_tier": 2}, None)
+
+    async def readers() -> list[UserId]:
+        seen = []
+        for viewer in (poster, admin, able, novice, another):
+            try:
+                await market.queries.task_view(viewer, task)
+            except Refusal as refusal:
+                assert refusal.kind.code == "NOT_FOUND"
+            else:
+                seen.append(viewer)
+        return seen
+
+    assert await readers() == [poster, admin]
+    await market.commands.fund(poster, task)
+    assert await readers() == [poster, admin, able]
+    await market.commands.accept(able, task)
+    assert await readers() == [poster, admin, able]
 
 
 async def test_only_the_poster_sees_the_codes_and_only_while_held(market: Market) -> None:

@@ -468,6 +468,9 @@ async def test_a_task_can_be_watched_by_who_may_see_it(service: Service) -> None
     poster, onlooker = await service.user("poster"), await service.user()
     task = await service.live_task(poster, {"lat": 2.0, "lng": 2.0}, mode="STANDARD")
     async with joined(service, onlooker) as client:
+        unpaid = await client.ask("SUBSCRIBE_TASK", {"task_id": task["id"]})
+        assert unpaid["data"]["code"] == "NOT_FOUND"
+        await service.rest(poster, "POST", f"/v1/tasks/{task['id']}/fund", {})
         status = await client.ask("SUBSCRIBE_TASK", {"task_id": task["id"]})
         assert (status["type"], status["data"]["state"]) == ("TASK_STATUS_UPDATE", "OPEN")
         await service.rest(poster, "POST", f"/v1/tasks/{task['id']}/cancel", {})
