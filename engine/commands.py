@@ -49,7 +49,7 @@ class Funding(NamedTuple):
     client_secret: str | None = None
 
 
-class LastFix(NamedTuple):
+class Sighting(NamedTuple):
     """The last believed position of a hustler, and how many seconds ago it was measured."""
 
     point: LatLng
@@ -160,7 +160,7 @@ class Commands:
         """Outcome WON, TAKEN, EXPIRED, DECLINED or SKIPPED."""
         return await self._apply("respond_to_offer", hustler, broadcast, response, decline_reason)
 
-    async def arrived(self, hustler: UserId, task: TaskId, fix: LastFix | None) -> None:
+    async def arrived(self, hustler: UserId, task: TaskId, fix: Sighting | None) -> None:
         """Record the arrival: by a fix of the last 5 minutes within 150 m of the task.
 
         HX021 ARRIVAL for such a fix elsewhere; without one it is a claim, which binds nobody.

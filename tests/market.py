@@ -13,7 +13,7 @@ from uuid import UUID
 import asyncpg
 
 from engine.applied import Applied
-from engine.commands import Commands, LastFix
+from engine.commands import Commands, Sighting
 from engine.ids import BroadcastId, TaskId, UserId
 from engine.money.provider import PaymentProvider
 from engine.money.settling import Settling
@@ -155,7 +155,7 @@ class Market:
 
     async def arrive(self, hustler: UserId, task: TaskId) -> None:
         """A position at the place of this market's tasks."""
-        await self.commands.arrived(hustler, task, LastFix(LatLng(37.77, -122.42), 0.0))
+        await self.commands.arrived(hustler, task, Sighting(LatLng(37.77, -122.42), 0.0))
 
     async def submitted(self, mode: Mode = "LIVE", **how: Any) -> tuple[TaskId, UserId]:
         """A task in PROOF_SUBMITTED and who holds it."""

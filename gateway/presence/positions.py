@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 import structlog
 
 from engine import errors
-from engine.commands import Commands, EndReason, LastFix
+from engine.commands import Commands, EndReason, Sighting
 from engine.errors import Refusal
 from engine.ids import TaskId, UserId
 from engine.queries import Queries
@@ -201,18 +201,18 @@ class Positions:
 
         HX021 ARRIVAL for a fresh fix elsewhere; without a fresh one it stays a claim.
         """
-        await self._commands.arrived(user, task, await self._last_fix(user))
+        await self._commands.arrived(user, task, await self._sighting(user))
 
-    async def _last_fix(self, user: UserId) -> LastFix | None:
+    async def _sighting(self, user: UserId) -> Sighting | None:
         """What this process knows of the hustler, else what presence does."""
         traveller = self._travellers.get(user)
         if traveller is not None:
-            return LastFix(traveller.track.point, self._unix() - traveller.track.at_s)
+            return Sighting(traveller.track.point, self._unix() - traveller.track.at_s)
         try:
             place = (await self._heartbeats.last_places([user])).get(user)
         except ValkeyAway:
             return None
-        return LastFix(place.point, self._unix() - place.fixed_at_s) if place else None
+        return Sighting(place.point, self._unix() - place.fixed_at_s) if place else None
 
     # ── What follows ─────────────────────────────────────────────────────────────────────────────
 
@@ -299,7 +299,7 @@ class Positions:
             self._arrived.discard((user, task))
 
     async def _record_arrival(self, user: UserId, task: TaskId) -> bool:
-        fix = await self._last_fix(user)
+        fix = await self._sighting(user)
         if fix is None or fix.age_s > limits.ARRIVAL_FIX_S:
             return False
         try:

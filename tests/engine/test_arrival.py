@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from engine.commands import LastFix
+from engine.commands import Sighting
 from engine.errors import Refusal
 from engine.ids import TaskId, UserId
 from geo.points import LatLng
@@ -26,7 +26,7 @@ async def has_arrived(market: Market, task: TaskId) -> bool:
     return seen.arrived_at is not None
 
 
-async def refusal(market: Market, hustler: UserId, task: TaskId, fix: LastFix) -> str:
+async def refusal(market: Market, hustler: UserId, task: TaskId, fix: Sighting) -> str:
     """The code and invariant of a refused arrival."""
     with pytest.raises(Refusal) as caught:
         await market.commands.arrived(hustler, task, fix)
@@ -37,20 +37,20 @@ async def test_a_fresh_position_elsewhere_refuses_the_arrival(market: Market) ->
     """HX021, from just outside 150 m to miles away, until 5 minutes have made it an old one."""
     task, hustler = await market.accepted()
     for fix in (
-        LastFix(TWO_MILES_OFF, 0.0),
-        LastFix(north_of_the_door(151), 0.0),
-        LastFix(north_of_the_door(151), 299.0),
-        LastFix(north_of_the_door(151), -4.0),
+        Sighting(TWO_MILES_OFF, 0.0),
+        Sighting(north_of_the_door(151), 0.0),
+        Sighting(north_of_the_door(151), 299.0),
+        Sighting(north_of_the_door(151), -4.0),
     ):
         assert await refusal(market, hustler, task, fix) == "HX021 ARRIVAL"
     assert not await has_arrived(market, task)
-    await market.commands.arrived(hustler, task, LastFix(north_of_the_door(149), 299.0))
+    await market.commands.arrived(hustler, task, Sighting(north_of_the_door(149), 299.0))
     assert await has_arrived(market, task)
 
 
-@pytest.mark.parametrize("fix", [None, LastFix(TWO_MILES_OFF, 301.0), LastFix(DOOR, 301.0)])
+@pytest.mark.parametrize("fix", [None, Sighting(TWO_MILES_OFF, 301.0), Sighting(DOOR, 301.0)])
 async def test_without_a_fresh_position_an_arrival_is_a_claim_that_binds_nobody(
-    market: Market, fix: LastFix | None
+    market: Market, fix: Sighting | None
 ) -> None:
     """The poster hears of it once, and cancels as before."""
     task, hustler = await market.accepted("STANDARD")
