@@ -3,20 +3,29 @@
 Times are RFC 3339 in UTC with `Z`, always to the microsecond. A field of type float has a point
 (`3.0`), one of type int has none: the types of the messages decide, not where a value came from, so
 what the event log holds as JSON goes through its type before it is told (`gateway.ws.messages`).
+
+msgspec leaves the fraction out where a time falls on a full second, and keeps an offset; both are
+put right in the text, by the names of our fields. Inside of a text its quotes are escaped, so
+nothing that people write can look like a field.
 """
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
+TIME_NAME: Final = r"(?:[a-z_]*(?:at|deadline|until)|since|timestamp|server_time)"
+"""The names of fields that are times, in every message and answer; no text has such a name."""
+
 _encoder: Final = msgspec.json.Encoder()
 _FULL_SECOND: Final = re.compile(rb'T\d\d:\d\d:\d\dZ"')
-"""How msgspec ends a time without microseconds; a text of people may look like it."""
-_OFFSET: Final = re.compile(rb'T\d\d:\d\d:\d\d(?:\.\d{6})?[+-]\d\d:\d\d"')
+_OFFSET: Final = rb"T\d\d:\d\d:\d\d(?:\.\d{1,6})?[+-]\d\d:\d\d"
+_OTHER_FORM: Final = re.compile(rb'T\d\d:\d\d:\d\d(?:Z|(?:\.\d{1,6})?[+-]\d\d:\d\d)"')
+_NAME: Final = re.compile(TIME_NAME.encode())
+_FIELD_WITH_OFFSET: Final = re.compile(rb'(?<=":")\d{4}-\d\d-\d\d' + _OFFSET + rb'(?=")')
 
 
 def encode(value: object) -> bytes:
@@ -26,22 +35,26 @@ def encode(value: object) -> bytes:
     b'{"at":"2030-01-31T18:30:00.000000Z"}'
     """
     text = _encoder.encode(value)
-    if _FULL_SECOND.search(text) is None and _OFFSET.search(text) is None:
+    if _OTHER_FORM.search(text) is None:
         return text
-    return _encoder.encode(_plain(msgspec.to_builtins(value, builtin_types=(datetime,))))
+    return _FIELD_WITH_OFFSET.sub(_in_utc, _FULL_SECOND.sub(_with_fraction, text))
 
 
-def time_text(at: datetime) -> str:
-    """An aware time as the wire has it."""
-    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z".zfill(27)
+def _with_fraction(clock: re.Match[bytes]) -> bytes:
+    date_at = clock.start() - len("2030-01-31")
+    return clock[0][:-2] + b'.000000Z"' if _is_time(clock.string, date_at) else clock[0]
 
 
-def _plain(value: Any) -> Any:
-    """The same with every time as text."""
-    if isinstance(value, datetime):
-        return time_text(value)
-    if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
-    return value
+def _in_utc(time: re.Match[bytes]) -> bytes:
+    if not _is_time(time.string, time.start()):
+        return time[0]
+    at = datetime.fromisoformat(time[0].decode()).astimezone(UTC)
+    return f"{at.isoformat(timespec='microseconds')[:-6]}Z".encode()
+
+
+def _is_time(text: bytes, value_at: int) -> bool:
+    """Whether the string whose first character stands there is a field with the name of a time."""
+    name_to = value_at - len('":"')
+    if text[name_to:value_at] != b'":"':
+        return False
+    return _NAME.fullmatch(text, text.rfind(b'"', 0, name_to) + 1, name_to) is not None

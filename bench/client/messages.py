@@ -98,7 +98,7 @@ class JobAssigned(Struct, frozen=True):
 
     task_id: UUID
     hustler_id: UUID
-    eta_minutes: float | None = None
+    eta_minutes: int | None = None
     start_code: str | None = None
 
 
@@ -198,7 +198,7 @@ class HustlerLocation(Struct, frozen=True):
 
     task_id: UUID
     location: Place
-    eta_minutes: float | None = None
+    eta_minutes: int | None = None
 
 
 class Escrow(Struct, frozen=True):

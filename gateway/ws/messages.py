@@ -275,7 +275,7 @@ class JobAssigned(Struct, frozen=True):
     task_id: UUID
     status: Literal["SCHEDULED"]
     hustler_id: UUID
-    eta_minutes: float | None = None
+    eta_minutes: int | None = None
     start_code: str | UnsetType = UNSET
 
 
