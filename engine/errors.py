@@ -20,8 +20,23 @@ class ErrorKind:
     retryable: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """What is wrong at one place of what was sent.
+
+    `pointer` is a JSON pointer (RFC 6901), `detail` completes a sentence about the field there.
+    """
+
+    pointer: str
+    detail: str
+
+
 class Refusal(Exception):
-    """An expected refusal: carries its kind, a plain sentence and, if known, when to try again."""
+    """An expected refusal: carries its kind, a plain sentence and, if known, when to try again.
+
+    `fields` are all the places of the request that are wrong, `reason` is the rule's own name where
+    one kind has several rules.
+    """
 
     def __init__(
         self,
@@ -29,11 +44,15 @@ class Refusal(Exception):
         message: str | None = None,
         *,
         retry_after_s: float | None = None,
+        fields: tuple[FieldError, ...] = (),
+        reason: str | None = None,
     ) -> None:
         super().__init__(message or kind.title)
         self.kind = kind
         self.message = message or kind.title
         self.retry_after_s = retry_after_s
+        self.fields = fields
+        self.reason = reason
 
 
 _KINDS = (
@@ -107,6 +126,27 @@ def kind(code: str, invariant: str = "") -> ErrorKind:
     return REGISTRY[code, invariant]
 
 
-def refusal(code: str, invariant: str = "", message: str | None = None) -> Refusal:
+def refusal(
+    code: str,
+    invariant: str = "",
+    message: str | None = None,
+    *,
+    fields: tuple[FieldError, ...] = (),
+    reason: str | None = None,
+) -> Refusal:
     """A refusal ready to raise: `raise errors.refusal("HX013", "OWN-TASK")`."""
-    return Refusal(kind(code, invariant), message)
+    return Refusal(kind(code, invariant), message, fields=fields, reason=reason)
+
+
+def invalid(*fields: FieldError) -> Refusal:
+    """VALIDATION_ERROR for these places; its message names each of them."""
+    places = (
+        f"`{field.pointer}` {field.detail}" if field.pointer else f"The request {field.detail}"
+        for field in fields
+    )
+    return refusal("VALIDATION_ERROR", message="; ".join(places), fields=fields)
+
+
+def invalid_field(pointer: str, detail: str) -> Refusal:
+    """As `invalid`, for one place."""
+    return invalid(FieldError(pointer, detail))

@@ -12,16 +12,22 @@ _BY_CONSTRAINT = {
     "tasks_not_own": ("HX013", "OWN-TASK"),
 }
 # What a caller reads where the title alone would not help.
-_SAID = {
-    "tasks_deadline_ahead": "A deadline lies between now and a year from now.",
-    "progress_time_zone": "There is no time zone of that name - at `$.time_zone`",
-    "dispute_split": "A split releases at least a cent and less than is held.",
-    "own_account": "An admin does not act on the own account.",
-    "live_ban_ahead": "A ban ends between now and ten years from now.",
-    "reference_used": "That reference belongs to another settlement.",
-    "payout_account_used": "That account belongs to another hustler.",
-    "increase_price": "The new price is above the present one.",
-    "other_price": "That is the price already.",
+_SAID = {"own_account": "An admin does not act on the own account."}
+# The same where one field of the request is to blame.
+_FIELDS = {
+    "tasks_deadline_ahead": ("/deadline", "must lie between now and a year from now"),
+    "progress_time_zone": ("/time_zone", "must be the name of a time zone"),
+    "dispute_split": ("/release_cents", "must be at least a cent and less than is held"),
+    "live_ban_ahead": ("/until", "must lie between now and ten years from now"),
+    "reference_used": ("/reference", "belongs to another settlement"),
+    "payout_account_used": ("/account_id", "belongs to another hustler"),
+    "increase_price": ("/price_cents", "must be above the present price"),
+    "other_price": ("/price_cents", "is the price already"),
+    "tasks_title": ("/title", "must show something, in at most 200 characters"),
+    "tasks_description": ("/description", "must show something"),
+    "tasks_category": ("/category", "must show something"),
+    "tasks_trade": ("/required_trade", "must show something"),
+    "tasks_address": ("/location/address", "must show something"),
 }
 _BY_STATE = {
     "P0002": ("NOT_FOUND", ""),
@@ -32,23 +38,32 @@ _BY_STATE = {
     "57014": ("HX017", "LOCK"),
     # a CHECK that the border should have caught
     "23514": ("VALIDATION_ERROR", ""),
-    "22003": ("VALIDATION_ERROR", ""),
 }
+_DATA_EXCEPTION = "22"
+"""Class of every value that Postgres cannot take: out of range, badly written, NUL, division by 0."""
+_WRONG_ARGUMENT = "22000"
+"""The driver's word for an argument that is not of its parameter's type: a defect of ours."""
 
 
 def refusal_of(error: DatabaseError) -> errors.Refusal | None:
     """The refusal an error stands for; None when it is a defect of ours."""
-    identity = (
-        (error.sqlstate, error.constraint)
-        if error.sqlstate.startswith("HX")
-        else _BY_CONSTRAINT.get(error.constraint) or _BY_STATE.get(error.sqlstate)
-    )
+    identity = _identity(error)
     kind = errors.REGISTRY.get(identity) if identity else None
     if kind is None:
         return None
+    if kind.code == "VALIDATION_ERROR" and error.constraint in _FIELDS:
+        return errors.invalid_field(*_FIELDS[error.constraint])
     ours = error.sqlstate.startswith("HX")
     return errors.Refusal(
         kind,
         _SAID.get(error.constraint),
         retry_after_s=float(error.detail) if ours and error.detail else None,
     )
+
+
+def _identity(error: DatabaseError) -> tuple[str, str] | None:
+    if error.sqlstate.startswith("HX"):
+        return error.sqlstate, error.constraint
+    if error.sqlstate.startswith(_DATA_EXCEPTION) and error.sqlstate != _WRONG_ARGUMENT:
+        return "VALIDATION_ERROR", ""
+    return _BY_CONSTRAINT.get(error.constraint) or _BY_STATE.get(error.sqlstate)

@@ -97,6 +97,11 @@ class TaskView(Struct, frozen=True):
     deadline: datetime | None
     requires_proof: bool
     min_photos: int
+    estimated_minutes: int | None
+    required_trade: str | None
+    required_trust_tier: int
+    insurance_required: bool
+    background_check_required: bool
     poster_id: UUID
     assigned_hustler_id: UUID | None
     predecessor_id: UUID | None
@@ -201,7 +206,10 @@ class TransitionView(Struct, frozen=True, rename={"from_state": "from", "to_stat
 
 
 class RoundedPlace(Struct, frozen=True):
-    """The centre of the task's resolution-8 cell, and its name where there is one."""
+    """The centre of the task's resolution-8 cell, and words for it.
+
+    `place` is the town of the address, else the centre to a hundredth of a degree.
+    """
 
     lat: float
     lng: float

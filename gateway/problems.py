@@ -107,8 +107,19 @@ class Unreadable(errors.Refusal):
         self.headers = dict(headers or {})
 
 
+class FieldProblem(Struct, frozen=True):
+    """One place of the request that is wrong: a JSON pointer (RFC 6901), and what it must be."""
+
+    pointer: str
+    detail: str
+
+
 class Problem(Struct, frozen=True, omit_defaults=True):
-    """RFC 9457 problem details; `type` is the identity of the error."""
+    """RFC 9457 problem details; `type` is the identity of the error.
+
+    `errors` are all the places of a refused body, query string or message; `reason` names the rule
+    that refused a position.
+    """
 
     type: str
     title: str
@@ -119,6 +130,8 @@ class Problem(Struct, frozen=True, omit_defaults=True):
     request_id: str
     invariant: str | None = None
     retry_after_seconds: float | None = None
+    reason: str | None = None
+    errors: list[FieldProblem] = []
 
 
 class ErrorData(Struct, frozen=True, omit_defaults=True):
@@ -129,6 +142,8 @@ class ErrorData(Struct, frozen=True, omit_defaults=True):
     retryable: bool
     invariant: str | None = None
     retry_after_seconds: float | None = None
+    reason: str | None = None
+    errors: list[FieldProblem] = []
 
 
 def disposition(kind: errors.ErrorKind) -> Disposition:
@@ -167,6 +182,8 @@ def error_data(refusal: errors.Refusal) -> ErrorData:
         retryable=refusal.kind.retryable,
         invariant=shown_invariant(refusal.kind),
         retry_after_seconds=retry_after_s(refusal),
+        reason=refusal.reason,
+        errors=_fields(refusal),
     )
 
 
@@ -182,6 +199,8 @@ def problem(refusal: errors.Refusal, request_id: str) -> Problem:
         request_id=request_id,
         invariant=shown_invariant(refusal.kind),
         retry_after_seconds=retry_after_s(refusal),
+        reason=refusal.reason,
+        errors=_fields(refusal),
     )
 
 
@@ -208,6 +227,10 @@ def response(refusal: errors.Refusal, request_id: str) -> Response:
         headers=headers,
         media_type=PROBLEM_JSON,
     )
+
+
+def _fields(refusal: errors.Refusal) -> list[FieldProblem]:
+    return [FieldProblem(field.pointer, field.detail) for field in refusal.fields]
 
 
 def _sentence(refusal: errors.Refusal) -> str:

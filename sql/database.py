@@ -25,6 +25,9 @@ STATEMENT_TIMEOUT_MS = 8_000
 # Losing the server shows as one of these: the socket went away, it is starting or stopping
 # (class 57P), it has no connection left (53300), or our own time-out ran out.
 _AWAY_STATES = {"57P01", "57P02", "57P03", "57P05", "53300", "08000", "08003", "08006", "08001"}
+# A value that the driver cannot write for the server: too large, or no Unicode.
+_NO_SUCH_VALUE = (OverflowError, UnicodeEncodeError)
+_OUT_OF_RANGE = "22003"
 _AWAY = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError)
 
 
@@ -47,6 +50,8 @@ def translated(error: Exception) -> Exception:
     """What the driver raised, as one of our two errors."""
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
+        if isinstance(error.__cause__, _NO_SUCH_VALUE):
+            state = _OUT_OF_RANGE
         if state in _AWAY_STATES:
             return DatabaseAway(str(error))
         return DatabaseError(

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 
 class Place(Struct, frozen=True):
-    """A position; rounded to a neighbourhood unless the viewer may see the exact one."""
+    """A position; rounded to a neighbourhood, with words for it, where the exact one is not shown."""
 
     lat: float
     lng: float
@@ -90,6 +90,7 @@ class TaskStatus(Struct, frozen=True):
     task_id: UUID
     state: str
     updated_at: datetime | None = None
+    arrived_at: datetime | None = None
 
 
 class JobAssigned(Struct, frozen=True):
@@ -97,7 +98,7 @@ class JobAssigned(Struct, frozen=True):
 
     task_id: UUID
     hustler_id: UUID
-    eta_minutes: float | None = None
+    eta_minutes: int | None = None
     start_code: str | None = None
 
 
@@ -206,7 +207,7 @@ class HustlerLocation(Struct, frozen=True):
 
     task_id: UUID
     location: Place
-    eta_minutes: float | None = None
+    eta_minutes: int | None = None
 
 
 class Escrow(Struct, frozen=True):
@@ -244,6 +245,11 @@ class HeldTask(Struct, frozen=True):
     hustler_pay_cents: int
     location: Place
     poster_id: UUID
+    estimated_minutes: int | None = None
+    required_trade: str | None = None
+    required_trust_tier: int = 1
+    insurance_required: bool = False
+    background_check_required: bool = False
     assigned_hustler_id: UUID | None = None
     successor_id: UUID | None = None
     escrow: Escrow | None = None
@@ -276,6 +282,13 @@ class Pong(Struct, frozen=True):
     last_seq: int | None = None
 
 
+class FieldProblem(Struct, frozen=True):
+    """What is wrong at one place of a request: a JSON pointer, and what it must be."""
+
+    pointer: str
+    detail: str
+
+
 class Problem(Struct, frozen=True):
     """ERROR: one request was refused; the session goes on."""
 
@@ -284,6 +297,8 @@ class Problem(Struct, frozen=True):
     invariant: str | None = None
     retryable: bool = False
     retry_after_seconds: float | None = None
+    reason: str | None = None
+    errors: tuple[FieldProblem, ...] = ()
 
 
 class Welcome(Struct, frozen=True):

@@ -171,7 +171,9 @@ class Hub(Attendance):
         for task_id, status in steps.items():
             watching = self._watching.get(task_id)
             if watching:
-                payload = messages.encode("TASK_STATUS_UPDATE", status)
+                payload = messages.encode(
+                    "TASK_STATUS_UPDATE", messages.logged("TASK_STATUS_UPDATE", status)
+                )
                 for connection in tuple(watching):
                     connection.session.outbox.append(payload)
                     connection.flush()

@@ -16,7 +16,6 @@ from types import NoneType, UnionType
 from typing import Any, Final, Generic, TypeVar, get_args, get_type_hints
 from uuid import UUID
 
-import msgspec
 from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,7 +23,7 @@ from starlette.routing import Route
 
 from engine import errors
 from engine.ids import BadgeId, BroadcastId, ProposalId, TaskId, UploadId, UserId
-from gateway import problems
+from gateway import encoding, problems
 from gateway.http import requests
 from gateway.http.rates import Rate
 from gateway.identity.auth import Caller, Role
@@ -229,7 +228,7 @@ def _encoded(value: Any, status: int) -> Response:
             headers=dict(value.headers),
             media_type=value.content_type,
         )
-    return Response(msgspec.json.encode(value), status_code=status, media_type=JSON)
+    return Response(encoding.encode(value), status_code=status, media_type=JSON)
 
 
 def _kinds(hint: Any) -> tuple[Any, ...]:

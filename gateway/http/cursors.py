@@ -36,7 +36,7 @@ class Cursors:
                 return msgspec.json.decode(text, type=Cursor)
         except ValueError:
             pass
-        raise errors.refusal("VALIDATION_ERROR", message="The cursor is not one of ours.")
+        raise errors.invalid_field("/cursor", "must be the `next_cursor` of a page of yours")
 
     def after(self, user: UUID, cursor: str | None) -> Cursor | None:
         """As `open`; None for a first page."""

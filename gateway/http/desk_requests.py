@@ -15,13 +15,30 @@ from engine.desk_views import (
     StuckKind,
 )
 from engine.money.provider import LegKind
-from gateway.http.requests import MAX_PAGE, Cents, Cursor, Instant, Sent, Text
+from gateway.fields import Cents, Cursor, FieldRefused, Instant, Limit, Text
+from gateway.http.requests import Sent
 
-Kind = Annotated[str, Meta(pattern=r"^[A-Z_]{1,60}$")]
-TargetType = Annotated[str, Meta(pattern=r"^[a-z_]{1,60}$")]
-Id = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
-Reference = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,255}$")]
-Limit = Annotated[int, Meta(ge=1, le=MAX_PAGE)]
+
+def _name(characters: str, at_most: int, description: str) -> Meta:
+    """A name of these characters; no new line behind it."""
+    return Meta(pattern=rf"^[{characters}]{{1,{at_most}}}(?![\s\S])", description=description)
+
+
+Kind = Annotated[str, _name("A-Z_", 60, "1 to 60 capital letters and underscores")]
+TargetType = Annotated[str, _name("a-z_", 60, "1 to 60 small letters and underscores")]
+Id = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=200,
+        pattern=r"^[^\x00]*(?![\s\S])",
+        description="an id of 1 to 200 characters",
+    ),
+]
+Reference = Annotated[
+    str, _name("A-Za-z0-9_-", 255, "1 to 255 letters, digits, underscores and hyphens")
+]
+BadgeType = Annotated[str, _name("A-Z0-9_", 60, "1 to 60 capital letters, digits and underscores")]
 
 
 class Why(Sent, frozen=True):
@@ -39,7 +56,7 @@ class Decision(Sent, frozen=True):
 
     def __post_init__(self) -> None:
         if (self.outcome == "SPLIT") != (self.release_cents is not None):
-            raise ValueError("release_cents belongs to SPLIT, and to nothing else")
+            raise FieldRefused("release_cents", "belongs to SPLIT, and to nothing else")
 
 
 class LegDone(Sent, frozen=True):
@@ -57,8 +74,7 @@ class LiveBan(Sent, frozen=True):
     reason: Text
 
     def __post_init__(self) -> None:
-        if self.until is not None and not 2000 <= self.until.year < 9999:
-            raise ValueError("A ban ends between now and ten years from now")
+        self._in_utc("until", self.until)
 
 
 class PayoutAccount(Sent, frozen=True):
@@ -79,7 +95,7 @@ class TrustTier(Sent, frozen=True):
 class BadgeGrant(Sent, frozen=True):
     """POST …/badges."""
 
-    badge_type: Annotated[str, Meta(pattern=r"^[A-Z0-9_]{1,60}$")]
+    badge_type: BadgeType
     reason: Text
 
 

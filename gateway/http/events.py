@@ -14,7 +14,7 @@ from gateway.delivery.long_polls import Woken
 from gateway.http.calls import Ask
 from gateway.http.requests import EventsQuery, Nothing
 from gateway.parts import Parts
-from gateway.ws import rendering
+from gateway.ws import messages, rendering
 
 GONE_EVERY_S: Final = 0.5
 """How often a waiting caller is looked after."""
@@ -86,7 +86,7 @@ async def _told(
     if first_seq != position + 1:
         return Resync("TOO_OLD", log.last_seq)
     events = [
-        Event(event.seq, event.type, event.data, event.at)
+        Event(event.seq, event.type, messages.logged(event.type, event.data), event.at)
         for event in await rendering.complete(parts.queries, log.events)
     ]
     return Events(events, events[-1].seq if events else log.last_seq, offers)

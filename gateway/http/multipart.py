@@ -101,6 +101,7 @@ class OneFile:
         return errors.refusal(
             "VALIDATION_ERROR",
             message=f"The body must be {MEDIA_TYPE} with one part, named {self._field}.",
+            fields=(errors.FieldError(f"/{self._field}", "must be the one part of the body"),),
         )
 
 

@@ -13,7 +13,14 @@ from gateway.http.calls import Ask
 from gateway.http.requests import Nothing, Sent
 from gateway.parts import Parts
 
-Url = Annotated[str, Meta(max_length=2_000, pattern=r"^https?://[^\s\x00]+$")]
+Url = Annotated[
+    str,
+    Meta(
+        max_length=2_000,
+        pattern=r"^https?://[^\s\x00]+(?![\s\S])",
+        description="an http or https address of at most 2,000 characters",
+    ),
+]
 
 
 class PayoutAccountRequest(Sent, frozen=True):

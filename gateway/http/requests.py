@@ -20,9 +20,29 @@ from engine import errors
 from engine.commands import BroadcastChoice
 from engine.tasks.draft import TaskDraft
 from engine.views import Mode, TaskState
-from gateway import limits
+from gateway import field_errors, limits
+from gateway.fields import (
+    Address,
+    Category,
+    Cents,
+    Code,
+    Cursor,
+    Description,
+    FieldRefused,
+    Instant,
+    Latitude,
+    Limit,
+    Longitude,
+    OfferResponse,
+    Reason,
+    Seq,
+    Text,
+    TimeZone,
+    Title,
+    Version,
+    in_utc,
+)
 from gateway.problems import Unreadable
-from gateway.ws.messages import Category, Latitude, Longitude, OfferResponse, Reason, Seq
 from geo import cells
 
 MAX_BODY_BYTES: Final = 65_536
@@ -30,29 +50,19 @@ MIN_PRICE_CENTS: Final = 500
 """$5.00 (product_spec §3.5, §9)."""
 MIN_LIVE_PRICE_CENTS: Final = 1_500
 """$15.00, LIVE-2."""
-MAX_PRICE_CENTS: Final = 10_000_000
-MAX_PAGE: Final = 50
 MAX_PHOTOS: Final = 5
 """Photos of one proof (product_spec §6.2), and of one piece of evidence."""
 
-NO_NUL: Final = r"^[^\x00]*$"
-"""Postgres text holds no NUL character."""
-
-Cents = Annotated[int, Meta(ge=1, le=MAX_PRICE_CENTS)]
-Title = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")]
-Description = Annotated[str, Meta(min_length=1, max_length=5_000, pattern=NO_NUL)]
-Address = Annotated[str, Meta(max_length=300, pattern=NO_NUL)]
-Text = Annotated[str, Meta(max_length=2_000, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")]
 Uploads = Annotated[list[UUID], Meta(max_length=MAX_PHOTOS)]
-Code = Annotated[str, Meta(pattern=r"^[0-9]{6}$")]
-Instant = Annotated[datetime, Meta(tz=True)]
-Version = Annotated[int, Meta(ge=1, le=2_147_483_647)]
-TimeZone = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_+/-]+$")]
-Cursor = Annotated[str, Meta(min_length=1, max_length=400, pattern=r"^[A-Za-z0-9_=.-]+$")]
 
 
 class Sent(Struct, frozen=True, forbid_unknown_fields=True):
     """The base of every body and query: immutable, and closed to unknown fields."""
+
+    def _in_utc(self, name: str, at: Instant | UnsetType | None) -> None:
+        """Turns a time to UTC: offsets that one parser knows are none of another's business."""
+        if isinstance(at, datetime):
+            msgspec.structs.force_setattr(self, name, in_utc(name, at))
 
 
 class Nothing(Sent, frozen=True):
@@ -68,7 +78,9 @@ class Place(Sent, frozen=True):
 
     def __post_init__(self) -> None:
         if self.lat == 0 and self.lng == 0:
-            raise ValueError("(0, 0) is where devices without a position are")
+            raise FieldRefused(
+                "lat", "must not be 0 with lng 0, where devices without a position are"
+            )
 
 
 class LiveConfirmations(Sent, frozen=True):
@@ -82,12 +94,12 @@ class LiveConfirmations(Sent, frozen=True):
 class TaskRequest(Sent, frozen=True):
     """POST /v1/tasks."""
 
-    mode: Mode
     title: Title
     description: Description
     category: Category
     price_cents: Cents
     location: Place
+    mode: Mode = "STANDARD"
     deadline: Instant | None = None
     requires_proof: bool = True
     min_photos: Annotated[int, Meta(ge=1, le=MAX_PHOTOS)] = 1
@@ -97,6 +109,9 @@ class TaskRequest(Sent, frozen=True):
     insurance_required: bool = False
     background_check_required: bool = False
     live_confirmations: LiveConfirmations | None = None
+
+    def __post_init__(self) -> None:
+        self._in_utc("deadline", self.deadline)
 
 
 class EditRequest(Sent, frozen=True):
@@ -116,6 +131,9 @@ class EditRequest(Sent, frozen=True):
     required_trust_tier: Annotated[int, Meta(ge=1, le=4)] | UnsetType = UNSET
     insurance_required: bool | UnsetType = UNSET
     background_check_required: bool | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        self._in_utc("deadline", self.deadline)
 
 
 class AcceptRequest(Sent, frozen=True):
@@ -138,9 +156,9 @@ class ProofRequest(Sent, frozen=True):
 
     def __post_init__(self) -> None:
         if self.code is not None and self.photos is not None:
-            raise ValueError("A proof is either photos or a code")
+            raise FieldRefused("code", "must be left out where there are photos")
         if self.photos is not None and not self.photos:
-            raise ValueError("A proof by photos has at least one")
+            raise FieldRefused("photos", "must hold at least one")
 
 
 class MandatoryReason(Sent, frozen=True):
@@ -176,7 +194,7 @@ class ChoiceRequest(Sent, frozen=True):
 
     def __post_init__(self) -> None:
         if (self.choice == "INCREASE_PRICE") != (self.price_cents is not None):
-            raise ValueError("price_cents belongs to INCREASE_PRICE, and to nothing else")
+            raise FieldRefused("price_cents", "belongs to INCREASE_PRICE, and to nothing else")
 
 
 class OfferAnswer(Sent, frozen=True):
@@ -198,7 +216,7 @@ class TasksQuery(Sent, frozen=True):
     role: Literal["poster", "hustler"]
     state: TaskState | None = None
     cursor: Cursor | None = None
-    limit: Annotated[int, Meta(ge=1, le=MAX_PAGE)] = 20
+    limit: Limit = 20
 
 
 class EventsQuery(Sent, frozen=True):
@@ -219,21 +237,40 @@ def decode(body: bytes, kind: type[S]) -> S:
     """
     try:
         return msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError as error:
-        raise errors.refusal("VALIDATION_ERROR", message=str(error)) from None
+    except msgspec.ValidationError:
+        raise _misfit(body, kind) from None
     except (ValueError, RecursionError):
         raise Unreadable(400, "The body is not JSON.") from None
+
+
+def _misfit(body: bytes, kind: type[S]) -> errors.Refusal:
+    """Why a body does not fit: every field that is wrong."""
+    try:
+        return field_errors.refusal(msgspec.json.decode(body), kind)
+    except RecursionError:
+        return errors.invalid_field("", "is nested too deeply")
+    except msgspec.ValidationError:
+        return errors.invalid_field("", "holds a number that is out of range")
+    except ValueError:
+        return Unreadable(400, "The body is not JSON.")
 
 
 def decode_query(pairs: list[tuple[str, str]], kind: type[S]) -> S:
     """A query string as its type; a parameter given twice is refused."""
     values = dict(pairs)
     if len(values) != len(pairs):
-        raise errors.refusal("VALIDATION_ERROR", message="A parameter was given twice.")
+        names = [name for name, _ in pairs]
+        raise errors.invalid(
+            *(
+                errors.FieldError(field_errors.below("", name), "was given twice")
+                for name in values
+                if names.count(name) > 1
+            )
+        )
     try:
         return msgspec.convert(values, kind, strict=False)
-    except msgspec.ValidationError as error:
-        raise errors.refusal("VALIDATION_ERROR", message=str(error)) from None
+    except msgspec.ValidationError:
+        raise field_errors.refusal(values, kind, strict=False) from None
 
 
 async def read_body(request: Request) -> bytes:
@@ -279,17 +316,21 @@ def check_terms(task: TaskRequest) -> None:
     """
     if task.mode == "LIVE":
         if task.price_cents < MIN_LIVE_PRICE_CENTS:
-            raise errors.refusal("HX902", "LIVE-2")
+            floor = errors.FieldError("/price_cents", "must be at least 1,500 for a LIVE task")
+            raise errors.refusal("HX902", "LIVE-2", fields=(floor,))
         said = task.live_confirmations
-        if said and not (said.can_respond and said.accessible_now and said.price_final):
-            raise errors.refusal(
-                "VALIDATION_ERROR",
-                message="A LIVE task needs every confirmation to be true - at `$.live_confirmations`",
+        unconfirmed = (
+            [name for name in said.__struct_fields__ if not getattr(said, name)] if said else ()
+        )
+        if unconfirmed:
+            raise errors.invalid(
+                *(
+                    errors.FieldError(f"/live_confirmations/{name}", "must be true for a LIVE task")
+                    for name in unconfirmed
+                )
             )
     elif task.price_cents < MIN_PRICE_CENTS:
-        raise errors.refusal(
-            "VALIDATION_ERROR", message=f"Expected `int` >= {MIN_PRICE_CENTS} - at `$.price_cents`"
-        )
+        raise errors.invalid_field("/price_cents", f"must be at least {MIN_PRICE_CENTS}")
 
 
 def changes(edit: EditRequest) -> dict[str, Any]:

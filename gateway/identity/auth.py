@@ -24,6 +24,7 @@ from msgspec import Meta, Struct
 from engine import errors
 from engine.ids import UserId
 from engine.queries import User
+from gateway import fields
 from gateway.identity import keys
 from gateway.identity.issuers import Issuer
 
@@ -46,6 +47,7 @@ MAX_BELIEVED: Final = 20_000
 """How many checked tokens are remembered; the longest unused one goes first."""
 
 _SUBJECT = re.compile(r"[\x21-\x7e]{1,255}")
+_SEEN = re.compile(f"[^{fields.INVISIBLE}]")
 _JWS = jwt.PyJWS()
 
 log = structlog.get_logger(__name__)
@@ -233,4 +235,5 @@ def _name(claims: dict[str, object], issuer: Issuer) -> str:
     name = claims.get(issuer.name_claim)
     if not isinstance(name, str):
         return NAMELESS
-    return "".join(filter(str.isprintable, name)).strip()[:MAX_NAME_CHARS] or NAMELESS
+    shown = "".join(filter(str.isprintable, name)).strip()[:MAX_NAME_CHARS]
+    return shown if _SEEN.search(shown) else NAMELESS

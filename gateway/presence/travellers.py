@@ -48,4 +48,6 @@ def fix_of(location: Location, at_s: float) -> fixes.Fix:
 
 def refused(why: fixes.Refusal) -> errors.Refusal:
     """HX021 with the rule that was broken."""
-    return errors.refusal("HX021", "LOCATION", f"The location was refused: {why.value}.")
+    return errors.refusal(
+        "HX021", "LOCATION", f"The location was refused: {why.value}.", reason=why.value
+    )

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 import msgspec
+import structlog
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from broadcast.ports import BroadcastUpdate
@@ -27,25 +28,28 @@ from engine.views import (
     TaskView,
     TrustName,
 )
-from gateway import limits
+from gateway import encoding, field_errors, limits
+from gateway.fields import (
+    MAX_SEQ,
+    AccuracyM,
+    Category,
+    Instant,
+    Latitude,
+    Longitude,
+    OfferResponse,
+    RadiusMiles,
+    Reason,
+    Seq,
+    Token,
+)
 from gateway.problems import ErrorData
+
+log = structlog.get_logger(__name__)
 
 PROTOCOL: Final = 1
 
-MAX_SEQ: Final = 2**53 - 1
-"""Numbers stay exact in every client's JSON."""
-
 Reference = Annotated[str, Meta(max_length=64)] | Annotated[int, Meta(ge=0, le=MAX_SEQ)]
 """The client's own name for a request; the reply repeats it."""
-Seq = Annotated[int, Meta(ge=0, le=MAX_SEQ)]
-Latitude = Annotated[float, Meta(ge=-90, le=90)]
-Longitude = Annotated[float, Meta(ge=-180, le=180)]
-AccuracyM = Annotated[float, Meta(ge=0, le=100_000)]
-RadiusMiles = Annotated[float, Meta(ge=1, le=25)]
-Category = Annotated[str, Meta(min_length=1, max_length=40, pattern=r"^[^\x00-\x1f]*$")]
-Reason = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00]*$")]
-Token = Annotated[str, Meta(min_length=1, max_length=8_192)]
-OfferResponse = Literal["ACCEPT", "DECLINE", "SKIP"]
 OfferOutcome = Literal["WON", "TAKEN", "EXPIRED", "DECLINED", "SKIPPED"]
 
 # ── What a client says ───────────────────────────────────────────────────────────────────────────
@@ -88,7 +92,7 @@ class GoLive(Strict, frozen=True):
     """
 
     location: Location
-    at: Annotated[datetime, Meta(tz=True)] | None = None
+    at: Instant | None = None
     radius_miles: RadiusMiles | None = None
     categories: Annotated[list[Category], Meta(max_length=32)] | None = None
 
@@ -97,7 +101,7 @@ class Moved(Strict, frozen=True):
     """A new position; `at` is when the device measured it, absent means now."""
 
     location: Location
-    at: Annotated[datetime, Meta(tz=True)] | None = None
+    at: Instant | None = None
 
 
 class Answer(Strict, frozen=True):
@@ -248,12 +252,13 @@ class LiveModeChange(Struct, frozen=True, omit_defaults=True):
     ends_at: datetime | None = None
 
 
-class TaskStatus(Struct, frozen=True):
-    """A task's state."""
+class TaskStatus(Struct, frozen=True, omit_defaults=True):
+    """A task's state; `arrived_at` from the hustler's arrival on."""
 
     task_id: UUID
     state: TaskState
     updated_at: datetime
+    arrived_at: datetime | None = None
 
 
 class BroadcastResponse(Struct, frozen=True):
@@ -270,7 +275,7 @@ class JobAssigned(Struct, frozen=True):
     task_id: UUID
     status: Literal["SCHEDULED"]
     hustler_id: UUID
-    eta_minutes: float | None = None
+    eta_minutes: int | None = None
     start_code: str | UnsetType = UNSET
 
 
@@ -522,6 +527,23 @@ the answer to a request.
 """
 
 
+def logged(kind: str, data: dict[str, Any]) -> dict[str, Any]:
+    """The data of a durable event as its type has it, times as datetimes.
+
+    The log keeps JSON of PostgreSQL, which writes times and numbers in forms of its own. What
+    another version logged, in a shape that is none of ours, is told as it stands: one such row must
+    not keep its user from all that follow.
+    """
+    shape = SERVER_MESSAGES.get(kind, dict[str, Any])
+    try:
+        told = msgspec.to_builtins(msgspec.convert(data, shape), builtin_types=(datetime, UUID))
+    except msgspec.ValidationError as misfit:
+        log.warning("event_of_another_shape", type=kind, why=str(misfit))
+        return data
+    assert isinstance(told, dict)
+    return told
+
+
 class Envelope(Struct, frozen=True, omit_defaults=True):
     """The envelope of every server message."""
 
@@ -537,17 +559,32 @@ class _Referenced(Struct, frozen=True):
 
 _client: msgspec.json.Decoder[ClientMessage] = msgspec.json.Decoder(ClientMessage)
 _reference = msgspec.json.Decoder(_Referenced)
-_encoder = msgspec.json.Encoder()
 
 
 def parse(raw: str | bytes) -> ClientMessage:
     """The message in a frame; VALIDATION_ERROR for anything outside the vocabulary."""
     try:
         return _client.decode(raw)
-    except msgspec.ValidationError as wrong:
-        raise errors.refusal("VALIDATION_ERROR", message=str(wrong)) from None
+    except msgspec.ValidationError:
+        raise _misfit(raw) from None
     except (ValueError, RecursionError):
-        raise errors.refusal("VALIDATION_ERROR", message="The message is not JSON.") from None
+        raise _not_json() from None
+
+
+def _misfit(raw: str | bytes) -> errors.Refusal:
+    """Why a message does not fit: every field that is wrong."""
+    try:
+        return field_errors.refusal(msgspec.json.decode(raw), ClientMessage)
+    except RecursionError:
+        return errors.invalid_field("", "is nested too deeply")
+    except msgspec.ValidationError:
+        return errors.invalid_field("", "holds a number that is out of range")
+    except ValueError:
+        return _not_json()
+
+
+def _not_json() -> errors.Refusal:
+    return errors.refusal("VALIDATION_ERROR", message="The message is not JSON.")
 
 
 def reference_of(raw: str | bytes) -> Reference | None:
@@ -562,4 +599,4 @@ def encode(
     kind: str, data: object = None, *, ref: Reference | None = None, seq: int | None = None
 ) -> bytes:
     """One server message as JSON text in UTF-8."""
-    return _encoder.encode(Envelope(kind, ref, seq, data))
+    return encoding.encode(Envelope(kind, ref, seq, data))

@@ -35,4 +35,6 @@ def _task(event: UserEvent) -> TaskId:
 
 
 def _with_start_code(event: UserEvent, code: str | None) -> UserEvent:
+    if code is None:
+        return event
     return msgspec.structs.replace(event, data=event.data | {"start_code": code})

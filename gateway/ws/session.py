@@ -356,4 +356,4 @@ def farewell(broadcast_id: UUID, task_id: UUID, reason: ClosedReason) -> bytes:
 
 def durable(event: UserEvent) -> bytes:
     """A durable event as the message every socket of its user gets."""
-    return messages.encode(event.type, event.data, seq=event.seq)
+    return messages.encode(event.type, messages.logged(event.type, event.data), seq=event.seq)

@@ -22,6 +22,29 @@ return clock_timestamp() + coalesce((select c.amount from clock_offset as c), in
 comment on function hx_clock() is
 'The clock that decides. Rules read it after taking their locks.';
 
+-- A time as every message writes it (gateway/encoding.py): for facts without a type of their own.
+create function wire_time(p_at timestamptz) returns text
+language sql stable
+return to_char(p_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
+
+-- ── Texts of people ─────────────────────────────────────────────────────────────────────────────
+-- Whether a text shows something, and holds no control character but tab and new line and nothing
+-- that turns the direction of the text around it. Twin of gateway/fields.py; a test holds them equal.
+create function visible_text(p_text text) returns boolean
+language sql immutable
+return
+    p_text ~ (
+        '[^\u0001-\u0020\u007f-\u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5'
+        || '\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164'
+        || '\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff\U0001bca0-\U0001bca3'
+        || '\U0001d173-\U0001d17a\U000e0000-\U000e0fff\u0300-\u036f\u1ab0-\u1aff'
+        || '\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]'
+    )
+    and replace(p_text, e'\r\n', e'\n') !~ (
+        '[\u0001-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029\u206a-\u206f\ufff9-\ufffb'
+        || '\ufffe\uffff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]'
+    );
+
 -- ── Errors ─────────────────────────────────────────────────────────────────────────────────────
 -- The identity of a refusal is code + invariant: SQLSTATE and CONSTRAINT of the raised error.
 create table error_catalogue (

@@ -61,7 +61,11 @@ create table tasks (
     constraint tasks_not_own check (assigned_hustler_id <> poster_id),
     constraint tasks_tier check (required_trust_tier between 1 and 4),
     constraint tasks_deadline check (deadline < '2200-01-01'),
-    constraint tasks_title check (title ~ '\S' and length(title) <= 200),
+    constraint tasks_title check (visible_text(title) and length(title) <= 200),
+    constraint tasks_description check (visible_text(description)),
+    constraint tasks_category check (visible_text(category)),
+    constraint tasks_trade check (visible_text(required_trade)),
+    constraint tasks_address check (location_address = '' or visible_text(location_address)),
     constraint tasks_photos check (min_photos between 1 and 5),
     constraint tasks_location check (
         location_lat between -90 and 90 and location_lng between -180 and 180

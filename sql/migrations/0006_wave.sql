@@ -220,6 +220,28 @@ language sql immutable
 return round(miles::numeric, 1)::double precision;
 
 -- A broadcast's card without what differs by hustler (contract, LIVE_TASK_BROADCAST).
+-- Words for where a task is, for those who may not know its place. An address is what its poster
+-- wrote, so nothing of it is told but a town in the postal form, "…, Town, ST 12345"; else the
+-- centre of the cell that everybody sees, to a hundredth of a degree.
+create function place_words(t tasks) returns text
+language sql immutable
+return coalesce(
+    array_to_string(
+        regexp_match(
+            t.location_address,
+            ',\s*([^,0-9]{2,40}?)\s*,\s*([A-Z]{2})(?:\s+\d{5}(?:-\d{4})?)?\s*(?:,\s*(?:USA|US|United States)\s*)?$'
+        ),
+        ', '
+    ),
+    format(
+        'near %s° %s, %s° %s',
+        to_char(abs(t.place_lat), 'FM990.00'),
+        case when t.place_lat < 0 then 'S' else 'N' end,
+        to_char(abs(t.place_lng), 'FM990.00'),
+        case when t.place_lng < 0 then 'W' else 'E' end
+    )
+);
+
 create function broadcast_card(b live_broadcasts) returns jsonb
 language sql stable
 return (
@@ -233,7 +255,7 @@ return (
             'category', t.category,
             'price_cents', t.price,
             'hustler_pay_cents', t.price - platform_fee_cents(t.price),
-            'location', jsonb_build_object('lat', t.place_lat, 'lng', t.place_lng, 'place', null),
+            'location', jsonb_build_object('lat', t.place_lat, 'lng', t.place_lng, 'place', place_words(t)),
             'distance_miles', 0,
             'deadline', t.deadline,
             'xp_multiplier', 1.25

@@ -47,7 +47,7 @@ create table proofs (
     constraint proofs_state check (
         state in ('PENDING', 'SUBMITTED', 'ACCEPTED', 'REJECTED', 'EXPIRED')
     ),
-    constraint proofs_rejected check (state <> 'REJECTED' or reject_reason ~ '\S')
+    constraint proofs_rejected check (state <> 'REJECTED' or visible_text(reject_reason))
 );
 create index proofs_by_task on proofs (task_id);
 -- One proof at a time is under review.

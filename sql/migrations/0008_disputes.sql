@@ -24,7 +24,7 @@ create table disputes (
     -- a task is disputed once: resolving it ends the task
     constraint disputes_one_per_task unique (task_id),
     constraint disputes_side check (side in ('POSTER', 'HUSTLER', 'ADMIN', 'SYSTEM')),
-    constraint disputes_reason check (reason ~ '\S' and length(reason) <= 2000),
+    constraint disputes_reason check (visible_text(reason) and length(reason) <= 2000),
     constraint disputes_state check (
         state in ('OPEN', 'EVIDENCE_REQUESTED', 'ESCALATED', 'RESOLVED')
     ),
@@ -32,7 +32,7 @@ create table disputes (
         (state = 'RESOLVED') = (outcome is not null)
         and (state = 'RESOLVED') = (resolved_at is not null)
         and (state = 'RESOLVED') = (release_amount is not null and refund_amount is not null)
-        and (state <> 'RESOLVED' or (resolved_by is not null and resolution ~ '\S'))
+        and (state <> 'RESOLVED' or (resolved_by is not null and visible_text(resolution)))
     ),
     constraint disputes_amounts check (
         (outcome = 'HUSTLER' and release_amount > 0 and refund_amount = 0)
@@ -53,7 +53,7 @@ create table evidence (
     constraint evidence_pkey primary key (id),
     constraint evidence_dispute foreign key (dispute_id) references disputes (id),
     constraint evidence_author foreign key (submitted_by) references users (id),
-    constraint evidence_body check (body ~ '\S' and length(body) <= 5000),
+    constraint evidence_body check (visible_text(body) and length(body) <= 5000),
     constraint evidence_photos check (cardinality(upload_ids) <= 5)
 );
 create index evidence_by_dispute on evidence (dispute_id, created_at);

@@ -5,6 +5,13 @@
 -- Lock order everywhere: tasks (by id) → broadcast → escrow → live status → user counters.
 -- Events are collected and appended by one append_events call, last; pushing happens after commit.
 
+-- `arrived_at` tells the arrival, which changes no state, from the accept before it.
+create function task_status(t tasks) returns jsonb
+language sql stable
+return jsonb_strip_nulls(jsonb_build_object(
+    'task_id', t.id, 'state', t.state, 'arrived_at', t.arrived_at, 'updated_at', t.updated_at
+));
+
 -- A transition, told to both sides, with the published event beside it (job_state_sync).
 create function task_events(t tasks, p_type text, p_data jsonb) returns jsonb
 language plpgsql
@@ -12,7 +19,7 @@ as $$
 declare
     told jsonb := '[]';
     reader uuid;
-    status jsonb := jsonb_build_object('task_id', t.id, 'state', t.state, 'updated_at', t.updated_at);
+    status jsonb := task_status(t);
 begin
     foreach reader in array array_remove(array[t.poster_id, t.assigned_hustler_id], null) loop
         told := told || hx_event(reader, 'TASK_STATUS_UPDATE', status);

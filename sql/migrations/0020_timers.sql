@@ -73,7 +73,7 @@ begin
             return accept_proof(t, null, 'REVIEW_TIMEOUT');
         when p_kind = 'WORKING_STALE' and t.state = 'WORKING' then
             perform open_item('WORKING_STALE', t.id::text, jsonb_build_object(
-                'started_at', t.started_at, 'hustler_id', t.assigned_hustler_id
+                'started_at', wire_time(t.started_at), 'hustler_id', t.assigned_hustler_id
             ));
         when p_kind = 'REPLACEMENT' then
             return answer || jsonb_build_object(

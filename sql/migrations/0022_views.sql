@@ -75,6 +75,11 @@ return jsonb_build_object(
     'deadline', t.deadline,
     'requires_proof', t.requires_proof,
     'min_photos', t.min_photos,
+    'estimated_minutes', t.estimated_minutes,
+    'required_trade', t.required_trade,
+    'required_trust_tier', t.required_trust_tier,
+    'insurance_required', t.insurance_required,
+    'background_check_required', t.background_check_required,
     'poster_id', t.poster_id,
     'assigned_hustler_id', t.assigned_hustler_id,
     'predecessor_id', t.predecessor_id,
@@ -112,7 +117,9 @@ return jsonb_build_object(
         ))
     else '{}'
 end || case
-    when t.poster_id = p_viewer and t.state in ('ACCEPTED', 'WORKING')
+    -- a proof may still be turned down and the work go on
+    when t.poster_id = p_viewer
+        and t.state in ('ACCEPTED', 'WORKING', 'PROOF_SUBMITTED', 'DISPUTED')
         then coalesce(
             (
                 select jsonb_build_object('code_generation', max(c.generation))

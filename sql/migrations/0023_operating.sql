@@ -290,7 +290,7 @@ language plpgsql
 as $$
 declare
     u users := account_act(
-        p_admin, 'LIVE_BAN', p_user, p_reason, jsonb_build_object('until', p_until)
+        p_admin, 'LIVE_BAN', p_user, p_reason, jsonb_build_object('until', wire_time(p_until))
     );
     s live_status;
     at timestamptz := hx_clock();

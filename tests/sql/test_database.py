@@ -33,3 +33,20 @@ async def test_an_argument_of_the_wrong_type_is_no_absence(market: Market) -> No
         await market.store.value("live_view", "no uuid")
     with pytest.raises(Refusal):
         await market.queries.me(await market.task())  # type: ignore[arg-type]
+
+
+async def test_a_value_that_postgres_cannot_take_is_a_refusal(market: Market) -> None:
+    """Whether the driver or the server says so: class 22 blames who sent the value."""
+    task = str(await market.task())
+    poster = await market.poster_of(await market.task())
+    for name, args in (
+        ("create_task", (poster, '{"deadline": "2030-01-01T00:00:00+16:00"}')),
+        ("create_task", (poster, '{"title": "a\\u0000b"}')),
+        ("create_task", (poster, '{"price_cents": 1e300}')),
+        ("create_task", (poster, "{")),
+        ("create_task", (poster, "\ud800")),
+        ("propose_price", (poster, task, 2**31)),
+    ):
+        with pytest.raises(Refusal) as caught:
+            await market.store.value(name, *args)
+        assert caught.value.kind.code == "VALIDATION_ERROR", args

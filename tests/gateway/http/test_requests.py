@@ -103,7 +103,7 @@ def test_a_wrong_field_is_a_422(change: dict[str, Any]) -> None:
     assert "`" in refusal.message
 
 
-@pytest.mark.parametrize("field", TASK.keys())
+@pytest.mark.parametrize("field", sorted(TASK.keys() - {"mode"}))
 def test_each_needed_field_is_needed(field: str) -> None:
     """Leaving one out is refused by name."""
     without = {name: value for name, value in TASK.items() if name != field}

@@ -336,19 +336,25 @@ async def test_a_position_that_is_nobodys_business_is_refused(service: Service) 
 
 
 @pytest.mark.parametrize(
-    "fix",
+    ("fix", "reason"),
     [
-        {"location": {"lat": 0.0, "lng": 0.0}},
-        {"location": {"lat": 37.0, "lng": -122.0, "accuracy_m": 101}},
-        {"location": {"lat": 37.0, "lng": -122.0}, "at": "2001-01-01T00:00:00Z"},
+        ({"location": {"lat": 0.0, "lng": 0.0}}, "null_island"),
+        ({"location": {"lat": 37.0, "lng": -122.0, "accuracy_m": 101}}, "inaccurate"),
+        (
+            {"location": {"lat": 37.0, "lng": -122.0}, "at": "2001-01-01T00:00:00Z"},
+            "older_than_last",
+        ),
+        ({"location": {"lat": 37.0, "lng": -122.0}}, "impossible_speed"),
     ],
-    ids=["null island", "inaccurate", "impossibly far and old"],
 )
-async def test_a_bad_fix_is_refused_and_the_session_goes_on(service: Service, fix: Message) -> None:
-    """HX021; the last good position stands."""
+async def test_a_bad_fix_is_refused_and_the_session_goes_on(
+    service: Service, fix: Message, reason: str
+) -> None:
+    """HX021 with the rule's name; the last good position stands."""
     async with live(service, await service.user(), somewhere()) as client:
         error = await client.ask("UPDATE_LOCATION", fix)
         assert (error["type"], error["data"]["code"]) == ("ERROR", "HX021")
+        assert error["data"]["reason"] == reason
         assert (await client.ask("PING"))["type"] == "PONG"
 
 

@@ -260,7 +260,7 @@ def test_pong_tells_the_highest_seq_the_node_knows_of() -> None:
     session.receive('{"type":"PING","id":1}', 1.0, NOW)
     (pong,) = told(session)
     assert (pong["type"], pong["id"], pong["data"]["last_seq"]) == ("PONG", 1, 9)
-    assert pong["data"]["timestamp"] == "2030-01-01T00:00:00Z"
+    assert pong["data"]["timestamp"] == "2030-01-01T00:00:00.000000Z"
 
 
 # ── Cards ────────────────────────────────────────────────────────────────────────────────────────

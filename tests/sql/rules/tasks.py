@@ -34,6 +34,10 @@ checks(
     ("tasks_tier", "required_trust_tier = 5", "required_trust_tier = 4"),
     ("tasks_deadline", "deadline = 'infinity'", "deadline = '2199-12-31'"),
     ("tasks_title", r"title = E' \n '", "title = repeat('x', 200)"),
+    ("tasks_description", r"description = E'\u200b\u2060'", r"description = E'a\r\n\tb'"),
+    ("tasks_category", "category = ' '", r"category = E'\u05d2\u05df'"),
+    ("tasks_trade", r"required_trade = E'a\u202eb'", "required_trade = null"),
+    ("tasks_address", r"location_address = E'a\u0007b'", "location_address = ''"),
     ("tasks_photos", "min_photos = 6", "min_photos = 5"),
     ("tasks_location", "location_lat = 90.1", "location_lat = -90, location_lng = 180"),
     (
