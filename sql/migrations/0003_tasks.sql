@@ -459,7 +459,8 @@ create table timers (
     constraint timers_kind check (
         kind in (
             'UNFUNDED', 'DEADLINE', 'BROADCAST_END', 'CHOICE', 'CHOICE_REMINDER', 'REVIEW',
-            'WORKING_STALE', 'REPLACEMENT', 'DISPUTE_DUE', 'FUNDS_HELD', 'TRUST_REVIEW'
+            'WORKING_STALE', 'REPLACEMENT', 'DISPUTE_DUE', 'FUNDS_HELD', 'TRUST_REVIEW',
+            'LIVE_STATE'
         )
     )
 );

@@ -72,6 +72,19 @@ select end_live($1, $2);
 -- name: end_away
 select end_away($1);
 
+-- name: end_impossible_session
+select end_impossible_session($1);
+
+-- name: keep_fix
+insert into last_fixes as f (user_id, lat, lng, accuracy_m, fixed_at) values ($1, $2, $3, $4, $5)
+on conflict (user_id) do update
+set lat = excluded.lat, lng = excluded.lng, accuracy_m = excluded.accuracy_m,
+    fixed_at = excluded.fixed_at
+where f.fixed_at < excluded.fixed_at;
+
+-- name: last_fix
+select lat, lng, accuracy_m, fixed_at from last_fixes where user_id = $1;
+
 -- name: fire_timer
 select fire_timer($1, $2);
 
