@@ -20,13 +20,17 @@ create index admin_actions_by_age on admin_actions (created_at, id);
 
 -- Whether an admin's act on a user is on record in this transaction.
 create function acted_on_user(p_user uuid, p_actions text[]) returns boolean
-language sql stable
-return exists (
-    select from admin_actions as a
-    where a.target_type = 'user' and a.target_id = p_user::text
-        and a.action_type = any(p_actions)
-        and a.created_at >= hx_clock() - (clock_timestamp() - transaction_timestamp())
-);
+language plpgsql stable
+as $$
+begin
+    return exists (
+        select from admin_actions as a
+        where a.target_type = 'user' and a.target_id = p_user::text
+            and a.action_type = any(p_actions)
+            and a.created_at >= hx_clock() - (clock_timestamp() - transaction_timestamp())
+    );
+end;
+$$;
 
 -- HX801: what an operator did stays on record.
 create trigger admin_actions_no_delete before update or delete or truncate on admin_actions

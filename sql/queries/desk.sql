@@ -244,7 +244,9 @@ select jsonb_build_object(
     'created_at', u.created_at,
     'live', live_view(s),
     -- the last of all days for a ban until an admin lifts it
-    'banned_until', least(s.banned_until, '9999-12-31 23:59:59+00'),
+    'banned_until', case s.banned_until
+        when 'infinity' then '9999-12-31 23:59:59+00' else s.banned_until
+    end,
     'payout_account', (
         select jsonb_build_object(
             'account_id', p.account_id, 'payouts_enabled', p.payouts_enabled,
