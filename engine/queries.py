@@ -79,6 +79,8 @@ class LastFix(NamedTuple):
     lng: float
     accuracy_m: float
     fixed_at: datetime
+    kept_for_s: float = 0.0
+    """By the database's clock: time that `hustlexp clock advance` lets pass counts."""
 
 
 class Cursor(NamedTuple):

@@ -94,14 +94,15 @@ class Positions:
 
     async def _last_track(self, user: UserId) -> fixes.Track | None:
         """What the next fix of this hustler is judged by; None when nothing is known."""
+        now_s = self._unix()
         last = None if user in self._travellers else await self._queries.last_fix(user)
         traveller = self._travellers.get(user)
         if traveller is not None:
             return traveller.track
         if last is None:
             return None
-        at_s = last.fixed_at.timestamp()
-        if self._unix() - at_s > fixes.REMEMBERED_S:
+        at_s = min(last.fixed_at.timestamp(), now_s - last.kept_for_s)
+        if now_s - at_s > fixes.REMEMBERED_S:
             return None
         return fixes.Track(LatLng(last.lat, last.lng), at_s, last.accuracy_m)
 

@@ -289,7 +289,10 @@ create table last_fixes (
     lat double precision not null,
     lng double precision not null,
     accuracy_m double precision not null,
+    -- by the clock of the process that believed it
     fixed_at timestamptz not null,
+    -- by the clock that decides
+    kept_at timestamptz not null default hx_clock(),
     constraint last_fixes_pkey primary key (user_id),
     constraint last_fixes_user foreign key (user_id) references users (id),
     constraint last_fixes_place check (
