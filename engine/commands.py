@@ -24,6 +24,7 @@ from engine.money.provider import (
     PaymentRefused,
 )
 from engine.plan import BroadcastPlan
+from engine.queries import LastFix
 from engine.store import Store
 from engine.tasks.codes import CodeBook, CodeKind
 from engine.tasks.draft import TaskDraft
@@ -202,6 +203,16 @@ class Commands:
     async def end_live(self, hustler: UserId, reason: EndReason) -> Applied:
         """End the LIVE session, if there is one; off is always allowed."""
         return await self._apply("end_live", hustler, reason)
+
+    async def end_impossible(self, hustler: UserId) -> Applied:
+        """End a session whose positions were impossible; the third within 30 days is a ban."""
+        return await self._apply("end_impossible_session", hustler)
+
+    async def keep_fix(self, user: UserId, fix: LastFix) -> None:
+        """Keep where somebody was last believed to be, unless something newer is kept."""
+        await self._store.execute(
+            "keep_fix", user, fix.lat, fix.lng, fix.accuracy_m, fix.fixed_at
+        )
 
     async def end_away(self, hustler: UserId) -> Applied:
         """End the session of a hustler who has been away, unless they hold a task."""

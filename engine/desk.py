@@ -16,6 +16,7 @@ from engine.money.provider import LegKind
 from engine.store import Store
 
 Outcome = Literal["HUSTLER", "POSTER", "SPLIT"]
+LiveAct = Literal["END_SESSION", "SET_COOLDOWN", "END_COOLDOWN"]
 
 
 class Desk:
@@ -110,6 +111,15 @@ class Desk:
     async def lift_live_ban(self, admin: UserId, user: UserId, reason: str) -> None:
         """End a ban from LIVE mode now, whoever set it."""
         await self._apply("lift_live_ban", admin, user, reason)
+
+    async def live(
+        self, admin: UserId, user: UserId, act: LiveAct, until: datetime | None, reason: str
+    ) -> None:
+        """End one LIVE session or one cooldown, or set a cooldown of at most seven days.
+
+        HX601 for ending a forced rest, which nobody ends.
+        """
+        await self._apply("admin_live", admin, user, act, until, reason)
 
     async def set_trust_tier(self, admin: UserId, user: UserId, tier: int, reason: str) -> None:
         """Put a hustler on tier 1 to 4; the trust ledger says by whom."""

@@ -100,6 +100,7 @@ _KINDS = (
     ErrorKind("HX502", "TOKEN-INVALID", "The token is not valid."),
     ErrorKind("HX503", "PERMISSION", "You are not allowed to do this."),
     # LIVE mode (product_spec §3.5)
+    ErrorKind("HX601", "LIVE-REST", "A rest from LIVE mode is not shortened."),
     ErrorKind("HX901", "LIVE-1", "A LIVE task is broadcast only with a funded escrow."),
     ErrorKind("HX902", "LIVE-2", "A LIVE task costs at least $15.00."),
     ErrorKind("HX903", "LIVE-3", "You are not active in LIVE mode."),

@@ -72,6 +72,17 @@ class Standing(NamedTuple):
     is_suspended: bool
 
 
+class LastFix(NamedTuple):
+    """Where somebody was when a position of theirs was last believed; degrees, metres."""
+
+    lat: float
+    lng: float
+    accuracy_m: float
+    fixed_at: datetime
+    kept_for_s: float = 0.0
+    """By the database's clock: time that `hustlexp clock advance` lets pass counts."""
+
+
 class Cursor(NamedTuple):
     """Where a page ended."""
 
@@ -195,6 +206,11 @@ class Queries:
     async def live(self, user: UserId) -> LiveView:
         """The caller's LIVE state at this instant."""
         return _found(await self._store.maybe(LiveView, "live_view", user))
+
+    async def last_fix(self, user: UserId) -> LastFix | None:
+        """Where the user was when a position of theirs was last believed."""
+        rows = await self._store.rows("last_fix", user)
+        return LastFix(*rows[0].values()) if rows else None
 
     async def open_live_sessions(self) -> list[tuple[UserId, datetime]]:
         """Every hustler with an open LIVE session, and since when."""

@@ -40,6 +40,7 @@ DESK_CALLS: Final = (
     Call("POST",   f"{USER}/suspend",             desk_people.suspend,           OPERATORS),
     Call("POST",   f"{USER}/reinstate",           desk_people.reinstate,         OPERATORS),
     Call("POST",   f"{USER}/live-ban",            desk_people.live_ban,          OPERATORS),
+    Call("POST",   f"{USER}/live",                desk_people.live,              OPERATORS),
     Call("POST",   f"{USER}/payout-account",      desk_money.payout_account,     OPERATORS),
     Call("POST",   f"{USER}/trust-tier",          desk_people.trust_tier,        OPERATORS),
     Call("POST",   f"{USER}/badges",              desk_people.grant_badge,       OPERATORS),

@@ -89,8 +89,6 @@ AWAY_SWEEP_EVERY_S: Final = 15.0
 """How often sessions that are away are looked for."""
 ARRIVAL_M: Final = 150.0
 """A hustler this near to the task has arrived (design §2, Task); `arrivals` says it too."""
-ARRIVAL_FIX_S: Final = 300.0
-"""A position older than this tells nothing of an arrival."""
 POSTER_VIEW_EVERY_S: Final = 1.0
 """HUSTLER_LOCATION per task at most this often."""
 

@@ -81,6 +81,7 @@ TABLE: Final[Mapping[tuple[str, str], Disposition]] = {
     ("HX502", "TOKEN-INVALID"): Disposition(401, close=close_codes.TOKEN_REFUSED.code),
     ("HX503", "PERMISSION"): Disposition(403),
     # LIVE mode
+    ("HX601", "LIVE-REST"): Disposition(429),
     ("HX901", "LIVE-1"): Disposition(409),
     ("HX902", "LIVE-2"): Disposition(422),
     ("HX903", "LIVE-3"): Disposition(403),

@@ -3,8 +3,12 @@
 A fix is refused when it is not finite, out of range, (0, 0), from the future, older than the last,
 worse than 100 m, or reached faster than 320 km/h; the last good position then stands.
 A suspect is noted for every refusal by speed and for every second fix in a row over 160 km/h
-(which is accepted); three suspects within ten minutes end the session. So a session whose first fix
-was the wrong one frees itself: it ends, and the next one starts with no previous fix.
+(which is accepted); three suspects within ten minutes end the session.
+
+The last believed fix outlives its session: the first of the next one is judged by it like any other,
+so nobody jumps by switching off and on. After six hours it says nothing any more, for people fly; so
+somebody whose first fix was the wrong one waits until the right one could be true, and no longer.
+A previous fix from the future was taken before this server's clock was set back, and says nothing.
 
 Jitter: a standing phone's fixes dance by their accuracy, often several within a second.
 So the way travelled is shortened by both accuracies, and the time it took is never taken as less
@@ -30,6 +34,7 @@ SHORTEST_STEP_S: Final = 1.0
 FAST_IN_A_ROW: Final = 2
 SUSPECTS_TO_END: Final = 3
 SUSPECT_WINDOW_S: Final = 600.0
+REMEMBERED_S: Final = 6 * 3600.0  # how long a session that has ended says where its hustler can be
 
 
 class Refusal(StrEnum):
@@ -69,7 +74,7 @@ class Track:
 class Verdict:
     """The judgement on one fix: the track to remember, and the refusal if there is one.
 
-    `track` is None only when a session's first fix was refused.
+    `track` is None only when a fix was refused and no other is known.
     """
 
     track: Track | None
@@ -79,7 +84,7 @@ class Verdict:
 
 
 def judge(previous: Track | None, fix: Fix, now_s: float) -> Verdict:
-    """Judge a fix at `now_s` (Unix seconds); `previous` is None for the first of a session."""
+    """Judge a fix at `now_s` (Unix seconds); `previous` is None where nothing is known."""
     refusal = _refusal_alone(fix, now_s)
     if refusal is not None:
         return Verdict(previous, refusal)
@@ -89,6 +94,8 @@ def judge(previous: Track | None, fix: Fix, now_s: float) -> Verdict:
 
 def _judge_step(previous: Track, track: Track, now_s: float) -> Verdict:
     """Judge the way from one good fix to the next."""
+    if previous.at_s > now_s:
+        return Verdict(replace(track, suspects_s=previous.suspects_s))
     if track.at_s < previous.at_s:
         return Verdict(previous, Refusal.OLDER_THAN_LAST)
     if _is_over(previous, track, IMPOSSIBLE_M_PER_S):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.desk_views import UserFile, XpRowView
 from engine.ids import AwardId, BadgeId, UserId
 from gateway.http.calls import Ask
-from gateway.http.desk_requests import BadgeGrant, LiveBan, TrustTier, Why
+from gateway.http.desk_requests import BadgeGrant, LiveBan, LiveOverride, TrustTier, Why
 from gateway.http.requests import Nothing
 from gateway.parts import Parts
 
@@ -37,6 +37,13 @@ async def live_ban(parts: Parts, ask: Ask[LiveBan, Nothing]) -> UserFile:
         await parts.desk.lift_live_ban(ask.user_id, user, ask.body.reason)
     else:
         await parts.desk.ban_from_live(ask.user_id, user, ask.body.until, ask.body.reason)
+    return await parts.desk_reading.user(user)
+
+
+async def live(parts: Parts, ask: Ask[LiveOverride, Nothing]) -> UserFile:
+    """End one LIVE session or one cooldown, or set a cooldown, without a ban."""
+    user = UserId(ask.path["user_id"])
+    await parts.desk.live(ask.user_id, user, ask.body.act, ask.body.until, ask.body.reason)
     return await parts.desk_reading.user(user)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from engine.desk import Outcome
+from engine.desk import LiveAct, Outcome
 from engine.desk_views import (
     ChargebackState,
     DisputeState,
@@ -75,6 +75,20 @@ class LiveBan(Sent, frozen=True):
 
     def __post_init__(self) -> None:
         self._in_utc("until", self.until)
+
+
+class LiveOverride(Sent, frozen=True):
+    """POST …/live; `until`, at most seven days ahead, goes with SET_COOLDOWN."""
+
+    act: LiveAct
+    reason: Text
+    until: Instant | None = None
+
+    def __post_init__(self) -> None:
+        if (self.act == "SET_COOLDOWN") != (self.until is not None):
+            raise ValueError("until belongs to SET_COOLDOWN, and to nothing else")
+        if self.until is not None and not 2000 <= self.until.year < 9999:
+            raise ValueError("A cooldown ends between now and seven days from now")
 
 
 class PayoutAccount(Sent, frozen=True):

@@ -9,6 +9,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
 
 import structlog
 
@@ -16,7 +19,7 @@ from engine import errors
 from engine.commands import Commands, EndReason, Sighting
 from engine.errors import Refusal
 from engine.ids import TaskId, UserId
-from engine.queries import Queries
+from engine.queries import LastFix, Queries
 from engine.steady import steadily
 from gateway import limits
 from gateway.delivery.hub import Hub
@@ -27,9 +30,12 @@ from gateway.ws.connection import Connection
 from gateway.ws.messages import GoLive, Moved
 from geo import fixes
 from geo.points import LatLng
+from geo.sightings import OLD_FIX_MS
 from geo.valkey import ValkeyAway
 
 log = structlog.get_logger(__name__)
+
+_OLD_FIX_S: Final = OLD_FIX_MS / 1000
 
 
 class Positions:
@@ -65,17 +71,41 @@ class Positions:
 
         HX021 for a bad fix, HX904 too soon, HX905 banned, HX503 for who may not work.
         """
-        known = self._travellers.get(user)
         fix = fix_of(wish.location, wish.at.timestamp() if wish.at else self._unix())
-        track = self._judged(user, known, fix)
+        track = self._judged(user, await self._last_track(user), fix)
         await self._commands.go_live(user, wish.radius_miles, wish.categories)
         self._believe_from(user, source, track, live=True)
+        await self._keep(user)
         self._hub.may_have_reopened(user)
 
     async def end_live(self, user: UserId, reason: EndReason) -> None:
         """Ends LIVE mode; the hustler leaves presence at once."""
+        await self._keep(user)
         await self._commands.end_live(user, reason)
         await self._leave(user)
+
+    async def _keep(self, user: UserId) -> None:
+        """Keeps the last believed position for whatever process judges the next one."""
+        traveller = self._travellers.get(user)
+        if traveller is not None:
+            track = traveller.track
+            fixed_at = datetime.fromtimestamp(track.at_s, UTC)
+            fix = LastFix(track.point.lat, track.point.lng, track.accuracy_m, fixed_at)
+            await self._commands.keep_fix(user, fix)
+
+    async def _last_track(self, user: UserId) -> fixes.Track | None:
+        """What the next fix of this hustler is judged by; None when nothing is known."""
+        now_s = self._unix()
+        last = None if user in self._travellers else await self._queries.last_fix(user)
+        traveller = self._travellers.get(user)
+        if traveller is not None:
+            return traveller.track
+        if last is None:
+            return None
+        at_s = min(last.fixed_at.timestamp(), now_s - last.kept_for_s)
+        if now_s - at_s > fixes.REMEMBERED_S:
+            return None
+        return fixes.Track(LatLng(last.lat, last.lng), at_s, last.accuracy_m)
 
     async def _leave(self, user: UserId) -> None:
         self._returned.pop(user, None)
@@ -83,6 +113,8 @@ class Positions:
         if traveller is None:
             return
         traveller.live = False
+        # what made the session suspect ended with it
+        traveller.track = replace(traveller.track, fast_in_a_row=0, suspects_s=())
         if user not in self._en_route:
             del self._travellers[user]
         await self._heartbeats.stop(traveller)
@@ -99,7 +131,7 @@ class Positions:
             await self._en_route.load([user])
             if user not in self._en_route:
                 raise errors.refusal("HX903", "LIVE-3")
-        track = self._judged(user, self._travellers.get(user), fix)
+        track = self._judged(user, await self._last_track(user), fix)
         self._believe_from(user, source, track, live=live)
 
     def moved(self, user: UserId, moved: Moved, source: Source) -> bool:
@@ -111,7 +143,7 @@ class Positions:
             # another phone is the source: its owner carries that one
             return self._speaks(traveller)
         fix = fix_of(moved.location, moved.at.timestamp() if moved.at else self._unix())
-        self._go_to(traveller, self._judged(user, traveller, fix))
+        self._go_to(traveller, self._judged(user, traveller.track, fix))
         return True
 
     def heard(self, user: UserId, connection: Connection) -> None:
@@ -162,9 +194,10 @@ class Positions:
             return time.monotonic() - traveller.heard_at < limits.POLL_GRACE_S
         return traveller.source is not None and not traveller.source.gone
 
-    def _judged(self, user: UserId, known: Traveller | None, fix: fixes.Fix) -> fixes.Track:
+    def _judged(self, user: UserId, last: fixes.Track | None, fix: fixes.Fix) -> fixes.Track:
         """The track after a good fix; raises HX021, and remembers what makes a suspect."""
-        verdict = fixes.judge(known.track if known else None, fix, self._unix())
+        known = self._travellers.get(user)
+        verdict = fixes.judge(last, fix, self._unix())
         if known is not None and verdict.track is not None and verdict.refusal is not None:
             known.track = verdict.track
         if verdict.ends_session and known is not None and known.live:
@@ -187,9 +220,12 @@ class Positions:
         self._go_to(traveller, track)
 
     def _go_to(self, traveller: Traveller, track: fixes.Track) -> None:
-        traveller.believe(track, time.monotonic())
+        age_s = max(0.0, self._unix() - track.at_s)
+        traveller.believe(track, time.monotonic(), age_s)
         if traveller.live:
             self._heartbeats.moved(traveller)
+        if age_s > _OLD_FIX_S:
+            return  # where somebody was is not where they are: no view for the poster, no arrival
         for task in self._en_route.moved(traveller.user, track.point):
             self._arrived.add((traveller.user, task))
             self._work.set()
@@ -282,13 +318,19 @@ class Positions:
         if user in self._returned or (traveller is not None and traveller.live):
             is_off = (await self._queries.live(user)).state == "OFF"
             if is_off and self._travellers.get(user) is traveller:
+                await self._keep(user)
                 await self._leave(user)
         elif traveller is not None and user not in self._en_route:
-            del self._travellers[user]
+            await self._keep(user)
+            if self._travellers.get(user) is traveller and user not in self._en_route:
+                del self._travellers[user]
 
     def _look_for_arrivals(self, user: UserId) -> None:
-        if user in self._en_route and user in self._travellers:
-            arrived = self._en_route.moved(user, self._travellers[user].track.point)
+        traveller = self._travellers.get(user)
+        if traveller is None or time.monotonic() - traveller.fixed_at > _OLD_FIX_S:
+            return
+        if user in self._en_route:
+            arrived = self._en_route.moved(user, traveller.track.point)
             self._arrived.update((user, task) for task in arrived)
 
     async def _record_arrivals(self) -> None:
@@ -300,7 +342,7 @@ class Positions:
 
     async def _record_arrival(self, user: UserId, task: TaskId) -> bool:
         fix = await self._sighting(user)
-        if fix is None or fix.age_s > limits.ARRIVAL_FIX_S:
+        if fix is None or fix.age_s > _OLD_FIX_S:
             return False
         try:
             await self._commands.arrived(user, task, fix)
@@ -311,6 +353,8 @@ class Positions:
 
     async def _end_suspects(self) -> None:
         for user in tuple(self._suspects):
-            log.warning("suspect_positions_end_session", hustler=str(user))
-            await self.end_live(user, "FORCED")
+            log.warning("impossible_positions_end_session", hustler=str(user))
+            await self._keep(user)
+            await self._commands.end_impossible(user)
+            await self._leave(user)
             self._suspects.discard(user)

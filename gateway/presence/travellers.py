@@ -26,7 +26,7 @@ class Traveller:
     track: fixes.Track
     heard_at: float
     fixed_at: float
-    """When the last good fix came."""
+    """When the last good fix was measured: a phone may tell late where it was."""
     live: bool = False
     generation: int | None = None
     """Order among sources; None until Valkey gave one."""
@@ -35,10 +35,11 @@ class Traveller:
     signed_at: float = 0.0
     """When last-seen was last refreshed without a position."""
 
-    def believe(self, track: fixes.Track, now: float) -> None:
-        """Moves to the place of a good fix."""
+    def believe(self, track: fixes.Track, now: float, age_s: float) -> None:
+        """Moves to the place of a good fix, measured `age_s` ago."""
         self.track = track
-        self.heard_at = self.fixed_at = self.signed_at = now
+        self.heard_at = self.signed_at = now
+        self.fixed_at = now - age_s
 
 
 def fix_of(location: Location, at_s: float) -> fixes.Fix:

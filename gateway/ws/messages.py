@@ -88,13 +88,14 @@ class GoLive(Strict, frozen=True):
     """Where the hustler is and, if wanted, own limits in miles and categories.
 
     `at` is when the device measured it, absent means now: without it a device whose fixes carry
-    older times could never move after going live.
+    older times could never move after going live.  Absent categories mean all; an empty list, which
+    would mean none, is refused.
     """
 
     location: Location
     at: Instant | None = None
     radius_miles: RadiusMiles | None = None
-    categories: Annotated[list[Category], Meta(max_length=32)] | None = None
+    categories: Annotated[list[Category], Meta(min_length=1, max_length=32)] | None = None
 
 
 class Moved(Strict, frozen=True):
@@ -247,9 +248,10 @@ class LiveModeChange(Struct, frozen=True, omit_defaults=True):
 
     state: LiveState
     reason: str | None = None
-    """ACCEPTS or FATIGUE for COOLDOWN; DECLINES, COMPLETION_RATE or QUICK_RELEASES for PAUSED;
+    """ACCEPTS, FATIGUE or ADMIN for COOLDOWN; DECLINES, COMPLETION_RATE or QUICK_RELEASES for PAUSED;
     BANNED or the end of the session for OFF."""
     ends_at: datetime | None = None
+    """When time ends the state; absent for BANNED: not before an operator lifts the ban."""
 
 
 class TaskStatus(Struct, frozen=True, omit_defaults=True):

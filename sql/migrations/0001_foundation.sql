@@ -70,7 +70,10 @@ begin
         errcode = hx_refuse.code,
         constraint = hx_refuse.invariant,
         message = coalesce(title, hx_refuse.code),
-        detail = coalesce(ceil(extract(epoch from retry_at - hx_clock()))::text, '');
+        detail = coalesce(
+            case when isfinite(retry_at) then ceil(extract(epoch from retry_at - hx_clock())) end::text,
+            ''
+        );
 end;
 $$;
 
@@ -135,6 +138,7 @@ insert into error_catalogue (code, invariant, title, retryable) values
 ('HX501', 'TOKEN-MISSING', 'A bearer token is needed.', false),
 ('HX502', 'TOKEN-INVALID', 'The token is not valid.', false),
 ('HX503', 'PERMISSION', 'You are not allowed to do this.', false),
+('HX601', 'LIVE-REST', 'A rest from LIVE mode is not shortened.', false),
 ('HX901', 'LIVE-1', 'A LIVE task is broadcast only with a funded escrow.', false),
 ('HX902', 'LIVE-2', 'A LIVE task costs at least $15.00.', false),
 ('HX903', 'LIVE-3', 'You are not active in LIVE mode.', false),

@@ -84,6 +84,11 @@ begin
 end;
 $$;
 
+-- Whether somebody's account is open: neither shut by an operator nor at rest.
+create function account_is_active(p_user uuid) returns boolean
+language sql stable
+return exists (select from users as u where u.id = p_user and u.account_status = 'ACTIVE');
+
 create function may_post(role text) returns boolean
 language sql immutable return role in ('poster', 'dual', 'admin');
 

@@ -530,7 +530,8 @@ create table timers (
     constraint timers_kind check (
         kind in (
             'UNFUNDED', 'DEADLINE', 'BROADCAST_END', 'CHOICE', 'CHOICE_REMINDER', 'REVIEW',
-            'REVIEW_REMINDER', 'WORKING_STALE', 'REPLACEMENT', 'DISPUTE_DUE', 'FUNDS_HELD', 'TRUST_REVIEW'
+            'REVIEW_REMINDER', 'WORKING_STALE', 'REPLACEMENT', 'DISPUTE_DUE', 'FUNDS_HELD',
+            'TRUST_REVIEW', 'LIVE_STATE'
         )
     )
 );

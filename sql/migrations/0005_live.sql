@@ -9,10 +9,13 @@ create table live_sessions (
     tasks_accepted integer not null default 0,
     tasks_declined integer not null default 0,
     declines_in_row integer not null default 0,
+    -- ended because its positions were impossible: three within 30 days ban (architecture §10.7)
+    impossible_positions boolean not null default false,
     constraint live_sessions_pkey primary key (id),
     constraint live_sessions_user foreign key (user_id) references users (id),
     constraint live_sessions_end_reason check (end_reason in ('MANUAL', 'OFFLINE', 'FORCED')),
-    constraint live_sessions_ended check ((ended_at is null) = (end_reason is null))
+    constraint live_sessions_ended check ((ended_at is null) = (end_reason is null)),
+    constraint live_sessions_impossible check (not impossible_positions or end_reason = 'FORCED')
 );
 create unique index one_open_live_session_per_user on live_sessions (user_id) where ended_at is null;
 create index live_sessions_by_user on live_sessions (user_id, started_at desc);
@@ -23,9 +26,16 @@ create table live_status (
     session_id uuid,
     active_since timestamptz,
     cooldown_until timestamptz,
+    cooldown_reason text not null default 'ACCEPTS',
     paused_until timestamptz,
     paused_reason text,
+    -- 'infinity': until an admin lifts it
     banned_until timestamptz,
+    -- The shift belongs to the person, not to the session: LIVE time since the last rest, as if all of
+    -- it had been worked without a break from shift_since on; off_since stops it. Written by
+    -- live_status_shift() alone.
+    shift_since timestamptz,
+    off_since timestamptz,
     -- absent means no own limit
     radius_miles double precision,
     categories text[],
@@ -36,14 +46,84 @@ create table live_status (
     constraint live_status_paused_reason check (
         paused_reason in ('DECLINES', 'COMPLETION_RATE', 'QUICK_RELEASES')
     ),
+    constraint live_status_cooldown_reason check (cooldown_reason in ('ACCEPTS', 'ADMIN')),
     constraint live_status_radius check (radius_miles between 1 and 25),
+    -- none at all would be a session that is never offered anything; absent means all
+    constraint live_status_categories check (cardinality(categories) > 0),
     constraint live_status_since check ((session_id is null) = (active_since is null))
 );
 
 create index live_status_open on live_status (user_id) where session_id is not null;
 
+-- ── Shifts ─────────────────────────────────────────────────────────────────────────────────────
+-- 4 h of LIVE time → COOLDOWN for 30 min, then the next 4 h begin; a warning after 3 h
+-- (product_spec §3.5). One turn of both takes 16,200 s.
+-- How far a shift has come at an instant, in seconds of its turn.
+create function shift_s(p_since timestamptz, at timestamptz) returns numeric
+language sql immutable
+return extract(epoch from at - p_since) % 16200;
+
+-- When the turn that an instant lies in began.
+create function shift_turn(p_since timestamptz, at timestamptz) returns timestamptz
+language sql immutable
+return p_since + floor(extract(epoch from at - p_since) / 16200)::double precision
+    * interval '4.5 hours';
+
+-- Until when the hustler must rest; null when rested. A rest that has begun goes on when LIVE mode is
+-- switched off, and is still there when it is switched on again.
+create function rest_ends_at(s live_status, at timestamptz) returns timestamptz
+language sql immutable
+return (
+    select shift_turn(s.shift_since, w.stopped_at) + interval '4.5 hours'
+    from (
+        select case when s.session_id is null then s.off_since else at end as stopped_at
+    ) as w
+    where shift_s(s.shift_since, w.stopped_at) >= 14400
+        and shift_turn(s.shift_since, w.stopped_at) + interval '4.5 hours' > at
+);
+
+-- Where a shift stands when LIVE mode is switched on: time off does not count as work; half an hour
+-- of it, or the end of a rest that was due, begins a new shift.
+create function shift_resumed(s live_status, at timestamptz) returns timestamptz
+language sql immutable
+return case
+    when rest_ends_at(s, at) is not null then s.shift_since
+    when s.off_since is null or at - s.off_since >= interval '30 minutes' then at
+    when shift_s(s.shift_since, s.off_since) >= 14400 then at
+    else s.shift_since + greatest(at - s.off_since, interval '0')
+end;
+
+-- HX601: a shift runs by the clock and by LIVE mode being on, whoever writes; no rest is shortened by
+-- switching off and on, nor by hand.
+create function live_status_shift() returns trigger
+language plpgsql
+as $$
+declare
+    at timestamptz := hx_clock();
+begin
+    if (old.shift_since, old.off_since) is distinct from (new.shift_since, new.off_since) then
+        perform hx_refuse('HX601', 'LIVE-REST', rest_ends_at(old, at));
+    end if;
+    if old.session_id is null and new.session_id is not null then
+        new.active_since := at;
+        new.shift_since := shift_resumed(old, at);
+        new.off_since := null;
+    elsif old.session_id is not null and new.session_id is null then
+        new.off_since := at;
+    end if;
+    return new;
+end;
+$$;
+
+create trigger live_status_shift before update on live_status
+for each row when (
+    (old.session_id, old.shift_since, old.off_since)
+    is distinct from (new.session_id, new.shift_since, new.off_since)
+)
+execute function live_status_shift();
+
+-- ── State ──────────────────────────────────────────────────────────────────────────────────────
 -- The state of a hustler at an instant: a function of the row and the clock, never of a sweeper.
--- 4 h of a session → COOLDOWN for 30 min, then the next 4 h begin (product_spec §3.5).
 create function live_state(s live_status, at timestamptz) returns text
 language sql immutable
 return case
@@ -51,21 +131,19 @@ return case
     when s.banned_until > at then 'OFF'
     when s.cooldown_until > at then 'COOLDOWN'
     when s.paused_until > at then 'PAUSED'
-    when extract(epoch from at - s.active_since)::bigint % 16200 >= 14400 then 'COOLDOWN'
+    when rest_ends_at(s, at) is not null then 'COOLDOWN'
     else 'ACTIVE'
 end;
 
+-- Null for a state that time does not end; so also for a ban until an admin lifts it.
 create function live_state_ends_at(s live_status, at timestamptz) returns timestamptz
 language sql immutable
 return case
-    when s.banned_until > at then s.banned_until
+    when s.banned_until > at then nullif(s.banned_until, 'infinity')
     when s.session_id is null then null
     when s.cooldown_until > at then s.cooldown_until
     when s.paused_until > at then s.paused_until
-    when extract(epoch from at - s.active_since)::bigint % 16200 >= 14400
-        then s.active_since + (
-            (extract(epoch from at - s.active_since)::bigint / 16200 + 1) * interval '4.5 hours'
-        )
+    else rest_ends_at(s, at)
 end;
 
 create function live_state_reason(s live_status, at timestamptz) returns text
@@ -73,10 +151,50 @@ language sql immutable
 return case
     when s.banned_until > at then 'BANNED'
     when s.session_id is null then null
-    when s.cooldown_until > at then 'ACCEPTS'
+    when s.cooldown_until > at then s.cooldown_reason
     when s.paused_until > at then s.paused_reason
-    when extract(epoch from at - s.active_since)::bigint % 16200 >= 14400 then 'FATIGUE'
+    when rest_ends_at(s, at) is not null then 'FATIGUE'
 end;
+
+-- The next instant at which time changes the state, or the warning after 3 h is due; null when none.
+create function live_state_changes_at(s live_status, at timestamptz) returns timestamptz
+language sql immutable
+return (
+    select min(b.due_at)
+    from (
+        values
+        (nullif(s.banned_until, 'infinity')),
+        (case when s.session_id is not null then s.cooldown_until end),
+        (case when s.session_id is not null then s.paused_until end),
+        (case when s.session_id is not null then shift_turn(s.shift_since, at) + interval '3 hours' end),
+        (case when s.session_id is not null then shift_turn(s.shift_since, at) + interval '4 hours' end),
+        (case when s.session_id is not null then shift_turn(s.shift_since, at) + interval '4.5 hours' end)
+    ) as b (due_at)
+    where b.due_at > at
+);
+
+-- Every change of the state that time will make has its timer, whoever wrote what it follows from.
+create function live_status_timer() returns trigger
+language plpgsql
+as $$
+declare
+    due timestamptz := live_state_changes_at(new, hx_clock());
+begin
+    if due is null then
+        delete from timers where kind = 'LIVE_STATE' and subject = new.user_id;
+    else
+        perform hx_timer('LIVE_STATE', new.user_id, due);
+    end if;
+    return null;
+end;
+$$;
+
+create trigger live_status_timer after update on live_status
+for each row when (
+    (old.session_id, old.cooldown_until, old.paused_until, old.banned_until)
+    is distinct from (new.session_id, new.cooldown_until, new.paused_until, new.banned_until)
+)
+execute function live_status_timer();
 
 -- HX905, HX904: nobody switches LIVE on while banned, nor twice by hand within 5 minutes.
 -- A return after OFFLINE or a forced end is no toggle.
@@ -107,20 +225,24 @@ for each row when (old.session_id is null and new.session_id is not null)
 execute function live_toggle_guard();
 
 -- HX905: a ban is lifted or shortened only by an admin, whose act of this transaction is on record.
+-- HX601: so is a cooldown; a pause runs its time.
 -- HX903: a status names its hustler's own open session.
 create function live_status_guard() returns trigger
 language plpgsql
 as $$
 begin
     if old.banned_until > hx_clock() and (new.banned_until < old.banned_until) is not false
-        and not exists (
-            select from admin_actions as a
-            where a.target_type = 'user' and a.target_id = new.user_id::text
-                and a.action_type in ('LIVE_BAN', 'LIFT_LIVE_BAN')
-                and a.created_at >= hx_clock() - (clock_timestamp() - transaction_timestamp())
-        )
+        and not acted_on_user(new.user_id, array['LIVE_BAN', 'LIFT_LIVE_BAN'])
     then
         perform hx_refuse('HX905', 'LIVE-BAN', old.banned_until);
+    end if;
+    if old.cooldown_until > hx_clock() and (new.cooldown_until < old.cooldown_until) is not false
+        and not acted_on_user(new.user_id, array['LIVE_SET_COOLDOWN', 'LIVE_END_COOLDOWN'])
+    then
+        perform hx_refuse('HX601', 'LIVE-REST', old.cooldown_until);
+    end if;
+    if old.paused_until > hx_clock() and (new.paused_until < old.paused_until) is not false then
+        perform hx_refuse('HX601', 'LIVE-REST', old.paused_until);
     end if;
     if new.session_id is not null and not exists (
         select from live_sessions as l
@@ -134,8 +256,9 @@ $$;
 
 create trigger live_status_guard before update on live_status
 for each row when (
-    (old.user_id, old.session_id, old.banned_until)
-    is distinct from (new.user_id, new.session_id, new.banned_until)
+    (old.user_id, old.session_id, old.banned_until, old.cooldown_until, old.paused_until)
+    is distinct from
+    (new.user_id, new.session_id, new.banned_until, new.cooldown_until, new.paused_until)
 )
 execute function live_status_guard();
 
@@ -152,10 +275,31 @@ $$;
 create trigger live_session_guard before update on live_sessions
 for each row when (
     old.ended_at is not null
-    and (old.id, old.user_id, old.started_at, old.ended_at, old.end_reason)
-    is distinct from (new.id, new.user_id, new.started_at, new.ended_at, new.end_reason)
+    and (old.id, old.user_id, old.started_at, old.ended_at, old.end_reason, old.impossible_positions)
+    is distinct from
+    (new.id, new.user_id, new.started_at, new.ended_at, new.end_reason, new.impossible_positions)
 )
 execute function live_session_guard();
+
+-- Where somebody was when a position of theirs was last believed: the first one of the next session is
+-- judged by it, whichever process takes it. The exact place is nobody else's business, and a row that
+-- erasure can empty. A fix that is older than the one kept changes nothing.
+create table last_fixes (
+    user_id uuid not null,
+    lat double precision not null,
+    lng double precision not null,
+    accuracy_m double precision not null,
+    -- by the clock of the process that believed it
+    fixed_at timestamptz not null,
+    -- by the clock that decides
+    kept_at timestamptz not null default hx_clock(),
+    constraint last_fixes_pkey primary key (user_id),
+    constraint last_fixes_user foreign key (user_id) references users (id),
+    constraint last_fixes_place check (
+        lat between -90 and 90 and lng between -180 and 180 and accuracy_m >= 0
+    )
+);
+revoke select on last_fixes from hx_ai, hx_readonly;
 
 create table live_broadcasts (
     id uuid not null default gen_random_uuid(),
@@ -236,13 +380,18 @@ for each row when (
 execute function offer_guard();
 
 -- HX901 (LIVE-1): no broadcast without a FUNDED escrow, locked so that it stays so. HX010: it starts
--- ACTIVE, for a LIVE task that waits.
+-- ACTIVE, for a LIVE task that waits. HX503: its poster's account is open.
 create function live_broadcast_requires_funded_escrow() returns trigger
 language plpgsql
 as $$
 begin
     if not escrow_is_funded(new.task_id) then
         perform hx_refuse('HX901', 'LIVE-1');
+    end if;
+    if not exists (
+        select from tasks as t where t.id = new.task_id and account_is_active(t.poster_id)
+    ) then
+        perform hx_refuse('HX503', 'PERMISSION');
     end if;
     if new.state <> 'ACTIVE' or new.accepted_by is not null or not exists (
         select from tasks as t where t.id = new.task_id and t.mode = 'LIVE' and t.state = 'MATCHING'
@@ -336,7 +485,7 @@ return exists (
 
 -- What only an accept may do, judged again for every writer:
 -- HX013 own task, HX016 funded escrow, HX903 ACTIVE, HX015 broadcast running, HX012 open offer,
--- eligible, and not who gave this work back.
+-- eligible, not who gave this work back, and not for a poster whose account is shut.
 create function task_accept_guard() returns trigger
 language plpgsql
 as $$
@@ -375,6 +524,7 @@ begin
     end if;
     if not eligible(new.id, new.assigned_hustler_id)
         or new.assigned_hustler_id = any(releasers(new.id))
+        or not account_is_active(new.poster_id)
     then
         perform hx_refuse('HX012', 'ELIGIBILITY');
     end if;

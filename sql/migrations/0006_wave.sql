@@ -74,10 +74,14 @@ language sql immutable
 return t.state = 'WORKING' or (t.state = 'ACCEPTED' and t.mode = 'LIVE');
 
 -- No offer of a running broadcast is older than this: it keeps a hustler's past out of every count.
+-- Only a place to begin in the index: make_offers() stamps no offer earlier than its broadcast began,
+-- however far the clock was set back in between; the minute is for rows that others write.
 create index live_broadcasts_running on live_broadcasts (started_at) where state = 'ACTIVE';
-create function oldest_start() returns timestamptz
+create function offers_since() returns timestamptz
 language sql stable
-return (select min(b.started_at) from live_broadcasts as b where b.state = 'ACTIVE');
+return (
+    select min(b.started_at) - interval '1 minute' from live_broadcasts as b where b.state = 'ACTIVE'
+);
 
 -- An offer is open while its broadcast runs, it is unanswered, and its hustler is ACTIVE and not
 -- busy (design §2, Live mode). Derived, never written by others.
@@ -94,7 +98,7 @@ begin atomic
             select from tasks as t where t.assigned_hustler_id = s.user_id and makes_busy(t)
         )
         and o.response is null
-        and o.offered_at >= (select oldest_start())
+        and o.offered_at >= (select offers_since())
         and broadcast_runs(b, at);
 end;
 
@@ -162,7 +166,7 @@ as $$
 #variable_conflict use_column
 declare
     at timestamptz := hx_clock();
-    since timestamptz := oldest_start();
+    since timestamptz := offers_since();
 begin
     return query
     select
@@ -337,8 +341,10 @@ begin
         insert into offers (
             broadcast_id, hustler_id, task_id, offered_at, distance_miles, matching_score
         )
-        select g.broadcast_id, g.hustler_id, g.task_id, at, g.distance_miles, g.score
-        from granted as g
+        select
+            g.broadcast_id, g.hustler_id, g.task_id, greatest(at, b.started_at), g.distance_miles,
+            g.score
+        from granted as g inner join live_broadcasts as b on b.id = g.broadcast_id
         where g.place <= p_open_max
         on conflict (broadcast_id, hustler_id) do nothing
         returning *
@@ -376,6 +382,12 @@ as $$
     select count(*) from marked;
 $$;
 
+-- Whether an offer that no socket took has waited for p_age. One from the future was made before the
+-- clock was set back: nobody knows for how long it has waited, so it has.
+create function offer_waits(p_offered_at timestamptz, at timestamptz, p_age interval) returns boolean
+language sql immutable
+return p_offered_at < at - p_age or p_offered_at > at;
+
 -- The open offers of these hustlers that no socket took within p_age: to be delivered again.
 create function unsent_offers(p_hustlers uuid[], p_age interval, p_limit integer) returns jsonb
 language sql stable
@@ -385,7 +397,7 @@ return (
         select o.*
         from (select hx_clock() as at) as clock
         cross join open_offers(p_hustlers, clock.at) as o
-        where o.sent_at is null and o.offered_at < clock.at - p_age
+        where o.sent_at is null and offer_waits(o.offered_at, clock.at, p_age)
         order by o.offered_at
         limit p_limit
     ) as u
@@ -410,7 +422,7 @@ return (
                 inner join offers as o on o.broadcast_id = b.id
                 where b.state = 'ACTIVE' and b.expires_at > clock.at
                     and o.sent_at is null and o.response is null
-                    and o.offered_at < clock.at - p_age
+                    and offer_waits(o.offered_at, clock.at, p_age)
                 group by o.hustler_id
                 order by max(o.offered_at) desc
                 limit p_limit

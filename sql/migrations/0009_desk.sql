@@ -18,6 +18,20 @@ create table admin_actions (
 create index admin_actions_by_target on admin_actions (target_type, target_id, created_at);
 create index admin_actions_by_age on admin_actions (created_at, id);
 
+-- Whether an admin's act on a user is on record in this transaction.
+create function acted_on_user(p_user uuid, p_actions text[]) returns boolean
+language plpgsql stable
+as $$
+begin
+    return exists (
+        select from admin_actions as a
+        where a.target_type = 'user' and a.target_id = p_user::text
+            and a.action_type = any(p_actions)
+            and a.created_at >= hx_clock() - (clock_timestamp() - transaction_timestamp())
+    );
+end;
+$$;
+
 -- HX801: what an operator did stays on record.
 create trigger admin_actions_no_delete before update or delete or truncate on admin_actions
 for each statement execute function append_only('HX801', 'ADMIN-AUDIT');
@@ -100,6 +114,15 @@ language sql
 begin atomic
     update operator_items set closed_at = hx_clock()
     where kind = p_kind and subject = p_subject and closed_at is null;
+end;
+
+-- What is held for a task of somebody whose account is shut waits for a person.
+create function hold_for_operator(t tasks) returns void
+language sql
+begin atomic
+    select open_item('POSTER_SUSPENDED', t.id::text, jsonb_build_object(
+        'poster_id', t.poster_id, 'mode', t.mode
+    ));
 end;
 
 -- The row that every command of an admin leaves; HX503 for anybody else. A command that has to look

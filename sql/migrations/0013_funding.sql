@@ -182,6 +182,8 @@ begin
 end;
 $$;
 
+-- Null where the poster's account is shut: nothing of theirs is offered, and what is held waits for a
+-- person.
 create function start_broadcast(t tasks, p_plan jsonb) returns live_broadcasts
 language plpgsql
 as $$
@@ -189,6 +191,10 @@ declare
     at timestamptz := hx_clock();
     b live_broadcasts;
 begin
+    if not account_is_active(t.poster_id) then
+        perform hold_for_operator(t);
+        return null;
+    end if;
     insert into live_broadcasts (
         task_id, started_at, expires_at,
         initial_radius_miles, max_radius_miles, expansion_step_miles, expansion_interval_s
@@ -293,11 +299,17 @@ begin
     where id = p_escrow;
     delete from timers where kind = 'UNFUNDED' and subject = t.id;
     perform hx_timer('FUNDS_HELD', e.id, at + interval '60 days');
+    if t.mode = 'STANDARD' and not account_is_active(t.poster_id) then
+        perform hold_for_operator(t);
+    end if;
     if t.mode = 'STANDARD' or t.deadline <= at then
         -- past its deadline nobody can accept: the DEADLINE timer refunds
         return jsonb_build_object('task_id', t.id, 'subject_id', e.id);
     end if;
     b := start_broadcast(t, p_plan);
+    if b.id is null then
+        return jsonb_build_object('task_id', t.id, 'subject_id', e.id);
+    end if;
     return jsonb_build_object(
         'task_id', t.id,
         'subject_id', e.id,

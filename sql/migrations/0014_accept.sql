@@ -28,6 +28,9 @@ begin
     if p_hustler = any(releasers(t.id)) then
         perform hx_refuse('HX012', 'ELIGIBILITY');
     end if;
+    if not account_is_active(t.poster_id) then
+        perform hx_refuse('HX012', 'ELIGIBILITY');
+    end if;
     if is_busy(p_hustler) then
         perform hx_refuse('HX014', 'BUSY');
     end if;
@@ -82,7 +85,7 @@ begin
     -- The broadcast is read after the task: an accept may have committed between the two.
     select * into b from live_broadcasts
     where task_id = t.id
-    order by started_at desc
+    order by (state = 'ACTIVE') desc, started_at desc
     limit 1;
     if b.accepted_by = p_hustler then
         return 'WON';
@@ -201,7 +204,9 @@ begin
         -- the second accept of a session is followed by 15 minutes of rest (product_spec §3.5)
         if accepts % 2 = 0 then
             update live_status
-            set cooldown_until = at + interval '15 minutes', version = version + 1
+            set
+                cooldown_until = at + interval '15 minutes', cooldown_reason = 'ACCEPTS',
+                version = version + 1
             where user_id = p_hustler
             returning * into s;
             told := told || live_event(s);

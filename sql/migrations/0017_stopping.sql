@@ -43,6 +43,7 @@ begin
     returning * into t;
     settle := give_back(t.id);
     delete from timers where subject in (t.id, b.id);
+    perform close_item('POSTER_SUSPENDED', t.id::text);
     told := p_told || lapse_proposals(t) || task_events(t, 'JOB_CANCELLED', jsonb_strip_nulls(jsonb_build_object(
         'status', 'CANCELLED', 'reason', p_reason, 'note', p_note
     )));
@@ -174,7 +175,11 @@ begin
     )));
     if heir.mode = 'LIVE' then
         b := start_broadcast(heir, p_plan);
-        told := told || broadcast_event(b.id, heir.poster_id);
+        if b.id is not null then
+            told := told || broadcast_event(b.id, heir.poster_id);
+        end if;
+    elsif not account_is_active(heir.poster_id) then
+        perform hold_for_operator(heir);
     end if;
     return jsonb_build_object(
         'task_id', p_task,
@@ -206,7 +211,10 @@ begin
     end if;
     if t.state <> 'MATCHING' or exists (
         select from live_broadcasts as b where b.task_id = p_task and b.state = 'ACTIVE'
-    ) or not exists (select from live_broadcasts as b where b.task_id = p_task) then
+    ) or not exists (
+        -- paid while the poster's account was shut, it never had a broadcast
+        select from escrows as e where e.task_id = p_task and e.is_current and e.state = 'FUNDED'
+    ) then
         perform hx_refuse('HX010', 'TRANSITION');
     end if;
     if p_choice = 'CANCEL' then

@@ -105,7 +105,9 @@ begin
     if t.state = 'MATCHING' and (t.deadline is null or t.deadline > at) then
         delete from timers where subject = t.id and kind in ('CHOICE', 'CHOICE_REMINDER');
         b := start_broadcast(t, p_plan);
-        told := told || broadcast_event(b.id, t.poster_id);
+        if b.id is not null then
+            told := told || broadcast_event(b.id, t.poster_id);
+        end if;
     end if;
     return jsonb_build_object(
         'task_id', t.id,

@@ -37,6 +37,10 @@ declare
     answer jsonb := jsonb_build_object('task_id', t.id);
     due timestamptz;
 begin
+    if p_kind = 'LIVE_STATE' then
+        -- who changes a status has its row before its timer
+        perform from live_status where user_id = p_subject for no key update;
+    end if;
     select due_at into due from timers where kind = p_kind and subject = p_subject for update;
     if due is null or due > hx_clock() then
         return answer;
@@ -88,6 +92,8 @@ begin
             );
         when p_kind = 'TRUST_REVIEW' then
             return jsonb_build_object('events', append_events(fire_trust_review(p_subject)));
+        when p_kind = 'LIVE_STATE' then
+            return fire_live_state(p_subject, due);
         else
             null;
     end case;

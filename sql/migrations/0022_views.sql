@@ -95,7 +95,7 @@ return jsonb_build_object(
     'broadcast', (
         select broadcast_view(b) from live_broadcasts as b
         where b.task_id = t.id
-        order by b.started_at desc
+        order by (b.state = 'ACTIVE') desc, b.started_at desc
         limit 1
     ),
     'escrow', (

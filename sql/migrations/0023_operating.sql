@@ -256,17 +256,119 @@ begin
 end;
 $$;
 
--- The account is shut: tokens are refused, sockets closed, the LIVE session ends. What the hustler
--- holds stays theirs, and shows on the desk (HOLDER_SUSPENDED).
+-- The tasks of a poster that nobody has accepted, locked; the first of all locks.
+create function lock_waiting_tasks(p_poster uuid) returns setof tasks
+language sql
+begin atomic
+    select t.* from tasks as t
+    where t.poster_id = p_poster and t.state in ('OPEN', 'MATCHING')
+    order by t.id
+    for no key update;
+end;
+
+-- Whatever shuts an account ends what it was offering and being offered: its broadcasts, and its LIVE
+-- session. What is held for its tasks waits for a person: no choice of the poster's runs out meanwhile;
+-- a deadline still does, with the full refund.
+create function suspension_stops() returns trigger
+language plpgsql security definer
+set search_path = public, pg_temp
+as $$
+declare
+    t tasks;
+    at timestamptz;
+    b uuid;
+begin
+    for t in select * from lock_waiting_tasks(new.id) loop
+        update live_broadcasts set state = 'CANCELLED', ended_at = hx_clock()
+        where task_id = t.id and state = 'ACTIVE'
+        returning id into b;
+        delete from timers
+        where (kind, subject) in (
+            ('BROADCAST_END', b), ('CHOICE', t.id), ('CHOICE_REMINDER', t.id)
+        );
+        if escrow_is_funded(t.id) then
+            perform hold_for_operator(t);
+        end if;
+    end loop;
+    perform from live_status where user_id = new.id for no key update;
+    at := hx_clock();
+    update live_sessions set ended_at = at, end_reason = 'FORCED'
+    where user_id = new.id and ended_at is null;
+    update live_status set session_id = null, active_since = null, version = version + 1
+    where user_id = new.id and session_id is not null;
+    return null;
+end;
+$$;
+
+create trigger suspension_stops after update of account_status on users
+for each row when (old.account_status <> 'SUSPENDED' and new.account_status = 'SUSPENDED')
+execute function suspension_stops();
+
+-- An account that is open again: its STANDARD tasks may be accepted, and for a LIVE one the poster has
+-- the choice that follows every broadcast nobody accepted, with a day to make it.
+create function reinstatement_resumes() returns trigger
+language plpgsql security definer
+set search_path = public, pg_temp
+as $$
+declare
+    t tasks;
+    at timestamptz := hx_clock();
+begin
+    for t in select * from lock_waiting_tasks(new.id) loop
+        perform close_item('POSTER_SUSPENDED', t.id::text);
+        if t.state = 'MATCHING' and escrow_is_funded(t.id) and not exists (
+            select from live_broadcasts as b where b.task_id = t.id and b.state = 'ACTIVE'
+        ) then
+            perform hx_timer('CHOICE', t.id, at + interval '24 hours');
+            perform hx_timer('CHOICE_REMINDER', t.id, at);
+        end if;
+    end loop;
+    return null;
+end;
+$$;
+
+create trigger reinstatement_resumes after update of account_status on users
+for each row when (old.account_status <> 'ACTIVE' and new.account_status = 'ACTIVE')
+execute function reinstatement_resumes();
+
+-- The account is shut: tokens are refused, sockets closed, the LIVE session ends, its waiting tasks are
+-- offered to nobody (suspension_stops). What the hustler holds stays theirs, and shows on the desk
+-- (HOLDER_SUSPENDED).
 create function suspend_user(p_admin uuid, p_user uuid, p_reason text) returns jsonb
 language plpgsql security definer
 set search_path = public, pg_temp
 as $$
 declare
-    u users := account_act(p_admin, 'SUSPEND_USER', p_user, p_reason);
+    ended live_broadcasts[];
+    told jsonb := '[]';
+    closed jsonb := '[]';
+    session uuid;
+    b live_broadcasts;
+    u users;
 begin
+    perform admin_only(p_admin);
+    perform from lock_waiting_tasks(p_user);
+    select array_agg(a order by a.id) into ended
+    from live_broadcasts as a inner join tasks as t on t.id = a.task_id
+    where t.poster_id = p_user and t.state = 'MATCHING' and a.state = 'ACTIVE';
+    u := account_act(p_admin, 'SUSPEND_USER', p_user, p_reason);
+    select s.session_id into session from live_status as s where s.user_id = u.id;
     update users set account_status = 'SUSPENDED' where id = u.id and account_status <> 'SUSPENDED';
-    return end_live(u.id, 'FORCED') || jsonb_build_object('subject_id', u.id);
+    foreach b in array coalesce(ended, '{}') loop
+        told := told || broadcast_event(b.id, u.id);
+        closed := closed || closed_broadcast(b.id, b.task_id, 'CANCELLED');
+    end loop;
+    if session is not null then
+        told := told || hx_event(u.id, 'LIVE_MODE_STATE_CHANGE', jsonb_build_object(
+            'state', 'OFF', 'reason', 'FORCED'
+        ));
+    end if;
+    return jsonb_build_object(
+        'subject_id', u.id,
+        'events', append_events(told),
+        'closed', closed,
+        'withdrawn', case when session is null then '[]' else jsonb_build_array(u.id) end
+    );
 end;
 $$;
 
@@ -275,8 +377,11 @@ language plpgsql security definer
 set search_path = public, pg_temp
 as $$
 declare
-    u users := account_act(p_admin, 'REINSTATE_USER', p_user, p_reason);
+    u users;
 begin
+    perform admin_only(p_admin);
+    perform from lock_waiting_tasks(p_user);
+    u := account_act(p_admin, 'REINSTATE_USER', p_user, p_reason);
     update users set account_status = 'ACTIVE' where id = u.id and account_status = 'SUSPENDED';
     return jsonb_build_object('subject_id', u.id);
 end;
@@ -325,9 +430,69 @@ begin
     update live_status set banned_until = null, version = version + 1
     where user_id = u.id and banned_until is not null
     returning * into s;
+    -- a person has looked at where the account says that it is
+    perform close_item('IMPOSSIBLE_POSITIONS', u.id::text);
+    delete from last_fixes where user_id = u.id;
     return jsonb_build_object('subject_id', u.id, 'events', case when s.user_id is null then '[]' else
         append_events(jsonb_build_array(live_event(s)))
     end);
+end;
+$$;
+
+-- One LIVE session or one cooldown, without a ban (architecture §10.6):
+--   END_SESSION   the session ends as FORCED; the hustler may go LIVE again at once
+--   SET_COOLDOWN  COOLDOWN until then, in this session and the next ones
+--   END_COOLDOWN  the one that accepts or an admin brought; HX601 for a forced rest, which nobody ends
+-- Nothing here makes anybody ACTIVE who has not switched LIVE mode on (LIVE-3).
+create function admin_live(
+    p_admin uuid, p_user uuid, p_act text, p_until timestamptz, p_reason text
+) returns jsonb
+language plpgsql
+as $$
+declare
+    u users := account_act(
+        p_admin, 'LIVE_' || p_act, p_user, p_reason,
+        jsonb_strip_nulls(jsonb_build_object('until', p_until))
+    );
+    was live_status;
+    s live_status;
+    at timestamptz := hx_clock();
+begin
+    if p_act = 'END_SESSION' then
+        return end_live(u.id, 'FORCED') || jsonb_build_object('subject_id', u.id);
+    end if;
+    select * into was from live_status where user_id = u.id;
+    s := was;
+    if p_act = 'SET_COOLDOWN' then
+        if p_until is null or p_until not between at and at + interval '7 days' then
+            raise exception using
+                errcode = 'check_violation',
+                constraint = 'live_cooldown_ahead',
+                message = 'A cooldown ends between now and seven days from now.';
+        end if;
+        update live_status
+        set cooldown_until = p_until, cooldown_reason = 'ADMIN', version = version + 1
+        where user_id = u.id
+        returning * into s;
+    elsif was.cooldown_until > at then
+        update live_status set cooldown_until = null, version = version + 1
+        where user_id = u.id
+        returning * into s;
+    elsif rest_ends_at(was, at) is not null then
+        perform hx_refuse('HX601', 'LIVE-REST', rest_ends_at(was, at));
+    end if;
+    return jsonb_build_object(
+        'subject_id', u.id,
+        'withdrawn', case
+            when live_state(was, at) = 'ACTIVE' and live_state(s, at) <> 'ACTIVE'
+                then jsonb_build_array(u.id)
+            else '[]'
+        end,
+        'events', case
+            when s.session_id is null or s.version = was.version then '[]'
+            else append_events(jsonb_build_array(live_event(s)))
+        end
+    );
 end;
 $$;
 

@@ -5,8 +5,11 @@ grant insert, update on payout_accounts, chargebacks, operator_items to hx_app;
 grant insert, update, delete on uploads to hx_app;
 grant insert, update on live_status, live_broadcasts, offers to hx_app;
 -- when a session began is history
-grant insert, update (ended_at, end_reason, tasks_accepted, tasks_declined, declines_in_row)
+grant insert, update (
+    ended_at, end_reason, impossible_positions, tasks_accepted, tasks_declined, declines_in_row
+)
 on live_sessions to hx_app;
+grant insert, update, delete on last_fixes to hx_app;
 grant insert, update, delete on timers, idempotency_keys to hx_app;
 revoke select on idempotency_keys from hx_ai, hx_readonly;
 

@@ -72,6 +72,22 @@ select end_live($1, $2);
 -- name: end_away
 select end_away($1);
 
+-- name: end_impossible_session
+select end_impossible_session($1);
+
+-- name: keep_fix
+insert into last_fixes as f (user_id, lat, lng, accuracy_m, fixed_at) values ($1, $2, $3, $4, $5)
+on conflict (user_id) do update
+set lat = excluded.lat, lng = excluded.lng, accuracy_m = excluded.accuracy_m,
+    fixed_at = excluded.fixed_at, kept_at = excluded.kept_at
+where f.fixed_at < excluded.fixed_at;
+
+-- name: last_fix
+select
+    f.lat, f.lng, f.accuracy_m, f.fixed_at,
+    extract(epoch from hx_clock() - f.kept_at)::double precision as kept_for_s
+from last_fixes as f where f.user_id = $1;
+
 -- name: fire_timer
 select fire_timer($1, $2);
 

@@ -34,6 +34,9 @@ select live_ban($1, $2, $3, $4);
 -- name: lift_live_ban
 select lift_live_ban($1, $2, $3);
 
+-- name: admin_live
+select admin_live($1, $2, $3, $4, $5);
+
 -- name: flag_xp
 select flag_xp($1, $2, $3);
 
@@ -240,7 +243,10 @@ select jsonb_build_object(
     'total_xp', u.total_xp,
     'created_at', u.created_at,
     'live', live_view(s),
-    'banned_until', s.banned_until,
+    -- the last of all days for a ban until an admin lifts it
+    'banned_until', case s.banned_until
+        when 'infinity' then '9999-12-31 23:59:59+00' else s.banned_until
+    end,
     'payout_account', (
         select jsonb_build_object(
             'account_id', p.account_id, 'payouts_enabled', p.payouts_enabled,

@@ -62,6 +62,14 @@ from users as u
 inner join live_status as s on s.user_id = u.id
 where u.account_status = 'SUSPENDED' and s.session_id is not null;
 
+-- name: suspended_posters_broadcast_nothing
+-- No broadcast runs for a poster whose account is shut.
+select b.id::text as subject, format('poster %s', t.poster_id) as found
+from live_broadcasts as b
+inner join tasks as t on t.id = b.task_id
+inner join users as u on u.id = t.poster_id
+where b.state = 'ACTIVE' and u.account_status = 'SUSPENDED';
+
 -- name: users_have_their_rows
 -- Every user has a counter, a profile, a LIVE status and a streak.
 select

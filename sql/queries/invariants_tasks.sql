@@ -192,6 +192,7 @@ where case m.kind
     )
     when 'DISPUTE_DUE' then not exists (select from disputes as d where d.id = m.subject)
     when 'TRUST_REVIEW' then not exists (select from users as u where u.id = m.subject)
+    when 'LIVE_STATE' then not exists (select from live_status as s where s.user_id = m.subject)
     else coalesce(t.state in ('COMPLETED', 'CANCELLED', 'EXPIRED'), true)
 end;
 
@@ -218,6 +219,11 @@ with waits as (
         and not exists (
             select from live_broadcasts as b where b.task_id = t.id and b.state = 'ACTIVE'
         )
+        -- who cannot sign in has no choice that could run out
+        and account_is_active(t.poster_id)
+    union all
+    select 'LIVE_STATE', s.user_id from live_status as s
+    where live_state_changes_at(s, hx_clock()) is not null
 )
 
 select w.subject::text as subject, format('no timer %s', w.kind) as found

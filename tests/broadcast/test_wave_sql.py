@@ -221,6 +221,26 @@ async def test_the_pulse_names_those_whose_cards_wait_the_newest_first(place: To
     assert await unsent(timedelta(seconds=30), 10) == [str(old)]
 
 
+@pytest.mark.parametrize("seconds", [5, 7_200])
+async def test_an_offer_is_found_whatever_the_clock_did(place: Town, seconds: int) -> None:
+    """Set back between the broadcast's start and the offer: open, counted, once, and waiting."""
+    hustler, broadcast = await place.hustler(1), await place.broadcast()
+    await place.advance(-seconds)
+    await offer(place, [(broadcast, hustler, 0.5)])
+    opened = await place.value("select count(*) from open_offers(array[$1::uuid], hx_clock())", hustler)
+    assert opened == 1
+    counted = await place.value(
+        "select open_offers from wave_verdicts(array[$1::uuid], array[$2::uuid], array[1.0])",
+        broadcast,
+        hustler,
+    )
+    assert counted == 1
+    pulse = await place.database.json("wave_pulse", timedelta(seconds=2), 10)
+    assert msgspec.json.decode(pulse)["unsent"] == [str(hustler)]
+    again = await place.database.json("wave_unsent", [hustler], timedelta(seconds=2), 10)
+    assert len(msgspec.json.decode(again)["offers"]) == 1
+
+
 async def test_the_market_is_the_category_without_the_task_itself(place: Town) -> None:
     """Below 20 other tasks there is no market; the own price never counts."""
     category = "aquarium_care"

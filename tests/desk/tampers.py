@@ -168,6 +168,12 @@ TAMPERS: Final = {
         "account_status = 'SUSPENDED'",
         "id in (select user_id from live_sessions where ended_at is null)",
     ),
+    "suspended_posters_broadcast_nothing": one(
+        "users",
+        "account_status = 'SUSPENDED'",
+        "id in (select poster_id from tasks where state = 'MATCHING' and id in"
+        " (select task_id from live_broadcasts where state = 'ACTIVE'))",
+    ),
     "users_have_their_rows": one("progress", "DELETE"),
     "events_have_no_gaps": one("user_events", "DELETE", "seq = 2"),
     # ── XP and trust ──

@@ -22,6 +22,7 @@ MORE: dict[str, dict[str, object]] = {
     "resolve": {"outcome": "HUSTLER"},
     "book_leg": {"leg": "REFUND", "reference": "re_1"},
     "live_ban": {"until": None},
+    "live": {"act": "END_SESSION"},
     "payout_account": {"account_id": "acct_1"},
     "trust_tier": {"tier": 2},
     "grant_badge": {"badge_type": "TASKS_10"},

@@ -98,6 +98,12 @@ async def lift_live_ban(busy: Busy) -> Said:
     return f"users/{user}/live-ban", {"until": None}, "LIFT_LIVE_BAN", "user"
 
 
+async def live(busy: Busy) -> Said:
+    """One session ends, without a ban."""
+    user = await busy.market.live_hustler()
+    return f"users/{user}/live", {"act": "END_SESSION"}, "LIVE_END_SESSION", "user"
+
+
 async def payout_account(busy: Busy) -> Said:
     """Where a hustler is paid."""
     user = await busy.market.user("hustler")
@@ -154,8 +160,8 @@ async def trapped(busy: Busy) -> str:
 
 COMMANDS: list[Callable[[Busy], Awaitable[Said]]] = [
     close_item, retry, book_leg, request_evidence, escalate, resolve, requeue, cancel, dispute,
-    unlock_codes, suspend, reinstate, live_ban, lift_live_ban, payout_account, trust_tier,
-    grant_badge, revoke_badge, flag_xp,
+    unlock_codes, suspend, reinstate, live_ban, lift_live_ban, live, payout_account,
+    trust_tier, grant_badge, revoke_badge, flag_xp,
 ]  # fmt: skip
 
 

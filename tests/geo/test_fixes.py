@@ -185,3 +185,13 @@ def test_whatever_a_device_sends_the_track_stays_sound(
             assert before is None or track.at_s >= before.at_s
             assert 0.0 <= track.accuracy_m <= 100.0
             assert len(track.suspects_s) <= 3
+
+
+def test_a_clock_that_was_set_back_leaves_nothing_to_judge_by() -> None:
+    """The last fix is from the future then: the next is believed, and what was suspect stays so."""
+    track = replace(accepted(HERE), suspects_s=(NOW_S,))
+    here = north(HERE, 900, -3_600)
+    verdict = judge(track, here, NOW_S - 3_600)
+    assert verdict.refusal is None
+    assert verdict.track is not None
+    assert (verdict.track.at_s, verdict.track.suspects_s) == (NOW_S - 3_600, (NOW_S,))

@@ -144,6 +144,16 @@ async def test_steps_out_of_order(people: People) -> None:
     assert late.refusal() == (409, "HX010", "TRANSITION")
 
 
+async def test_no_categories_at_all_are_refused_and_absent_ones_are_all(people: People) -> None:
+    """An empty list would be a session that is never offered anything."""
+    hustler = await people.person("hustler")
+    spot = {"location": {"lat": 37.77, "lng": -122.42}}
+    empty = await hustler.call("POST", "/v1/live", spot | {"categories": []})
+    assert empty.refusal()[:2] == (422, "VALIDATION_ERROR")
+    live = await hustler.good("POST", "/v1/live", spot | {"categories": None})
+    assert (live["state"], "categories" in live) == ("ACTIVE", False)
+
+
 async def test_toggling_too_soon_and_while_banned(people: People, owner_execute: Any) -> None:
     """HX904 for on-off-on by hand within 5 minutes, HX905 during a ban; off is always allowed."""
     hustler = await people.person("hustler")

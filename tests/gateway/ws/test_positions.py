@@ -25,6 +25,7 @@ from geo.presence import Beat, Presence
 from geo.units import METRES_PER_MILE
 from geo.valkey import Valkey, open_valkey
 from tests.gateway.ws.service import (
+    Client,
     Message,
     Service,
     User,
@@ -377,6 +378,133 @@ async def test_three_suspects_end_the_session(service: Service, presence: Presen
         off = await client.hear_until("LIVE_MODE_STATE_CHANGE")
         assert (off["data"], "seq" in off) == ({"state": "OFF", "reason": "FORCED"}, True)
         await eventually(presence, hustler, None, place)
+
+
+async def jumped(client: Client, place: dict[str, float]) -> None:
+    """Three times where nobody can be so soon; the session ends."""
+    for _ in range(3):
+        await client.ask("UPDATE_LOCATION", {"location": near(place, 500)})
+    await client.hear_until("LIVE_MODE_STATE_CHANGE", state="OFF")
+
+
+async def refused_live(service: Service, user: User, spot: dict[str, float]) -> str:
+    """The reason for which POST /v1/live refuses a place (HX021)."""
+    answer = await service.http.post(
+        "/v1/live", json={"location": spot}, headers={"Authorization": f"Bearer {user.token}"}
+    )
+    assert (answer.status_code, answer.json()["code"]) == (422, "HX021"), answer.text
+    return str(answer.json()["detail"])
+
+
+@pytest.mark.parametrize("end", ["impossible", "MANUAL", "OFFLINE", "elsewhere"])
+async def test_however_a_session_ended_the_next_begins_where_its_hustler_can_be(
+    service: Service, end: str
+) -> None:
+    """By socket and by REST the false place is refused, whatever time it claims; the true one is not."""
+    hustler, place = await service.user(), somewhere()
+    false = near(place, 500)
+    async with live(service, hustler, place) as client:
+        if end == "impossible":
+            await jumped(client, place)
+        elif end == "elsewhere":
+            await service.owner.execute("select end_live($1, 'OFFLINE')", hustler.user_id)
+            await client.hear_until("LIVE_MODE_STATE_CHANGE", state="OFF")
+        else:
+            await service.parts.positions.end_live(hustler.user_id, end)  # type: ignore[arg-type]
+        error = await client.ask("SUBSCRIBE_LIVE_MODE", {"location": false})
+        assert error["data"]["code"] == "HX021"
+        assert "impossible_speed" in await refused_live(service, hustler, false)
+        ago = (datetime.now(UTC) - timedelta(hours=7)).isoformat()
+        error = await client.ask("SUBSCRIBE_LIVE_MODE", {"location": false, "at": ago})
+        assert error["data"]["code"] == "HX021"
+        kept = await service.parts.queries.last_fix(hustler.user_id)
+        assert kept is not None
+        assert abs(kept.lat - place["lat"]) < 1e-9
+        if end != "MANUAL":  # HX904
+            await service.rest(hustler, "POST", "/v1/live", {"location": near(place, 0.02)})
+
+
+async def test_a_process_that_never_saw_a_hustler_judges_their_first_position_too(
+    service: Service,
+) -> None:
+    """PUT /v1/live/location where nothing but the kept fix is known; after six hours it says nothing."""
+    hustler, place = await service.user(), somewhere()
+    await service.rest(hustler, "POST", "/v1/live", {"location": place})
+    positions = service.parts.positions
+    headers = {"Authorization": f"Bearer {hustler.token}"}
+
+    async def moved(miles: float) -> int:
+        positions._travellers.pop(hustler.user_id, None)
+        body = {"location": near(place, miles)}
+        answer = await service.http.put("/v1/live/location", json=body, headers=headers)
+        return answer.status_code
+
+    assert await moved(500) == 422
+    assert await moved(0.05) == 204
+    await service.owner.execute(
+        "update last_fixes set kept_at = kept_at - interval '6 hours' where user_id = $1",
+        hustler.user_id,
+    )
+    assert await moved(500) == 204
+
+
+async def test_the_third_session_that_jumped_is_the_last_until_an_admin_lifts_the_ban(
+    service: Service,
+) -> None:
+    """HX905 without an end, also for a true place; lifted, the hustler may be anywhere."""
+    hustler, admin, place = await service.user(), await service.user("admin"), somewhere()
+    for _ in range(3):
+        async with live(service, hustler, place) as client:
+            await jumped(client, place)
+    async with joined(service, hustler) as client:
+        error = await client.ask("SUBSCRIBE_LIVE_MODE", {"location": place})
+        assert error["data"]["code"] == "HX905"
+        assert "retry_after_seconds" not in error["data"]
+        state = await service.rest(hustler, "GET", "/v1/live")
+        assert (state["state"], state["reason"], "ends_at" in state) == ("OFF", "BANNED", False)
+        path = f"/v1/admin/users/{hustler.user_id}"
+        file = await service.rest(admin, "GET", path)
+        assert file["banned_until"] == "9999-12-31T23:59:59Z"
+        await service.rest(admin, "POST", f"{path}/live-ban", {"until": None, "reason": "Seen."})
+        answer = await client.ask("SUBSCRIBE_LIVE_MODE", {"location": near(place, 500)})
+        assert answer["data"] == {"state": "ACTIVE"}
+
+
+@pytest.mark.parametrize("road", ["SUBSCRIBE_LIVE_MODE", "UPDATE_LOCATION", "PUT"])
+async def test_a_position_counts_from_when_it_was_measured(
+    service: Service, presence: Presence, road: str
+) -> None:
+    """Two hours old it is believed and nobody is matched there; a newer one counts at once."""
+    hustler, place = await service.user(), somewhere()
+    hours_ago = datetime.now(UTC) - timedelta(hours=2)
+    old = {"location": place, "at": hours_ago.isoformat()}
+    older = {"location": place, "at": (hours_ago - timedelta(minutes=1)).isoformat()}
+    async with joined(service, hustler) as client:
+        await client.ask("SUBSCRIBE_LIVE_MODE", old if road == "SUBSCRIBE_LIVE_MODE" else older)
+        if road == "UPDATE_LOCATION":
+            await client.say(road, old)
+        elif road == "PUT":
+            await service.rest(hustler, "PUT", "/v1/live/location", old)
+        await client.ask("PING")
+        await asyncio.sleep(0.1)
+        assert await found(presence, hustler, place) is None
+        fresh = (datetime.now(UTC) - timedelta(minutes=4)).isoformat()
+        await client.say("UPDATE_LOCATION", {"location": near(place, 0.05), "at": fresh})
+        await eventually(presence, hustler, near(place, 0.05), place)
+
+
+async def test_where_somebody_was_is_neither_shown_nor_an_arrival(service: Service) -> None:
+    """An old position at the door of a task: the poster sees nobody come, nobody has arrived."""
+    poster, hustler, place = await service.user("poster"), await service.user(), somewhere()
+    async with joined(service, poster) as posting, joined(service, hustler) as driving:
+        task = await accepted(service, poster, hustler, place)
+        await driving.hear_until("TASK_STATUS_UPDATE", task_id=task, state="ACCEPTED")
+        ago = (datetime.now(UTC) - timedelta(minutes=6)).isoformat()
+        await driving.say("UPDATE_LOCATION", {"location": place, "at": ago})
+        await driving.say("UPDATE_LOCATION", {"location": near(place, 1.0)})
+        seen = await posting.hear_until("HUSTLER_LOCATION", task_id=task)
+        assert seen["data"]["location"] == near(place, 1.0)
+        assert (await service.rest(hustler, "GET", f"/v1/tasks/{task}"))["arrived_at"] is None
 
 
 async def accepted(service: Service, poster: User, hustler: User, place: dict[str, float]) -> str:

@@ -26,6 +26,7 @@ APP: dict[str, str] = {
     "evidence": GROWS,
     "hustler_profiles": READS,
     "idempotency_keys": "select insert update delete",
+    "last_fixes": "select insert update delete",
     "levels": READS,
     "lifecycle": READS,
     "live_broadcasts": "select insert update",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tests.sql.rules.judge import Judge, rule
-from tests.sql.rules.shapes import checks, references, uniques
+from tests.sql.rules.shapes import checks, references, shape, uniques
 
 TRANSITION = ("HX010", "TRANSITION")
+REST = ("HX601", "LIVE-REST")
 
 checks(
     "live_sessions",
@@ -18,6 +19,11 @@ checks(
         "live_sessions_ended",
         "ended_at = hx_clock(), end_reason = null",
         "ended_at = null, end_reason = null",
+    ),
+    (
+        "live_sessions_impossible",
+        "ended_at = hx_clock(), end_reason = 'OFFLINE', impossible_positions = true",
+        "ended_at = hx_clock(), end_reason = 'FORCED', impossible_positions = true",
     ),
 )
 references("live_sessions", ("live_sessions_user", "user_id"), writer="owner")
@@ -32,6 +38,8 @@ uniques(
 checks(
     "live_status",
     ("live_status_radius", "radius_miles = 26", "radius_miles = 25"),
+    ("live_status_categories", "categories = array[]::text[]", "categories = null"),
+    ("live_status_cooldown_reason", "cooldown_reason = 'MOOD'", "cooldown_reason = 'ADMIN'"),
     (
         "live_status_since",
         "active_since = hx_clock() where session_id is null",
@@ -41,6 +49,19 @@ checks(
 references(
     "live_status",
     ("live_status_user", "user_id"),
+)
+FIX = "insert into last_fixes (user_id, lat, lng, accuracy_m, fixed_at) values (%s, %s, hx_clock())"
+shape(
+    "last_fixes",
+    ("23514", "last_fixes_place"),
+    FIX % ("{hustler}", "91, 0, 5"),
+    FIX % ("{hustler}", "90, 0, 5"),
+)
+shape(
+    "last_fixes",
+    ("23503", "last_fixes_user"),
+    FIX % ("gen_random_uuid()", "1, 1, 0"),
+    FIX % ("{hustler}", "1, 1, 0"),
 )
 checks(
     "live_broadcasts",
@@ -154,12 +175,83 @@ async def a_ban_is_never_shortened_and_a_session_is_one_s_own_open_one(judge: Ju
     )
 
 
+@rule("live_status.live_status_guard")
+async def a_cooldown_is_shortened_by_an_admin_alone_and_a_pause_by_nobody(judge: Judge) -> None:
+    """HX601; longer is always allowed, and an act on somebody else is no act on this one."""
+    hustler, other = await judge.market.live_hustler(), await judge.market.live_hustler()
+    until = "update live_status set %s = hx_clock() + interval '%s' where user_id = '%s'"
+    none = "update live_status set %s = null where user_id = '%s'"
+    act = (
+        "insert into admin_actions (admin_id, action_type, target_type, target_id, reason)"
+        " values ({admin}, '%s', 'user', '%s', 'Asked for.')"
+    )
+    for column in ("cooldown_until", "paused_until"):
+        await judge.does(until % (column, "1 hour", hustler))
+        await judge.refuses(REST, until % (column, "59 minutes", hustler))
+        await judge.refuses(REST, none % (column, hustler))
+        await judge.allows(until % (column, "2 hours", hustler))
+    end = none % ("cooldown_until", hustler)
+    await judge.allows_commit(act % ("LIVE_END_COOLDOWN", hustler), end)
+    for wrong in (act % ("LIVE_END_COOLDOWN", other), act % ("LIFT_LIVE_BAN", hustler)):
+        async with judge.behind() as alone:
+            await alone.does(wrong)
+            await alone.refuses(REST, end)
+    await judge.does(act % ("LIVE_END_COOLDOWN", hustler))
+    await judge.refuses(REST, end)
+
+
+@rule("live_status.live_status_shift")
+async def a_shift_belongs_to_the_person_and_runs_by_the_clock(judge: Judge) -> None:
+    """HX601 for who writes it; off and on within half an hour continues it, whoever switches."""
+    hustler = await judge.market.live_hustler()
+    for change in ("shift_since = null", "shift_since = hx_clock()", "off_since = hx_clock()"):
+        await judge.refuses(REST, f"update live_status set {change} where user_id = $1", hustler)
+    await judge.does("update live_status set radius_miles = 3 where user_id = $1", hustler)
+    await judge.market.commands.end_live(hustler, "OFFLINE")
+    await judge.holds("select off_since is not null from live_status where user_id = $1", hustler)
+    back = (
+        "with s as (insert into live_sessions (user_id) values ($1) returning id)"
+        " update live_status set session_id = s.id,"
+        " active_since = hx_clock() + interval '1 day' from s where user_id = $1"
+    )
+    await judge.does(back, hustler)
+    await judge.holds(
+        "select s.off_since is null and s.shift_since < l.started_at"
+        " and s.active_since <= hx_clock()"
+        " from live_status as s inner join live_sessions as l on l.id = s.session_id"
+        " where s.user_id = $1",
+        hustler,
+    )
+
+
+@rule("live_status.live_status_timer")
+async def every_change_that_time_will_make_of_a_live_state_has_its_timer(judge: Judge) -> None:
+    """The warning after three hours of a session; the end of a cooldown, written by hand too."""
+    hustler = await judge.market.live_hustler()
+    due = (
+        "select due_at - hx_clock() between $2::text::interval - interval '1 minute'"
+        " and $2::text::interval from timers where kind = 'LIVE_STATE' and subject = $1"
+    )
+    await judge.holds(due, hustler, "3 hours")
+    await judge.does(
+        "update live_status set cooldown_until = hx_clock() + interval '1 hour' where user_id = $1",
+        hustler,
+    )
+    await judge.holds(due, hustler, "1 hour")
+    await judge.market.commands.end_live(hustler, "OFFLINE")
+    await judge.holds("select not exists (select from timers where subject = $1)", hustler)
+
+
 @rule("live_sessions.live_session_guard")
 async def a_session_that_ended_stays_ended_as_it_did(judge: Judge) -> None:
     """HX801: how it ended decides whether LIVE may be switched on again (HX904)."""
     hustler = await judge.market.live_hustler()
     await judge.market.commands.end_live(hustler, "MANUAL")
-    for change in ("end_reason = 'OFFLINE'", "ended_at = null, end_reason = null"):
+    for change in (
+        "end_reason = 'OFFLINE'",
+        "ended_at = null, end_reason = null",
+        "end_reason = 'FORCED', impossible_positions = true",
+    ):
         await judge.refuses(
             ("HX801", "AUDIT-5"), f"update live_sessions set {change} where user_id = $1", hustler
         )
@@ -192,6 +284,12 @@ async def no_broadcast_starts_without_a_funded_escrow(judge: Judge) -> None:
     )
     await judge.refuses(TRANSITION, won.replace("$1", "{over}"))
     await judge.allows(new.replace("$1", "{over}"))
+    shut = await judge.market.funded("LIVE")
+    await judge.market.owner.execute(
+        "update users set account_status = 'SUSPENDED' where id = $1",
+        await judge.market.poster_of(shut),
+    )
+    await judge.refuses(("HX503", "PERMISSION"), new, shut)
 
 
 @rule("live_broadcasts.live_broadcast_guard")
