@@ -464,7 +464,7 @@ async def test_the_third_session_that_jumped_is_the_last_until_an_admin_lifts_th
         assert (state["state"], state["reason"], "ends_at" in state) == ("OFF", "BANNED", False)
         path = f"/v1/admin/users/{hustler.user_id}"
         file = await service.rest(admin, "GET", path)
-        assert file["banned_until"] == "9999-12-31T23:59:59Z"
+        assert file["banned_until"] == "9999-12-31T23:59:59.000000Z"
         await service.rest(admin, "POST", f"{path}/live-ban", {"until": None, "reason": "Seen."})
         answer = await client.ask("SUBSCRIBE_LIVE_MODE", {"location": near(place, 500)})
         assert answer["data"] == {"state": "ACTIVE"}
