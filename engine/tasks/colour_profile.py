@@ -38,7 +38,7 @@ def for_mode(profile: bytes, mode: str) -> bytes:
     """
     space = _SPACES.get(mode.removesuffix("A"))
     if (
-        not _HEADER_BYTES < len(profile) <= MAX_BYTES
+        not _HEADER_BYTES + 4 <= len(profile) <= MAX_BYTES
         or profile[36:40] != b"acsp"
         or profile[16:20] != space
     ):

@@ -16,6 +16,9 @@ MAX_SCANS: Final = 50
 MAX_SEGMENTS: Final = 1_000
 """Parts of a JPEG; 10 MiB of metadata in segments of 64 KiB are 160."""
 
+MAX_RESTARTS: Final = 800_000
+"""In one scan: one for each unit of 50 megapixels."""
+
 START: Final = b"\xff\xd8\xff"
 _EXIF_START: Final = b"Exif\x00\x00"
 _PROFILE_START: Final = b"ICC_PROFILE\x00"
@@ -125,7 +128,7 @@ def _written(segments: list[Segment], tail: bytes) -> Iterator[bytes]:
         yield bytes((0xFF, kind)) + (len(data) + 2).to_bytes(2, "big") + data
         if kind == _START_OF_SCAN:
             # fill bytes before a marker belong to nobody, and would make a marker of the tail
-            yield _RESTART.sub(lambda at: tail + at[0][-2:], pixels).rstrip(b"\xff") + tail
+            yield _RESTART.sub(tail + b"\xff" + rb"\1", pixels).rstrip(b"\xff") + tail
     yield bytes((0xFF, _END_OF_IMAGE))
 
 
@@ -183,10 +186,13 @@ def _scan(frame: Frame | None, data: bytes) -> dict[tuple[int, int], int] | None
 
 def _restarts_fit(pixels: bytes, units: int, interval: int) -> bool:
     """Whether the restart markers count up to as many as there are; some encoders write a last one."""
-    numbers = [each[0] & 7 for each in _RESTART.findall(pixels)]
-    due = -(-units // interval) - 1 if interval else 0
-    counted = all(number == at & 7 for at, number in enumerate(numbers))
-    return counted and len(numbers) - due in (0, 1 if interval else 0)
+    due = min(-(-units // interval) - 1, MAX_RESTARTS) if interval else 0
+    seen = 0
+    for marker in _RESTART.finditer(pixels):
+        if marker[1][0] & 7 != seen & 7 or seen > due:
+            return False
+        seen += 1
+    return seen in (due, due + bool(interval))
 
 
 def _exif(segments: list[Segment]) -> bytes:

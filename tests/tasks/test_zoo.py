@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zlib
+from random import Random
 
 import pytest
 from PIL import Image, ImageChops, ImageStat
@@ -197,10 +198,11 @@ def test_colours_stay_what_their_profile_makes_of_them(
         b"secret-profile" * 20,
         zoo.GREY_PROFILE,
         zoo.DISPLAY_P3[:200],
+        zoo.DISPLAY_P3[:130],
         zoo.DISPLAY_P3[:36] + b"psca" + zoo.DISPLAY_P3[40:],
         zoo.DISPLAY_P3 + bytes(1 << 20),
     ],
-    ids=["none", "no profile", "of grey", "cut", "no signature", "too large"],
+    ids=["none", "no profile", "of grey", "cut", "cut in its table", "no signature", "too large"],
 )
 @pytest.mark.parametrize("make", [pictures.jpeg, pictures.png], ids=["JPEG", "PNG"])
 def test_a_profile_that_no_viewer_could_use_is_left_out(profile: bytes, make: object) -> None:
@@ -215,3 +217,18 @@ def test_a_pictures_colours_are_sampled_as_densely_as_they_were() -> None:
     image.paste((255, 0, 0), (15, 0, 16, 32))
     photo: Photo = check(pictures.jpeg(image, quality=95, subsampling=0))
     assert opened(photo.content).getpixel((15, 16)) == pytest.approx((255, 0, 0), abs=24)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_headers_damaged_at_random_make_a_photo_or_none(seed: int) -> None:
+    """Lengths, counts and samplings that no encoder writes are no defect of ours."""
+    random = Random(seed)
+    content = bytearray(
+        random.choice([*JPEGS.values(), *(png.content(*COLOUR) for png in PNGS.values())])
+    )
+    starts = [
+        at for at in range(len(content) - 20) if content[at] == 0xFF and content[at + 1] > 0xBF
+    ]
+    for _ in range(3):
+        content[random.choice(starts or [8]) + random.randrange(2, 20)] = random.randrange(256)
+    refused(bytes(content))
