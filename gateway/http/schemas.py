@@ -1,18 +1,21 @@
 """JSON Schema of our types: msgspec's, with RFC 3339 said where a field is a time.
 
 msgspec leaves `format` out for a datetime without a constraint on its zone, and generated clients
-would take it for any text.
+would take it for any text. Patterns are told as ECMA-262 writes them.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import inspect
 
 Schema = dict[str, Any]
+
+_WIDE: Final = re.compile(r"\\U0*([0-9a-f]+)")
 
 
 def components(types: Sequence[Any], ref_template: str) -> tuple[dict[Any, Schema], Schema]:
@@ -24,7 +27,19 @@ def components(types: Sequence[Any], ref_template: str) -> tuple[dict[Any, Schem
             for field in struct.fields:
                 if any(isinstance(kind, inspect.DateTimeType) for kind in _members(field.type)):
                     _say_time(properties[field.encode_name])
-    return dict(zip(types, schemas, strict=True)), shapes
+    return dict(zip(types, map(_portable, schemas), strict=True)), _portable(shapes)
+
+
+def _portable(schema: Any) -> Any:
+    """The same with characters beyond 16 bits as every reader of JSON Schema knows them."""
+    if isinstance(schema, dict):
+        return {
+            name: _WIDE.sub(r"\\u{\1}", each)
+            if name == "pattern" and isinstance(each, str)
+            else _portable(each)
+            for name, each in schema.items()
+        }
+    return [_portable(each) for each in schema] if isinstance(schema, (list, tuple)) else schema
 
 
 def _structs(info: inspect.Type) -> Iterator[inspect.StructType]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import inspect
 from typing import Any, Final, get_args
 
-import msgspec
 from msgspec import Struct
 
 from gateway import limits
+from gateway.http import schemas
 from gateway.ws import close_codes, messages
 
 REF: Final = "#/components/schemas/{name}"
@@ -20,13 +20,14 @@ def document(version: str) -> Schema:
     """The whole description as a JSON-ready dict."""
     client = {kind.__struct_config__.tag: kind for kind in get_args(messages.ClientMessage)}
     types: list[Any] = [messages.Reference, *client.values(), *messages.SERVER_MESSAGES.values()]
-    schemas, components = msgspec.json.schema_components(types, ref_template=REF)
-    schema_of = dict(zip(types, schemas, strict=True))
+    schema_of, components = schemas.components(types, REF)
     spoken = {
         f"client.{name}": _message(str(name), kind, schema_of[kind])
         for name, kind in client.items()
     } | {
-        f"server.{name}": _message(name, data, _envelope(name, schema_of[data], schemas[0]))
+        f"server.{name}": _message(
+            name, data, _envelope(name, schema_of[data], schema_of[messages.Reference])
+        )
         for name, data in messages.SERVER_MESSAGES.items()
     }
     return {

@@ -223,17 +223,17 @@ create function shown_miles(miles double precision) returns double precision
 language sql immutable
 return round(miles::numeric, 1)::double precision;
 
--- A broadcast's card without what differs by hustler (contract, LIVE_TASK_BROADCAST).
 -- Words for where a task is, for those who may not know its place. An address is what its poster
 -- wrote, so nothing of it is told but a town in the postal form, "…, Town, ST 12345"; else the
 -- centre of the cell that everybody sees, to a hundredth of a degree.
 create function place_words(t tasks) returns text
-language sql immutable
+language sql stable
 return coalesce(
     array_to_string(
         regexp_match(
             t.location_address,
-            ',\s*([^,0-9]{2,40}?)\s*,\s*([A-Z]{2})(?:\s+\d{5}(?:-\d{4})?)?\s*(?:,\s*(?:USA|US|United States)\s*)?$'
+            ',\s*([^,0-9]{2,40}?)\s*,\s*([A-Z]{2})(?:\s+\d{5}(?:-\d{4})?)?'
+            || '\s*(?:,\s*(?:USA|US|United States)\s*)?$'
         ),
         ', '
     ),
@@ -246,6 +246,7 @@ return coalesce(
     )
 );
 
+-- A broadcast's card without what differs by hustler (contract, LIVE_TASK_BROADCAST).
 create function broadcast_card(b live_broadcasts) returns jsonb
 language sql stable
 return (

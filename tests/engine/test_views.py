@@ -58,7 +58,7 @@ async def test_open_standard_work_is_seen_by_whoever_could_accept_it(market: Mar
 
 
 async def test_only_the_poster_sees_the_codes_and_only_while_held(market: Market) -> None:
-    """From accept to submission; the event log never holds one."""
+    """From accept to completion; the event log never holds one."""
     task, hustler = await market.accepted()
     poster = await market.poster_of(task)
     seen = await market.queries.task_view(poster, task)
@@ -70,6 +70,17 @@ async def test_only_the_poster_sees_the_codes_and_only_while_held(market: Market
         "select string_agg(data::text, ' ') from user_events where user_id = $1", poster
     )
     assert seen.start_code not in log
+    await market.commands.submit_proof(hustler, task, seen.completion_code)
+    for step, state in ((None, "PROOF_SUBMITTED"), (market.commands.dispute, "DISPUTED")):
+        if step is not None:
+            await step(poster, task, "It squeaks.")
+        waiting = await market.queries.task_view(poster, task)
+        assert (waiting.state, waiting.start_code) == (state, seen.start_code)
+        assert waiting.completion_code == seen.completion_code
+    done, _ = await market.submitted()
+    await market.commands.approve(await market.poster_of(done), done)
+    over = await market.queries.task_view(await market.poster_of(done), done)
+    assert not isinstance(over.completion_code, str)
 
 
 async def test_open_offers_are_derived(market: Market) -> None:
@@ -96,6 +107,44 @@ async def test_an_offer_card_shows_pay_and_rounded_place(market: Market) -> None
     assert card.task.location.lat == 37.771
     assert card.task.location.place == "near 37.77° N, 122.42° W"
     assert card.task.xp_multiplier == 1.25
+
+
+@pytest.mark.parametrize(
+    ("address", "place"),
+    [
+        ("12 Mission St, Apt 3, San Francisco, CA 94105", "San Francisco, CA"),
+        ("12 Mission St, St. Paul, MN 55101-1234, USA", "St. Paul, MN"),
+        ("1 Market St, Oakland, CA", "Oakland, CA"),
+        ("12 Mission St", None),
+        ("12 Mission St, CA 94105", None),
+        ("12 Mission St, ring for Ann Owner", None),
+        ("Mission St 12, San Francisco, CA 94105, ring for Ann", None),
+        ("12 Mission St, Unit 4, CA 94105", None),
+        ("", None),
+        (None, None),
+    ],
+)
+async def test_a_card_says_the_town_of_a_postal_address_and_nothing_else_of_it(
+    market: Market, address: str | None, place: str | None
+) -> None:
+    """What a poster wrote beside it, a name or a bell, stays with the poster."""
+    task = await market.task()
+    await market.app.execute("update tasks set location_address = $2 where id = $1", task, address)
+    told = await market.app.fetchval("select place_words(t) from tasks as t where id = $1", task)
+    assert told == (place or "near 37.77° N, 122.42° W")
+
+
+async def test_an_arrival_can_be_told_from_the_accept_before_it(market: Market) -> None:
+    """Both are TASK_STATUS_UPDATE ACCEPTED; one says when."""
+    task, hustler = await market.accepted()
+    await market.commands.arrived(hustler, task)
+    for reader in (hustler, await market.poster_of(task)):
+        steps = await market.app.fetch(
+            "select data ->> 'arrived_at' as at from user_events where user_id = $1"
+            " and type = 'TASK_STATUS_UPDATE' and data ->> 'state' = 'ACCEPTED' order by seq",
+            reader,
+        )
+        assert [step["at"] is None for step in steps] == [True, False]
 
 
 async def test_a_snapshot_fits_its_position_in_the_log(market: Market) -> None:

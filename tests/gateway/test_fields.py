@@ -6,8 +6,12 @@ import re
 import unicodedata
 
 import pytest
+from msgspec import json
 
 from gateway import fields
+from gateway.http import openapi
+from gateway.routes import CALLS
+from gateway.ws import asyncapi
 from tests.market import Market, open_market
 
 STEERING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -99,3 +103,12 @@ async def _refused(market: Market, codes: list[int], before: str) -> set[int]:
         "select c from unnest($1::int[]) as c where not visible_text($2 || chr(c))", codes, before
     )
     return {row["c"] for row in rows}
+
+
+def test_patterns_are_told_as_every_reader_of_json_schema_knows_them() -> None:
+    """ECMA-262 knows fewer escapes than Python does."""
+    document = asyncapi.document("1") | {"openapi": openapi.document(CALLS, "1")}
+    patterns = set(re.findall(r'"pattern":"((?:[^"\\\\]|\\\\.)*)"', json.encode(document).decode()))
+    assert len(patterns) > 5
+    for pattern in patterns:
+        assert not re.search(r"\\\\[UZA]", pattern), pattern

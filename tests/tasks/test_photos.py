@@ -22,7 +22,7 @@ from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import IFDRational
 
 from engine import errors
-from engine.tasks import exif, image_file, photos
+from engine.tasks import exif, jpeg_file, photos, png_file
 from engine.tasks.photos import check
 from tests.tasks import pictures
 
@@ -180,7 +180,7 @@ def test_a_jpeg_of_a_thousand_scans_is_refused() -> None:
     """Kilobytes that ask for minutes: each scan is a pass over all pixels."""
     body, scan = _last_scan_of(pictures.jpeg(Image.new("L", (64, 48)), progressive=True))
     has = body.count(b"\xff\xda")
-    good = body + scan * (image_file.MAX_SCANS - has) + b"\xff\xd9"
+    good = body + scan * (jpeg_file.MAX_SCANS - has) + b"\xff\xd9"
     assert check(good).width == 64
     assert "no complete" in refused(good[:-2] + scan + b"\xff\xd9")
     large, scan = _last_scan_of(pictures.jpeg(Image.new("L", (2_000, 1_500)), progressive=True))
@@ -192,12 +192,12 @@ def test_a_jpeg_of_a_thousand_scans_is_refused() -> None:
 def test_a_file_of_many_empty_parts_is_refused() -> None:
     """Megabytes of nothing that a decoder would look at one by one."""
     picture, segment = pictures.jpeg(), b"\xff\xe5\x00\x02"
-    room = image_file.MAX_SEGMENTS - len(_segments(picture))
+    room = jpeg_file.MAX_SEGMENTS - len(_segments(picture))
     assert check(picture[:2] + segment * room + picture[2:]).width == 64
     assert "no complete" in refused(picture[:2] + segment * (room + 1) + picture[2:])
     picture = pictures.png()
     chunk = b"\x00\x00\x00\x00prIv" + zlib.crc32(b"prIv").to_bytes(4, "big")
-    room = image_file.MAX_CHUNKS - 3  # beside IHDR, IDAT and IEND
+    room = png_file.MAX_CHUNKS - 3  # beside IHDR, IDAT and IEND
     assert check(picture[:33] + chunk * room + picture[33:]).width == 64
     assert "no complete" in refused(picture[:33] + chunk * (room + 1) + picture[33:])
 
@@ -210,7 +210,7 @@ def _segments(content: bytes) -> list[bytes]:
 def test_a_film_behind_the_picture_does_not_count() -> None:
     """Phones put some seconds of video behind a JPEG: whatever bytes it has, the photo is taken."""
     film = Random(3).randbytes(4_000_000)
-    assert film.count(b"\xff\xda") > image_file.MAX_SCANS
+    assert film.count(b"\xff\xda") > jpeg_file.MAX_SCANS
     assert check(pictures.jpeg() + film).width == 64
 
 

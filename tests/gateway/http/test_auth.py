@@ -282,6 +282,25 @@ async def test_claims_have_the_names_of_the_issuer(
     ]
 
 
+@pytest.mark.parametrize(
+    ("claimed", "told"),
+    [
+        ("\u200b\u2060", "Someone"),
+        ("\u3164", "Someone"),
+        ("\u0301", "Someone"),
+        ("\u202eAnn\u0007", "Ann"),
+        ("\u05d2\u05df", "\u05d2\u05df"),
+        (7, "Someone"),
+    ],
+)
+async def test_a_name_that_nobody_can_see_is_none(
+    authenticator: Authenticator, directory: Directory, claimed: object, told: str
+) -> None:
+    """What steers the text around it is taken out of a name."""
+    await authenticator.user(token(name=claimed))
+    assert directory.asked[-1][3] == told
+
+
 class KeyServer:
     """A JWKS URL whose keys change."""
 

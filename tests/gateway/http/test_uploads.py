@@ -18,7 +18,7 @@ import structlog
 from PIL import Image
 
 from engine import errors
-from engine.tasks import image_file, photos
+from engine.tasks import jpeg_file, photos, png_file
 from engine.tasks.uploads import MAX_UNUSED
 from gateway import limits
 from gateway.http.multipart import MAX_OVERHEAD_BYTES
@@ -342,9 +342,9 @@ def test_the_page_on_photos_holds_the_limits() -> None:
     assert said["Time for the whole body"] == f"{limits.UPLOAD_WITHIN_S:g} s"
     assert said["Side"] == f"{photos.MAX_SIDE_PIXELS:,} pixels"
     assert said["Size"] == f"{photos.MAX_PIXELS // 1_000_000} megapixels"
-    parts = f"{image_file.MAX_SCANS} and {image_file.MAX_SEGMENTS:,}"
+    parts = f"{jpeg_file.MAX_SCANS} and {jpeg_file.MAX_SEGMENTS:,}"
     assert said["Scans and segments of a JPEG"] == parts
-    assert said["Chunks of a PNG"] == f"{image_file.MAX_CHUNKS:,}"
+    assert said["Chunks of a PNG"] == f"{png_file.MAX_CHUNKS:,}"
     assert said["Uploads of one user that are not used yet"] == str(MAX_UNUSED)
     rate = f"{UPLOAD.per_second:g}, {UPLOAD.burst:g} at once"
     assert said["Uploads of one user per second"] == rate

@@ -8,7 +8,7 @@ from tests.sql.rules.shapes import checks, references, uniques
 checks(
     "admin_actions",
     ("admin_actions_type", "action_type = 'a b'", "action_type = 'A_B'"),
-    ("admin_actions_reason", "reason = ' '", "reason = 'Seen.'"),
+    ("admin_actions_reason", r"reason = E'\u200b'", "reason = 'Seen.'"),
 )
 references("admin_actions", ("admin_actions_admin", "admin_id"))
 checks("operator_items", ("operator_items_kind", "kind = 'stuck'", "kind = 'STUCK'"))

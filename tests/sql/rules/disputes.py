@@ -11,11 +11,11 @@ GROWS = ("HX801", "AUDIT-5")
 checks(
     "disputes",
     ("disputes_side", "side = 'NEIGHBOUR'", "side = 'SYSTEM'"),
-    ("disputes_reason", "reason = ' '", "reason = repeat('x', 2000)"),
+    ("disputes_reason", r"reason = E'a\u202eb'", "reason = repeat('x', 2000)"),
     ("disputes_state", "state = 'LOST' where state = 'OPEN'", "state = 'ESCALATED' where false"),
     (
         "disputes_resolved",
-        "resolution = ' ' where state = 'RESOLVED'",
+        r"resolution = E'\u3164' where state = 'RESOLVED'",
         "resolution = 'Seen.' where state = 'RESOLVED'",
     ),
     (
@@ -36,7 +36,7 @@ uniques(
 )
 checks(
     "evidence",
-    ("evidence_body", "body = ' '", "body = repeat('x', 5000)"),
+    ("evidence_body", r"body = E'a\u0007b'", "body = repeat('x', 5000)"),
     (
         "evidence_photos",
         "upload_ids = array_fill({photo}::uuid, array[6])",

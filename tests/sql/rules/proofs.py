@@ -23,7 +23,7 @@ checks(
     ("proofs_state", "state = 'LOST'", "state = 'EXPIRED'"),
     (
         "proofs_rejected",
-        "reject_reason = ' ' where state = 'REJECTED'",
+        r"reject_reason = E'\u2060 ' where state = 'REJECTED'",
         "reject_reason = 'no' where state = 'REJECTED'",
     ),
 )
