@@ -156,20 +156,22 @@ class Hub(Attendance):
                 self.may_have_reopened(user)
         if person.poller is not None:
             person.poller.event(event.seq)
-        if event.type == "LIVE_MODE_STATE_CHANGE":
-            self._live_changed(user, is_active=event.data["state"] == "ACTIVE", known=not complete)
+        self._follow_live_state(event, replayed=complete)
         if taken and rendering.needs_code(event):
             self._metrics.told_seconds.observe(max(0.0, self._unix() - event.at.timestamp()))
         return taken
 
-    def _live_changed(self, user: UserId, *, is_active: bool, known: bool) -> None:
-        """Whoever changed it: cards go with the ACTIVE state, and what is open comes back with it.
+    def _follow_live_state(self, event: UserEvent, *, replayed: bool) -> None:
+        """Cards go with the ACTIVE state, whoever ended it, and what is open comes back with it.
 
         An event that was read from the log may be older than what the screens show.
         """
+        if event.type != "LIVE_MODE_STATE_CHANGE":
+            return
+        user, is_active = UserId(event.user_id), event.data["state"] == "ACTIVE"
         if not is_active:
             self.withdraw(user)
-        if is_active or not known:
+        if is_active or replayed:
             self.may_have_reopened(user)
 
     def _tell_watchers(self, events: Iterable[UserEvent]) -> None:

@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from engine.ids import UserId
 from tests.desk.busy import WHY, Busy
 from tests.gateway.http.rest import People, Person
 from tests.market import Market
@@ -213,7 +214,7 @@ async def test_a_suspended_poster_offers_nothing(
     held, holder = await market.accepted("STANDARD", poster=poster)
     hustler = await people.person("hustler")
     await hustler.good("POST", "/v1/live", HERE)
-    await market.offer(live, hustler.user_id)
+    await market.offer(live, UserId(hustler.user_id))
     path = f"/v1/admin/users/{poster}"
     await admin.good("POST", f"{path}/suspend", {"reason": WHY})
 
@@ -230,7 +231,7 @@ async def test_a_suspended_poster_offers_nothing(
 
     await admin.good("POST", f"{path}/reinstate", {"reason": WHY})
     assert [await open_items(market, task) for task in (live, standard)] == [0, 0]
-    await market.commands.accept(hustler.user_id, standard)
+    await market.commands.accept(UserId(hustler.user_id), standard)
     await market.commands.choose(poster, live, "SWITCH_TO_STANDARD")
     assert await market.state(live) == "CANCELLED"
 
