@@ -599,6 +599,16 @@ async def test_nobody_is_missed_right_after_the_start_or_a_loss(service: Service
     assert time.monotonic() - heartbeats.lost_at < 300.0
 
 
+async def test_an_empty_list_of_categories_is_refused_on_the_socket_too(service: Service) -> None:
+    """VALIDATION_ERROR, and the session is not open; absent means all."""
+    async with joined(service, await service.user()) as client:
+        place = somewhere()
+        error = await client.ask("SUBSCRIBE_LIVE_MODE", {"location": place, "categories": []})
+        assert error["data"]["code"] == "VALIDATION_ERROR"
+        answer = await client.ask("SUBSCRIBE_LIVE_MODE", {"location": place, "categories": None})
+        assert answer["data"]["state"] == "ACTIVE"
+
+
 async def test_who_may_not_work_is_refused_as_by_rest(service: Service) -> None:
     """HX503 for a poster, whatever a hustler may ask."""
     poster = await service.user("poster")
