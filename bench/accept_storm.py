@@ -162,9 +162,11 @@ async def _offered_task(owner: asyncpg.Connection, hustlers: list[uuid.UUID]) ->
             " where state = 'ACCEPTED'"
         )
         await owner.execute("update tasks set state = 'PROOF_SUBMITTED' where state = 'ACCEPTED'")
+        await owner.execute("alter table live_status disable trigger user")
         await owner.execute(
             "update live_status set cooldown_until = null, session_id = null, active_since = null"
         )
+        await owner.execute("alter table live_status enable trigger user")
         await owner.execute("delete from live_sessions")
         await owner.execute(
             "with opened as (insert into live_sessions (user_id) select h from unnest($1::uuid[])"

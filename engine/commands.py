@@ -210,9 +210,7 @@ class Commands:
 
     async def keep_fix(self, user: UserId, fix: LastFix) -> None:
         """Keep where somebody was last believed to be, unless something newer is kept."""
-        await self._store.execute(
-            "keep_fix", user, fix.lat, fix.lng, fix.accuracy_m, fix.fixed_at
-        )
+        await self._store.execute("keep_fix", user, fix.lat, fix.lng, fix.accuracy_m, fix.fixed_at)
 
     async def end_away(self, hustler: UserId) -> Applied:
         """End the session of a hustler who has been away, unless they hold a task."""

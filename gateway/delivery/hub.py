@@ -156,9 +156,23 @@ class Hub(Attendance):
                 self.may_have_reopened(user)
         if person.poller is not None:
             person.poller.event(event.seq)
+        self._follow_live_state(event, replayed=complete)
         if taken and rendering.needs_code(event):
             self._metrics.told_seconds.observe(max(0.0, self._unix() - event.at.timestamp()))
         return taken
+
+    def _follow_live_state(self, event: UserEvent, *, replayed: bool) -> None:
+        """Cards go with the ACTIVE state, whoever ended it, and what is open comes back with it.
+
+        An event that was read from the log may be older than what the screens show.
+        """
+        if event.type != "LIVE_MODE_STATE_CHANGE":
+            return
+        user, is_active = UserId(event.user_id), event.data["state"] == "ACTIVE"
+        if not is_active:
+            self.withdraw(user)
+        if is_active or replayed:
+            self.may_have_reopened(user)
 
     def _tell_watchers(self, events: Iterable[UserEvent]) -> None:
         if not self._watching:

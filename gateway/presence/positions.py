@@ -105,7 +105,16 @@ class Positions:
         at_s = min(last.fixed_at.timestamp(), now_s - last.kept_for_s)
         if now_s - at_s > fixes.REMEMBERED_S:
             return None
-        return fixes.Track(LatLng(last.lat, last.lng), at_s, last.accuracy_m)
+        track = fixes.Track(LatLng(last.lat, last.lng), at_s, last.accuracy_m)
+        await self._meet(user, track, now_s - at_s)
+        return track
+
+    async def _meet(self, user: UserId, track: fixes.Track, age_s: float) -> None:
+        """A LIVE session that another process saw begin: its suspects count here from now on."""
+        is_live = (await self._queries.live(user)).state != "OFF"
+        if is_live and user not in self._travellers:
+            fixed_at = time.monotonic() - age_s
+            self._travellers[user] = Traveller(user, None, track, fixed_at, fixed_at, live=True)
 
     async def _leave(self, user: UserId) -> None:
         self._returned.pop(user, None)

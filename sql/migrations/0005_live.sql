@@ -123,7 +123,8 @@ for each row when (
 execute function live_status_shift();
 
 -- ── State ──────────────────────────────────────────────────────────────────────────────────────
--- The state of a hustler at an instant: a function of the row and the clock, never of a sweeper.
+-- The state of a hustler at an instant: a function of the row and the clock, never of a sweeper. It is
+-- asked for each pair of a wave: all in it is immutable and without a query, so that it is inlined.
 create function live_state(s live_status, at timestamptz) returns text
 language sql immutable
 return case
@@ -131,7 +132,7 @@ return case
     when s.banned_until > at then 'OFF'
     when s.cooldown_until > at then 'COOLDOWN'
     when s.paused_until > at then 'PAUSED'
-    when rest_ends_at(s, at) is not null then 'COOLDOWN'
+    when shift_s(s.shift_since, at) >= 14400 then 'COOLDOWN'
     else 'ACTIVE'
 end;
 
@@ -153,7 +154,7 @@ return case
     when s.session_id is null then null
     when s.cooldown_until > at then s.cooldown_reason
     when s.paused_until > at then s.paused_reason
-    when rest_ends_at(s, at) is not null then 'FATIGUE'
+    when shift_s(s.shift_since, at) >= 14400 then 'FATIGUE'
 end;
 
 -- The next instant at which time changes the state, or the warning after 3 h is due; null when none.
@@ -213,7 +214,8 @@ begin
     where l.user_id = old.user_id and l.end_reason = 'MANUAL'
     order by l.started_at desc
     limit 1;
-    if last_on_at > at - interval '5 minutes' then
+    -- one from a far future was before the clock was set back
+    if last_on_at > at - interval '5 minutes' and last_on_at < at + interval '5 minutes' then
         perform hx_refuse('HX904', 'LIVE-TOGGLE', last_on_at + interval '5 minutes');
     end if;
     return new;

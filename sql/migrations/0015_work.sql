@@ -162,11 +162,16 @@ begin
     returning * into t;
     -- the price is fixed from here on, and a day without a proof is an operator's business
     perform hx_timer('WORKING_STALE', p_task, at + interval '24 hours');
-    return jsonb_build_object('task_id', p_task, 'events', append_events(
-        lapse_proposals(t) || task_events(
-            t, 'JOB_STARTED', jsonb_build_object('status', 'IN_PROGRESS', 'started_at', at)
+    return jsonb_build_object(
+        'task_id', p_task,
+        -- at work on any task nobody is offered another
+        'withdrawn', jsonb_build_array(p_hustler),
+        'events', append_events(
+            lapse_proposals(t) || task_events(
+                t, 'JOB_STARTED', jsonb_build_object('status', 'IN_PROGRESS', 'started_at', at)
+            )
         )
-    ));
+    );
 end;
 $$;
 
@@ -354,7 +359,11 @@ begin
         perform hx_timer('WORKING_STALE', p_task, at + interval '24 hours');
     end if;
     return jsonb_build_object(
-        'task_id', p_task, 'events', append_events(told || task_events(t, null, null))
+        'task_id', p_task,
+        'withdrawn', case
+            when makes_busy(t) then jsonb_build_array(t.assigned_hustler_id) else '[]'
+        end,
+        'events', append_events(told || task_events(t, null, null))
     );
 end;
 $$;

@@ -256,15 +256,30 @@ begin
 end;
 $$;
 
--- The tasks of a poster that nobody has accepted, locked; the first of all locks.
+-- The tasks of a poster that nobody has accepted, locked with their broadcasts and their money: the
+-- first of all locks.
 create function lock_waiting_tasks(p_poster uuid) returns setof tasks
-language sql
-begin atomic
-    select t.* from tasks as t
-    where t.poster_id = p_poster and t.state in ('OPEN', 'MATCHING')
-    order by t.id
+language plpgsql
+as $$
+declare
+    waiting tasks[] := array(
+        select t from tasks as t
+        where t.poster_id = p_poster and t.state in ('OPEN', 'MATCHING')
+        order by t.id
+        for no key update
+    );
+begin
+    perform from live_broadcasts as b
+    where b.state = 'ACTIVE' and b.task_id in (select w.id from unnest(waiting) as w)
+    order by b.id
     for no key update;
+    perform from escrows as e
+    where e.is_current and e.task_id in (select w.id from unnest(waiting) as w)
+    order by e.id
+    for share;
+    return query select * from unnest(waiting);
 end;
+$$;
 
 -- Whatever shuts an account ends what it was offering and being offered: its broadcasts, and its LIVE
 -- session. What is held for its tasks waits for a person: no choice of the poster's runs out meanwhile;

@@ -227,7 +227,9 @@ async def test_an_offer_is_found_whatever_the_clock_did(place: Town, seconds: in
     hustler, broadcast = await place.hustler(1), await place.broadcast()
     await place.advance(-seconds)
     await offer(place, [(broadcast, hustler, 0.5)])
-    opened = await place.value("select count(*) from open_offers(array[$1::uuid], hx_clock())", hustler)
+    opened = await place.value(
+        "select count(*) from open_offers(array[$1::uuid], hx_clock())", hustler
+    )
     assert opened == 1
     counted = await place.value(
         "select open_offers from wave_verdicts(array[$1::uuid], array[$2::uuid], array[1.0])",

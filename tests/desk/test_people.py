@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from engine.ids import UserId
 from tests.desk.busy import WHY, Busy
 from tests.gateway.http.rest import People, Person
 from tests.market import Market
@@ -192,3 +193,142 @@ async def test_no_admin_means_no_act_whoever_asks_the_database(scenes: Busy) -> 
             with pytest.raises(asyncpg.PostgresError) as caught:
                 await market.app.execute(f"select {call}", nobody, hustler)
             assert caught.value.sqlstate == "HX503", call
+
+
+async def open_items(market: Market, subject: UUID) -> int:
+    """How many POSTER_SUSPENDED items wait about a task."""
+    count: int = await market.app.fetchval(
+        "select count(*) from operator_items"
+        " where kind = 'POSTER_SUSPENDED' and subject = $1 and closed_at is null",
+        str(subject),
+    )
+    return count
+
+
+async def test_a_suspended_poster_offers_nothing(
+    admin: Person, people: People, scenes: Busy, market: Market
+) -> None:
+    """The broadcast ends, nobody accepts LIVE or STANDARD, the money waits; then it goes on."""
+    poster = await market.user("poster")
+    live, standard = [await market.funded(mode, poster=poster) for mode in ("LIVE", "STANDARD")]
+    held, holder = await market.accepted("STANDARD", poster=poster)
+    hustler = await people.person("hustler")
+    await hustler.good("POST", "/v1/live", HERE)
+    await market.offer(live, UserId(hustler.user_id))
+    path = f"/v1/admin/users/{poster}"
+    await admin.good("POST", f"{path}/suspend", {"reason": WHY})
+
+    assert (await hustler.good("GET", "/v1/offers"))["items"] == []
+    late = await hustler.call("POST", f"/v1/tasks/{live}/accept", {})
+    assert late.refusal() == (409, "HX015", "LIVE-5")
+    barred = await hustler.call("POST", f"/v1/tasks/{standard}/accept", {})
+    assert barred.refusal()[:2] == (403, "HX012")
+    for task in (live, standard):
+        assert (await market.escrow_state(task), await open_items(market, task)) == ("FUNDED", 1)
+    # what somebody holds already goes on
+    await market.commands.start(holder, held, market.codes.code(held, "START", 1))
+    assert await open_items(market, held) == 0
+
+    await admin.good("POST", f"{path}/reinstate", {"reason": WHY})
+    assert [await open_items(market, task) for task in (live, standard)] == [0, 0]
+    await market.commands.accept(UserId(hustler.user_id), standard)
+    await market.commands.choose(poster, live, "SWITCH_TO_STANDARD")
+    assert await market.state(live) == "CANCELLED"
+
+
+async def test_money_that_comes_for_a_suspended_poster_starts_nothing(
+    admin: Person, market: Market
+) -> None:
+    """A payment under way, and work given back: no broadcast; an operator gives the money back."""
+    poster = await market.user("poster")
+    unpaid = await market.task("LIVE", poster=poster)
+    given_back, hustler = await market.accepted("LIVE", poster=poster)
+    await admin.good("POST", f"/v1/admin/users/{poster}/suspend", {"reason": WHY})
+    await market.commands.fund(poster, unpaid)
+    await market.commands.release(hustler, given_back, None)
+    successor = await market.app.fetchval(
+        "select id from tasks where predecessor_id = $1", given_back
+    )
+    for task in (unpaid, successor):
+        running = "select count(*) from live_broadcasts where task_id = $1"
+        assert await market.app.fetchval(running, task) == 0
+        assert (await market.state(task), await open_items(market, task)) == ("MATCHING", 1)
+        await admin.good("POST", f"/v1/admin/tasks/{task}/cancel", {"reason": WHY})
+        assert (await market.state(task), await open_items(market, task)) == ("CANCELLED", 0)
+
+
+async def test_one_session_or_one_cooldown_ends_without_a_ban(
+    admin: Person, people: People, market: Market
+) -> None:
+    """END_SESSION, SET_COOLDOWN, END_COOLDOWN: each with its act, each told to the hustler."""
+    hustler = await people.person("hustler")
+    path = f"/v1/admin/users/{hustler.user_id}/live"
+
+    async def done(act: str, **more: object) -> tuple[object, ...]:
+        file = await admin.good("POST", path, {"act": act, "reason": WHY} | more)
+        live = file["live"]
+        return live["state"], live.get("reason"), *(await last_event(market, hustler.user_id))[1:]
+
+    await hustler.good("POST", "/v1/live", HERE)
+    assert await done("END_SESSION") == ("OFF", None, "OFF", "FORCED")
+    await hustler.good("POST", "/v1/live", HERE)
+    until = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    cooling = ("COOLDOWN", "ADMIN", "COOLDOWN", "ADMIN")
+    assert await done("SET_COOLDOWN", until=until) == cooling
+    # it outlives the session, and may be made shorter
+    assert (await done("END_SESSION"))[:2] == ("OFF", None)
+    live = await hustler.good("POST", "/v1/live", HERE)
+    assert (live["state"], live["reason"]) == ("COOLDOWN", "ADMIN")
+    sooner = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
+    assert (await done("SET_COOLDOWN", until=sooner))[0] == "COOLDOWN"
+    assert await done("END_COOLDOWN") == ("ACTIVE", None, "ACTIVE", None)
+    # nobody is made ACTIVE who has not switched LIVE mode on (LIVE-3)
+    await hustler.good("DELETE", "/v1/live")
+    assert (await done("END_COOLDOWN"))[0] == "OFF"
+    acts = await admin.good("GET", f"/v1/admin/actions?target_id={hustler.user_id}&limit=50")
+    assert [act["action_type"] for act in acts["items"]][:3] == [
+        "LIVE_END_COOLDOWN",
+        "LIVE_END_COOLDOWN",
+        "LIVE_SET_COOLDOWN",
+    ]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"act": "FORCE_ACTIVE"},
+        {"act": "SET_COOLDOWN"},
+        {"act": "END_COOLDOWN", "until": "2030-01-01T00:00:00Z"},
+        {"act": "SET_COOLDOWN", "until": "2001-01-01T00:00:00Z"},
+        {"act": "SET_COOLDOWN", "until": "2120-01-01T00:00:00Z"},
+        {"act": "SET_COOLDOWN", "until": "0001-01-01T00:00:00+14:00"},
+    ],
+)
+async def test_an_override_says_what_and_until_when(
+    admin: Person, people: People, body: dict[str, object]
+) -> None:
+    """VALIDATION_ERROR for anything else; nothing forces anybody ACTIVE."""
+    hustler = await people.person("hustler")
+    path = f"/v1/admin/users/{hustler.user_id}/live"
+    answer = await admin.call("POST", path, body | {"reason": WHY})
+    assert answer.refusal()[:2] == (422, "VALIDATION_ERROR")
+
+
+async def test_no_admin_ends_a_forced_rest(admin: Person, people: People, market: Market) -> None:
+    """HX601, with LIVE mode on and off; and no act is left of what was refused."""
+    hustler = await people.person("hustler")
+    await hustler.good("POST", "/v1/live", HERE)
+    await market.owner.execute("alter table live_status disable trigger live_status_shift")
+    await market.owner.execute(
+        "update live_status set shift_since = shift_since - interval '4 hours' where user_id = $1",
+        hustler.user_id,
+    )
+    await market.owner.execute("alter table live_status enable trigger live_status_shift")
+    path = f"/v1/admin/users/{hustler.user_id}/live"
+    for _ in range(2):
+        answer = await admin.call("POST", path, {"act": "END_COOLDOWN", "reason": WHY})
+        assert answer.refusal() == (429, "HX601", "LIVE-REST")
+        assert 0 < answer.body["retry_after_seconds"] <= 1_800
+        await hustler.good("DELETE", "/v1/live")
+    acts = await admin.good("GET", f"/v1/admin/actions?target_id={hustler.user_id}")
+    assert acts["items"] == []

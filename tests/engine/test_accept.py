@@ -7,6 +7,7 @@ import pytest
 
 from engine.errors import Refusal
 from engine.ids import TaskId, UserId
+from engine.views import Mode
 from tests.market import Market
 
 
@@ -269,3 +270,37 @@ async def test_who_may_not_work_is_refused_by_role_whatever_is_asked(market: Mar
         with pytest.raises(Refusal) as caught:
             await market.commands.respond(poster, await market.broadcast_of(task), response)
         assert caught.value.kind.code == "HX503"
+
+
+@pytest.mark.parametrize("mode", ["LIVE", "STANDARD"])
+async def test_a_suspension_and_an_accept_do_not_pass_each_other(
+    market: Market, mode: Mode
+) -> None:
+    """Whichever comes first holds the task; the accept that waited is judged by what then stands."""
+    task = await market.funded(mode)
+    hustler = await market.offered(task) if mode == "LIVE" else await market.user("hustler")
+    suspend = "update users set account_status = 'SUSPENDED' where id = $1"
+    poster = await market.poster_of(task)
+    suspension = market.owner.transaction()
+    await suspension.start()
+    await market.owner.execute(suspend, poster)
+    assert await refused(market, hustler, task) == "HX017"
+    await suspension.commit()
+    if mode == "LIVE":
+        assert (await market.commands.accept(hustler, task)).outcome == "EXPIRED"
+    else:
+        assert await refused(market, hustler, task) == "HX012"
+
+    other = await market.funded("STANDARD")
+    acceptance = market.app.transaction()
+    await acceptance.start()
+    await market.app.fetchval(
+        "select accept_task($1, $2, null)", await market.user("hustler"), other
+    )
+    poster = await market.poster_of(other)
+    suspending = asyncio.create_task(market.owner.execute(suspend, poster))
+    await asyncio.sleep(0.05)
+    assert not suspending.done()
+    await acceptance.commit()
+    await suspending
+    assert await market.state(other) == "ACCEPTED"

@@ -295,4 +295,3 @@ async def test_shifts_agree_with_time_worked(still_market: Market) -> None:
             continue
         await off_and_on(market, hustler, off * MINUTE)
         worked = 0 if off >= 30 else worked
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -316,3 +317,76 @@ async def test_long_polls_are_bounded(service: Service, monkeypatch: pytest.Monk
 
 def _offer(card: Message) -> OfferCard:
     return msgspec.convert(card["data"], OfferCard)
+
+
+async def shift_ends_in(service: Service, user: User, at: str, seconds: float) -> None:
+    """Moves a hustler's shift so that its border at 4 or 4.5 hours comes so soon."""
+    async with service.owner.transaction():
+        await service.owner.execute("alter table live_status disable trigger user")
+        due = await service.owner.fetchval(
+            "update live_status set shift_since = hx_clock() + make_interval(secs => $3)"
+            " - $2::text::interval where user_id = $1 returning shift_since + $2::text::interval",
+            user.user_id,
+            at,
+            seconds,
+        )
+        await service.owner.execute("alter table live_status enable trigger user")
+        await service.owner.execute("select hx_timer('LIVE_STATE', $1, $2)", user.user_id, due)
+
+
+async def test_a_rest_takes_the_cards_away_and_its_end_brings_them_back(service: Service) -> None:
+    """Told by time alone; a socket that came during the rest, and never showed them, does then."""
+    poster, hustler, place = await service.user("poster"), await service.user(), somewhere()
+    async with live(service, hustler, near(place)) as client:
+        await service.funded(poster, place)
+        card = (await client.hear_until("LIVE_TASK_BROADCAST"))["data"]["broadcast_id"]
+        await shift_ends_in(service, hustler, "4 hours", 0.2)
+        rest = await client.hear_until("LIVE_MODE_STATE_CHANGE", state="COOLDOWN")
+        assert (rest["data"]["reason"], "seq" in rest) == ("FATIGUE", True)
+        assert datetime.fromisoformat(rest["data"]["ends_at"]) > datetime.now(UTC)
+        await client.find("LIVE_TASK_UNAVAILABLE", broadcast_id=card, reason="WITHDRAWN")
+        assert (await service.rest(hustler, "GET", "/v1/offers"))["items"] == []
+        await shift_ends_in(service, hustler, "4 hours 30 minutes", 0.2)
+        await client.hear_until("LIVE_MODE_STATE_CHANGE", state="ACTIVE")
+        await client.hear_until("LIVE_TASK_BROADCAST", broadcast_id=card)
+        await shift_ends_in(service, hustler, "4 hours", 0.2)
+        await client.hear_until("LIVE_TASK_UNAVAILABLE", reason="WITHDRAWN")
+    async with joined(service, hustler) as other:
+        await shift_ends_in(service, hustler, "4 hours 30 minutes", 0.2)
+        await other.hear_until("LIVE_MODE_STATE_CHANGE", state="ACTIVE")
+        await other.hear_until("LIVE_TASK_BROADCAST", broadcast_id=card)
+
+
+@pytest.mark.parametrize("statement", ["live_ban", "end_live"])
+async def test_cards_go_whoever_changed_the_live_state(service: Service, statement: str) -> None:
+    """Another process, or psql: heard of by the log, the cards leave the screen."""
+    poster, hustler, place = await service.user("poster"), await service.user(), somewhere()
+    admin = await service.user("admin")
+    async with live(service, hustler, near(place)) as client:
+        await service.funded(poster, place)
+        card = (await client.hear_until("LIVE_TASK_BROADCAST"))["data"]["broadcast_id"]
+        if statement == "end_live":
+            await service.owner.execute("select end_live($1, 'OFFLINE')", hustler.user_id)
+        else:
+            await service.owner.execute(
+                "select live_ban($1, $2, hx_clock() + interval '1 day', 'Seen.')",
+                admin.user_id,
+                hustler.user_id,
+            )
+        await client.hear_until("LIVE_MODE_STATE_CHANGE", state="OFF")
+        await client.find("LIVE_TASK_UNAVAILABLE", broadcast_id=card, reason="WITHDRAWN")
+
+
+async def test_who_starts_to_work_keeps_no_card(service: Service) -> None:
+    """WORKING on a STANDARD task is busy: what cannot be accepted leaves the screen."""
+    poster, hustler, place = await service.user("poster"), await service.user(), somewhere()
+    standard = await service.live_task(poster, place, mode="STANDARD")
+    await service.rest(poster, "POST", f"/v1/tasks/{standard['id']}/fund", {})
+    async with live(service, hustler, near(place)) as client:
+        await service.rest(hustler, "POST", f"/v1/tasks/{standard['id']}/accept", {})
+        await service.funded(poster, place)
+        card = (await client.hear_until("LIVE_TASK_BROADCAST"))["data"]["broadcast_id"]
+        task = await service.rest(poster, "GET", f"/v1/tasks/{standard['id']}")
+        path = f"/v1/tasks/{standard['id']}/start"
+        await service.rest(hustler, "POST", path, {"code": task["start_code"]})
+        await client.find("LIVE_TASK_UNAVAILABLE", broadcast_id=card, reason="WITHDRAWN")

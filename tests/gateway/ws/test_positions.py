@@ -448,6 +448,28 @@ async def test_a_process_that_never_saw_a_hustler_judges_their_first_position_to
     assert await moved(500) == 204
 
 
+@pytest.mark.parametrize("road", ["PUT", "POST"])
+async def test_a_process_that_never_saw_a_session_begin_ends_it_for_jumps_too(
+    service: Service, road: str
+) -> None:
+    """Three suspects, by moving or by going LIVE again: they count from the first one on."""
+    hustler, place = await service.user(), somewhere()
+    await service.rest(hustler, "POST", "/v1/live", {"location": place})
+    service.parts.positions._travellers.pop(hustler.user_id)
+    headers = {"Authorization": f"Bearer {hustler.token}"}
+    path = "/v1/live/location" if road == "PUT" else "/v1/live"
+    for _ in range(3):
+        body = {"location": near(place, 500)}
+        answer = await service.http.request(road, path, json=body, headers=headers)
+        assert answer.status_code == 422
+    async with asyncio.timeout(3.0):
+        while (await service.rest(hustler, "GET", "/v1/live"))["state"] != "OFF":  # noqa: ASYNC110 - it ends in a round of its own
+            await asyncio.sleep(0.02)
+    assert await service.owner.fetchval(
+        "select impossible_positions from live_sessions where user_id = $1", hustler.user_id
+    )
+
+
 async def test_the_third_session_that_jumped_is_the_last_until_an_admin_lifts_the_ban(
     service: Service,
 ) -> None:
@@ -603,6 +625,16 @@ async def test_nobody_is_missed_right_after_the_start_or_a_loss(service: Service
     """An empty directory says nothing then: the guard lasts as long as the absence it judges."""
     heartbeats = service.parts.positions._heartbeats
     assert time.monotonic() - heartbeats.lost_at < 300.0
+
+
+async def test_an_empty_list_of_categories_is_refused_on_the_socket_too(service: Service) -> None:
+    """VALIDATION_ERROR, and the session is not open; absent means all."""
+    async with joined(service, await service.user()) as client:
+        place = somewhere()
+        error = await client.ask("SUBSCRIBE_LIVE_MODE", {"location": place, "categories": []})
+        assert error["data"]["code"] == "VALIDATION_ERROR"
+        answer = await client.ask("SUBSCRIBE_LIVE_MODE", {"location": place, "categories": None})
+        assert answer["data"]["state"] == "ACTIVE"
 
 
 async def test_who_may_not_work_is_refused_as_by_rest(service: Service) -> None:

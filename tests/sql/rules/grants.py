@@ -66,6 +66,7 @@ APP_COLUMNS: dict[str, tuple[str, ...]] = {
     "live_sessions": (
         "ended_at",
         "end_reason",
+        "impossible_positions",
         "tasks_accepted",
         "tasks_declined",
         "declines_in_row",
@@ -74,5 +75,5 @@ APP_COLUMNS: dict[str, tuple[str, ...]] = {
 }
 """Columns that the service may update of tables that it may not."""
 
-HIDDEN = {"idempotency_keys"}
-"""Answers to others, which the reading roles do not see."""
+HIDDEN = {"idempotency_keys", "last_fixes"}
+"""Answers to others, and where people were: the reading roles do not see them."""
