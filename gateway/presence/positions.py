@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from typing import Final, TypeVar
 
 import structlog
 
@@ -29,6 +30,9 @@ from geo import fixes
 from geo.points import LatLng
 
 log = structlog.get_logger(__name__)
+
+Key = TypeVar("Key")
+_AGAIN_S: Final = 1.0
 
 
 class Positions:
@@ -276,10 +280,26 @@ class Positions:
                 await self._commands.arrived(user, task)
             except Refusal as refusal:
                 log.info("arrival_refused", task=str(task), code=refusal.kind.code)
+                if refusal.kind.retryable:
+                    self._again(self._arrived, (user, task))
             self._arrived.discard((user, task))
 
     async def _end_suspects(self) -> None:
         for user in tuple(self._suspects):
             log.warning("suspect_positions_end_session", hustler=str(user))
-            await self.end_live(user, "FORCED")
+            try:
+                await self.end_live(user, "FORCED")
+            except Refusal as refusal:
+                if not refusal.kind.retryable:
+                    raise
+                self._again(self._suspects, user)
             self._suspects.discard(user)
+
+    def _again(self, work: set[Key], key: Key) -> None:
+        """What a row that somebody else holds kept back is tried again, and delays nobody."""
+
+        def put() -> None:
+            work.add(key)
+            self._work.set()
+
+        asyncio.get_running_loop().call_later(_AGAIN_S, put)
