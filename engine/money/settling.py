@@ -91,8 +91,8 @@ class Settling:
             try:
                 booked += await self._settle(row)
                 self._resting.done(row["id"])
-            except Refusal as busy:
-                log.warning("settlement_waits", settlement=str(row["id"]), error=str(busy))
+            except (Refusal, DatabaseError) as error:
+                log.warning("settlement_waits", settlement=str(row["id"]), error=repr(error))
                 self._resting.put(row["id"])
         return booked
 
