@@ -60,17 +60,18 @@ async def session_on(connection: asyncpg.Connection) -> Session:
 async def keep_statements(dsn: str, settings: Mapping[str, str]) -> None:
     """Raises DatabaseUnfit where a pooler takes a connection its prepared statements away.
 
-    Several connections prepare another statement under the same name: where they share a server
-    session, and the pooler does not tell their names apart, the second is refused or answers for
-    the first.
+    Several connections prepare each another statement under the same name, and ask it twice. A
+    pooler that hands its latest server session out first makes the second of them meet the first;
+    one that hands them out in turn makes the second question meet a session without the statement.
     """
     connections = [await connect(dsn, settings) for _ in range(_TRIALS)]
+    kept = True
     try:
-        prepared = [
-            await connection.prepare(f"select {number}", name="hustlexp_trial")
-            for number, connection in enumerate(connections)
-        ]
-        kept = [await statement.fetchval() for statement in prepared] == list(range(_TRIALS))
+        for number, connection in enumerate(connections):
+            statement = await connection.prepare(f"select {number}", name="hustlexp_trial")
+            # Only an answer ends the pooler's hold on a server session.
+            answers = [await statement.fetchval(), await statement.fetchval()]
+            kept = kept and answers == [number, number]
     except asyncpg.PostgresError:
         kept = False
     finally:
