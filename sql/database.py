@@ -77,7 +77,7 @@ class Database:
             raise unreachable(error) from error
         database = cls(pool)
         try:
-            if statement_cache and (await database.session()).pooled:
+            if statement_cache and (await database._look()).pooled:
                 await keep_statements(dsn, settings)
         except BaseException:
             await database.close()
@@ -93,8 +93,7 @@ class Database:
 
     async def session(self) -> Session:
         """What a connection is now; read-only ones are replaced, for a writable server may be back."""
-        async with self._connection() as connection:
-            session = await session_on(connection)
+        session = await self._look()
         if session.read_only:
             await self._renew()
         return session
@@ -118,6 +117,10 @@ class Database:
         """Run a named query for its effect; the command tag."""
         async with self._connection() as connection:
             return cast("str", await connection.execute(named.query(name), *args))
+
+    async def _look(self) -> Session:
+        async with self._connection() as connection:
+            return await session_on(connection)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
