@@ -44,8 +44,8 @@ class Resting(Generic[Key]):
         """It was had: the next rest is a short one again."""
         self._rests.pop(key, None)
 
-    def __contains__(self, key: object) -> bool:
-        until, _ = self._rests.get(key, (float("-inf"), 0.0))  # type: ignore[call-overload]
+    def __contains__(self, key: Key) -> bool:
+        until, _ = self._rests.get(key, (float("-inf"), 0.0))
         return self._monotonic() < until
 
     def __len__(self) -> int:

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import asyncpg
 
 from sql.migrate import FAILURES, MigrationError, said
-from sql.session import statements
+from sql.session import ROLE, statements
 
 
 def login_of(dsn: str) -> str | None:
@@ -29,7 +29,8 @@ def login_of(dsn: str) -> str | None:
 async def equip(owner_dsn: str, login: str) -> list[str]:
     """Gives the login what it lacks; the statements that are left for an administrator.
 
-    The login that migrates, and any that owns the schema, is left alone: it is none to serve with.
+    What an operator has set for it stays. The login that migrates, and any that owns the schema, is
+    left alone: it is none to serve with.
     Raises MigrationError where nobody is let in.
     """
     try:
@@ -49,8 +50,9 @@ async def _equipped(connection: asyncpg.Connection, login: str) -> list[str]:
     if facts["is_more"]:
         return []
     left = []
-    for statement in statements(login, facts["database"]):
-        if facts["is_member"] and statement.startswith("grant"):
+    has = {*facts["settings"], *([ROLE] if facts["is_member"] else [])}
+    for what, statement in statements(login, facts["database"]).items():
+        if what in has:
             continue
         try:
             await connection.execute(statement)
@@ -63,7 +65,15 @@ _FACTS = """
 select
     current_database()::text as database,
     $1::text = session_user or coalesce(pg_has_role(l.oid, o.oid, 'member'), false) as is_more,
-    coalesce(pg_has_role(l.oid, a.oid, 'usage'), false) as is_member
+    coalesce(pg_has_role(l.oid, a.oid, 'usage'), false) as is_member,
+    array(
+        select lower(split_part(setting, '=', 1))
+        from pg_db_role_setting as d cross join unnest(d.setconfig) as setting
+        where d.setrole = l.oid
+            and d.setdatabase in (
+                0, (select b.oid from pg_database as b where b.datname = current_database())
+            )
+    ) as settings
 from (select 1) as always
 left join pg_roles as l on l.rolname = $1::text
 left join pg_roles as o on o.rolname = 'hx_owner'

@@ -80,7 +80,7 @@ class Session:
             )
         return (
             "Run `hustlexp migrate` with HX_POSTGRES_OWNER_DSN and HX_POSTGRES_DSN, or as an "
-            f"administrator: {' '.join(statements(self.login, self.database))} "
+            f"administrator: {' '.join(statements(self.login, self.database).values())} "
             "Then let the pooler RECONNECT."
         )
 
@@ -112,13 +112,17 @@ def session_of(facts: Mapping[str, Any], told_pid: int) -> Session:
     )
 
 
-def statements(login: str, database: str) -> Iterator[str]:
-    """SQL that gives a login all that the service needs, wherever its connections come from."""
-    name = quoted(login)
-    if login != ROLE:
-        yield f"grant {ROLE} to {name};"
-    for setting, value in defaults().items():
-        yield f"alter role {name} in database {quoted(database)} set {setting} = '{value}';"
+def statements(login: str, database: str) -> dict[str, str]:
+    """SQL that gives a login all that the service needs, wherever its connections come from.
+
+    By what each gives: membership of hx_app, or a setting.
+    """
+    name, place = quoted(login), quoted(database)
+    granted = {} if login == ROLE else {ROLE: f"grant {ROLE} to {name};"}
+    return granted | {
+        setting: f"alter role {name} in database {place} set {setting} = '{value}';"
+        for setting, value in defaults().items()
+    }
 
 
 def quoted(identifier: str) -> str:
