@@ -31,11 +31,14 @@ _FIELDS = {
 }
 _BY_STATE = {
     "P0002": ("NOT_FOUND", ""),
-    # lock time-out, deadlock, serialisation failure, cancelled by a time-out: nothing was done
+    # lock time-out, deadlock, serialisation failure, rolled back, cancelled by a time-out, a
+    # snapshot too old: nothing was done
     "55P03": ("HX017", "LOCK"),
     "40P01": ("HX017", "LOCK"),
+    "40000": ("HX017", "LOCK"),
     "40001": ("HX017", "LOCK"),
     "57014": ("HX017", "LOCK"),
+    "72000": ("HX017", "LOCK"),
     # a CHECK that the border should have caught
     "23514": ("VALIDATION_ERROR", ""),
 }

@@ -8,10 +8,13 @@ from typing import Final, Literal, TypeVar
 
 from msgspec import Struct
 
+from sql.database import DatabaseUnfit, Session
+
 PROBE_WITHIN_S: Final = 2.0
 """A part that has not answered by then counts as away."""
 
 PartState = Literal["ok", "away"]
+DatabaseState = Literal["ok", "away", "read_only", "unfit"]
 
 
 class Readiness(Struct, frozen=True):
@@ -24,7 +27,9 @@ class Readiness(Struct, frozen=True):
 
     ready: bool
     degraded: bool
-    postgres: PartState
+    postgres: DatabaseState
+    """`read_only`: it answers and takes no writes, as a standby does; `unfit`: the service's login
+    has other rights or no time-outs, as behind a pooler that dropped them."""
     valkey: PartState
     migrations: Literal["complete", "missing", "unknown"]
 
@@ -39,29 +44,46 @@ class Health:
     def __init__(
         self,
         *,
+        session: Callable[[], Awaitable[Session]],
         applied: Callable[[], Awaitable[Sequence[str]]],
         expected: Sequence[str],
         valkey: Probe,
     ) -> None:
+        self._session = session
         self._applied = applied
         self._expected = frozenset(expected)
         self._valkey = valkey
 
     async def readiness(self) -> Readiness:
-        """Ask PostgreSQL for its migrations and Valkey for a ping, both at once."""
-        applied, pong = await asyncio.gather(
-            _within(self._applied()), _within(self._valkey()), return_exceptions=True
+        """Ask PostgreSQL what it lets us do and for its migrations, Valkey for a ping, all at once."""
+        session, applied, pong = await asyncio.gather(
+            _within(self._session()),
+            _within(self._applied()),
+            _within(self._valkey()),
+            return_exceptions=True,
         )
-        postgres_ok = not isinstance(applied, BaseException)
+        known = not isinstance(applied, BaseException)
         complete = not isinstance(applied, BaseException) and self._expected <= set(applied)
+        postgres = _database_state(session) if known else "away"
         valkey_ok = not isinstance(pong, BaseException)
+        ready = complete and postgres == "ok"
         return Readiness(
-            ready=complete,
-            degraded=not (complete and valkey_ok),
-            postgres="ok" if postgres_ok else "away",
+            ready=ready,
+            degraded=not (ready and valkey_ok),
+            postgres=postgres,
             valkey="ok" if valkey_ok else "away",
-            migrations=_migrations(known=postgres_ok, complete=complete),
+            migrations=_migrations(known=known, complete=complete),
         )
+
+
+def _database_state(session: Session | BaseException) -> DatabaseState:
+    if isinstance(session, DatabaseUnfit):
+        return "unfit"
+    if isinstance(session, BaseException):
+        return "away"
+    if session.complaints:
+        return "unfit"
+    return "read_only" if session.read_only else "ok"
 
 
 def _migrations(*, known: bool, complete: bool) -> Literal["complete", "missing", "unknown"]:

@@ -187,6 +187,14 @@ class Postgres:
         _whole(2, 500),
         unit="connections",
     )
+    statement_cache: int = _setting(
+        "HX_POSTGRES_STATEMENT_CACHE",
+        100,
+        "prepared statements that each connection keeps; 0 keeps none, for PgBouncer in transaction "
+        "mode without max_prepared_statements",
+        _whole(0, 10_000),
+        unit="statements",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,12 +62,16 @@ from sql.migrate import migrations
 async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> AsyncIterator[Parts]:
     """One process with all roles: gateway, broadcaster, worker; `money_of` opens the provider.
 
-    Raises `sql.database.DatabaseAway` when PostgreSQL cannot be reached at the start; losing it or
-    Valkey later only delays.
+    Raises `sql.database.DatabaseAway` when PostgreSQL cannot be reached at the start, or lets in
+    somebody with other rights than hx_app's; losing it or Valkey later only delays.
     """
     async with AsyncExitStack() as stack:
         # Layer 0: the servers
-        database = await Database.open(settings.postgres.dsn, size=settings.postgres.pool_size)
+        database = await Database.open(
+            settings.postgres.dsn,
+            size=settings.postgres.pool_size,
+            statement_cache=settings.postgres.statement_cache,
+        )
         stack.push_async_callback(database.close)
         valkey = open_valkey(settings.redis.url)
         stack.push_async_callback(valkey.close)
@@ -162,6 +166,7 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
             metrics=metrics,
             measured=Measured(store, metrics, time.monotonic),
             health=Health(
+                session=database.session,
                 applied=queries.migrations_applied,
                 expected=[migration.name for migration in migrations()],
                 valkey=valkey.ping,

@@ -1,78 +1,47 @@
-"""The door to asyncpg: a pool, the named queries, and two errors.
+"""The door to PostgreSQL: a pool, the named queries, and two errors.
 
 Nothing above this module sees the driver. A refused statement is a `DatabaseError` with SQLSTATE
 and constraint (for HX codes: the code and the invariant); everything that means "the server is not
-there now" is a `DatabaseAway`.
+there now" is a `DatabaseAway`, and the connection it was met on is thrown away.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Self, cast
+from typing import Any, Final, Self, cast
 
 import asyncpg
 
 from sql import named
+from sql.connecting import (
+    CONNECT_TIMEOUT_S,
+    STATEMENT_CACHE,
+    Connection,
+    keep_statements,
+    session_on,
+)
+from sql.failures import (
+    DRIVER_FAILURES,
+    DatabaseAway,
+    DatabaseError,
+    DatabaseUnfit,
+    translated,
+    unfit,
+    unreachable,
+)
+from sql.session import ROLE, STATEMENT_TIMEOUT_MS, Session, startup, tracked
+from sql.sqlstates import STALE_STATES
+
+__all__ = ["Database", "DatabaseAway", "DatabaseError", "DatabaseUnfit", "Record", "Session"]
 
 Record = asyncpg.Record
 
-COMMAND_TIMEOUT_S = 10.0
-CONNECT_TIMEOUT_S = 5.0
-STATEMENT_TIMEOUT_MS = 8_000
-
-# Losing the server shows as one of these: the socket went away, it is starting or stopping
-# (class 57P), it has no connection left (53300), or our own time-out ran out.
-_AWAY_STATES = {"57P01", "57P02", "57P03", "57P05", "53300", "08000", "08003", "08006", "08001"}
-# A value that the driver cannot write for the server: too large, or no Unicode.
-_NO_SUCH_VALUE = (OverflowError, UnicodeEncodeError)
-_OUT_OF_RANGE = "22003"
-_AWAY = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError)
-
-
-class DatabaseError(Exception):
-    """Postgres refused: `sqlstate` and `constraint` say which rule, `detail` its figures."""
-
-    def __init__(self, sqlstate: str, constraint: str, message: str, detail: str = "") -> None:
-        super().__init__(f"{sqlstate} {constraint}: {message}")
-        self.sqlstate = sqlstate
-        self.constraint = constraint
-        self.message = message
-        self.detail = detail
-
-
-class DatabaseAway(Exception):
-    """Postgres does not answer now; nothing is known about the statement's fate."""
-
-
-def translated(error: Exception) -> Exception:
-    """What the driver raised, as one of our two errors."""
-    if isinstance(error, asyncpg.PostgresError):
-        state = error.sqlstate or ""
-        if isinstance(error.__cause__, _NO_SUCH_VALUE):
-            state = _OUT_OF_RANGE
-        if state in _AWAY_STATES:
-            return DatabaseAway(str(error))
-        return DatabaseError(
-            state,
-            getattr(error, "constraint_name", None) or "",
-            str(error),
-            getattr(error, "detail", None) or "",
-        )
-    return DatabaseAway(f"{type(error).__name__}: {error}")
-
-
-def session(role: str | None, statement_timeout_ms: int) -> dict[str, str]:
-    """How each of our connections starts; `role` is taken through the start-up packet."""
-    settings = {
-        "application_name": "hustlexp",
-        "statement_timeout": str(statement_timeout_ms),
-        "idle_in_transaction_session_timeout": "10000",
-        "timezone": "UTC",
-        "jit": "off",
-    }
-    return settings | {"role": role} if role else settings
+COMMAND_TIMEOUT_S: Final = 10.0
+_RENEW_EVERY_S: Final = 1.0
+"""All connections are replaced at most this often: a server that stays read-only is not worn out."""
 
 
 class Database:
@@ -80,35 +49,54 @@ class Database:
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
+        self._renewed_at = float("-inf")
 
     @classmethod
-    async def open(cls, dsn: str, *, role: str | None = "hx_app", size: int = 8) -> Self:
+    async def open(
+        cls,
+        dsn: str,
+        *,
+        role: str | None = ROLE,
+        size: int = 8,
+        statement_cache: int = STATEMENT_CACHE,
+    ) -> Self:
         """Connect; raises DatabaseAway when the server cannot be reached.
 
-        The login may be another role than `role`.
+        The login may be another role than `role`. As hx_app every connection is looked at before
+        its first use, and DatabaseUnfit is raised where it has other rights or no time-outs.
         """
+        settings = startup(role, STATEMENT_TIMEOUT_MS)
         try:
-            pool = await asyncpg.create_pool(
-                dsn,
-                min_size=min(2, size),
-                max_size=size,
-                timeout=CONNECT_TIMEOUT_S,
-                command_timeout=COMMAND_TIMEOUT_S,
-                server_settings=session(role, STATEMENT_TIMEOUT_MS),
-                max_inactive_connection_lifetime=60.0,
-            )
-        except ValueError as error:
-            raise DatabaseAway(f"its DSN cannot be read ({error})") from error
-        except (asyncpg.PostgresError, *_AWAY) as error:
-            raise translated(error) from error
-        return cls(cast("asyncpg.Pool", pool))
+            try:
+                pool = await _pool(dsn, settings, role, size, statement_cache)
+            except asyncpg.ProtocolViolationError:
+                # A pooler that refuses what it does not know: then the login's own defaults count.
+                settings = tracked()
+                pool = await _pool(dsn, settings, role, size, statement_cache)
+        except (ValueError, asyncpg.PostgresError, *DRIVER_FAILURES) as error:
+            raise unreachable(error) from error
+        database = cls(pool)
+        try:
+            if statement_cache and (await database._look()).pooled:
+                await keep_statements(dsn, settings)
+        except BaseException:
+            await database.close()
+            raise
+        return database
 
     async def close(self) -> None:
         """Return every connection, by force after two seconds."""
         try:
             await asyncio.wait_for(self._pool.close(), 2.0)
-        except (TimeoutError, *_AWAY):
+        except (TimeoutError, *DRIVER_FAILURES):
             self._pool.terminate()
+
+    async def session(self) -> Session:
+        """What a connection is now; read-only ones are replaced, for a writable server may be back."""
+        session = await self._look()
+        if session.read_only:
+            await self._renew()
+        return session
 
     async def rows(self, name: str, *args: Any) -> list[asyncpg.Record]:
         """All rows of a named query."""
@@ -130,10 +118,66 @@ class Database:
         async with self._connection() as connection:
             return cast("str", await connection.execute(named.query(name), *args))
 
+    async def _look(self) -> Session:
+        async with self._connection() as connection:
+            return await session_on(connection)
+
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
         try:
-            async with self._pool.acquire(timeout=CONNECT_TIMEOUT_S) as connection:
-                yield connection
-        except (asyncpg.PostgresError, *_AWAY) as error:
-            raise translated(error) from error
+            connection = await self._pool.acquire(timeout=CONNECT_TIMEOUT_S)
+        except (asyncpg.PostgresError, *DRIVER_FAILURES) as error:
+            raise unreachable(error) from error
+        try:
+            yield connection
+        except (asyncpg.PostgresError, *DRIVER_FAILURES) as error:
+            failure = translated(error)
+            if isinstance(failure, DatabaseAway):
+                connection.terminate()
+                await self._renew_if_stale(error)
+            raise failure from error
+        finally:
+            await self._pool.release(connection, timeout=CONNECT_TIMEOUT_S)
+
+    async def _renew_if_stale(self, error: Exception) -> None:
+        """A server that has gone or changed its part has done so for the other connections too."""
+        state = error.sqlstate if isinstance(error, asyncpg.PostgresError) else None
+        if state in STALE_STATES or isinstance(error, OSError):
+            await self._renew()
+
+    async def _renew(self) -> None:
+        """Each connection is replaced before it is used again."""
+        if time.monotonic() - self._renewed_at >= _RENEW_EVERY_S:
+            self._renewed_at = time.monotonic()
+            await self._pool.expire_connections()
+
+
+async def _pool(
+    dsn: str, settings: Mapping[str, str], role: str | None, size: int, statement_cache: int
+) -> asyncpg.Pool:
+    async def look(connection: asyncpg.Connection) -> None:
+        session = await session_on(connection)
+        if session.complaints:
+            raise unfit(session)
+
+    pool = await asyncpg.create_pool(
+        dsn,
+        connection_class=Connection,
+        min_size=min(2, size),
+        max_size=size,
+        timeout=CONNECT_TIMEOUT_S,
+        command_timeout=COMMAND_TIMEOUT_S,
+        server_settings=dict(settings),
+        statement_cache_size=statement_cache,
+        max_inactive_connection_lifetime=60.0,
+        init=look if role == ROLE else None,
+        reset=_leave,
+    )
+    return cast("asyncpg.Pool", pool)
+
+
+async def _leave(_: asyncpg.Connection) -> None:
+    """Nothing to reset: named queries set nothing that outlives their statement.
+
+    The driver's own reset is a round trip after each of them.
+    """

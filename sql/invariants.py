@@ -9,12 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final
 
 import asyncpg
 
 from sql import named
-from sql.database import CONNECT_TIMEOUT_S, session, translated
+from sql.connecting import CONNECT_TIMEOUT_S, connect_app, session_on
+from sql.failures import DRIVER_FAILURES, translated, unfit, unreachable
 
 ROWS_SHOWN: Final = 20
 """Most disagreeing rows of one check that are read; the rest are counted."""
@@ -84,9 +85,11 @@ async def verify(dsn: str, rows_max: int = ROWS_SHOWN) -> AsyncGenerator[Verdict
     connection = await _connected(dsn)
     try:
         await connection.execute("begin isolation level repeatable read read only")
+        # For this transaction alone, so that a pooler has nothing to drop or to keep.
+        await connection.execute(f"set local statement_timeout = {STATEMENT_TIMEOUT_MS}")
         async for verdict in verify_on(connection, rows_max):
             yield verdict
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except (asyncpg.PostgresError, *DRIVER_FAILURES) as error:
         raise translated(error) from error
     finally:
         await connection.close(timeout=CONNECT_TIMEOUT_S)
@@ -109,11 +112,11 @@ async def verify_on(
 
 async def _connected(dsn: str) -> asyncpg.Connection:
     try:
-        connection = await asyncpg.connect(
-            dsn,
-            timeout=CONNECT_TIMEOUT_S,
-            server_settings=session("hx_app", STATEMENT_TIMEOUT_MS),
-        )
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
-        raise translated(error) from error
-    return cast("asyncpg.Connection", connection)
+        connection = await connect_app(dsn)
+    except (ValueError, asyncpg.PostgresError, *DRIVER_FAILURES) as error:
+        raise unreachable(error) from error
+    session = await session_on(connection)
+    if session.complaints:
+        await connection.close(timeout=CONNECT_TIMEOUT_S)
+        raise unfit(session)
+    return connection

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -17,7 +19,7 @@ _NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
 # One number for this project, so that two migrators of one database take turns.
 ADVISORY_LOCK = 0x48584C49  # "HXLI"
 LOCK_TIMEOUT_MS = 30_000
-_FAILURES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+FAILURES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 class MigrationError(Exception):
@@ -63,35 +65,57 @@ async def migrate(owner_dsn: str, *, dry_run: bool = False) -> list[str]:
     reached or lets us not in, and when a migration itself is refused.
     """
     try:
-        connection: asyncpg.Connection = await asyncpg.connect(owner_dsn, timeout=10)
-    except _FAILURES as error:
-        raise MigrationError(f"PostgreSQL lets nobody migrate: {_said(error)}") from error
+        connection: asyncpg.Connection = await asyncpg.connect(
+            owner_dsn, timeout=10, statement_cache_size=0
+        )
+    except FAILURES as error:
+        raise MigrationError(f"PostgreSQL lets nobody migrate: {said(error)}") from error
     try:
-        await connection.execute(f"set lock_timeout = {LOCK_TIMEOUT_MS}")
-        await connection.execute("select pg_advisory_lock($1)", ADVISORY_LOCK)
-        applied = await _applied(connection)
-        due = _due(applied, migrations())
+        due = _due(await _applied(connection), migrations())
         if dry_run:
             return [migration.name for migration in due]
-        await connection.execute(files("sql").joinpath("roles.sql").read_text(encoding="utf-8"))
-        await connection.execute("set role hx_owner")
-        await connection.execute(_LEDGER)
-        for migration in due:
-            async with connection.transaction():
-                await connection.execute(migration.text)
-                await connection.execute(
-                    "insert into schema_migrations (name, checksum) values ($1, $2)",
-                    migration.name,
-                    migration.checksum,
-                )
-        return [migration.name for migration in due]
-    except _FAILURES as error:
-        raise MigrationError(f"A migration failed and was undone: {_said(error)}") from error
+        async with _alone(connection):
+            await connection.execute(files("sql").joinpath("roles.sql").read_text(encoding="utf-8"))
+            await connection.execute("set local role hx_owner")
+            await connection.execute(_LEDGER)
+        return [migration.name for migration in due if await _run(connection, migration)]
+    except FAILURES as error:
+        raise MigrationError(f"A migration failed and was undone: {said(error)}") from error
     finally:
         await connection.close()
 
 
-def _said(error: Exception) -> str:
+@asynccontextmanager
+async def _alone(connection: asyncpg.Connection) -> AsyncIterator[None]:
+    """A transaction that no other migrator shares its time with.
+
+    Everything is set for the transaction alone, so that a pooler between has nothing to lose.
+    """
+    async with connection.transaction():
+        await connection.execute(
+            f"set local lock_timeout = {LOCK_TIMEOUT_MS}; set local statement_timeout = 0"
+        )
+        await connection.execute(f"select pg_advisory_xact_lock({ADVISORY_LOCK})")
+        yield
+
+
+async def _run(connection: asyncpg.Connection, migration: Migration) -> bool:
+    """Whether it was ours to run: another migrator may have been quicker."""
+    async with _alone(connection):
+        await connection.execute("set local role hx_owner")
+        if migration.name in await _applied(connection):
+            return False
+        await connection.execute(migration.text)
+        await connection.execute(
+            "insert into schema_migrations (name, checksum) values ($1, $2)",
+            migration.name,
+            migration.checksum,
+        )
+    return True
+
+
+def said(error: Exception) -> str:
+    """What the driver says, or at least what it is."""
     return str(error) or type(error).__name__
 
 

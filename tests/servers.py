@@ -76,8 +76,8 @@ class RunServers:
         """Removes a clone, whoever is still connected to it."""
         self.psql(f'drop database if exists "{self.prefix}_{name}" with (force)')
 
-    def psql(self, statement: str) -> None:
-        """Runs one statement as superuser: without a loop of our own inside the tests' loop."""
+    def psql(self, statement: str, database: str = "") -> None:
+        """Runs statements as superuser: without a loop of our own inside the tests' loop."""
         subprocess.run(
             [
                 find_binaries().postgres("psql"),
@@ -85,7 +85,7 @@ class RunServers:
                 "--quiet",
                 "--set=ON_ERROR_STOP=1",
                 f"--command={statement}",
-                self.superuser_dsn,
+                with_database(self.superuser_dsn, database) if database else self.superuser_dsn,
             ],
             check=True,
             stdin=subprocess.DEVNULL,

@@ -18,7 +18,7 @@ import structlog
 
 from engine.applied import Applied, EffectSink
 from engine.errors import Refusal
-from engine.money.books import ProviderBooks
+from engine.money.books import ProviderBooks, Told
 from engine.money.events import ProviderEvents
 from engine.money.provider import (
     PROVIDER_TIMEOUT_S,
@@ -96,7 +96,7 @@ class Reconciling:
         async with self._told(row["id"]):
             movement = await self._looked_up("PAYMENT", row["payment"])
             if movement.state == "SUCCEEDED":
-                return await self._apply("book_funding", row["id"], row["payment"], self._plan)
+                return await self._apply("reconcile_funding", row["id"], row["payment"], self._plan)
         return 0
 
     async def _leg(self, row: Any) -> int:
@@ -113,18 +113,28 @@ class Reconciling:
     async def _replay(self, books: ProviderBooks) -> int:
         began = self._clock()
         since = began - FIRST_WINDOW if self._told_until is None else self._told_until - OVERLAP
-        booked = 0
+        booked = refused = 0
         async with self._told("events"):
             told = await books.told_since(since)
             for start in range(0, len(told), REPLAY_BATCH):
                 batch = told[start : start + REPLAY_BATCH]
                 unseen = await self._events.unseen([event.event_id for event in batch])
                 for event in batch:
-                    if event.event_id in unseen:
-                        await self._events.book(event.event_id, event.event_type, event.fact)
+                    if event.event_id in unseen and await self._book(event):
                         booked += 1
-            self._told_until = began
+                    elif event.event_id in unseen:
+                        refused += 1
+            if not refused:
+                # Else the window is asked for again, with what was refused in it.
+                self._told_until = began
         return booked
+
+    async def _book(self, event: Told) -> bool:
+        """One event; its trouble keeps none after it waiting."""
+        async with self._told(event.event_id):
+            await self._events.book(event.event_id, event.event_type, event.fact)
+            return True
+        return False
 
     async def _looked_up(self, kind: MovementKind, reference: str) -> Movement:
         async with asyncio.timeout(PROVIDER_TIMEOUT_S):

@@ -21,6 +21,7 @@ from engine.money.provider import (
     PaymentProvider,
     PaymentRefused,
 )
+from engine.resting import Resting
 from engine.steady import steadily
 from engine.store import Store
 from sql.database import DatabaseError
@@ -59,6 +60,7 @@ class Settling:
         self._effects = effects
         self._waiting = waiting
         self._bell = asyncio.Event()
+        self._resting: Resting[UUID] = Resting()
 
     def ring(self) -> None:
         """A settlement may be waiting."""
@@ -76,12 +78,22 @@ class Settling:
         await self.settle_waiting()
 
     async def settle_waiting(self) -> int:
-        """Carry out what is due now; how many movements were booked."""
-        rows = await self._store.rows("waiting_settlements", BATCH)
+        """Carry out what is due now; how many movements were booked.
+
+        A settlement whose rows somebody else holds rests, and keeps no other waiting.
+        """
+        rows = await self._store.rows("waiting_settlements", BATCH + len(self._resting))
         self._waiting(len(rows))
         booked = 0
         for row in rows:
-            booked += await self._settle(row)
+            if row["id"] in self._resting:
+                continue
+            try:
+                booked += await self._settle(row)
+                self._resting.done(row["id"])
+            except (Refusal, DatabaseError) as error:
+                log.warning("settlement_waits", settlement=str(row["id"]), error=repr(error))
+                self._resting.put(row["id"])
         return booked
 
     async def _settle(self, row: Any) -> int:
@@ -132,11 +144,12 @@ class Settling:
         try:
             booked = await self._store.one(Applied, "book_leg", settlement, kind, reference)
         except (Refusal, DatabaseError) as error:
+            if isinstance(error, Refusal) and error.kind.retryable:
+                # Called again the provider gives the same movement: the booking comes then.
+                raise
             # The money moved but the escrow refuses the booking: an operator's case, kept in
             # sight, and no reason for the others to wait.
-            passing = isinstance(error, Refusal) and error.kind.retryable
-            failure = PaymentFailed if passing else PaymentRefused
-            raise failure(f"{reference} moved but could not be booked: {error}") from error
+            raise PaymentRefused(f"{reference} moved but could not be booked: {error}") from error
         self._effects.applied(booked)
         return 1
 

@@ -39,11 +39,11 @@ class PhotoStoreAway(errors.Refusal):
 
     def __init__(self, reason: str) -> None:
         super().__init__(errors.kind("UNAVAILABLE"))
-        self.reason = reason
+        self.said = reason
         """What the store said, in one line: for the log and the operator, never for a caller."""
 
     def __str__(self) -> str:
-        return self.reason
+        return self.said
 
 
 class PhotoStore(Protocol):

@@ -34,9 +34,12 @@ class UploadSweep:
         await asyncio.sleep(SWEEP_EVERY_S)
 
     async def sweep(self) -> int:
-        """Remove what is stale now, at most one batch; how many uploads that was."""
-        rows = await self._store.rows("stale_uploads", BATCH)
-        for row in rows:
+        """Remove what is stale now, at most one batch; how many uploads went.
+
+        A row that somebody else holds stays for the next sweep.
+        """
+        gone = 0
+        for row in await self._store.rows("stale_uploads", BATCH):
             await self._photo_store.delete(row["storage_key"])
-            await self._store.execute("drop_upload", row["id"])
-        return len(rows)
+            gone += await self._store.value("drop_upload", row["id"]) is not None
+        return gone

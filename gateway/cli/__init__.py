@@ -14,7 +14,7 @@ from deploy.failures import EmbeddedError
 from gateway.command_errors import CommandError, UsageError
 from gateway.settings import SettingsError
 from geo.valkey import ValkeyAway
-from sql.database import DatabaseAway, DatabaseError
+from sql.database import DatabaseAway, DatabaseError, DatabaseUnfit
 from sql.migrate import MigrationError
 
 # Imported only when called: a token should not wait for the import of the whole service.
@@ -71,6 +71,9 @@ def main(words: Sequence[str] | None = None) -> None:
         sys.exit(2)
     except (CommandError, EmbeddedError, MigrationError) as error:
         _say(error)
+        sys.exit(1)
+    except DatabaseUnfit as error:
+        _say(f"PostgreSQL answers, but not as the service needs it: {error}")
         sys.exit(1)
     except DatabaseAway as error:
         _say(f"PostgreSQL does not answer: {error}")

@@ -17,7 +17,7 @@ from gateway.cli.run_file import deployment
 from gateway.photo_keeping import photo_store
 from gateway.settings import Settings
 from geo.valkey import ValkeyAway, open_valkey
-from sql.database import Database, DatabaseAway, DatabaseError
+from sql.database import Database, DatabaseAway, DatabaseError, Session
 from sql.migrate import migrations
 
 POSTGRES_MIN: Final = 150_000  # 15.0
@@ -81,13 +81,18 @@ def _issuers(settings: Settings) -> str:
 
 async def _database_findings(settings: Settings) -> list[Finding]:
     try:
-        database = await Database.open(settings.postgres.dsn, size=2)
+        database = await Database.open(
+            settings.postgres.dsn, size=2, statement_cache=settings.postgres.statement_cache
+        )
     except (DatabaseAway, DatabaseError) as error:
         return [Finding("PostgreSQL", False, str(error))]
     try:
+        session = await database.session()
         facts = (await database.rows("server_facts"))[0]
         applied = {row["name"] for row in await database.rows("migrations_applied")}
         ahead: timedelta = await database.value("clock_offset")
+    except DatabaseAway as error:
+        return [Finding("PostgreSQL", False, str(error))]
     except DatabaseError as error:
         return [Finding("schema", False, f"not migrated? {error}")]
     finally:
@@ -96,6 +101,12 @@ async def _database_findings(settings: Settings) -> list[Finding]:
     room = facts["max_connections"] - CONNECTIONS_SPARE
     return [
         Finding("PostgreSQL", facts["version_number"] >= POSTGRES_MIN, facts["version"]),
+        _login_finding(session),
+        Finding(
+            "writable",
+            not session.read_only,
+            "no: a standby, or default_transaction_read_only" if session.read_only else "yes",
+        ),
         Finding("fsync", facts["fsync"] == "on", facts["fsync"]),
         Finding(
             "connections",
@@ -107,6 +118,13 @@ async def _database_findings(settings: Settings) -> list[Finding]:
         ),
         Finding("clock", settings.development or not ahead, f"{ahead} ahead" if ahead else "true"),
     ]
+
+
+def _login_finding(session: Session) -> Finding:
+    """Whose rights the service would have, and whether its time-outs hold."""
+    if not session.complaints:
+        return Finding("login", True, session.route)
+    return Finding("login", False, f"{'; '.join(session.complaints)} ({session.route})")
 
 
 async def _redis_findings(settings: Settings) -> list[Finding]:

@@ -83,7 +83,7 @@ async def _look(
 ) -> tuple[Facts, Sighting, list[Part] | None]:
     """What decides, where the hustler is seen, and what the pair would score there now."""
     async with AsyncExitStack() as stack:
-        database = await Database.open(settings.postgres.dsn, size=2)
+        database = await Database.open(settings.postgres.dsn, size=2, statement_cache=0)
         stack.push_async_callback(database.close)
         rows = await database.rows("explain_offer", task, hustler)
         if not rows:

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from gateway.cli.run_file import deployment
 from sql import invariants as derived
-from sql.database import DatabaseAway, DatabaseError
+from sql.database import DatabaseAway, DatabaseError, DatabaseUnfit
 from sql.invariants import Verdict
 
 COULD_NOT: Final = 2
@@ -46,6 +46,8 @@ def verify(
     errors = Console(stderr=True)
     try:
         verdicts = asyncio.run(_verdicts(settings.postgres.dsn, max(rows, 1), errors))
+    except DatabaseUnfit as error:
+        return _could_not(f"PostgreSQL answers, but not as the service needs it: {error}")
     except DatabaseAway as error:
         return _could_not(f"PostgreSQL does not answer: {error}")
     except DatabaseError as error:

@@ -1,17 +1,22 @@
-"""`hustlexp migrate`: brings the database up to date."""
+"""`hustlexp migrate`: brings the database up to date, and the login that serves."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from pathlib import Path
 
 from gateway.cli.run_file import deployment
 from sql.migrate import migrate as migrate_database
+from sql.service_login import equip, login_of
 
 
 def migrate(*, dry_run: bool = False, data_dir: Path | None = None) -> int:
     """Apply the migrations that are due, in order; the names go to standard output.
+
+    The login of HX_POSTGRES_DSN, where it is another than the one that migrates, becomes a member
+    of hx_app with time-outs of its own; what that needs an administrator for is said.
 
     Args:
         dry_run: Only name what is due.
@@ -21,4 +26,10 @@ def migrate(*, dry_run: bool = False, data_dir: Path | None = None) -> int:
     dsn = settings.postgres.owner_dsn or settings.postgres.dsn
     for name in asyncio.run(migrate_database(dsn, dry_run=dry_run)):
         print(f"due: {name}" if dry_run else f"applied: {name}")
+    login = None if settings.development else login_of(settings.postgres.dsn)
+    if login and not dry_run and (left := asyncio.run(equip(dsn, login))):
+        print(
+            f"hustlexp: an administrator has to run, for the login {login}: {' '.join(left)}",
+            file=sys.stderr,
+        )
     return 0

@@ -94,7 +94,7 @@ async def _reconcile(
             raise CommandError(
                 f"HX_PAYMENTS={settings.payments.provider} keeps no books to compare with."
             )
-        database = await Database.open(settings.postgres.dsn, size=2)
+        database = await Database.open(settings.postgres.dsn, size=2, statement_cache=0)
         stack.push_async_callback(database.close)
         auditing = Auditing(
             Store(database),

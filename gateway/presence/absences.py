@@ -7,13 +7,18 @@ import time
 from datetime import timedelta
 from typing import Final
 
+import structlog
+
 from engine.commands import Commands
+from engine.errors import Refusal
 from engine.ids import UserId
 from engine.queries import Queries
 from engine.steady import steadily
 from gateway import limits
 from gateway.presence.heartbeats import Heartbeats
 from geo.presence import Presence
+
+log = structlog.get_logger()
 
 _AWAY: Final = timedelta(seconds=limits.AWAY_ENDS_SESSION_S)
 
@@ -50,6 +55,13 @@ class Absences:
         heard_since = time.monotonic() - limits.AWAY_ENDS_SESSION_S
         heard = {t.user for t in self._heartbeats.live if t.heard_at > heard_since}
         away = [user for user in long_open if user not in present and user not in heard]
-        for user in away:
+        return [user for user in away if await self._ended(user)]
+
+    async def _ended(self, user: UserId) -> bool:
+        """Not where somebody else holds the session just now: then in the next sweep."""
+        try:
             await self._commands.end_away(user)
-        return away
+        except Refusal as refusal:
+            log.info("absence_waits", hustler=str(user), code=refusal.kind.code)
+            return False
+        return True

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
@@ -36,6 +36,8 @@ from geo.valkey import ValkeyAway
 log = structlog.get_logger(__name__)
 
 _OLD_FIX_S: Final = OLD_FIX_MS / 1000
+Key = TypeVar("Key")
+_AGAIN_S: Final = 1.0
 
 
 class Positions:
@@ -357,6 +359,8 @@ class Positions:
             await self._commands.arrived(user, task, fix)
         except Refusal as refusal:
             log.info("arrival_refused", task=str(task), code=refusal.kind.code)
+            if refusal.kind.retryable:
+                self._again(self._arrived, (user, task))
             return False
         return True
 
@@ -364,6 +368,21 @@ class Positions:
         for user in tuple(self._suspects):
             log.warning("impossible_positions_end_session", hustler=str(user))
             await self._keep(user)
-            await self._commands.end_impossible(user)
-            await self._leave(user)
+            try:
+                await self._commands.end_impossible(user)
+            except Refusal as refusal:
+                if not refusal.kind.retryable:
+                    raise
+                self._again(self._suspects, user)
+            else:
+                await self._leave(user)
             self._suspects.discard(user)
+
+    def _again(self, work: set[Key], key: Key) -> None:
+        """What a row that somebody else holds kept back is tried again, and delays nobody."""
+
+        def put() -> None:
+            work.add(key)
+            self._work.set()
+
+        asyncio.get_running_loop().call_later(_AGAIN_S, put)

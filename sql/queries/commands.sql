@@ -1,4 +1,6 @@
 -- One query per command of sql/migrations; each answers the JSON of Applied.
+-- Those that a loop asks row by row wait 50 ms for a row that somebody else holds, for the others'
+-- sake; callers wait as long as their session lets them (sql/session.py).
 
 -- name: create_task
 select create_task($1, $2::jsonb);
@@ -70,7 +72,7 @@ select go_live($1, $2, $3);
 select end_live($1, $2);
 
 -- name: end_away
-select end_away($1);
+select end_away($1) from set_config('lock_timeout', '50ms', true);
 
 -- name: end_impossible_session
 select end_impossible_session($1);
@@ -89,23 +91,24 @@ select
 from last_fixes as f where f.user_id = $1;
 
 -- name: fire_timer
-select fire_timer($1, $2);
+-- a timer is worth less waiting: it comes again within a second
+select fire_timer($1, $2) from set_config('lock_timeout', '20ms', true);
 
 -- name: due_timers
 select kind, subject, extract(epoch from hx_clock() - due_at)::double precision as lag_s
 from timers where due_at <= hx_clock() order by due_at limit $1;
 
 -- name: book_leg
-select book_leg($1, $2, $3);
+select book_leg($1, $2, $3) from set_config('lock_timeout', '50ms', true);
 
 -- name: note_leg
-select note_leg($1, $2, $3);
+select note_leg($1, $2, $3) from set_config('lock_timeout', '50ms', true);
 
 -- name: settlement_failed
-select settlement_failed($1, $2);
+select settlement_failed($1, $2) from set_config('lock_timeout', '50ms', true);
 
 -- name: hold_settlement
-select hold_settlement($1, $2);
+select hold_settlement($1, $2) from set_config('lock_timeout', '50ms', true);
 
 -- name: book_provider_event
 select book_provider_event($1, $2, $3::jsonb, $4::jsonb);
@@ -160,4 +163,12 @@ limit $1;
 select generation from task_codes where task_id = $1 and kind = $2;
 
 -- name: timer_failed
-update timers set due_at = hx_clock() + interval '1 minute' where kind = $1 and subject = $2;
+-- unless somebody else holds it: it is tried again then
+update timers as t
+set due_at = hx_clock() + interval '1 minute'
+from (
+    select f.kind, f.subject from timers as f
+    where f.kind = $1 and f.subject = $2
+    for no key update skip locked
+) as free
+where t.kind = free.kind and t.subject = free.subject;

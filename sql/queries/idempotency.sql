@@ -37,13 +37,14 @@ delete from idempotency_keys
 where user_id = $1 and route = $2 and key = $3 and created_at = $4 and state = 'IN_FLIGHT';
 
 -- name: sweep_idempotency_keys
--- How many keys older than a day went: at most $1.
+-- How many keys older than a day went: at most $1, and none that somebody holds.
 with gone as (
     delete from idempotency_keys
     where ctid in (
         select k.ctid from idempotency_keys as k
         where k.created_at < hx_clock() - interval '24 hours'
         limit $1
+        for update skip locked
     )
     returning 1
 )

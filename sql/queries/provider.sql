@@ -12,7 +12,7 @@ select jsonb_build_object('account_id', account_id, 'payouts_enabled', payouts_e
 from payout_accounts where user_id = $1;
 
 -- name: hold_unpayable
-select hold_unpayable($1, $2, $3);
+select hold_unpayable($1, $2, $3) from set_config('lock_timeout', '50ms', true);
 
 -- name: booked_movements
 with booked as (
@@ -71,4 +71,9 @@ select apply_provider_fact(
         'settlement_id', $1::uuid, 'reference', $3::text, 'note', $4::text
     ),
     null
-);
+)
+from set_config('lock_timeout', '50ms', true);
+
+-- name: reconcile_funding
+-- as book_funding, in a loop over all that waits
+select book_funding($1, $2, $3::jsonb) from set_config('lock_timeout', '50ms', true);

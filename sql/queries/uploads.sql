@@ -35,4 +35,9 @@ order by created_at
 limit $1;
 
 -- name: drop_upload
-delete from uploads where id = $1 and used_at is null;
+-- no row where somebody holds it, or has used it meanwhile
+delete from uploads as u
+where u.id in (
+    select f.id from uploads as f where f.id = $1 and f.used_at is null for update skip locked
+)
+returning u.id;

@@ -137,7 +137,7 @@ async def test_a_card_says_the_town_of_a_postal_address_and_nothing_else_of_it(
 async def test_an_arrival_can_be_told_from_the_accept_before_it(market: Market) -> None:
     """Both are TASK_STATUS_UPDATE ACCEPTED; one says when."""
     task, hustler = await market.accepted()
-    await market.commands.arrived(hustler, task)
+    await market.arrive(hustler, task)
     for reader in (hustler, await market.poster_of(task)):
         steps = await market.app.fetch(
             "select data ->> 'arrived_at' as at from user_events where user_id = $1"

@@ -1,8 +1,11 @@
 """The door to PostgreSQL: what is refused, what is away, what is our own defect."""
 
+import asyncpg
 import pytest
 
+from engine import refusals
 from engine.errors import Refusal
+from sql import failures
 from sql.database import Database, DatabaseAway, DatabaseError
 from tests.market import Market
 
@@ -50,3 +53,69 @@ async def test_a_value_that_postgres_cannot_take_is_a_refusal(market: Market) ->
         with pytest.raises(Refusal) as caught:
             await market.store.value(name, *args)
         assert caught.value.kind.code == "VALIDATION_ERROR", args
+
+
+LOST = ("26000", "42P05")  # prepared statements
+AWAY = [
+    "08000", "08003", "08006", "08P01", "25006", "25P02", "25P03", "26000", "28000", "28P01",
+    "3D000", "40003", "42P05", "53100", "53200", "53300", "53400", "57P01", "57P02", "57P03",
+    "57P05", "58000", "58030", "F0000",
+]  # fmt: skip
+BUSY = ["40000", "40001", "40P01", "55P03", "57014", "72000"]
+DEFECTS = ["0A000", "42501", "42601", "42703", "42883", "42P01", "55000", "P0001", "XX000", "XX001"]
+
+
+async def raised(market: Market, sqlstate: str) -> None:
+    """The driver's error of this SQLSTATE, as the server sends it, through the door's translation."""
+    try:
+        await market.app.execute(
+            f"do $$ begin raise exception using errcode = '{sqlstate}', message = 'no'; end $$"
+        )
+    except asyncpg.PostgresError as error:
+        raise failures.translated(error) from error
+
+
+@pytest.mark.parametrize("sqlstate", AWAY)
+async def test_a_server_that_cannot_serve_now_is_away(market: Market, sqlstate: str) -> None:
+    """Connections, resources, shutdown, a read-only session: no defect, and to be tried again."""
+    with pytest.raises(DatabaseAway, match=sqlstate if sqlstate not in LOST else "prepared"):
+        await raised(market, sqlstate)
+
+
+@pytest.mark.parametrize("sqlstate", BUSY)
+async def test_what_was_busy_is_refused_and_may_be_tried_again(
+    market: Market, sqlstate: str
+) -> None:
+    """A lock, a deadlock, a time-out: nothing was done."""
+    with pytest.raises(DatabaseError) as caught:
+        await raised(market, sqlstate)
+    refusal = refusals.refusal_of(caught.value)
+    assert refusal is not None
+    assert (refusal.kind.code, refusal.kind.retryable) == ("HX017", True)
+
+
+@pytest.mark.parametrize("sqlstate", DEFECTS)
+async def test_what_is_wrong_with_a_statement_is_a_defect(market: Market, sqlstate: str) -> None:
+    """Neither away nor a refusal: it would be the same the next time."""
+    with pytest.raises(DatabaseError) as caught:
+        await raised(market, sqlstate)
+    assert refusals.refusal_of(caught.value) is None
+
+
+async def test_a_connection_that_met_an_absence_is_not_used_again(database_dsn: str) -> None:
+    """Nor is one whose statement never came back."""
+    database = await Database.open(database_dsn, size=1)
+    async with database._connection() as connection:
+        before = connection.get_server_pid()
+    with pytest.raises(DatabaseAway):
+        async with database._connection() as connection:
+            await connection.execute("begin read only; delete from timers")
+    async with database._connection() as connection:
+        between = connection.get_server_pid()
+    with pytest.raises(DatabaseAway):
+        async with database._connection() as connection:
+            await connection.execute("select pg_sleep(5)", timeout=0.01)
+    async with database._connection() as connection:
+        after = connection.get_server_pid()
+    assert len({before, between, after}) == 3
+    await database.close()

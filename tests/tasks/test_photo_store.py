@@ -46,8 +46,8 @@ async def away(call: Awaitable[object]) -> PhotoStoreAway:
         await call
     (line,) = lines
     assert line["event"] == "photo_store_away"
-    assert line["error"] == caught.value.reason == str(caught.value)
-    assert "\n" not in caught.value.reason
+    assert line["error"] == caught.value.said == str(caught.value)
+    assert "\n" not in caught.value.said
     return caught.value
 
 
@@ -90,7 +90,7 @@ async def test_a_folder_that_is_none_is_told_as_away(tmp_path: Path) -> None:
     folder.write_text("in the way")
     refusal = await away(store.put("key", b"x", "image/png"))
     assert (refusal.kind.code, refusal.kind.retryable) == ("UNAVAILABLE", True)
-    assert str(tmp_path) in refusal.reason
+    assert str(tmp_path) in refusal.said
     assert str(tmp_path) not in refusal.message
 
 
@@ -114,4 +114,4 @@ async def test_a_bucket_that_refuses_or_breaks_is_told_as_away(service: Fake) ->
     service.broken = False
     nobody = open_photo_store("s3://b", Bucket("http://127.0.0.1:9", "r", "k", "secret"))
     refusal = await away(nobody.delete("k"))
-    assert "secret" not in refusal.reason
+    assert "secret" not in refusal.said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,7 @@ from gateway.measured import Measured
 from gateway.metrics import Metrics
 from gateway.parts import Parts
 from gateway.routes import CALLS
+from sql.database import Session
 from tests.gateway.http.rest import People
 
 
@@ -40,24 +42,41 @@ async def slow() -> None:
     await asyncio.sleep(60)
 
 
+FIT = Session(
+    login="web",
+    acting="hx_app",
+    database="d",
+    pooled=False,
+    read_only=False,
+    exceeds=False,
+    complaints=(),
+)
+READ_ONLY = dataclasses.replace(FIT, read_only=True)
+UNFIT = dataclasses.replace(FIT, complaints=("lock_timeout is 0",))
+
+
 @pytest.mark.parametrize(
-    ("migrations", "valkey", "expected"),
+    ("session", "migrations", "valkey", "expected"),
     [
-        (["1", "2"], ready, (True, "ok", "ok", "complete")),
-        (["1", "2", "3"], ready, (True, "ok", "ok", "complete")),
-        (["1"], ready, (False, "ok", "ok", "missing")),
-        (None, ready, (False, "away", "ok", "unknown")),
-        (["1", "2"], away, (True, "ok", "away", "complete")),
-        (["1", "2"], slow, (True, "ok", "away", "complete")),
+        (FIT, ["1", "2"], ready, (True, "ok", "ok", "complete")),
+        (FIT, ["1", "2", "3"], ready, (True, "ok", "ok", "complete")),
+        (FIT, ["1"], ready, (False, "ok", "ok", "missing")),
+        (FIT, None, ready, (False, "away", "ok", "unknown")),
+        (FIT, ["1", "2"], away, (True, "ok", "away", "complete")),
+        (FIT, ["1", "2"], slow, (True, "ok", "away", "complete")),
+        (READ_ONLY, ["1", "2"], ready, (False, "read_only", "ok", "complete")),
+        (UNFIT, ["1", "2"], ready, (False, "unfit", "ok", "complete")),
+        (None, ["1", "2"], ready, (False, "away", "ok", "complete")),
     ],
 )
 async def test_readiness_says_what_is_missing(
     monkeypatch: pytest.MonkeyPatch,
+    session: Session | None,
     migrations: list[str] | None,
     valkey: Any,
     expected: tuple[bool, str, str, str],
 ) -> None:
-    """Ready needs PostgreSQL and all migrations; without Valkey the service is degraded."""
+    """Ready needs a writable PostgreSQL, its guard and all migrations; Valkey degrades only."""
     monkeypatch.setattr("gateway.health.PROBE_WITHIN_S", 0.05)
 
     async def applied() -> Sequence[str]:
@@ -65,7 +84,12 @@ async def test_readiness_says_what_is_missing(
             raise OSError
         return migrations
 
-    health = Health(applied=applied, expected=["1", "2"], valkey=valkey)
+    async def asked() -> Session:
+        if session is None:
+            raise OSError
+        return session
+
+    health = Health(session=asked, applied=applied, expected=["1", "2"], valkey=valkey)
     told = await health.readiness()
     assert (told.ready, told.postgres, told.valkey, told.migrations) == expected
     assert told.degraded is (told.valkey == "away" or not told.ready)

@@ -1,0 +1,59 @@
+"""What could not be had just now, and when it is worth another try.
+
+A loop that works rows off one after another must not wait for a row that somebody else holds: it
+gives up after a few milliseconds, lets the row rest, and goes on to the next.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable
+from typing import Final, Generic, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
+
+FIRST_PAUSE_S: Final = 0.25
+LONGEST_PAUSE_S: Final = 4.0
+"""So much later than the end of a foreign lock, at most, its row has its turn."""
+
+
+class Resting(Generic[Key]):
+    """Keys with the end of their rest; each further rest of one is twice as long.
+
+    >>> now = [0.0]
+    >>> resting = Resting[str](lambda: now[0])
+    >>> resting.put("row")
+    >>> "row" in resting, "another" in resting
+    (True, False)
+    >>> now[0] = 0.25
+    >>> "row" in resting, len(resting)
+    (False, 0)
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._rests: dict[Key, tuple[float, float]] = {}
+
+    def put(self, key: Key) -> None:
+        """Let it rest from now on."""
+        _, before_s = self._rests.get(key, (0.0, FIRST_PAUSE_S / 2))
+        pause_s = min(before_s * 2, LONGEST_PAUSE_S)
+        self._rests[key] = (self._monotonic() + pause_s, pause_s)
+
+    def done(self, key: Key) -> None:
+        """It was had: the next rest is a short one again."""
+        self._rests.pop(key, None)
+
+    def __contains__(self, key: Key) -> bool:
+        until, _ = self._rests.get(key, (float("-inf"), 0.0))
+        return self._monotonic() < until
+
+    def __len__(self) -> int:
+        """How many rest now; what nobody has asked for since its rest is forgotten."""
+        now = self._monotonic()
+        self._rests = {
+            key: (until, pause_s)
+            for key, (until, pause_s) in self._rests.items()
+            if now < until + LONGEST_PAUSE_S
+        }
+        return sum(now < until for until, _ in self._rests.values())

@@ -1,0 +1,82 @@
+"""Opens connections, and looks at each before it is used."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Final, cast
+
+import asyncpg
+
+from sql import named
+from sql.failures import no_statements
+from sql.session import ROLE, STATEMENT_TIMEOUT_MS, Session, session_of, startup, tracked
+
+CONNECT_TIMEOUT_S: Final = 5.0
+STATEMENT_CACHE: Final = 100
+"""Prepared statements kept by each connection: the driver's own default."""
+_TRIALS: Final = 3
+_PROCESS: Final = secrets.token_hex(4)
+
+
+class Connection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg ships no types
+    """The driver's connection, with names that no other process gives its prepared statements.
+
+    Behind a pooler that hands server sessions around, the driver's own `__asyncpg_stmt_7__` could be
+    another process's statement, and would run in its place without an error.
+    """
+
+    def _get_unique_id(self, prefix: str) -> str:
+        return f"{super()._get_unique_id(prefix)}{_PROCESS}"
+
+
+async def connect(dsn: str, settings: Mapping[str, str]) -> asyncpg.Connection:
+    """One connection, which keeps no prepared statements; raises as the driver does."""
+    connection = await asyncpg.connect(
+        dsn,
+        connection_class=Connection,
+        timeout=CONNECT_TIMEOUT_S,
+        server_settings=dict(settings),
+        statement_cache_size=0,
+    )
+    return cast("asyncpg.Connection", connection)
+
+
+async def connect_app(dsn: str) -> asyncpg.Connection:
+    """One connection as hx_app; where a pooler refuses to pass settings on, the login's own count."""
+    try:
+        return await connect(dsn, startup(ROLE, STATEMENT_TIMEOUT_MS))
+    except asyncpg.ProtocolViolationError:
+        return await connect(dsn, tracked())
+
+
+async def session_on(connection: asyncpg.Connection) -> Session:
+    """What this connection is: whose rights it has, what bounds its statements."""
+    facts = await connection.fetchrow(named.query("session_facts"))
+    return session_of(facts, connection.get_server_pid())
+
+
+async def keep_statements(dsn: str, settings: Mapping[str, str]) -> None:
+    """Raises DatabaseUnfit where a pooler takes a connection its prepared statements away.
+
+    Several connections prepare each another statement under the same name, and ask it twice. A
+    pooler that hands its latest server session out first makes the second of them meet the first;
+    one that hands them out in turn makes the second question meet a session without the statement.
+    """
+    connections = [await connect(dsn, settings) for _ in range(_TRIALS)]
+    kept = True
+    try:
+        for number, connection in enumerate(connections):
+            statement = await connection.prepare(f"select {number}", name="hustlexp_trial")
+            # Only an answer ends the pooler's hold on a server session.
+            answers = [await statement.fetchval(), await statement.fetchval()]
+            kept = kept and answers == [number, number]
+    except asyncpg.PostgresError:
+        kept = False
+    finally:
+        for connection in connections:
+            with suppress(OSError, asyncpg.InterfaceError, asyncpg.PostgresError, TimeoutError):
+                await connection.close(timeout=CONNECT_TIMEOUT_S)
+    if not kept:
+        raise no_statements()

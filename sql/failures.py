@@ -1,0 +1,93 @@
+"""What a statement can end in besides its rows: refused, or a server that is not there now."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import asyncpg
+
+from sql.session import Session
+from sql.sqlstates import is_away
+
+# The socket went away, or our own time-out ran out; the driver's word for a connection in no state
+# to be used.
+DRIVER_FAILURES: Final = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    TimeoutError,
+)
+
+
+# A value that the driver cannot write for the server: too large, or no Unicode.
+_NO_SUCH_VALUE: Final = (OverflowError, UnicodeEncodeError)
+_OUT_OF_RANGE: Final = "22003"
+_STATEMENT_LOST: Final = (
+    asyncpg.InvalidSQLStatementNameError,
+    asyncpg.DuplicatePreparedStatementError,
+)
+
+
+class DatabaseError(Exception):
+    """Postgres refused: `sqlstate` and `constraint` say which rule, `detail` its figures."""
+
+    def __init__(self, sqlstate: str, constraint: str, message: str, detail: str = "") -> None:
+        super().__init__(f"{sqlstate} {constraint}: {message}")
+        self.sqlstate = sqlstate
+        self.constraint = constraint
+        self.message = message
+        self.detail = detail
+
+
+class DatabaseAway(Exception):
+    """Postgres does not answer now; nothing is known about the statement's fate."""
+
+
+class DatabaseUnfit(DatabaseAway):
+    """It answers, and its connections are not as the rules need; the sentence says what to do."""
+
+
+def translated(error: Exception) -> Exception:
+    """What the driver raised for a statement, as one of our two errors."""
+    if not isinstance(error, asyncpg.PostgresError):
+        return DatabaseAway(f"{type(error).__name__}: {error}")
+    if isinstance(error, _STATEMENT_LOST):
+        return no_statements()
+    state = _OUT_OF_RANGE if isinstance(error.__cause__, _NO_SUCH_VALUE) else error.sqlstate or ""
+    if is_away(state, getattr(error, "severity_en", None) or ""):
+        return DatabaseAway(f"{state}: {error}")
+    return DatabaseError(
+        state,
+        getattr(error, "constraint_name", None) or "",
+        str(error),
+        getattr(error, "detail", None) or "",
+    )
+
+
+def no_statements() -> DatabaseUnfit:
+    """The sentence about a pooler that takes a connection its prepared statements away."""
+    return DatabaseUnfit(
+        "the pooler in front of it keeps no prepared statements: set "
+        "HX_POSTGRES_STATEMENT_CACHE=0, or use PgBouncer 1.21 or later with "
+        "max_prepared_statements"
+    )
+
+
+def unreachable(error: Exception) -> DatabaseAway:
+    """What the driver raised while it connected: whatever the reason, nobody was let in."""
+    if isinstance(error, asyncpg.InsufficientPrivilegeError | asyncpg.InvalidParameterValueError):
+        return DatabaseUnfit(
+            f"{error}. The login of HX_POSTGRES_DSN must be a member of hx_app: run `hustlexp "
+            "migrate` with HX_POSTGRES_OWNER_DSN and HX_POSTGRES_DSN, or `grant hx_app to` that "
+            "login."
+        )
+    if isinstance(error, _STATEMENT_LOST):
+        return no_statements()
+    if isinstance(error, ValueError):
+        return DatabaseAway(f"its DSN cannot be read ({error})")
+    return DatabaseAway(str(error) or type(error).__name__)
+
+
+def unfit(session: Session) -> DatabaseUnfit:
+    """The sentence about a session that must not be used."""
+    return DatabaseUnfit(f"{'; '.join(session.complaints)} ({session.route}). {session.remedy}")

@@ -1,0 +1,163 @@
+"""Behind PgBouncer the service works, or does not start and says why."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from engine.money.simulated import SimulatedPayments
+from sql import invariants
+from sql.database import Database, DatabaseUnfit
+from sql.service_login import equip, login_of
+from tests.market import Market, open_market
+from tests.pgbouncer import USUAL, pgbouncer
+from tests.servers import RunServers, TestDatabase, with_database
+
+KEY = "p1"
+
+
+@pytest.fixture
+def login(run_servers: RunServers) -> Iterator[str]:
+    """A login of nothing but its name, gone with the test."""
+    name = f"hx_web_{uuid.uuid4().hex[:8]}"
+    run_servers.psql(f"create role {name} login password '{KEY}'")
+    yield name
+    run_servers.psql(f"drop role {name}")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A database of this test, a login on it, and a folder for PgBouncer."""
+
+    run: RunServers
+    login: str
+    database: TestDatabase
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The database's own name."""
+        return urlsplit(self.database.dsn).path.removeprefix("/")
+
+    async def equip(self) -> list[str]:
+        """What `hustlexp migrate` does for the login, as an administrator."""
+        return await equip(with_database(self.run.superuser_dsn, self.name), self.login)
+
+    @asynccontextmanager
+    async def pooled(self, mode: str, ignored: str = USUAL) -> AsyncIterator[str]:
+        """The DSN of the login through a PgBouncer of its own."""
+        logins = {self.login: KEY}
+        async with pgbouncer(
+            self.folder, self.run.superuser_dsn, logins, mode=mode, ignored=ignored
+        ) as address:
+            yield f"postgresql://{self.login}@/{self.name}?{address}"
+
+
+@pytest.fixture
+def place(
+    run_servers: RunServers, login: str, fresh_database: TestDatabase, run_folder: Path
+) -> Place:
+    """The database goes before the login."""
+    return Place(run_servers, login, fresh_database, run_folder)
+
+
+WORKING = {
+    "transaction": ("transaction", USUAL, 0),
+    "transaction, nothing ignored": ("transaction", "", 0),
+    "session": ("session", USUAL, 100),
+    "session, nothing ignored": ("session", "", 100),
+}
+
+
+@pytest.mark.parametrize("how", WORKING)
+async def test_the_service_works_behind_it(place: Place, how: str) -> None:
+    """With a login that `hustlexp migrate` has seen: no call fails, and the guard holds."""
+    mode, ignored, cache = WORKING[how]
+    assert await place.equip() == []
+    async with (
+        open_market(place.database.dsn, place.database.owner_dsn) as direct,
+        place.pooled(mode, ignored) as dsn,
+    ):
+        database = await Database.open(dsn, size=4, statement_cache=cache)
+        market = Market(database, direct.app, direct.owner, SimulatedPayments())
+        posters = [await market.user("poster") for _ in range(12)]
+        tasks = await asyncio.gather(*(market.task(poster=poster) for poster in posters))
+        await asyncio.gather(*map(market.commands.fund, posters, tasks))
+        await asyncio.gather(*map(market.commands.cancel, posters, tasks, [None] * 12))
+        assert {await market.state(task) for task in tasks} == {"CANCELLED"}
+        session = await database.session()
+        assert (session.pooled, session.complaints, session.login) == (True, (), place.login)
+        await database.close()
+        assert [v.check.name async for v in invariants.verify(dsn) if not v.agrees] == []
+
+
+async def test_without_prepared_statements_it_does_not_start(place: Place) -> None:
+    """PgBouncer before 1.21 in transaction mode: the sentence names the setting."""
+    await place.equip()
+    async with place.pooled("transaction") as dsn:
+        with pytest.raises(DatabaseUnfit, match="HX_POSTGRES_STATEMENT_CACHE=0"):
+            await Database.open(dsn, size=4)
+
+
+LACKING = {
+    "no member": ("", "has not the rights of hx_app"),
+    "no time-outs": ("grant hx_app to {0}", "statement_timeout is 0 ms"),
+    "no lock time-out": (
+        "grant hx_app to {0}; alter role {0} set statement_timeout = '8s'",
+        "lock_timeout is 0 ms",
+    ),
+    "endless time-outs": (
+        "grant hx_app to {0}; alter role {0} set statement_timeout = '1d'",
+        "statement_timeout is 86400000 ms",
+    ),
+    "the owner": ("grant hx_owner to {0}", "may do more than hx_app"),
+    "a superuser": ("alter role {0} superuser", "may do more than hx_app"),
+    "another clock": (
+        "grant hx_app to {0}; grant update on clock_offset to {0}",
+        "may do more than hx_app",
+    ),
+    "no triggers": (
+        "grant hx_app to {0}; alter role {0} set session_replication_role = replica",
+        "session_replication_role",
+    ),
+}
+
+
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+@pytest.mark.parametrize("lack", LACKING)
+async def test_a_login_that_its_pooler_leaves_without_guard_does_not_serve(
+    place: Place, lack: str, mode: str
+) -> None:
+    """Other rights than hx_app's, or no time-outs, are a sentence with its remedy."""
+    statements, sentence = LACKING[lack]
+    place.run.psql(statements.format(place.login) or "select", place.name)
+    async with place.pooled(mode) as dsn:
+        with pytest.raises(DatabaseUnfit, match=sentence) as told:
+            await Database.open(dsn, size=4, statement_cache=0)
+    assert "hustlexp migrate" in str(told.value)
+
+
+async def test_a_guard_that_is_lost_later_ends_the_service_s_readiness(place: Place) -> None:
+    """Another user of the server session has changed it: the next look says so."""
+    await place.equip()
+    async with place.pooled("transaction") as dsn:
+        database = await Database.open(dsn, size=2, statement_cache=0)
+        assert (await database.session()).complaints == ()
+        async with database._connection() as connection:
+            await connection.execute("set statement_timeout = 0")
+        assert "statement_timeout is 0 ms" in " ".join((await database.session()).complaints)
+        await database.close()
+
+
+def test_the_login_of_a_dsn_is_read_as_the_driver_reads_it() -> None:
+    """Escaped, as a parameter, or left to the environment."""
+    assert login_of("postgresql://web%40x:secret@db/hustlexp") == "web@x"
+    assert login_of("postgresql:///d?user=web&host=/run") == "web"
+    assert login_of("postgresql:///d") is None
