@@ -78,6 +78,7 @@ _KINDS = (
     ErrorKind("HX501", "TOKEN-MISSING", "A bearer token is needed."),
     ErrorKind("HX502", "TOKEN-INVALID", "The token is not valid."),
     ErrorKind("HX503", "PERMISSION", "You are not allowed to do this."),
+    ErrorKind("HX503", "OWN-CASE", "Nobody decides a case of their own."),
     # LIVE mode (product_spec §3.5)
     ErrorKind("HX901", "LIVE-1", "A LIVE task is broadcast only with a funded escrow."),
     ErrorKind("HX902", "LIVE-2", "A LIVE task costs at least $15.00."),

@@ -16,7 +16,6 @@ _SAID = {
     "tasks_deadline_ahead": "A deadline lies between now and a year from now.",
     "progress_time_zone": "There is no time zone of that name - at `$.time_zone`",
     "dispute_split": "A split releases at least a cent and less than is held.",
-    "own_account": "An admin does not act on the own account.",
     "live_ban_ahead": "A ban ends between now and ten years from now.",
     "reference_used": "That reference belongs to another settlement.",
     "payout_account_used": "That account belongs to another hustler.",

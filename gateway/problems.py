@@ -78,6 +78,7 @@ TABLE: Final[Mapping[tuple[str, str], Disposition]] = {
     ("HX501", "TOKEN-MISSING"): Disposition(401, close=close_codes.TOKEN_REFUSED.code),
     ("HX502", "TOKEN-INVALID"): Disposition(401, close=close_codes.TOKEN_REFUSED.code),
     ("HX503", "PERMISSION"): Disposition(403),
+    ("HX503", "OWN-CASE"): Disposition(403),
     # LIVE mode
     ("HX901", "LIVE-1"): Disposition(409),
     ("HX902", "LIVE-2"): Disposition(422),

@@ -110,6 +110,7 @@ insert into error_catalogue (code, invariant, title, retryable) values
 ('HX501', 'TOKEN-MISSING', 'A bearer token is needed.', false),
 ('HX502', 'TOKEN-INVALID', 'The token is not valid.', false),
 ('HX503', 'PERMISSION', 'You are not allowed to do this.', false),
+('HX503', 'OWN-CASE', 'Nobody decides a case of their own.', false),
 ('HX901', 'LIVE-1', 'A LIVE task is broadcast only with a funded escrow.', false),
 ('HX902', 'LIVE-2', 'A LIVE task costs at least $15.00.', false),
 ('HX903', 'LIVE-3', 'You are not active in LIVE mode.', false),

@@ -379,7 +379,8 @@ begin atomic
     where m.reached >= b.at_least;
 end;
 
--- HX401: a badge is granted when its criterion holds, or by an admin whose act is on record.
+-- HX401: a badge is granted when its criterion holds, or by an admin whose act is on record. HX503: not
+-- by its own owner.
 create function badge_grant_guard() returns trigger
 language plpgsql
 as $$
@@ -387,6 +388,7 @@ begin
     if new.animation_shown_at is not null or new.revoked_at is not null then
         perform hx_refuse('HX401', 'BADGE');
     end if;
+    perform refuse_own_case(new.granted_by, new.user_id::text);
     if new.granted_by is null then
         if not exists (
             select from badges_earned(new.user_id) as b where b.badge_type = new.badge_type
@@ -410,7 +412,7 @@ create trigger badge_grant_guard before insert on badges
 for each row execute function badge_grant_guard();
 
 -- HX401: of a granted badge only two things are written, once each: that the animation was shown,
--- and that an admin, whose act is on record, revoked it.
+-- and that an admin, whose act is on record, revoked it; HX503: nobody revokes their own.
 create function badge_guard() returns trigger
 language plpgsql
 as $$
@@ -419,6 +421,9 @@ declare
 begin
     if old.animation_shown_at is null then
         expected.animation_shown_at := new.animation_shown_at;
+    end if;
+    if new.revoked_by is distinct from old.revoked_by then
+        perform refuse_own_case(new.revoked_by, old.id::text);
     end if;
     if old.revoked_at is null and exists (
         select from admin_actions as a
@@ -556,7 +561,7 @@ declare
     made uuid;
     b badge_types;
 begin
-    perform admin_only(p_admin);
+    perform admin_may_decide(p_admin, p_user::text);
     select * into b from badge_types where badge_type = p_badge_type;
     if not found or not exists (select from users as u where u.id = p_user) then
         perform hx_not_found();
@@ -580,7 +585,7 @@ as $$
 declare
     b badges;
 begin
-    perform admin_only(p_admin);
+    perform admin_may_decide(p_admin, p_badge::text);
     select * into b from badges where id = p_badge for no key update;
     if not found then
         perform hx_not_found();

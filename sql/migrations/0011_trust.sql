@@ -436,7 +436,7 @@ as $$
 declare
     held smallint;
 begin
-    perform admin_only(p_admin);
+    perform admin_may_decide(p_admin, p_user::text);
     perform hx_timer('TRUST_REVIEW', p_user, hx_clock() + interval '90 days');
     select trust_tier into held from users where id = p_user for no key update;
     if not found then

@@ -10,6 +10,7 @@ from tests.sql.rules import (
     foundation,
     live,
     money,
+    own_case,
     people,
     progress,
     proofs,
@@ -17,7 +18,7 @@ from tests.sql.rules import (
 )
 from tests.sql.rules.judge import RULES, Rule
 
-ROOMS = (foundation, people, tasks, money, proofs, disputes, desk, live, progress)
+ROOMS = (foundation, people, tasks, money, proofs, disputes, desk, live, progress, own_case)
 
 OBJECTS = """
 select c.relname || '.' || t.tgname as name, 'trigger' as kind
