@@ -75,8 +75,8 @@ $$;
 create trigger progress_time_zone before insert or update of time_zone on progress
 for each row when (new.time_zone <> 'UTC') execute function progress_time_zone();
 
--- The last instant at which a completion continues the streak: the end of the day after the last
--- one, plus the grace (product_spec §5.5). Days are the user's, so one may have 23 or 25 hours.
+-- The last instant at which a completion keeps the streak: the end of the day after the last one, plus
+-- the grace (product_spec §5.5). Days are the user's, so one may have 23 or 25 hours.
 create function streak_ends_at(
     p_last_on date, p_time_zone text, p_grace interval
 ) returns timestamptz
@@ -85,8 +85,9 @@ return ((p_last_on + 2)::timestamp at time zone p_time_zone) + p_grace;
 
 create type streak as (days integer, last_on date);
 
--- The streak after a completion; twin of engine/progress/streaks.py. A completion on a day before
--- the last one, which was booked late or seen from another time zone, changes nothing.
+-- The streak after a completion; twin of engine/progress/streaks.py. The next day raises it; within the
+-- grace it is kept, not raised. A completion on a day before the last one, which was booked late or seen
+-- from another time zone, changes nothing.
 create function streak_after(
     p_before streak, p_completed_at timestamptz, p_time_zone text, p_grace interval
 ) returns streak
@@ -95,8 +96,10 @@ return case
     when p_before.last_on is null
         then row(1, (p_completed_at at time zone p_time_zone)::date)::streak
     when (p_completed_at at time zone p_time_zone)::date <= p_before.last_on then p_before
+    when (p_completed_at at time zone p_time_zone)::date = p_before.last_on + 1
+        then row(p_before.days + 1, p_before.last_on + 1)::streak
     when p_completed_at <= streak_ends_at(p_before.last_on, p_time_zone, p_grace)
-        then row(p_before.days + 1, (p_completed_at at time zone p_time_zone)::date)::streak
+        then row(p_before.days, (p_completed_at at time zone p_time_zone)::date)::streak
     else row(1, (p_completed_at at time zone p_time_zone)::date)::streak
 end;
 
