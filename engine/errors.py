@@ -58,6 +58,7 @@ _KINDS = (
     ErrorKind("HX010", "CONSERVATION", "Money held, paid and given back must add up."),
     ErrorKind("HX010", "NO-SHOW", "The hustler is not late enough to count as a no-show."),
     ErrorKind("HX010", "TRUST-TIER", "A trust tier changes only by its rules."),
+    ErrorKind("HX010", "LIVE-7", "A task is accepted only by its hustler's own yes."),
     ErrorKind("HX010", "MODE-IMMUTABLE", "A task's mode is fixed when it is created."),
     ErrorKind("HX010", "VERSION", "The task's terms have changed since you saw them."),
     ErrorKind("HX011", "TAKEN", "Another hustler has taken this task."),

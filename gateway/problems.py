@@ -58,6 +58,7 @@ TABLE: Final[Mapping[tuple[str, str], Disposition]] = {
     ("HX010", "CONSERVATION"): Disposition(409),
     ("HX010", "NO-SHOW"): Disposition(409),
     ("HX010", "TRUST-TIER"): Disposition(409),
+    ("HX010", "LIVE-7"): Disposition(409),
     ("HX010", "MODE-IMMUTABLE"): Disposition(409),
     ("HX010", "VERSION"): Disposition(409),
     ("HX011", "TAKEN"): Disposition(409),

@@ -91,6 +91,7 @@ insert into error_catalogue (code, invariant, title, retryable) values
 ('HX010', 'CONSERVATION', 'Money held, paid and given back must add up.', false),
 ('HX010', 'NO-SHOW', 'The hustler is not late enough to count as a no-show.', false),
 ('HX010', 'TRUST-TIER', 'A trust tier changes only by its rules.', false),
+('HX010', 'LIVE-7', 'A task is accepted only by its hustler''s own yes.', false),
 ('HX010', 'MODE-IMMUTABLE', 'A task''s mode is fixed when it is created.', false),
 ('HX010', 'VERSION', 'The task''s terms have changed since you saw them.', false),
 ('HX011', 'TAKEN', 'Another hustler has taken this task.', false),

@@ -126,7 +126,7 @@ create function refuse_own_case(p_admin uuid, p_about text) returns void
 language plpgsql strict
 as $$
 begin
-    if p_admin = any(people_of_case(p_about)) then
+    if is_admin(p_admin) and p_admin = any(people_of_case(p_about)) then
         perform hx_refuse('HX503', 'OWN-CASE');
     end if;
 end;

@@ -126,6 +126,7 @@ TAMPERS: Final = {
     "successors_follow_cancelled_tasks": one(
         "tasks", "cancel_reason = 'DEADLINE'", "id in (select predecessor_id from tasks)"
     ),
+    "held_tasks_were_accepted": every("acceptances", "DELETE", "true"),
     "completed_tasks_are_proven": one("proofs", "state = 'EXPIRED'", "state = 'ACCEPTED'"),
     "open_proofs_are_under_review": one(
         "proofs",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncpg
 
 from tests.sql.rules import (
+    consent,
     desk,
     disputes,
     foundation,
@@ -18,7 +19,19 @@ from tests.sql.rules import (
 )
 from tests.sql.rules.judge import RULES, Rule
 
-ROOMS = (foundation, people, tasks, money, proofs, disputes, desk, live, progress, own_case)
+ROOMS = (
+    foundation,
+    people,
+    tasks,
+    money,
+    proofs,
+    disputes,
+    desk,
+    live,
+    consent,
+    progress,
+    own_case,
+)
 
 OBJECTS = """
 select c.relname || '.' || t.tgname as name, 'trigger' as kind
