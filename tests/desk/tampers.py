@@ -197,6 +197,7 @@ TAMPERS: Final = {
     "completed_tasks_count": one(
         "trust_ledger", "reason = 'DECAY', points = 0", "reason = 'COMPLETION'"
     ),
+    "penalties_are_on_record": every("trust_ledger", "DELETE", "reason = 'SUSPENSION'"),
     "profiles_follow_the_record": one(
         "hustler_profiles", "completion_rate = 0.123", "completion_rate is not null"
     ),

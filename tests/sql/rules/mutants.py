@@ -271,6 +271,27 @@ PATCHES: list[Patch] = [
         ("new.assigned_hustler_id = any(releasers(new.id))", "false"),
     ),
     *_of(
+        "trust_ledger_guard",
+        "trust_ledger.trust_ledger_guard",
+        ("and t.assigned_hustler_id = new.user_id", ""),
+        ("and is_paid(t.id)", ""),
+        ("new.actor_id = new.user_id", "false"),
+    ),
+    *_of(
+        "user_penalty_audit",
+        "users.user_penalty_audit",
+        ("act_behind(new.id, '{SUSPEND_USER,REINSTATE_USER}')", "null"),
+        ("when 'PAUSED' then 'PAUSE'", ""),
+    ),
+    *_of(
+        "live_penalty_audit",
+        "live_status.live_penalty_audit",
+        ("new.banned_until is distinct from old.banned_until", "true"),
+        ("new.paused_until is distinct from old.paused_until", "true"),
+        ("elsif old.banned_until > at then", "elsif false then"),
+        ("elsif old.paused_until > at then", "elsif true then"),
+    ),
+    *_of(
         "just_said",
         "tasks.task_accept_guard",
         ("said_at >= (at - '00:00:10'::interval)", "true"),
