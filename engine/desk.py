@@ -1,8 +1,8 @@
 """What an admin may do. Each command leaves a row in `admin_actions`, with its reason.
 
-Every method raises HX503 for who is no active admin and NOT_FOUND for what is not there, and as
-`engine.commands` says for the rest. Nothing here overrides a rule: triggers judge these commands
-like any other.
+Every method raises HX503 for who is no active admin or has a stake in the case, NOT_FOUND for what
+is not there, and as `engine.commands` says for the rest. Nothing here overrides a rule: triggers
+judge these commands like any other.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Desk:
         await self._apply("admin_cancel_task", admin, task, reason)
 
     async def dispute(self, admin: UserId, task: TaskId, reason: str) -> None:
-        """Lock the money of a task that a hustler holds, to decide about it."""
+        """Lock the money of a task that a hustler holds, for another admin to decide about it."""
         await self._apply("admin_dispute_task", admin, task, reason)
 
     async def unlock_codes(self, admin: UserId, task: TaskId, reason: str) -> None:

@@ -78,6 +78,7 @@ _KINDS = (
     ErrorKind("HX010", "ARRIVAL", "First arrive at the place, or start with the poster's code."),
     ErrorKind("HX010", "NO-SHOW", "The hustler is not late enough to count as a no-show."),
     ErrorKind("HX010", "TRUST-TIER", "A trust tier changes only by its rules."),
+    ErrorKind("HX010", "LIVE-7", "A task is accepted only by its hustler's own yes."),
     ErrorKind("HX010", "MODE-IMMUTABLE", "A task's mode is fixed when it is created."),
     ErrorKind("HX010", "VERSION", "The task's terms have changed since you saw them."),
     ErrorKind("HX011", "TAKEN", "Another hustler has taken this task."),
@@ -99,6 +100,7 @@ _KINDS = (
     ErrorKind("HX501", "TOKEN-MISSING", "A bearer token is needed."),
     ErrorKind("HX502", "TOKEN-INVALID", "The token is not valid."),
     ErrorKind("HX503", "PERMISSION", "You are not allowed to do this."),
+    ErrorKind("HX503", "OWN-CASE", "Nobody decides a case of their own."),
     # LIVE mode (product_spec §3.5)
     ErrorKind("HX601", "LIVE-REST", "A rest from LIVE mode is not shortened."),
     ErrorKind("HX901", "LIVE-1", "A LIVE task is broadcast only with a funded escrow."),

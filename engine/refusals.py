@@ -11,9 +11,7 @@ _BY_CONSTRAINT = {
     "tasks_live_price_floor": ("HX902", "LIVE-2"),
     "tasks_not_own": ("HX013", "OWN-TASK"),
 }
-# What a caller reads where the title alone would not help.
-_SAID = {"own_account": "An admin does not act on the own account."}
-# The same where one field of the request is to blame.
+# What a caller reads where one field of the request is to blame.
 _FIELDS = {
     "tasks_deadline_ahead": ("/deadline", "must lie between now and a year from now"),
     "progress_time_zone": ("/time_zone", "must be the name of a time zone"),
@@ -58,9 +56,7 @@ def refusal_of(error: DatabaseError) -> errors.Refusal | None:
         return errors.invalid_field(*_FIELDS[error.constraint])
     ours = error.sqlstate.startswith("HX")
     return errors.Refusal(
-        kind,
-        _SAID.get(error.constraint),
-        retry_after_s=float(error.detail) if ours and error.detail else None,
+        kind, retry_after_s=float(error.detail) if ours and error.detail else None
     )
 
 

@@ -59,6 +59,7 @@ TABLE: Final[Mapping[tuple[str, str], Disposition]] = {
     ("HX010", "ARRIVAL"): Disposition(409),
     ("HX010", "NO-SHOW"): Disposition(409),
     ("HX010", "TRUST-TIER"): Disposition(409),
+    ("HX010", "LIVE-7"): Disposition(409),
     ("HX010", "MODE-IMMUTABLE"): Disposition(409),
     ("HX010", "VERSION"): Disposition(409),
     ("HX011", "TAKEN"): Disposition(409),
@@ -80,6 +81,7 @@ TABLE: Final[Mapping[tuple[str, str], Disposition]] = {
     ("HX501", "TOKEN-MISSING"): Disposition(401, close=close_codes.TOKEN_REFUSED.code),
     ("HX502", "TOKEN-INVALID"): Disposition(401, close=close_codes.TOKEN_REFUSED.code),
     ("HX503", "PERMISSION"): Disposition(403),
+    ("HX503", "OWN-CASE"): Disposition(403),
     # LIVE mode
     ("HX601", "LIVE-REST"): Disposition(429),
     ("HX901", "LIVE-1"): Disposition(409),

@@ -15,7 +15,7 @@ class Streak(NamedTuple):
 
 
 def streak_ends_at(last_on: date, zone: ZoneInfo, grace: timedelta) -> datetime:
-    """The last instant (UTC) at which a completion continues the streak.
+    """The last instant (UTC) at which a completion keeps the streak.
 
     The end of the day after the last one, plus the grace in hours that pass: a day with a change of
     clocks has 23 or 25 of them. Where clocks change at midnight, the later reading counts.
@@ -29,7 +29,7 @@ def streak_after(
 ) -> Streak:
     """The streak after a completion at an aware instant.
 
-    A completion on a day before the last one, which was booked late or is seen from another time
+    The next day raises it; within the grace it is kept, not raised. A completion on a day before the last one, which was booked late or is seen from another time
     zone, changes nothing.
     """
     day = completed_at.astimezone(zone).date()
@@ -37,6 +37,8 @@ def streak_after(
         return Streak(1, day)
     if day <= before.last_on:
         return before
-    if completed_at <= streak_ends_at(before.last_on, zone, grace):
+    if day == before.last_on + timedelta(days=1):
         return Streak(before.days + 1, day)
+    if completed_at <= streak_ends_at(before.last_on, zone, grace):
+        return Streak(before.days, day)
     return Streak(1, day)

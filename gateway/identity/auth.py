@@ -30,7 +30,7 @@ from gateway.identity.issuers import Issuer
 
 Role = Literal["poster", "hustler", "dual", "admin"]
 
-MAY_POST: Final = frozenset[Role]({"poster", "dual", "admin"})
+MAY_POST: Final = frozenset[Role]({"poster", "dual"})
 MAY_WORK: Final = frozenset[Role]({"hustler", "dual"})
 ANYONE: Final = frozenset[Role]({"poster", "hustler", "dual", "admin"})
 OPERATORS: Final = frozenset[Role]({"admin"})

@@ -377,6 +377,23 @@ $$;
 create trigger task_transition_guard before insert or update on tasks
 for each row execute function task_transition_guard();
 
+-- HX503: a task is posted by an account that may post, which an admin's may not. A successor goes on in
+-- the name of its predecessor's poster, whatever became of the account.
+create function task_poster_guard() returns trigger
+language plpgsql
+as $$
+begin
+    if not exists (select from users as u where u.id = new.poster_id and may_post(u.role)) then
+        perform hx_refuse('HX503', 'PERMISSION');
+    end if;
+    return new;
+end;
+$$;
+
+create trigger task_poster_guard before insert on tasks
+for each row when (new.predecessor_id is null)
+execute function task_poster_guard();
+
 -- HX010: what happened is marked by the step that did it, once, and stays; rejections are counted,
 -- not claimed; a no-show is none before its time. A task keeps its name and whom it follows, and its
 -- version is counted by task_version alone.

@@ -359,8 +359,54 @@ create table offers (
 create index offers_by_hustler on offers (hustler_id, offered_at desc);
 create index offers_unsent on offers (broadcast_id) where sent_at is null;
 
--- HX010: an offer stays whose it is, and an accept or a decline is final (design §2, Live mode). The
--- insert has no trigger: a wave writes hundreds.
+-- HX012: nobody is offered what lies farther than the broadcast reaches now (LIVE-4). HX010: an offer is
+-- of its broadcast's task, and born unanswered. One look for a whole wave, which writes hundreds.
+-- The distance is to the rounded place, the radius counts to the exact one: what lies between the two is
+-- let pass, and so is a broadcaster's clock that runs a little ahead of ours.
+create function offer_reach_guard() returns trigger
+language plpgsql
+as $$
+declare
+    at timestamptz := hx_clock() + interval '1 second';
+    b live_broadcasts;
+    t tasks;
+    reach double precision;
+    asked record;
+begin
+    for asked in
+        select
+            m.broadcast_id,
+            max(m.distance_miles) as farthest,
+            bool_or(m.response is not null) as answered,
+            min(m.task_id::text) as task_id,
+            count(distinct m.task_id) as tasks
+        from made as m
+        group by m.broadcast_id
+    loop
+        select * into b from live_broadcasts where id = asked.broadcast_id;
+        if asked.answered or asked.tasks > 1 or b.task_id::text is distinct from asked.task_id then
+            perform hx_refuse('HX010', 'TRANSITION');
+        end if;
+        reach := broadcast_radius_miles(b, at);
+        if asked.farthest > reach then
+            select * into t from tasks where id = b.task_id;
+            reach := reach * (1 + 1e-9) + miles_between(
+                t.location_lat, t.location_lng, t.place_lat, t.place_lng
+            );
+        end if;
+        if asked.farthest > reach then
+            perform hx_refuse('HX012', 'ELIGIBILITY');
+        end if;
+    end loop;
+    return null;
+end;
+$$;
+
+create trigger offer_reach_guard after insert on offers
+referencing new table as made
+for each statement execute function offer_reach_guard();
+
+-- HX010: an offer stays whose it is, and an accept or a decline is final (design §2, Live mode).
 create function offer_guard() returns trigger
 language plpgsql
 as $$
@@ -485,9 +531,57 @@ return exists (
         and (t.state = 'WORKING' or (t.state = 'ACCEPTED' and t.mode = 'LIVE'))
 );
 
+-- ── Consent ────────────────────────────────────────────────────────────────────────────────────
+-- Who said yes to a STANDARD task, and when; to a LIVE one the answered offer says it.
+create table acceptances (
+    id bigint generated always as identity,
+    task_id uuid not null,
+    hustler_id uuid not null,
+    said_at timestamptz not null,
+    constraint acceptances_pkey primary key (id),
+    constraint acceptances_task foreign key (task_id) references tasks (id),
+    constraint acceptances_hustler foreign key (hustler_id) references users (id)
+);
+create index acceptances_by_task on acceptances (task_id, hustler_id);
+
+-- A yes is said now, whatever its writer claims.
+create function acceptance_stamp() returns trigger
+language plpgsql
+as $$
+begin
+    new.said_at := hx_clock();
+    return new;
+end;
+$$;
+
+create trigger acceptance_stamp before insert on acceptances
+for each row execute function acceptance_stamp();
+
+-- HX801: consent is on record for good.
+create trigger acceptances_append_only before update or delete or truncate on acceptances
+for each statement execute function append_only('HX801', 'AUDIT-5');
+
+-- A yes counts for the accept that it was said for: this one, or another try within seconds.
+create function just_said(said_at timestamptz, at timestamptz) returns boolean
+language sql immutable
+return said_at between at - interval '10 seconds' and at;
+
+-- At most this many STANDARD tasks are open in one hustler's hands (design §2, Live mode).
+create function standard_tasks_max() returns integer
+language sql immutable return 5;
+
+create function open_standard_tasks(p_hustler uuid) returns bigint
+language sql stable
+return (
+    select count(*) from tasks as t
+    where t.assigned_hustler_id = p_hustler and t.mode = 'STANDARD'
+        and t.state in ('ACCEPTED', 'WORKING', 'PROOF_SUBMITTED', 'DISPUTED')
+);
+
 -- What only an accept may do, judged again for every writer:
--- HX013 own task, HX016 funded escrow, HX903 ACTIVE, HX015 broadcast running, HX012 open offer,
--- eligible, not who gave this work back, and not for a poster whose account is shut.
+-- HX013 own task, HX016 funded escrow, HX903 ACTIVE, HX015 broadcast running, HX010 deadline ahead, HX012
+-- own offer, eligible, not who gave this work back, and not for a poster whose account is shut, HX014 not
+-- busy, HX010 (LIVE-7) just said yes.
 create function task_accept_guard() returns trigger
 language plpgsql
 as $$
@@ -495,6 +589,7 @@ declare
     at timestamptz;
     running live_broadcasts;
     own live_status;
+    answer offers;
 begin
     if new.assigned_hustler_id is null then
         perform hx_refuse('HX010', 'TRANSITION');
@@ -505,9 +600,12 @@ begin
     if not escrow_is_funded(new.id) then
         perform hx_refuse('HX016', 'FUNDED');
     end if;
+    -- the row that orders a hustler's accepts: what they hold is counted after it
+    select s.* into own from live_status as s
+    where s.user_id = new.assigned_hustler_id
+    for no key update;
+    at := hx_clock();
     if new.mode = 'LIVE' then
-        at := hx_clock();
-        select s.* into own from live_status as s where s.user_id = new.assigned_hustler_id;
         if live_state(own, at) is distinct from 'ACTIVE' then
             perform hx_refuse('HX903', 'LIVE-3');
         end if;
@@ -516,19 +614,39 @@ begin
         if not found then
             perform hx_refuse('HX015', 'LIVE-5');
         end if;
-        if not exists (
-            select from offers as o
-            where o.broadcast_id = running.id and o.hustler_id = new.assigned_hustler_id
-                and o.response is distinct from 'DECLINE'
-        ) then
+        select o.* into answer from offers as o
+        where o.broadcast_id = running.id and o.hustler_id = new.assigned_hustler_id;
+        if not found or answer.response = 'DECLINE' then
             perform hx_refuse('HX012', 'ELIGIBILITY');
         end if;
+    elsif new.deadline <= at then
+        perform hx_refuse('HX010', 'TRANSITION');
     end if;
     if not eligible(new.id, new.assigned_hustler_id)
         or new.assigned_hustler_id = any(releasers(new.id))
         or not account_is_active(new.poster_id)
     then
         perform hx_refuse('HX012', 'ELIGIBILITY');
+    end if;
+    if is_busy(new.assigned_hustler_id)
+        or new.mode = 'STANDARD'
+        and open_standard_tasks(new.assigned_hustler_id) >= standard_tasks_max()
+    then
+        perform hx_refuse('HX014', 'BUSY');
+    end if;
+    if not (
+        case new.mode
+            when 'LIVE' then coalesce(
+                answer.response = 'ACCEPT' and just_said(answer.responded_at, at), false
+            )
+            else exists (
+                select from acceptances as a
+                where a.task_id = new.id and a.hustler_id = new.assigned_hustler_id
+                    and just_said(a.said_at, at)
+            )
+        end
+    ) then
+        perform hx_refuse('HX010', 'LIVE-7');
     end if;
     return new;
 end;

@@ -98,7 +98,8 @@ for each row execute function evidence_guard();
 
 -- HX010: a dispute is born OPEN over the held money of a task that its hustler works on, in the name
 -- of its side, moves along the lifecycle, is decided by an admin for the whole amount, as the act on
--- record says, and stays decided.
+-- record says, and stays decided. HX503: no admin opens or decides one of their own (OWN-CASE), nor
+-- decides one that they opened.
 create function dispute_guard() returns trigger
 language plpgsql
 as $$
@@ -125,8 +126,12 @@ begin
         ) then
             perform hx_refuse('HX010', 'DISPUTE-TRANSITION');
         end if;
+        if new.side = 'ADMIN' then
+            perform refuse_own_case(new.opened_by, new.task_id::text);
+        end if;
         return new;
     end if;
+    perform refuse_own_case(new.resolved_by, new.id::text);
     if (old.id, old.task_id, old.escrow_id, old.opened_by, old.side, old.reason, old.opened_at)
         is distinct from
         (new.id, new.task_id, new.escrow_id, new.opened_by, new.side, new.reason, new.opened_at)

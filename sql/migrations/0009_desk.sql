@@ -50,12 +50,109 @@ begin
 end;
 $$;
 
--- HX503: whoever writes, only an admin who may act leaves an act.
+create function uuids_in(p_text text) returns uuid[]
+language sql immutable
+return (
+    select coalesce(array_agg(m.groups[1]::uuid), '{}')
+    from regexp_matches(p_text, '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}', 'gi') as m (groups)
+);
+
+-- Who has a stake in what an act is about, given by its id or the provider's name of it. Of a task, and
+-- of all that belongs to one: poster and hustler, also those of the tasks before and behind it, which
+-- share its money; of a dispute also who opened it; of an account, a badge and an award whose it is; of
+-- an operator's item those of everything that it names.
+create function people_of_case(p_about text) returns uuid[]
+language plpgsql
+as $$
+declare
+    ids uuid[] := uuids_in(p_about);
+    names text[] := array[p_about];
+begin
+    select
+        ids || coalesce(array_agg(i.id), '{}'),
+        names || coalesce(array_agg(i.named), '{}')
+    into ids, names
+    from (
+        select u.id, null as named
+        from operator_items as o
+        cross join unnest(uuids_in(o.subject || ' ' || o.details::text)) as u (id)
+        where o.id = any(ids)
+        union all
+        select null, o.subject from operator_items as o where o.id = any(ids)
+        union all
+        select null, d.value
+        from operator_items as o
+        cross join jsonb_each_text(
+            case jsonb_typeof(o.details) when 'object' then o.details else '{}' end
+        ) as d
+        where o.id = any(ids)
+    ) as i;
+    return (
+        with cases (task_id) as (
+            select t.id from tasks as t where t.id = any(ids)
+            union
+            select d.task_id from disputes as d where d.id = any(ids)
+            union
+            select p.task_id from proofs as p where p.id = any(ids)
+            union
+            select p.task_id from price_proposals as p where p.id = any(ids)
+            union
+            select b.task_id from live_broadcasts as b where b.id = any(ids)
+            union
+            select x.task_id from xp_ledger as x where x.id = any(ids)
+            union
+            select e.task_id from escrows as e
+            where e.id = any(ids) or e.stripe_payment_intent_id = any(names)
+            union
+            select e.task_id
+            from settlements as s inner join escrows as e on e.id = s.escrow_id
+            where s.id = any(ids) or s.payment = any(names)
+                or s.transfer_reference = any(names) or s.refund_reference = any(names)
+            union
+            select e.task_id
+            from chargebacks as c inner join escrows as e on e.id = c.escrow_id
+            where c.id = any(names)
+        ),
+
+        sides (user_id) as (
+            select u.id from users as u where u.id = any(ids)
+            union all
+            select a.user_id from payout_accounts as a where a.account_id = any(names)
+            union all
+            select b.user_id from badges as b where b.id = any(ids)
+            union all
+            select d.opened_by from disputes as d where d.id = any(ids)
+            union all
+            select side.id
+            from cases as c
+            cross join unnest(task_line(c.task_id)) as line (id)
+            inner join tasks as t on t.id = line.id
+            cross join unnest(array[t.poster_id, t.assigned_hustler_id]) as side (id)
+        )
+
+        select array_agg(distinct s.user_id) from sides as s where s.user_id is not null
+    );
+end;
+$$;
+
+-- HX503 (OWN-CASE): nobody decides where they have a stake, though the account became an admin's since.
+create function refuse_own_case(p_admin uuid, p_about text) returns void
+language plpgsql strict
+as $$
+begin
+    if is_admin(p_admin) and p_admin = any(people_of_case(p_about)) then
+        perform hx_refuse('HX503', 'OWN-CASE');
+    end if;
+end;
+$$;
+
+-- HX503: whoever writes, only an admin who may act, and has no stake in it, leaves an act.
 create function admin_action_guard() returns trigger
 language plpgsql
 as $$
 begin
     perform admin_only(new.admin_id);
+    perform refuse_own_case(new.admin_id, new.target_id);
     return new;
 end;
 $$;
@@ -81,7 +178,8 @@ create unique index one_open_item_per_subject on operator_items (kind, subject)
 where closed_at is null;
 create index operator_items_open on operator_items (opened_at, id) where closed_at is null;
 
--- HX801: an item stays what it was opened for, is closed once, by an admin or by itself.
+-- HX801: an item stays what it was opened for, is closed once, by an admin or by itself. HX503: by none
+-- of those whom it is about.
 create function operator_item_guard() returns trigger
 language plpgsql
 as $$
@@ -95,6 +193,7 @@ begin
     then
         perform hx_refuse('HX801', 'AUDIT-5');
     end if;
+    perform refuse_own_case(new.closed_by, new.id::text);
     return new;
 end;
 $$;
@@ -125,8 +224,17 @@ begin atomic
     ));
 end;
 
--- The row that every command of an admin leaves; HX503 for anybody else. A command that has to look
--- before it knows what to write down asks admin_only() first.
+-- The row that every command of an admin leaves; HX503 for anybody else, and for who has a stake in it.
+-- A command that has to look before it knows what to write down asks admin_may_decide() first.
+create function admin_may_decide(p_admin uuid, p_about text) returns void
+language plpgsql
+as $$
+begin
+    perform admin_only(p_admin);
+    perform refuse_own_case(p_admin, p_about);
+end;
+$$;
+
 create function admin_act(
     p_admin uuid, p_action text, p_target_type text, p_target_id text, p_reason text,
     p_metadata jsonb default '{}'

@@ -75,8 +75,8 @@ $$;
 create trigger progress_time_zone before insert or update of time_zone on progress
 for each row when (new.time_zone <> 'UTC') execute function progress_time_zone();
 
--- The last instant at which a completion continues the streak: the end of the day after the last
--- one, plus the grace (product_spec §5.5). Days are the user's, so one may have 23 or 25 hours.
+-- The last instant at which a completion keeps the streak: the end of the day after the last one, plus
+-- the grace (product_spec §5.5). Days are the user's, so one may have 23 or 25 hours.
 create function streak_ends_at(
     p_last_on date, p_time_zone text, p_grace interval
 ) returns timestamptz
@@ -85,8 +85,9 @@ return ((p_last_on + 2)::timestamp at time zone p_time_zone) + p_grace;
 
 create type streak as (days integer, last_on date);
 
--- The streak after a completion; twin of engine/progress/streaks.py. A completion on a day before
--- the last one, which was booked late or seen from another time zone, changes nothing.
+-- The streak after a completion; twin of engine/progress/streaks.py. The next day raises it; within the
+-- grace it is kept, not raised. A completion on a day before the last one, which was booked late or seen
+-- from another time zone, changes nothing.
 create function streak_after(
     p_before streak, p_completed_at timestamptz, p_time_zone text, p_grace interval
 ) returns streak
@@ -95,8 +96,10 @@ return case
     when p_before.last_on is null
         then row(1, (p_completed_at at time zone p_time_zone)::date)::streak
     when (p_completed_at at time zone p_time_zone)::date <= p_before.last_on then p_before
+    when (p_completed_at at time zone p_time_zone)::date = p_before.last_on + 1
+        then row(p_before.days + 1, p_before.last_on + 1)::streak
     when p_completed_at <= streak_ends_at(p_before.last_on, p_time_zone, p_grace)
-        then row(p_before.days + 1, (p_completed_at at time zone p_time_zone)::date)::streak
+        then row(p_before.days, (p_completed_at at time zone p_time_zone)::date)::streak
     else row(1, (p_completed_at at time zone p_time_zone)::date)::streak
 end;
 
@@ -379,7 +382,8 @@ begin atomic
     where m.reached >= b.at_least;
 end;
 
--- HX401: a badge is granted when its criterion holds, or by an admin whose act is on record.
+-- HX401: a badge is granted when its criterion holds, or by an admin whose act is on record. HX503: not
+-- by its own owner.
 create function badge_grant_guard() returns trigger
 language plpgsql
 as $$
@@ -387,6 +391,7 @@ begin
     if new.animation_shown_at is not null or new.revoked_at is not null then
         perform hx_refuse('HX401', 'BADGE');
     end if;
+    perform refuse_own_case(new.granted_by, new.user_id::text);
     if new.granted_by is null then
         if not exists (
             select from badges_earned(new.user_id) as b where b.badge_type = new.badge_type
@@ -410,7 +415,7 @@ create trigger badge_grant_guard before insert on badges
 for each row execute function badge_grant_guard();
 
 -- HX401: of a granted badge only two things are written, once each: that the animation was shown,
--- and that an admin, whose act is on record, revoked it.
+-- and that an admin, whose act is on record, revoked it; HX503: nobody revokes their own.
 create function badge_guard() returns trigger
 language plpgsql
 as $$
@@ -419,6 +424,9 @@ declare
 begin
     if old.animation_shown_at is null then
         expected.animation_shown_at := new.animation_shown_at;
+    end if;
+    if new.revoked_by is distinct from old.revoked_by then
+        perform refuse_own_case(new.revoked_by, old.id::text);
     end if;
     if old.revoked_at is null and exists (
         select from admin_actions as a
@@ -556,7 +564,7 @@ declare
     made uuid;
     b badge_types;
 begin
-    perform admin_only(p_admin);
+    perform admin_may_decide(p_admin, p_user::text);
     select * into b from badge_types where badge_type = p_badge_type;
     if not found or not exists (select from users as u where u.id = p_user) then
         perform hx_not_found();
@@ -580,7 +588,7 @@ as $$
 declare
     b badges;
 begin
-    perform admin_only(p_admin);
+    perform admin_may_decide(p_admin, p_badge::text);
     select * into b from badges where id = p_badge for no key update;
     if not found then
         perform hx_not_found();

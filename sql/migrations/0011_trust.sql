@@ -22,7 +22,7 @@ insert into trust_tiers (
 (4, 'ELITE', 50, 0.98, true, true);
 
 -- ── Ledger ─────────────────────────────────────────────────────────────────────────────────────
--- Every change of a tier and every point, with its cause (architecture §4.5).
+-- Every change of a tier, every point and every penalty, with its cause (architecture §4.5, INV-TRUST-2).
 create table trust_ledger (
     id uuid not null default gen_random_uuid(),
     user_id uuid not null,
@@ -38,10 +38,14 @@ create table trust_ledger (
     constraint trust_ledger_pkey primary key (id),
     constraint trust_ledger_user foreign key (user_id) references users (id),
     constraint trust_ledger_task foreign key (task_id) references tasks (id),
+    -- until when a ban or a pause was set; null where it has no end, or none of its own
+    until timestamptz,
     constraint trust_ledger_reason check (
         reason in (
             'PROMOTION', 'DECAY', 'PENALTY', 'ADMIN_OVERRIDE',
-            'COMPLETION', 'QUICK_COMPLETION', 'ABANDONMENT'
+            'COMPLETION', 'QUICK_COMPLETION', 'ABANDONMENT',
+            'SUSPENSION', 'PAUSE', 'REINSTATEMENT',
+            'LIVE_BAN', 'LIVE_BAN_LIFTED', 'LIVE_PAUSE', 'LIVE_PAUSE_LIFTED'
         )
     ),
     -- a task counts once for each reason
@@ -52,6 +56,28 @@ create index trust_ledger_by_user on trust_ledger (user_id, created_at desc);
 -- HX801: the trust ledger only grows.
 create trigger trust_ledger_append_only before update or delete or truncate on trust_ledger
 for each statement execute function append_only('HX801', 'TRUST-LEDGER');
+
+-- HX101 (INV-1): a completion counts once its money was released, for who did the task. HX503: nobody's
+-- trust is changed by themselves.
+create function trust_ledger_guard() returns trigger
+language plpgsql
+as $$
+begin
+    if new.reason in ('COMPLETION', 'QUICK_COMPLETION') and not exists (
+        select from tasks as t
+        where t.id = new.task_id and t.assigned_hustler_id = new.user_id and is_paid(t.id)
+    ) then
+        perform hx_refuse('HX101', 'INV-1');
+    end if;
+    if new.actor_id = new.user_id then
+        perform hx_refuse('HX503', 'OWN-CASE');
+    end if;
+    return new;
+end;
+$$;
+
+create trigger trust_ledger_guard before insert on trust_ledger
+for each row execute function trust_ledger_guard();
 
 create function trust_points_of(p_user uuid) returns numeric
 language sql stable
@@ -108,8 +134,16 @@ create index abandonments_by_hustler on abandonments (hustler_id, at desc);
 create trigger abandonments_append_only before update or delete or truncate on abandonments
 for each statement execute function append_only('HX801', 'AUDIT-5');
 
--- Every task whose holder answers for its end: COMPLETED, ABANDONED, or LOST in a dispute. What a
--- poster cancelled and what was given back at once is nobody's fault and stands nowhere in here.
+-- Whether the hustler of a task was paid for it: until then nothing of it counts.
+create function is_paid(p_task uuid) returns boolean
+language sql stable
+return exists (
+    select from escrows as e
+    where e.task_id = p_task and e.is_current and e.state in ('RELEASED', 'REFUND_PARTIAL')
+);
+
+-- Every task whose holder answers for its end: COMPLETED and paid, ABANDONED, or LOST in a dispute. What
+-- a poster cancelled and what was given back at once is nobody's fault and stands nowhere in here.
 create view work_record as
 select
     t.assigned_hustler_id as hustler_id,
@@ -122,7 +156,8 @@ select
         select from proofs as p where p.task_id = t.id and p.state = 'REJECTED'
     ) as was_approved
 from tasks as t
-where t.state = 'COMPLETED'
+inner join escrows as e on e.task_id = t.id and e.is_current
+where t.state = 'COMPLETED' and e.state in ('RELEASED', 'REFUND_PARTIAL')
 union all
 select a.hustler_id, a.task_id, a.mode, t.category, 'ABANDONED', a.at, false
 from abandonments as a inner join tasks as t on t.id = a.task_id
@@ -328,6 +363,88 @@ execute function trust_tier_audit();
 create trigger trust_tier_audit_insert after insert on users
 for each row when (new.trust_tier <> 1) execute function trust_tier_audit();
 
+-- ── Penalties ──────────────────────────────────────────────────────────────────────────────────
+-- The admin's act of this transaction that a change stands on; null where the rules themselves changed it.
+create function act_behind(p_user uuid, p_actions text[]) returns admin_actions
+language sql stable
+return (
+    select a
+    from admin_actions as a
+    where a.target_type = 'user' and a.target_id = p_user::text and a.action_type = any(p_actions)
+        and a.created_at >= hx_clock() - (clock_timestamp() - transaction_timestamp())
+    order by a.created_at desc
+    limit 1
+);
+
+-- A row that changes neither tier nor points: what was done to an account, until when, and by whom.
+create function note_penalty(p_user uuid, p_reason text, p_until timestamptz, a admin_actions)
+returns void
+language sql
+begin atomic
+    insert into trust_ledger (user_id, old_tier, new_tier, reason, until, evidence_id, actor_id)
+    select u.id, u.trust_tier, u.trust_tier, p_reason, p_until, (a).id, (a).admin_id
+    from users as u where u.id = p_user;
+end;
+
+-- INV-TRUST-2: whoever shuts, pauses or opens an account, it stands in the ledger. The name sorts behind
+-- trust_tier_audit, whose row comes first where both change at once.
+create function user_penalty_audit() returns trigger
+language plpgsql security definer
+set search_path = public, pg_temp
+as $$
+begin
+    perform note_penalty(
+        new.id,
+        case new.account_status
+            when 'SUSPENDED' then 'SUSPENSION' when 'PAUSED' then 'PAUSE' else 'REINSTATEMENT'
+        end,
+        null,
+        act_behind(new.id, '{SUSPEND_USER,REINSTATE_USER}')
+    );
+    return null;
+end;
+$$;
+
+create trigger user_penalty_audit after update of account_status on users
+for each row when (old.account_status is distinct from new.account_status)
+execute function user_penalty_audit();
+create trigger user_penalty_audit_insert after insert on users
+for each row when (new.account_status <> 'ACTIVE') execute function user_penalty_audit();
+
+-- INV-TRUST-2: every ban from LIVE mode and every pause of it, set by the rules, an admin or by hand, and
+-- the end of one before its time. One that has run out leaves no second row when it is cleared.
+create function live_penalty_audit() returns trigger
+language plpgsql security definer
+set search_path = public, pg_temp
+as $$
+declare
+    at timestamptz := hx_clock();
+    ban admin_actions := act_behind(new.user_id, '{LIVE_BAN,LIFT_LIVE_BAN}');
+begin
+    if new.banned_until is distinct from old.banned_until then
+        if new.banned_until > at then
+            perform note_penalty(new.user_id, 'LIVE_BAN', new.banned_until, ban);
+        elsif old.banned_until > at then
+            perform note_penalty(new.user_id, 'LIVE_BAN_LIFTED', null, ban);
+        end if;
+    end if;
+    if new.paused_until is distinct from old.paused_until then
+        if new.paused_until > at then
+            perform note_penalty(new.user_id, 'LIVE_PAUSE', new.paused_until, null);
+        elsif old.paused_until > at then
+            perform note_penalty(new.user_id, 'LIVE_PAUSE_LIFTED', null, null);
+        end if;
+    end if;
+    return null;
+end;
+$$;
+
+create trigger live_penalty_audit after update on live_status
+for each row when (
+    (old.banned_until, old.paused_until) is distinct from (new.banned_until, new.paused_until)
+)
+execute function live_penalty_audit();
+
 -- ── Changing a tier ────────────────────────────────────────────────────────────────────────────
 -- Why the tier changes: read by guard and audit, gone with the change.
 create function trust_act(p_reason text, p_task uuid, p_evidence uuid, p_actor uuid) returns void
@@ -436,7 +553,7 @@ as $$
 declare
     held smallint;
 begin
-    perform admin_only(p_admin);
+    perform admin_may_decide(p_admin, p_user::text);
     perform hx_timer('TRUST_REVIEW', p_user, hx_clock() + interval '90 days');
     select trust_tier into held from users where id = p_user for no key update;
     if not found then
@@ -583,8 +700,8 @@ end;
 $$;
 
 -- ── What the commands call ─────────────────────────────────────────────────────────────────────
--- Each is called in the transaction of the command that ends the task, answers the events to append,
--- and does nothing a second time.
+-- Each is called in the transaction that ends the task, or that ends its settlement where it was
+-- completed, answers the events to append, and does nothing a second time.
 --
 -- Locks, in this order: the TRUST_REVIEW timer → live status → users.
 
@@ -610,6 +727,7 @@ begin
 end;
 $$;
 
+-- A completed task whose money has moved.
 create function note_completed(p_task uuid) returns jsonb
 language plpgsql security definer
 set search_path = public, pg_temp
@@ -619,7 +737,7 @@ declare
     told jsonb := '[]';
 begin
     select * into t from tasks where id = p_task;
-    if t.state is distinct from 'COMPLETED' then
+    if t.state is distinct from 'COMPLETED' or not is_paid(p_task) then
         return '[]';
     end if;
     perform hx_timer('TRUST_REVIEW', t.assigned_hustler_id, t.completed_at + interval '90 days');
@@ -638,9 +756,26 @@ begin
     end if;
     perform refresh_profile(t.assigned_hustler_id);
     if t.mode = 'LIVE' then
-        told := judge_live_record(t.assigned_hustler_id, 'COMPLETED', t.completed_at);
+        told := judge_live_record(t.assigned_hustler_id, 'COMPLETED', hx_clock());
     end if;
     return told || check_promotion(t.assigned_hustler_id) || grant_badges(t.assigned_hustler_id);
+end;
+$$;
+
+-- All that a paid task leaves with its hustler: XP by the tier from before, then points, record and tier.
+create function book_progress(p_escrow uuid) returns jsonb
+language plpgsql security definer
+set search_path = public, pg_temp
+as $$
+declare
+    t tasks;
+begin
+    select tasks.* into t
+    from tasks inner join escrows on escrows.task_id = tasks.id
+    where escrows.id = p_escrow;
+    perform hx_timer('TRUST_REVIEW', t.assigned_hustler_id, t.completed_at + interval '90 days');
+    perform from live_status where user_id = t.assigned_hustler_id for no key update;
+    return award_xp(p_escrow) || note_completed(t.id);
 end;
 $$;
 

@@ -42,16 +42,12 @@ begin
         if not exists (
             select from offers as o
             join live_broadcasts as b on b.id = o.broadcast_id
-            where o.hustler_id = p_hustler and b.task_id = t.id
+            where o.hustler_id = p_hustler and b.task_id = t.id and b.state = 'ACTIVE'
                 and o.response is distinct from 'DECLINE'
         ) then
             perform hx_refuse('HX012', 'ELIGIBILITY');
         end if;
-    elsif (
-        select count(*) >= 5 from tasks as held
-        where held.assigned_hustler_id = p_hustler and held.mode = 'STANDARD'
-            and held.state in ('ACCEPTED', 'WORKING', 'PROOF_SUBMITTED', 'DISPUTED')
-    ) then
+    elsif open_standard_tasks(p_hustler) >= standard_tasks_max() then
         perform hx_refuse('HX014', 'BUSY');
     end if;
     if not exists (
@@ -175,6 +171,13 @@ begin
         select ceil(o.distance_miles * 1.4 / 25 * 60) into eta from offers as o
         where o.broadcast_id = b.id and o.hustler_id = p_hustler;
     end if;
+    -- the hustler's yes is on record before the task is theirs (LIVE-7)
+    if t.mode = 'LIVE' then
+        update offers set responded_at = at, response = 'ACCEPT'
+        where broadcast_id = b.id and hustler_id = p_hustler;
+    else
+        insert into acceptances (task_id, hustler_id) values (p_task, p_hustler);
+    end if;
     perform hx_act(p_hustler, null);
     update tasks
     set
@@ -188,8 +191,6 @@ begin
     delete from timers where (kind, subject) in (('BROADCAST_END', b.id));
 
     if t.mode = 'LIVE' then
-        update offers set responded_at = at, response = 'ACCEPT'
-        where broadcast_id = b.id and hustler_id = p_hustler;
         update live_sessions
         set tasks_accepted = tasks_accepted + 1, declines_in_row = 0
         where id = s.session_id

@@ -273,7 +273,6 @@ as $$
 declare
     at timestamptz := hx_clock();
     e escrows;
-    told jsonb;
 begin
     perform hx_act(p_actor, p_reason);
     update tasks set state = 'COMPLETED', completed_at = at, updated_at = at
@@ -289,8 +288,9 @@ begin
     else
         perform queue_settlement(e.id, 'RELEASE', e.amount, 0);
     end if;
-    told := note_completed(t.id) || task_events(t, null, null);
-    return jsonb_build_object('task_id', t.id, 'settle', true, 'events', append_events(told));
+    return jsonb_build_object(
+        'task_id', t.id, 'settle', true, 'events', append_events(task_events(t, null, null))
+    );
 end;
 $$;
 

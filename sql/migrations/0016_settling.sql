@@ -25,7 +25,7 @@ begin
 end;
 $$;
 
--- Ends the escrow of a settlement whose legs are all done; the XP comes with it. Only here does an
+-- Ends the escrow of a settlement whose legs are all done; all progress comes with it. Only here does an
 -- escrow end with money moved, so RELEASED means that it did.
 create function finish_settlement(s settlements) returns jsonb
 language plpgsql
@@ -57,7 +57,7 @@ begin
         where id = e.id;
     end if;
     if s.release_amount > 0 then
-        told := award_xp(e.id)
+        told := book_progress(e.id)
             || hx_event(t.poster_id, 'PAYMENT_CAPTURED', jsonb_build_object(
                 'task_id', t.id, 'status', 'PAID', 'payment_id', s.transfer_reference
             ))
@@ -70,7 +70,16 @@ begin
             'task_id', t.id, 'amount_cents', s.refund_amount, 'refund_id', s.refund_reference
         ));
     end if;
-    return jsonb_build_object('task_id', t.id, 'subject_id', s.id, 'events', append_events(told));
+    return jsonb_build_object(
+        'task_id', t.id,
+        'subject_id', s.id,
+        'events', append_events(told),
+        'withdrawn', case
+            when s.release_amount > 0 and t.mode = 'LIVE'
+                then withdrawn_unless_active(t.assigned_hustler_id)
+            else '[]'
+        end
+    );
 end;
 $$;
 

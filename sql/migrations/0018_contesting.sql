@@ -106,7 +106,7 @@ as $$
 declare
     t tasks;
 begin
-    perform admin_only(p_admin);
+    perform admin_may_decide(p_admin, p_dispute::text);
     select tasks.* into t
     from disputes join tasks on tasks.id = disputes.task_id
     where disputes.id = p_dispute
@@ -151,7 +151,7 @@ declare
     release integer;
 begin
     -- a repetition leaves no second row, and is still an admin's alone
-    perform admin_only(p_admin);
+    perform admin_may_decide(p_admin, p_dispute::text);
     select tasks.* into t
     from disputes join tasks on tasks.id = disputes.task_id
     where disputes.id = p_dispute

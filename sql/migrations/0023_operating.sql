@@ -1,8 +1,8 @@
 -- What an operator may do beside deciding disputes (0018), and what they look at: docs/desk.md.
 -- Commands as 0012_telling.sql describes them.
 --
--- Every command begins with admin_act(): HX503 for who is no admin, and a row in admin_actions that
--- goes with the transaction. Locks: tasks (by id) → broadcast → escrow → live status → users.
+-- Every command begins with admin_act(): HX503 for who is no admin or has a stake in it, and a row
+-- in admin_actions that goes with the transaction. Locks: tasks (by id) → broadcast → escrow → live status → users.
 
 -- Money that is held: few rows of many, and where the desk starts to look.
 create index escrows_held on escrows (task_id) where state in ('FUNDED', 'LOCKED_DISPUTE');
@@ -27,7 +27,7 @@ begin
 end;
 $$;
 
--- A stuck task with somebody at work: an operator opens the dispute and then decides it.
+-- A stuck task with somebody at work: an operator opens the dispute, and another decides it.
 create function admin_dispute_task(p_admin uuid, p_task uuid, p_reason text) returns jsonb
 language plpgsql
 as $$
@@ -229,7 +229,7 @@ end;
 $$;
 
 -- ── People ─────────────────────────────────────────────────────────────────────────────────────
--- An act on somebody's account: the row, locked; nobody acts on their own.
+-- An act on somebody's account: the row, locked.
 create function account_act(
     p_admin uuid, p_action text, p_user uuid, p_reason text, p_metadata jsonb default '{}'
 ) returns users
@@ -240,12 +240,6 @@ declare
     acted uuid := admin_act(p_admin, p_action, 'user', p_user::text, p_reason, p_metadata);
     u users;
 begin
-    if p_admin = p_user then
-        raise exception using
-            errcode = 'check_violation',
-            constraint = 'own_account',
-            message = 'An admin does not act on the own account.';
-    end if;
     -- live status comes before users in the order of locks
     perform from live_status where user_id = p_user for no key update;
     select * into u from users where id = p_user for no key update;
@@ -523,6 +517,19 @@ create table xp_flags (
     constraint xp_flags_pkey primary key (ledger_id),
     constraint xp_flags_admin foreign key (flagged_by) references users (id)
 );
+
+-- HX503: a mark is an admin's, on an award that is not their own.
+create function xp_flag_guard() returns trigger
+language plpgsql
+as $$
+begin
+    perform admin_may_decide(new.flagged_by, new.ledger_id::text);
+    return new;
+end;
+$$;
+
+create trigger xp_flag_guard before insert on xp_flags
+for each row execute function xp_flag_guard();
 
 -- HX801: a mark stays, too.
 create trigger xp_flags_append_only before update or delete or truncate on xp_flags

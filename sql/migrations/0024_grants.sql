@@ -15,7 +15,7 @@ revoke select on idempotency_keys from hx_ai, hx_readonly;
 
 -- What only grows: update and delete reach the trigger that refuses them by name (append_only).
 grant insert, update, delete on
-arrivals, proof_photos, evidence, admin_actions, processed_stripe_events to hx_app;
+acceptances, arrivals, proof_photos, evidence, admin_actions, processed_stripe_events to hx_app;
 grant update, delete on money_entries, task_transitions to hx_app;
 
 -- A judge reads the tables of the schema, whatever temporary ones a session has of the same name, and

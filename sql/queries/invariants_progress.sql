@@ -149,10 +149,15 @@ left join tasks as t on t.id = n.task_id
 where n.points <> coalesce(trust_points_for(n.reason, t.mode), 0);
 
 -- name: completed_tasks_count
--- Every completed task counts once for its hustler's trust, and nothing else does.
+-- Every completed task counts once for its hustler's trust when it is paid, and nothing else does.
 select coalesce(t.id, l.task_id)::text as subject,
-    format('%s, %s points', coalesce(t.state, 'not completed'), coalesce(l.points, 0)) as found
-from (select n.* from tasks as n where n.state = 'COMPLETED') as t
+    format('%s, %s points', coalesce(t.state, 'not paid'), coalesce(l.points, 0)) as found
+from (
+    select n.*
+    from tasks as n
+    inner join escrows as e on e.task_id = n.id and e.is_current
+    where n.state = 'COMPLETED' and e.state in ('RELEASED', 'REFUND_PARTIAL')
+) as t
 full join (select n.* from trust_ledger as n where n.reason = 'COMPLETION') as l
     on l.task_id = t.id and l.user_id = t.assigned_hustler_id
 where t.id is null or l.id is null;
@@ -170,4 +175,28 @@ inner join hustler_profiles as p on p.user_id = h.hustler_id
 cross join lateral (select work_counts_of(p.user_id) as counts) as w
 where (p.completion_rate, p.approval_rate) is distinct from (
     completion_rate(w.counts)::double precision, approval_rate(w.counts)::double precision
+);
+
+-- name: penalties_are_on_record
+-- What shuts an account or bars its LIVE mode has its row in the trust ledger (INV-TRUST-2).
+select u.id::text as subject, format('%s, ledger %s', u.account_status, last.reason) as found
+from users as u
+left join lateral (
+    select l.reason from trust_ledger as l
+    where l.user_id = u.id and l.reason in ('SUSPENSION', 'PAUSE', 'REINSTATEMENT')
+    order by l.created_at desc
+    limit 1
+) as last on true
+where coalesce(last.reason, 'REINSTATEMENT') <> case u.account_status
+    when 'SUSPENDED' then 'SUSPENSION' when 'PAUSED' then 'PAUSE' else 'REINSTATEMENT'
+end
+union all
+select s.user_id::text, format('%s until %s, no row', k.reason, k.until)
+from live_status as s
+cross join lateral (
+    values ('LIVE_BAN', s.banned_until), ('LIVE_PAUSE', s.paused_until)
+) as k (reason, until)
+where k.until is not null and not exists (
+    select from trust_ledger as l
+    where l.user_id = s.user_id and l.reason = k.reason and l.until = k.until
 );

@@ -178,6 +178,22 @@ where not exists (
     where a.admin_id = d.admin and a.action_type = d.action and a.target_id = d.target
 );
 
+-- name: held_tasks_were_accepted
+-- Whoever holds a task said yes to it: by the answer to its offer, or to a STANDARD task (LIVE-7).
+select t.id::text as subject, format('%s, no yes of %s', t.state, t.assigned_hustler_id) as found
+from tasks as t
+where t.state in ('ACCEPTED', 'WORKING', 'PROOF_SUBMITTED', 'DISPUTED') and not case t.mode
+    when 'LIVE' then exists (
+        select from live_broadcasts as b
+        inner join offers as o on o.broadcast_id = b.id
+        where b.task_id = t.id and o.hustler_id = t.assigned_hustler_id and o.response = 'ACCEPT'
+    )
+    else exists (
+        select from acceptances as a
+        where a.task_id = t.id and a.hustler_id = t.assigned_hustler_id
+    )
+end;
+
 -- name: timers_have_their_subject
 -- Every timer is about something that exists, and none about a task or money that has ended.
 select format('%s %s', m.kind, m.subject) as subject, coalesce(t.state, 'nothing there') as found

@@ -126,6 +126,7 @@ TAMPERS: Final = {
     "successors_follow_cancelled_tasks": one(
         "tasks", "cancel_reason = 'DEADLINE'", "id in (select predecessor_id from tasks)"
     ),
+    "held_tasks_were_accepted": every("acceptances", "DELETE", "true"),
     "completed_tasks_are_proven": one("proofs", "state = 'EXPIRED'", "state = 'ACCEPTED'"),
     "arrivals_are_evident": one("arrivals", "at = at - interval '1 hour'", "evidence <> 'CLAIM'"),
     "open_proofs_are_under_review": one(
@@ -203,6 +204,7 @@ TAMPERS: Final = {
     "completed_tasks_count": one(
         "trust_ledger", "reason = 'DECAY', points = 0", "reason = 'COMPLETION'"
     ),
+    "penalties_are_on_record": every("trust_ledger", "DELETE", "reason = 'SUSPENSION'"),
     "profiles_follow_the_record": one(
         "hustler_profiles", "completion_rate = 0.123", "completion_rate is not null"
     ),

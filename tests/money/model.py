@@ -13,9 +13,10 @@ from typing import NoReturn
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 ENDED = ("COMPLETED", "CANCELLED", "EXPIRED")
-STRANGER, ADMIN = "eve", "root"
+STRANGER, ADMIN, DECIDER = "eve", "root", "wheel"
+ADMINS = (ADMIN, DECIDER)
 POSTER, HUSTLERS = "poster", ("ann", "bob", "cyd")
-PEOPLE = (POSTER, *HUSTLERS, STRANGER, ADMIN)
+PEOPLE = (POSTER, *HUSTLERS, STRANGER, *ADMINS)
 
 
 class No(Exception):
@@ -173,7 +174,7 @@ class Market:
 
     def as_admin(self, who: str) -> None:
         """Only an admin."""
-        if who != ADMIN:
+        if who not in ADMINS:
             no("HX503", "PERMISSION")
 
     def busy(self, who: str) -> bool:
@@ -187,7 +188,7 @@ class Market:
     # ── Posting and paying ───────────────────────────────────────────────────────────────────────
     def create(self, who: str, t: Task) -> None:
         """A new task; LIVE from $15.00, any from $5.00, a deadline within a year."""
-        if who not in (POSTER, STRANGER, ADMIN):
+        if who not in (POSTER, STRANGER):
             no("HX503", "PERMISSION")
         if t.deadline is not None and not 0 <= t.deadline - self.now <= 365 * DAY:
             no("VALIDATION_ERROR")
@@ -634,7 +635,7 @@ class Market:
             no("HX010", "TRANSITION")
         if t.state == "ACCEPTED" and not t.arrived:
             no("HX010", "DISPUTE-TRANSITION")
-        self.open_dispute(t, ADMIN)
+        self.open_dispute(t, who)
 
     def open_dispute(self, t: Task, who: str) -> None:
         """The money is locked and the task stands still."""
@@ -646,7 +647,7 @@ class Market:
 
     def give_evidence(self, who: str, t: Task) -> None:
         """What a side or an admin has to say, until it is decided."""
-        if t.dispute is None or who not in (POSTER, t.hustler, ADMIN):
+        if t.dispute is None or who not in (POSTER, t.hustler, *ADMINS):
             no("NOT_FOUND")
         if t.dispute.state == "RESOLVED":
             no("HX010", "DISPUTE-TRANSITION")
@@ -656,6 +657,8 @@ class Market:
         """More evidence within 72 hours, or somebody higher; never back."""
         self.as_admin(who)
         assert t.dispute is not None
+        if t.dispute.by == who:
+            no("HX503", "OWN-CASE")
         order = ["OPEN", "EVIDENCE_REQUESTED", "ESCALATED", "RESOLVED"]
         if t.dispute.state == "RESOLVED" or order.index(state) < order.index(t.dispute.state):
             no("HX010", "DISPUTE-TRANSITION")
@@ -669,6 +672,8 @@ class Market:
         d, e = t.dispute, t.current
         assert d is not None
         assert e is not None
+        if d.by == who:
+            no("HX503", "OWN-CASE")
         release = {"HUSTLER": e.amount, "POSTER": 0}.get(outcome, release)
         if d.state == "RESOLVED":
             if (d.outcome, d.release) != (outcome, release):

@@ -114,7 +114,8 @@ async def casts(owner: asyncpg.Connection, count: int) -> list[Cast]:
     """As many casts; they share one admin."""
     posters = await people(owner, "poster", count)
     hustlers = await people(owner, "hustler", 2 * count)
-    admin = (await people(owner, "admin", 1))[0]
+    # one acts; the other decides what the first brought into dispute
+    admin, _ = await people(owner, "admin", 2)
     return [
         Cast(poster, hustler, rival, admin)
         for poster, hustler, rival in zip(posters, hustlers[:count], hustlers[count:], strict=True)

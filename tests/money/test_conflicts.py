@@ -253,7 +253,14 @@ class Arena:
 
 
 GOING = """
-select t.*, d.id as dispute, (select u.id from users as u where u.role = 'admin' limit 1) as admin
+select
+    t.*,
+    d.id as dispute,
+    (
+        select u.id from users as u
+        where u.role = 'admin' and u.id is distinct from d.opened_by
+        limit 1
+    ) as admin
 from tasks as t left join disputes as d on d.task_id = t.id
 where t.state not in ('COMPLETED', 'CANCELLED', 'EXPIRED')
 """

@@ -28,6 +28,7 @@ from tests.money.books import broken
 from tests.money.model import (
     ADMIN,
     DAY,
+    DECIDER,
     ENDED,
     HOUR,
     HUSTLERS,
@@ -45,7 +46,7 @@ from tests.servers import TestDatabase
 
 T = TypeVar("T", bound=Callable[..., None])
 Pick = int | Task
-ROLES = {POSTER: "dual", STRANGER: "poster", ADMIN: "admin"}
+ROLES = {POSTER: "dual", STRANGER: "poster", ADMIN: "admin", DECIDER: "admin"}
 SPANS = (
     30,
     4 * MINUTE,
@@ -598,7 +599,7 @@ class Life(RuleBasedStateMachine):
 
     @move(
         nth=picks,
-        who=st.sampled_from([ADMIN, ADMIN, POSTER]),
+        who=st.sampled_from([ADMIN, DECIDER, POSTER]),
         state=st.sampled_from(["EVIDENCE_REQUESTED", "ESCALATED"]),
     )
     def advance_dispute(self, nth: int, who: str, state: str) -> None:
@@ -612,7 +613,7 @@ class Life(RuleBasedStateMachine):
 
     @move(
         nth=picks,
-        who=st.sampled_from([ADMIN, ADMIN, ADMIN, POSTER]),
+        who=st.sampled_from([ADMIN, DECIDER, DECIDER, POSTER]),
         outcome=st.sampled_from(["HUSTLER", "POSTER", "SPLIT"]),
         share=st.sampled_from([0, 1, 777, 1_499, 3_999, 4_000]),
     )

@@ -7,7 +7,7 @@ from typing import Any
 from engine.ids import TaskId, UserId
 from engine.views import Mode
 from tests.market import Market
-from tests.progress.past import points, resolved, tier
+from tests.progress.past import Past, points, resolved, tier
 
 
 async def record(market: Market, hustler: UserId) -> list[tuple[str, str, bool]]:
@@ -42,16 +42,19 @@ async def released(market: Market, hustler: UserId, after: str, mode: Mode = "LI
 
 
 async def test_an_approved_task(market: Market) -> None:
-    """XP with the money and not before, points and rates at once."""
+    """XP, points, record and rates with the money, and not before."""
     task, hustler = await market.submitted()
     await market.commands.approve(await market.poster_of(task), task)
     assert (await market.queries.me(hustler)).total_xp == 0
-    assert await points(market, hustler) == 2.5
-    assert await profile(market, hustler) == (1.0, 1.0, 2)
+    assert await points(market, hustler) == 0
+    assert await profile(market, hustler) == (None, None, 1)
+    assert await record(market, hustler) == []
 
     await market.settling.settle_waiting()
     await market.settling.settle_waiting()
     assert (await market.queries.me(hustler)).total_xp == 78
+    assert await points(market, hustler) == 2.5
+    assert await profile(market, hustler) == (1.0, 1.0, 2)
     told = market.ear.types_for(hustler)
     assert told.count("XP_AWARDED") == 1
     assert told.count("BADGE_UNLOCKED") == 2
@@ -65,6 +68,7 @@ async def test_a_task_approved_at_the_second_try(market: Market) -> None:
     await market.commands.reject(poster, task, "blurred")
     await market.commands.submit_proof(hustler, task, market.codes.code(task, "COMPLETION", 1))
     await market.commands.approve(poster, task)
+    await market.settle(task)
     assert await record(market, hustler) == [("COMPLETED", "STANDARD", False)]
     assert await profile(market, hustler) == (1.0, 0.0, 2)
 
@@ -143,8 +147,7 @@ async def test_a_won_dispute_is_a_completed_task(market: Market) -> None:
 async def test_the_timer_of_a_review_fires_by_itself(own_market: Market) -> None:
     """Armed by a completion, fired 90 days later, told to the hustler."""
     market = own_market
-    task, hustler = await market.submitted("STANDARD")
-    await market.commands.approve(await market.poster_of(task), task)
+    _, hustler = await market.paid("STANDARD")
     await market.advance("90 days")
     while await market.timers.fire_due():
         pass
@@ -163,3 +166,25 @@ async def test_who_is_banned_by_a_release_sees_no_cards_any_more(own_market: Mar
     await released(market, hustler, "2 minutes")
     assert market.ear.heard[-1].withdrawn == (hustler,)
     assert (await market.queries.live(hustler)).reason == "BANNED"
+
+
+async def test_the_task_that_earns_a_tier_is_paid_by_the_tier_from_before(market: Market) -> None:
+    """The fifth of a verified ROOKIE: XP × 1.0, then VERIFIED, in one transaction, with the money."""
+    hustler = await market.user("hustler", trust_tier=1)
+    await market.owner.execute(
+        "update users set identity_verified_at = hx_clock() where id = $1", hustler
+    )
+    await Past(market, hustler).completed(4)
+    task = await market.funded("STANDARD")
+    await market.commands.accept(hustler, task)
+    await market.commands.start(hustler, task, market.codes.code(task, "START", 1))
+    await market.commands.submit_proof(hustler, task, market.codes.code(task, "COMPLETION", 1))
+    await market.commands.approve(await market.poster_of(task), task)
+    assert await tier(market, hustler) == 1
+    await market.settle(task)
+    assert await tier(market, hustler) == 2
+    multiplier = await market.app.fetchval(
+        "select trust_multiplier from xp_ledger where task_id = $1", task
+    )
+    assert multiplier == 1
+    assert await points(market, hustler) == 1.5

@@ -59,19 +59,19 @@ def local(zone: str, *when: int) -> datetime:
         (AUCKLAND, date(2026, 1, 10), (2026, 1, 10, 23, 59, 59), 5),
         (AUCKLAND, date(2026, 1, 10), (2026, 1, 11, 0, 0, 0), 6),
         (AUCKLAND, date(2026, 1, 10), (2026, 1, 11, 23, 59, 59), 6),
-        # within the grace: 24 h behind the end of the day after
-        (AUCKLAND, date(2026, 1, 10), (2026, 1, 12, 0, 0, 1), 6),
-        (AUCKLAND, date(2026, 1, 10), (2026, 1, 13, 0, 0, 0), 6),
+        # within the grace, 24 h behind the end of the day after: kept, not raised
+        (AUCKLAND, date(2026, 1, 10), (2026, 1, 12, 0, 0, 0), 5),
+        (AUCKLAND, date(2026, 1, 10), (2026, 1, 13, 0, 0, 0), 5),
         (AUCKLAND, date(2026, 1, 10), (2026, 1, 13, 0, 0, 0, 1), 1),
         # clocks go forward on 8 March 2026: the day of grace has 23 hours, the grace still 24
-        (NEW_YORK, date(2026, 3, 6), (2026, 3, 9, 1, 0, 0), 6),
+        (NEW_YORK, date(2026, 3, 6), (2026, 3, 9, 1, 0, 0), 5),
         (NEW_YORK, date(2026, 3, 6), (2026, 3, 9, 1, 0, 0, 1), 1),
         # and back on 1 November: that day has 25
-        (NEW_YORK, date(2026, 10, 30), (2026, 11, 1, 23, 0, 0), 6),
+        (NEW_YORK, date(2026, 10, 30), (2026, 11, 1, 23, 0, 0), 5),
         (NEW_YORK, date(2026, 10, 30), (2026, 11, 1, 23, 0, 0, 1), 1),
         (NEW_YORK, date(2026, 3, 7), (2026, 3, 8, 23, 59, 59), 6),
         # Auckland leaves summer time on 5 April 2026
-        (AUCKLAND, date(2026, 4, 3), (2026, 4, 5, 23, 0, 0), 6),
+        (AUCKLAND, date(2026, 4, 3), (2026, 4, 5, 23, 0, 0), 5),
         (AUCKLAND, date(2026, 4, 3), (2026, 4, 5, 23, 0, 0, 1), 1),
         # a day before the last one: booked late
         (AUCKLAND, date(2026, 1, 10), (2026, 1, 9, 12), 5),
@@ -113,6 +113,23 @@ async def test_sql_and_python_count_the_same_days(
     assert ends_at == streak_ends_at(last_on, ZoneInfo(zone), grace)
     assert after.last_on is not None
     assert after.last_on >= last_on
+    # a day more only by the very next day; whatever else continues it keeps it
+    if after.days == days + 1:
+        assert after.last_on == last_on + DAY
+    else:
+        assert after.days == days or (after.days == 1 and at > ends_at)
+
+
+async def test_every_second_day_keeps_a_streak_and_does_not_raise_it(market: Market) -> None:
+    """1, 1, 1; two days in a row raise it; a grace of two days keeps it over two idle ones."""
+    hustler = await market.user("hustler")
+    noon = [datetime(2026, 3, day, 12, tzinfo=UTC) for day in range(1, 12)]
+    assert await award(market, hustler, noon[0], noon[2], noon[4], noon[5], noon[7]) == [
+        1, 1, 1, 2, 2,
+    ]  # fmt: skip
+    before = Streak(7, date(2026, 3, 1))
+    assert streak_after(before, noon[3], ZoneInfo("UTC"), 2 * DAY) == Streak(7, date(2026, 3, 4))
+    assert await in_sql(market, before, noon[3], "UTC", 2 * DAY) == Streak(7, date(2026, 3, 4))
 
 
 async def award(market: Market, hustler: UserId, *at: datetime) -> list[int]:
@@ -130,11 +147,11 @@ async def test_a_streak_goes_by_the_work_not_by_the_booking(market: Market) -> N
     hustler = await market.user("hustler")
     noon = [datetime(2026, 3, day, 12, tzinfo=UTC) for day in range(1, 12)]
     assert await award(market, hustler, noon[0], noon[1], noon[1]) == [1, 2, 2]
-    assert await award(market, hustler, noon[3], noon[2], noon[0], noon[4]) == [3, 3, 3, 4]
+    assert await award(market, hustler, noon[3], noon[2], noon[0], noon[4]) == [2, 2, 2, 3]
     # the 5th, then the 8th: two whole days between
     assert await award(market, hustler, noon[7]) == [1]
     row = await market.app.fetchrow("select * from progress where user_id = $1", hustler)
-    assert (row["streak_days"], row["longest_streak_days"]) == (1, 4)
+    assert (row["streak_days"], row["longest_streak_days"]) == (1, 3)
     assert row["last_completed_on"] == date(2026, 3, 8)
 
 

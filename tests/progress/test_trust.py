@@ -56,8 +56,9 @@ async def test_a_quick_completion_gives_points_once(
     market: Market, mode: Mode, gained: float
 ) -> None:
     """+1 and +0.5, LIVE +1.5 and +1; a second note changes nothing."""
-    task, hustler = await market.submitted(mode)
-    await market.commands.approve(await market.poster_of(task), task)
+    task, hustler = await market.completed(mode)
+    assert await points(market, hustler) == 0
+    await market.settle(task)
     assert await points(market, hustler) == gained
     assert await ask(market, "note_completed", task) == []
     assert await points(market, hustler) == gained
@@ -79,6 +80,7 @@ async def test_quick_is_under_half_an_hour_of_the_hustlers_own(
     await market.commands.submit_proof(hustler, task, market.codes.code(task, "COMPLETION", 1))
     await market.advance("1 day")
     await market.commands.approve(await market.poster_of(task), task)
+    await market.settle(task)
     assert await points(market, hustler) == gained
 
 
@@ -96,12 +98,14 @@ async def test_an_abandonment_costs_points_once(market: Market, mode: Mode, lost
 
 
 async def test_nothing_is_noted_of_a_task_in_another_state(market: Market) -> None:
-    """A running task is neither completed nor lost nor given up."""
+    """A running task is neither completed nor lost nor given up; an approved one is not paid yet."""
     task, hustler = await market.submitted("STANDARD")
     now = await market.queries.clock()
     assert await ask(market, "note_completed", task) == []
     assert await ask(market, "note_lost", task) == []
     assert await ask(market, "note_given_up", task, "RELEASED", now) == []
+    await market.commands.approve(await market.poster_of(task), task)
+    assert await ask(market, "note_completed", task) == []
     assert await points(market, hustler) == 0
 
 
@@ -339,6 +343,7 @@ async def completed_now(market: Market, hustler: UserId) -> TaskId:
     await market.commands.start(hustler, task, market.codes.code(task, "START", 1))
     await market.commands.submit_proof(hustler, task, market.codes.code(task, "COMPLETION", 1))
     await market.commands.approve(await market.poster_of(task), task)
+    await market.settle(task)
     return task
 
 

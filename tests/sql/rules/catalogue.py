@@ -6,11 +6,13 @@ import asyncpg
 
 from tests.sql.rules import (
     arrivals,
+    consent,
     desk,
     disputes,
     foundation,
     live,
     money,
+    own_case,
     people,
     progress,
     proofs,
@@ -18,7 +20,20 @@ from tests.sql.rules import (
 )
 from tests.sql.rules.judge import RULES, Rule
 
-ROOMS = (foundation, people, tasks, arrivals, money, proofs, disputes, desk, live, progress)
+ROOMS = (
+    foundation,
+    people,
+    tasks,
+    arrivals,
+    money,
+    proofs,
+    disputes,
+    desk,
+    live,
+    consent,
+    progress,
+    own_case,
+)
 
 OBJECTS = """
 select c.relname || '.' || t.tgname as name, 'trigger' as kind

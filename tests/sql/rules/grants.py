@@ -14,6 +14,7 @@ KEPT = "select update delete"
 
 APP: dict[str, str] = {
     "abandonments": KEPT,
+    "acceptances": GROWS,
     "admin_actions": GROWS,
     "arrivals": GROWS,
     "badge_types": READS,

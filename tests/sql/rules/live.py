@@ -372,6 +372,9 @@ async def a_task_that_leaves_matching_ends_its_broadcast(judge: Judge) -> None:
     await judge.holds(state, cancelled, "CANCELLED")
     hustler = await market.offered(won)
     await judge.does(
+        "update offers set response = 'ACCEPT', responded_at = hx_clock() where task_id = $1", won
+    )
+    await judge.does(
         "update tasks set state = 'ACCEPTED', assigned_hustler_id = $2 where id = $1", won, hustler
     )
     await judge.holds(state, won, "ACCEPTED")

@@ -234,7 +234,7 @@ async def trust_points_are_what_the_ledger_says(judge: Judge) -> None:
 @rule("trust_ledger.trust_ledger_applies")
 async def trust_points_follow_the_ledger(judge: Judge) -> None:
     """In the transaction of the entry."""
-    _, hustler = await judge.market.completed()
+    _, hustler = await judge.market.paid()
     await judge.holds("select trust_points > 0 from users where id = $1", hustler)
 
 
@@ -280,3 +280,95 @@ async def a_time_zone_is_one_that_the_server_knows(judge: Judge) -> None:
     zone = "update progress set time_zone = '%s' where user_id = {hustler}"
     await judge.refuses(("23514", "progress_time_zone"), zone % "Mars/Olympus")
     await judge.allows(zone % "Pacific/Auckland")
+
+
+RECORDED = (
+    "select array_agg(l.reason || ' ' || coalesce(round(extract(epoch from l.until - hx_clock())"
+    " / 86400)::text, '-') order by l.created_at) = $2::text[]"
+    " from trust_ledger as l where l.user_id = $1 and l.old_tier = l.new_tier and l.points = 0"
+)
+
+
+@rule("live_status.live_penalty_audit")
+async def every_ban_and_pause_of_live_mode_stands_in_the_ledger(judge: Judge) -> None:
+    """INV-TRUST-2, whoever writes it; its lifting before its time too, and no row for one run out."""
+    hustler = await judge.market.user("hustler")
+    change = "update live_status set %s where user_id = $1"
+    for until in ("banned_until = hx_clock() + interval '7 days'", "version = version + 1"):
+        await judge.does(change % until, hustler)
+    for days in (1, 3):
+        await judge.does(
+            change
+            % f"paused_until = hx_clock() + interval '{days} days', paused_reason = 'DECLINES'",
+            hustler,
+        )
+    await judge.does(change % "banned_until = banned_until + interval '1 day'", hustler)
+    await judge.does(change % "paused_until = hx_clock()", hustler)
+    await judge.does(change % "paused_until = null", hustler)
+    rows = ["LIVE_BAN 7", "LIVE_PAUSE 1", "LIVE_PAUSE 3", "LIVE_BAN 8", "LIVE_PAUSE_LIFTED -"]
+    await judge.holds(RECORDED, hustler, rows)
+    await judge.market.app.execute(
+        "select live_ban($1, $2, hx_clock() + interval '2 days', 'Half of it was right.'),"
+        " lift_live_ban($1, $2, 'None of it was.')",
+        await judge.market.user("admin"),
+        hustler,
+    )
+    await judge.holds(RECORDED, hustler, [*rows, "LIVE_BAN 2", "LIVE_BAN_LIFTED -"])
+
+
+@rule("users.user_penalty_audit", "users.user_penalty_audit_insert")
+async def every_suspension_and_reinstatement_stands_in_the_ledger(judge: Judge) -> None:
+    """By an admin with the act it stands on; by the owner's hand without one."""
+    market = judge.market
+    user, admin = await market.user("hustler"), await market.user("admin")
+    await market.app.execute("select suspend_user($1, $2, 'Two faces.')", admin, user)
+    await judge.holds(
+        "select l.actor_id = $2 and l.evidence_id = a.id and l.old_tier = l.new_tier"
+        " from trust_ledger as l inner join admin_actions as a on a.target_id = $1::uuid::text"
+        " where l.user_id = $1 and l.reason = 'SUSPENSION'",
+        user,
+        admin,
+    )
+    await market.app.execute("select reinstate_user($1, $2, 'Twins.')", admin, user)
+    rows = ["SUSPENSION -", "REINSTATEMENT -"]
+    await judge.holds(RECORDED, user, rows)
+    if judge.role == "app":
+        await judge.refuses(NO_PRIVILEGE, "update users set account_status = 'SUSPENDED'")
+        return
+    change = "update users set account_status = '%s', trust_tier = 3 where id = $1"
+    await judge.does(change % "PAUSED", user)
+    await judge.does(change % "ACTIVE", user)
+    await judge.holds(RECORDED, user, [*rows, "PAUSE -", "REINSTATEMENT -"])
+    await judge.holds(
+        "select bool_and(l.old_tier = l.stood) from (select n.*, lag(n.new_tier, 1, 1::smallint)"
+        " over (order by n.created_at) as stood from trust_ledger as n where n.user_id = $1) as l",
+        user,
+    )
+    born = await judge.value(NEWCOMER % ("account_status", "'SUSPENDED'") + " returning id")
+    await judge.holds(RECORDED, born, ["SUSPENSION -"])
+
+
+@rule("trust_ledger.trust_ledger_guard")
+async def trust_comes_with_the_money_and_from_nobody_oneself(judge: Judge) -> None:
+    """HX101 for points of a task that is not paid, or not theirs; HX503 for a change of one's own."""
+    entry = (
+        "insert into trust_ledger (user_id, old_tier, new_tier, reason, points, task_id%s)"
+        " values ({%s}, 2, 2, '%s', 0, {%s}%s)"
+    )
+    if judge.role == "app":
+        await judge.refuses(NO_PRIVILEGE, entry % ("", "hustler", "COMPLETION", "paid", ""))
+        return
+    for reason in ("COMPLETION", "QUICK_COMPLETION"):
+        for task in ("submitted", "completed", "stopped"):
+            await judge.refuses(
+                ("HX101", "INV-1"), entry % ("", f"{task}_hustler", reason, task, "")
+            )
+        await judge.refuses(("HX101", "INV-1"), entry % ("", "hustler", reason, "paid", ""))
+    paid, hustler = await judge.market.paid("STANDARD")
+    await judge.holds(
+        "select count(*) = 2 from trust_ledger where task_id = $1 and user_id = $2", paid, hustler
+    )
+    await judge.allows(entry % ("", "hustler", "ABANDONMENT", "live", ""))
+    act = entry % (", actor_id", "hustler", "ABANDONMENT", "live", ", {%s}")
+    await judge.refuses(("HX503", "OWN-CASE"), act % "hustler")
+    await judge.allows(act % "admin")

@@ -193,6 +193,7 @@ async def nobody_assigns(judge: Judge) -> None:
     assign = "update tasks set assigned_hustler_id = {hustler} where id = "
     for task in ("open", "live", "held", "working", "submitted"):
         await judge.refuses(TRANSITION, assign + f"{{{task}}}")
+    await judge.does("insert into acceptances (task_id, hustler_id) values ({open}, {hustler})")
     await judge.allows(
         "update tasks set state = 'ACCEPTED', assigned_hustler_id = {hustler} where id = {open}"
     )
@@ -347,6 +348,10 @@ async def an_accept_by_hand_meets_every_judge(judge: Judge) -> None:
     )
     await judge.refuses(("HX012", "ELIGIBILITY"), accept, task, declined)
     await market.offer(task, live)
+    await judge.does(
+        "update offers set response = 'ACCEPT', responded_at = hx_clock() where hustler_id = $1",
+        live,
+    )
     await judge.allows(accept, task, live)
     await judge.does(
         "update live_broadcasts set state = 'EXPIRED', ended_at = hx_clock() where task_id = $1",
@@ -369,6 +374,7 @@ async def only_the_eligible_accept(judge: Judge) -> None:
     ):
         await judge.refuses(("HX012", "ELIGIBILITY"), accept, task, stranger)
     able = await market.user("hustler", trust_tier=3)
+    await judge.does("insert into acceptances (task_id, hustler_id) values ($1, $2)", task, able)
     await judge.allows(accept, task, able)
     await market.commands.accept(able, task)
     await market.commands.release(able, task, None)
