@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from hashlib import shake_128
 from typing import Final, NamedTuple
 
 MAX_SCANS: Final = 50
@@ -36,8 +37,15 @@ _FRAMES: Final = _SEQUENTIAL | {0xC2}
 _TABLES: Final = frozenset({0xC4, 0xDB})
 # Application data and comments. Of these only JFIF's and Adobe's decide how pixels are read.
 _TELLING: Final = frozenset({*range(0xE0, 0xF0), 0xFE})
-# What is put behind coded pixels: at every bit the two differ, and no byte of them is a marker.
-_TAILS: Final = (b"\x55" * 16, b"\xaa" * 16)
+# What is put behind coded pixels: two texts of bits that mean different pixels whatever the tables,
+# long enough for a unit of six blocks, and without a marker.
+_TAIL_BYTES: Final = 128
+_TAILS: Final = (
+    bytes(_TAIL_BYTES),
+    shake_128(b"tail").digest(_TAIL_BYTES).replace(b"\xff", b"\x5a").replace(b"\\", b"\x5a"),
+)
+_ALL_TAILS_BYTES: Final = 16 * 1024 * 1024
+"""What all tails of a scan may take; where restarts are many they are shorter."""
 
 
 class Segment(NamedTuple):
@@ -127,6 +135,7 @@ def _written(segments: list[Segment], tail: bytes) -> Iterator[bytes]:
             continue
         yield bytes((0xFF, kind)) + (len(data) + 2).to_bytes(2, "big") + data
         if kind == _START_OF_SCAN:
+            tail = tail[: max(16, _ALL_TAILS_BYTES // (pixels.count(b"\xff") + 1))]
             # fill bytes before a marker belong to nobody, and would make a marker of the tail
             yield _RESTART.sub(tail + b"\xff" + rb"\1", pixels).rstrip(b"\xff") + tail
     yield bytes((0xFF, _END_OF_IMAGE))
@@ -150,7 +159,8 @@ def _is_complete(segments: list[Segment]) -> bool:
                 return False
             coded |= scanned
             units = frame.units(data[1 : 1 + 2 * data[0] : 2])
-            if not _restarts_fit(pixels, units, interval):
+            # each scan has at least a bit of each unit
+            if not pixels.strip(b"\xff") or not _restarts_fit(pixels, units, interval):
                 return False
     return frame is not None and all(
         coded.get((each.id, coefficient)) == 0

@@ -137,12 +137,27 @@ def test_a_jpeg_that_lacks_pixels_is_refused(content: bytes) -> None:
     assert refused(content[:-4] + b"\xff\xd9")
 
 
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_of_one_colour_that_lacks_pixels_is_refused(*, progressive: bool) -> None:
+    """Where every unit is some bits and what is missing looks like what is there."""
+    random = Random(5)
+    for _ in range(60):
+        size = random.randrange(20, 90), random.randrange(20, 90)
+        colour = (random.randrange(256), random.randrange(256), 9)
+        content = pictures.jpeg(Image.new("RGB", size, colour), progressive=progressive)
+        assert not refused(content)
+        begins = zoo.coded_at(content, content.index(b"\xff\xda"))
+        for share in (0.0, 0.3, 0.6):
+            end = begins + int((len(content) - 2 - begins) * share)
+            assert refused(content[:end] + b"\xff\xd9"), (size, colour, share)
+
+
 @pytest.mark.parametrize("name", ["plain", "progressive", "restarts", "restarts by rows"])
 def test_a_jpeg_with_a_hole_is_refused(name: str) -> None:
     """Bytes that are missing in the middle are missing at the end."""
     content = JPEGS[name]
     scan = content.rindex(b"\xff\xda")
-    begins = scan + 2 + int.from_bytes(content[scan + 2 : scan + 4], "big")
+    begins = zoo.coded_at(content, scan)
     size = len(content) - begins
     assert refused(content[: begins + size // 3] + content[begins + 2 * size // 3 :])
 

@@ -232,10 +232,14 @@ def jpegs() -> dict[str, bytes]:
     }
 
 
+def coded_at(content: bytes, scan: int) -> int:
+    """Where the coded pixels of a scan begin."""
+    return scan + 2 + int.from_bytes(content[scan + 2 : scan + 4], "big")
+
+
 def cut(content: bytes, share: float) -> bytes:
     """A JPEG that lost the rest of its coded pixels, and an end mark glued on."""
-    scan = content.rindex(b"\xff\xda")
-    begins = scan + 2 + int.from_bytes(content[scan + 2 : scan + 4], "big")
+    begins = coded_at(content, content.rindex(b"\xff\xda"))
     return content[: begins + int((len(content) - 2 - begins) * share)] + b"\xff\xd9"
 
 
