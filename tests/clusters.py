@@ -63,6 +63,7 @@ async def cluster(version: str, folder: Path) -> AsyncIterator[Cluster]:
         "listen_addresses": "",
         "unix_socket_directories": str(folder),
         "fsync": "off",
+        "max_connections": "200",
         "dynamic_shared_memory_type": "mmap",
         "timezone": "Europe/Berlin",
     }
