@@ -113,6 +113,10 @@ async def test_without_prepared_statements_it_does_not_start(place: Place) -> No
             await Database.open(dsn, size=4)
 
 
+BOUND = "".join(
+    f"; alter role {{0}} set {name} = '5s'"
+    for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+)
 LACKING = {
     "no member": ("", "has not the rights of hx_app"),
     "no time-outs": ("grant hx_app to {0}", "statement_timeout is 0 ms"),
@@ -125,6 +129,10 @@ LACKING = {
         "statement_timeout is 86400000 ms",
     ),
     "the owner": ("grant hx_owner to {0}", "may do more than hx_app"),
+    "the owner in another role": (
+        f"grant hx_owner, hx_app to {{0}}; alter role {{0}} set role = 'hx_app'{BOUND}",
+        "may do more than hx_app",
+    ),
     "a superuser": ("alter role {0} superuser", "may do more than hx_app"),
     "another clock": (
         "grant hx_app to {0}; grant update on clock_offset to {0}",
