@@ -6,7 +6,7 @@ HUSTLERS ?= 200
 # One more than the cores of a small machine: many tests wait for clocks and sockets.
 WORKERS ?= 3
 # What tests look through or stand behind, as program or program:package; absent ones skip their tests.
-TEST_PROGRAMS := chromium nginx:nginx-light haproxy pgbouncer
+TEST_PROGRAMS := chromium nginx:nginx-light haproxy pgbouncer redis-server
 
 .PHONY: help
 help: ## list the targets

@@ -64,7 +64,8 @@ class Health:
         )
         known = not isinstance(applied, BaseException)
         complete = not isinstance(applied, BaseException) and self._expected <= set(applied)
-        postgres = _database_state(session) if known else "away"
+        told = known or isinstance(session, DatabaseUnfit)
+        postgres = _database_state(session) if told else "away"
         valkey_ok = not isinstance(pong, BaseException)
         ready = complete and postgres == "ok"
         return Readiness(

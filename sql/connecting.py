@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack
 from typing import Final, cast
 
 import asyncpg
@@ -64,19 +64,17 @@ async def keep_statements(dsn: str, settings: Mapping[str, str]) -> None:
     pooler that hands its latest server session out first makes the second of them meet the first;
     one that hands them out in turn makes the second question meet a session without the statement.
     """
-    connections = [await connect(dsn, settings) for _ in range(_TRIALS)]
     kept = True
-    try:
-        for number, connection in enumerate(connections):
-            statement = await connection.prepare(f"select {number}", name="hustlexp_trial")
-            # Only an answer ends the pooler's hold on a server session.
-            answers = [await statement.fetchval(), await statement.fetchval()]
-            kept = kept and answers == [number, number]
-    except asyncpg.PostgresError:
-        kept = False
-    finally:
-        for connection in connections:
-            with suppress(OSError, asyncpg.InterfaceError, asyncpg.PostgresError, TimeoutError):
-                await connection.close(timeout=CONNECT_TIMEOUT_S)
+    with ExitStack() as stack:
+        try:
+            for number in range(_TRIALS):
+                connection = await connect(dsn, settings)
+                stack.callback(connection.terminate)
+                statement = await connection.prepare(f"select {number}", name="hustlexp_trial")
+                # Only an answer ends the pooler's hold on a server session.
+                answers = [await statement.fetchval(), await statement.fetchval()]
+                kept = kept and answers == [number, number]
+        except asyncpg.PostgresError:
+            kept = False
     if not kept:
         raise no_statements()

@@ -50,6 +50,7 @@ class Database:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
         self._renewed_at = float("-inf")
+        self._stale = False
 
     @classmethod
     async def open(
@@ -124,6 +125,8 @@ class Database:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
+        if self._stale:
+            await self._renew()
         try:
             connection = await self._pool.acquire(timeout=CONNECT_TIMEOUT_S)
         except (asyncpg.PostgresError, *DRIVER_FAILURES) as error:
@@ -146,8 +149,10 @@ class Database:
             await self._renew()
 
     async def _renew(self) -> None:
-        """Each connection is replaced before it is used again."""
+        """Each connection is replaced before it is used again; at the latest a second from now."""
+        self._stale = True
         if time.monotonic() - self._renewed_at >= _RENEW_EVERY_S:
+            self._stale = False
             self._renewed_at = time.monotonic()
             await self._pool.expire_connections()
 

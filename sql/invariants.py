@@ -82,8 +82,14 @@ async def verify(dsn: str, rows_max: int = ROWS_SHOWN) -> AsyncGenerator[Verdict
     Raises `sql.database.DatabaseAway` when the server is not there, `DatabaseError` when it refuses
     a check, as before all migrations are applied.
     """
-    connection = await _connected(dsn)
     try:
+        connection = await connect_app(dsn)
+    except (ValueError, asyncpg.PostgresError, *DRIVER_FAILURES) as error:
+        raise unreachable(error) from error
+    try:
+        session = await session_on(connection)
+        if session.complaints:
+            raise unfit(session)
         await connection.execute("begin isolation level repeatable read read only")
         # For this transaction alone, so that a pooler has nothing to drop or to keep.
         await connection.execute(f"set local statement_timeout = {STATEMENT_TIMEOUT_MS}")
@@ -108,15 +114,3 @@ async def verify_on(
             tuple(Disagreement(row["subject"] or "", row["found"]) for row in rows),
             time.perf_counter() - began,
         )
-
-
-async def _connected(dsn: str) -> asyncpg.Connection:
-    try:
-        connection = await connect_app(dsn)
-    except (ValueError, asyncpg.PostgresError, *DRIVER_FAILURES) as error:
-        raise unreachable(error) from error
-    session = await session_on(connection)
-    if session.complaints:
-        await connection.close(timeout=CONNECT_TIMEOUT_S)
-        raise unfit(session)
-    return connection

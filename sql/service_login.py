@@ -6,6 +6,7 @@ belongs to the login itself is there on every connection, whoever opened it.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
@@ -59,6 +60,29 @@ async def _equipped(connection: asyncpg.Connection, login: str) -> list[str]:
         except (asyncpg.InsufficientPrivilegeError, asyncpg.UndefinedObjectError):
             left.append(statement)
     return left
+
+
+async def equip_itself(dsn: str, left: list[str]) -> list[str]:
+    """Lets the login set its own defaults, as every role may; the statements that are left then.
+
+    The server session is ended: a pooler would go on handing it out with what it began with.
+    """
+    own = [statement for statement in left if statement.startswith("alter role")]
+    if not own:
+        return left
+    try:
+        connection: asyncpg.Connection = await asyncpg.connect(
+            dsn, timeout=10, statement_cache_size=0
+        )
+        try:
+            await connection.execute(f"set role none; {' '.join(own)}")
+            with suppress(*FAILURES):
+                await connection.execute("select pg_terminate_backend(pg_backend_pid())")
+        finally:
+            connection.terminate()
+    except FAILURES:
+        return left
+    return [statement for statement in left if statement not in own]
 
 
 _FACTS = """

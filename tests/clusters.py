@@ -14,7 +14,6 @@ import pytest
 
 from deploy.binaries import find_binaries
 from deploy.identity import Identity, choose_identity
-from tests.programs import program
 
 PORT = 5432
 EMBEDDED = "embedded"
@@ -63,6 +62,7 @@ async def cluster(version: str, folder: Path) -> AsyncIterator[Cluster]:
         "listen_addresses": "",
         "unix_socket_directories": str(folder),
         "fsync": "off",
+        "max_connections": "200",
         "dynamic_shared_memory_type": "mmap",
         "timezone": "Europe/Berlin",
     }
@@ -86,7 +86,6 @@ def _programs(version: str, folder: Path, identity: Identity) -> Path:
         return (found if identity.user_id is None else found.copied_to(folder)).postgres_bin
     binaries = Path("/usr/lib/postgresql", version, "bin")
     if not binaries.exists():
-        program(f"postgresql-{version}")
         pytest.skip(f"PostgreSQL {version} is not installed here")
     return binaries
 

@@ -117,7 +117,8 @@ def logical(url: str, number: int) -> str:
     """The URL of one logical database of a server."""
     parts = urlsplit(url)
     if parts.scheme == "unix":
-        return parts._replace(query=f"db={number}").geturl()
+        # geturl() would drop the slashes of one that names no password.
+        return f"{url.partition('?')[0]}?db={number}"
     return parts._replace(path=f"/{number}").geturl()
 
 

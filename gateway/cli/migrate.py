@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gateway.cli.run_file import deployment
 from sql.migrate import migrate as migrate_database
-from sql.service_login import equip, login_of
+from sql.service_login import equip, equip_itself, login_of
 
 
 def migrate(*, dry_run: bool = False, data_dir: Path | None = None) -> int:
@@ -27,9 +27,14 @@ def migrate(*, dry_run: bool = False, data_dir: Path | None = None) -> int:
     for name in asyncio.run(migrate_database(dsn, dry_run=dry_run)):
         print(f"due: {name}" if dry_run else f"applied: {name}")
     login = None if settings.development else login_of(settings.postgres.dsn)
-    if login and not dry_run and (left := asyncio.run(equip(dsn, login))):
+    if login and not dry_run and (left := asyncio.run(_equip(dsn, settings.postgres.dsn, login))):
         print(
             f"hustlexp: an administrator has to run, for the login {login}: {' '.join(left)}",
             file=sys.stderr,
         )
     return 0
+
+
+async def _equip(owner_dsn: str, dsn: str, login: str) -> list[str]:
+    """What neither the login that migrates nor the one that serves may do itself."""
+    return await equip_itself(dsn, await equip(owner_dsn, login))

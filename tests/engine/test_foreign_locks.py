@@ -15,7 +15,7 @@ import asyncpg
 import pytest
 
 from engine.errors import Refusal
-from engine.ids import TaskId
+from engine.ids import TaskId, UserId
 from engine.money.books import Told
 from engine.money.facts import Fact
 from engine.money.reconciling import Reconciling
@@ -50,10 +50,10 @@ async def held(database: TestDatabase, statement: str, *args: object) -> AsyncIt
         await stranger.close()
 
 
-async def expiring(market: Market) -> TaskId:
+async def expiring(market: Market, poster: UserId | None = None) -> TaskId:
     """A funded task that waits for nobody after an hour."""
     deadline = await market.queries.clock() + timedelta(hours=1)
-    return await market.funded("STANDARD", deadline=deadline)
+    return await market.funded("STANDARD", deadline=deadline, poster=poster)
 
 
 @pytest.mark.parametrize("row", ROWS)
@@ -75,6 +75,21 @@ async def test_a_locked_row_delays_no_other_timer(
     async with asyncio.timeout(20):
         while await own_market.state(held_task) != "EXPIRED":
             await own_market.timers.fire_due()
+
+
+async def test_many_timers_that_need_one_locked_row_delay_no_other(
+    own_market: Market, fresh_database: TestDatabase
+) -> None:
+    """A poster's row keeps a dozen of timers back: they do not each wait as long as a caller."""
+    poster = await own_market.user("poster")
+    tasks = [await expiring(own_market, poster=poster) for _ in range(12)]
+    other = await expiring(own_market)
+    await own_market.advance("2 hours")
+    patience_s = len(tasks) * LOCK_TIMEOUT_MS / 1_000
+    async with held(fresh_database, ROWS["counter"], tasks[0]), asyncio.timeout(patience_s / 2):
+        await own_market.timers.fire_due()
+    assert await own_market.state(other) == "EXPIRED"
+    assert {await own_market.state(task) for task in tasks} == {"OPEN"}
 
 
 @pytest.mark.parametrize("row", ["task", "escrow", "counter", "settlement"])

@@ -14,7 +14,7 @@ import pytest
 from sql import migrate as migrating
 from sql.database import Database, DatabaseUnfit
 from sql.migrate import migrate
-from sql.service_login import equip
+from sql.service_login import equip, equip_itself
 from tests.clusters import EMBEDDED, Cluster, cluster
 from tests.conftest import SERVERS_FILE
 from tests.servers import RunServers
@@ -90,7 +90,7 @@ async def test_migrate_makes_the_login_fit_to_serve(managed: Managed) -> None:
 
 
 async def test_what_an_administrator_has_to_do_is_told(managed: Managed) -> None:
-    """A login of somebody else's, and one that is not there: the statements that are left."""
+    """A login of somebody else's sets its own time-outs; of one that is not there all is left."""
     stranger = await managed.login("postgres")
     await migrate(managed.admin)
     version = int(await managed.cluster.run("show server_version_num"))
@@ -98,11 +98,14 @@ async def test_what_an_administrator_has_to_do_is_told(managed: Managed) -> None
     # From 16 on a role that creates roles has no power over those of others.
     assert bool(left) is (version >= 160_000)
     assert all(statement.startswith("alter role") for statement in left)
+    assert await equip_itself(managed.dsn(stranger), left) == []
+    assert await equip(managed.admin, stranger) == []
     database = await Database.open(managed.dsn(stranger))
     await database.close()
     missing = await equip(managed.admin, "nobody_yet")
     assert missing[0] == 'grant hx_app to "nobody_yet";'
     assert len(missing) == 6
+    assert await equip_itself(managed.dsn("nobody_yet"), missing) == missing
 
 
 async def test_the_login_that_migrates_keeps_its_own_settings(

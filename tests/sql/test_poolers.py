@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -49,6 +51,11 @@ class Place:
     async def equip(self) -> list[str]:
         """What `hustlexp migrate` does for the login, as an administrator."""
         return await equip(with_database(self.run.superuser_dsn, self.name), self.login)
+
+    def clear(self) -> None:
+        """For the next PgBouncer."""
+        for file in self.folder.iterdir():
+            file.unlink()
 
     @asynccontextmanager
     async def pooled(self, mode: str, ignored: str = USUAL) -> AsyncIterator[str]:
@@ -106,6 +113,10 @@ async def test_without_prepared_statements_it_does_not_start(place: Place) -> No
             await Database.open(dsn, size=4)
 
 
+BOUND = "".join(
+    f"; alter role {{0}} set {name} = '5s'"
+    for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+)
 LACKING = {
     "no member": ("", "has not the rights of hx_app"),
     "no time-outs": ("grant hx_app to {0}", "statement_timeout is 0 ms"),
@@ -118,6 +129,10 @@ LACKING = {
         "statement_timeout is 86400000 ms",
     ),
     "the owner": ("grant hx_owner to {0}", "may do more than hx_app"),
+    "the owner in another role": (
+        f"grant hx_owner, hx_app to {{0}}; alter role {{0}} set role = 'hx_app'{BOUND}",
+        "may do more than hx_app",
+    ),
     "a superuser": ("alter role {0} superuser", "may do more than hx_app"),
     "another clock": (
         "grant hx_app to {0}; grant update on clock_offset to {0}",
@@ -142,6 +157,48 @@ async def test_a_login_that_its_pooler_leaves_without_guard_does_not_serve(
         with pytest.raises(DatabaseUnfit, match=sentence) as told:
             await Database.open(dsn, size=4, statement_cache=0)
     assert "hustlexp migrate" in str(told.value)
+
+
+async def hustlexp(*words: str, **environ: str) -> tuple[int | None, str]:
+    """The exit code of a command, and all that it said."""
+    run = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "gateway.cli", *words),
+        env={name: text for name, text in os.environ.items() if name[:3] != "HX_"} | environ,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    told, _ = await run.communicate()
+    return run.returncode, told.decode()
+
+
+async def test_serve_and_doctor_say_what_is_wrong_and_migrate_mends_it(
+    place: Place, tmp_path: Path
+) -> None:
+    """One sentence and exit code 1; the login that was lost in session mode is then fit."""
+    async with place.pooled("session") as dsn:
+        environ = {
+            "HX_POSTGRES_DSN": dsn,
+            "HX_POSTGRES_OWNER_DSN": with_database(place.run.superuser_dsn, place.name),
+            "HX_REDIS_URL": place.run.redis_url,
+            "HX_DATA_DIR": str(tmp_path),
+            "HX_CODE_KEY": "k" * 32,
+            "HX_JWT_ISSUERS": '[{"issuer": "https://id.example", "audience": "hustlexp",'
+            f' "algorithms": ["HS256"], "key": "{"s" * 32}"}}]',
+            "HX_PORT": "0",
+        }
+        code, told = await hustlexp("serve", **environ)
+        assert code == 1
+        assert f"{place.login} has not the rights of hx_app" in told
+        assert f'grant hx_app to "{place.login}";' in told
+        assert "Traceback" not in told
+        code, told = await hustlexp("doctor", **environ)
+        assert code == 1
+        assert f"WRONG PostgreSQL: {place.login} has not the rights" in told
+        assert await hustlexp("migrate", **environ) == (0, "")
+    place.clear()
+    async with place.pooled("session"):
+        _, told = await hustlexp("doctor", **environ)
+        assert f"ok    login: {place.login} as {place.login}, through a pooler" in told
 
 
 async def test_a_guard_that_is_lost_later_ends_the_service_s_readiness(place: Place) -> None:
