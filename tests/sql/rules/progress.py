@@ -364,9 +364,9 @@ async def trust_comes_with_the_money_and_from_nobody_oneself(judge: Judge) -> No
                 ("HX101", "INV-1"), entry % ("", f"{task}_hustler", reason, task, "")
             )
         await judge.refuses(("HX101", "INV-1"), entry % ("", "hustler", reason, "paid", ""))
-    task, hustler = await judge.market.paid("STANDARD")
+    paid, hustler = await judge.market.paid("STANDARD")
     await judge.holds(
-        "select count(*) = 2 from trust_ledger where task_id = $1 and user_id = $2", task, hustler
+        "select count(*) = 2 from trust_ledger where task_id = $1 and user_id = $2", paid, hustler
     )
     await judge.allows(entry % ("", "hustler", "ABANDONMENT", "live", ""))
     act = entry % (", actor_id", "hustler", "ABANDONMENT", "live", ", {%s}")
