@@ -368,36 +368,37 @@ language plpgsql
 as $$
 declare
     at timestamptz := hx_clock() + interval '1 second';
-    b live_broadcasts;
-    t tasks;
-    reach double precision;
-    asked record;
+    misplaced boolean;
+    beyond uuid[];
+    miles double precision[];
 begin
-    for asked in
+    select
+        bool_or(m.answered or b.task_id is distinct from m.task_id),
+        array_agg(m.broadcast_id) filter (where m.farthest > broadcast_radius_miles(b, at)),
+        array_agg(m.farthest) filter (where m.farthest > broadcast_radius_miles(b, at))
+    into misplaced, beyond, miles
+    from (
         select
-            m.broadcast_id,
-            max(m.distance_miles) as farthest,
-            bool_or(m.response is not null) as answered,
-            min(m.task_id::text) as task_id,
-            count(distinct m.task_id) as tasks
-        from made as m
-        group by m.broadcast_id
-    loop
-        select * into b from live_broadcasts where id = asked.broadcast_id;
-        if asked.answered or asked.tasks > 1 or b.task_id::text is distinct from asked.task_id then
-            perform hx_refuse('HX010', 'TRANSITION');
-        end if;
-        reach := broadcast_radius_miles(b, at);
-        if asked.farthest > reach then
-            select * into t from tasks where id = b.task_id;
-            reach := reach * (1 + 1e-9) + miles_between(
-                t.location_lat, t.location_lng, t.place_lat, t.place_lng
-            );
-        end if;
-        if asked.farthest > reach then
-            perform hx_refuse('HX012', 'ELIGIBILITY');
-        end if;
-    end loop;
+            o.broadcast_id,
+            o.task_id,
+            max(o.distance_miles) as farthest,
+            bool_or(o.response is not null) as answered
+        from made as o
+        group by o.broadcast_id, o.task_id
+    ) as m
+    left join live_broadcasts as b on b.id = m.broadcast_id;
+    if misplaced then
+        perform hx_refuse('HX010', 'TRANSITION');
+    end if;
+    if beyond is not null and exists (
+        select from unnest(beyond, miles) as m (broadcast_id, farthest)
+        inner join live_broadcasts as b on b.id = m.broadcast_id
+        inner join tasks as t on t.id = b.task_id
+        where m.farthest > broadcast_radius_miles(b, at) * (1 + 1e-9)
+            + miles_between(t.location_lat, t.location_lng, t.place_lat, t.place_lng)
+    ) then
+        perform hx_refuse('HX012', 'ELIGIBILITY');
+    end if;
     return null;
 end;
 $$;

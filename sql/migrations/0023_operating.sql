@@ -2,7 +2,8 @@
 -- Commands as 0012_telling.sql describes them.
 --
 -- Every command begins with admin_act(): HX503 for who is no admin or has a stake in it, and a row
--- in admin_actions that goes with the transaction. Locks: tasks (by id) → broadcast → escrow → live status → users.
+-- in admin_actions that goes with the transaction.
+-- Locks: tasks (by id) → broadcast → escrow → live status → users.
 
 -- Money that is held: few rows of many, and where the desk starts to look.
 create index escrows_held on escrows (task_id) where state in ('FUNDED', 'LOCKED_DISPUTE');

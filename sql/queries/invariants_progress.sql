@@ -106,6 +106,27 @@ where (p.streak_days, p.last_completed_on) is distinct from (coalesce(last.days,
         select coalesce(max(x.user_streak_at_award), 0) from xp_ledger as x where x.user_id = p.user_id
     );
 
+-- name: streaks_rise_by_the_next_day
+-- A streak begins at one, rises by one on the very next day, and else is kept or begins again.
+select
+    x.user_id::text as subject,
+    format('%s days on %s after %s on %s', x.days, x.streak_on, x.stood, x.stood_on) as found
+from (
+    select
+        l.user_id,
+        l.user_streak_at_award as days,
+        l.streak_on,
+        lag(l.user_streak_at_award) over chain as stood,
+        lag(l.streak_on) over chain as stood_on
+    from xp_ledger as l
+    window chain as (partition by l.user_id order by l.user_xp_after, l.user_xp_before, l.created_at)
+) as x
+where not case
+    when x.stood is null then x.days = 1
+    when x.days > x.stood then x.days = x.stood + 1 and x.streak_on = x.stood_on + 1
+    else x.days in (x.stood, 1) and x.streak_on >= x.stood_on
+end;
+
 -- name: tiers_are_the_ledgers_last
 -- A user is on the tier that the trust ledger's newest row says, else on the first.
 select u.id::text as subject, format('tier %s, ledger %s', u.trust_tier, l.tier) as found

@@ -178,6 +178,13 @@ where not exists (
     where a.admin_id = d.admin and a.action_type = d.action and a.target_id = d.target
 );
 
+-- name: nobody_decided_their_own_dispute
+-- Who decided a dispute is neither side of its task, nor opened it (OWN-CASE).
+select d.id::text as subject, format('%s by %s', d.outcome, d.resolved_by) as found
+from disputes as d
+inner join tasks as t on t.id = d.task_id
+where d.resolved_by in (t.poster_id, t.assigned_hustler_id, d.opened_by);
+
 -- name: held_tasks_were_accepted
 -- Whoever holds a task said yes to it: by the answer to its offer, or to a STANDARD task (LIVE-7).
 select t.id::text as subject, format('%s, no yes of %s', t.state, t.assigned_hustler_id) as found

@@ -126,6 +126,9 @@ TAMPERS: Final = {
     "successors_follow_cancelled_tasks": one(
         "tasks", "cancel_reason = 'DEADLINE'", "id in (select predecessor_id from tasks)"
     ),
+    "nobody_decided_their_own_dispute": one(
+        "disputes", "resolved_by = opened_by", "state = 'RESOLVED' and opened_by is not null"
+    ),
     "held_tasks_were_accepted": every("acceptances", "DELETE", "true"),
     "completed_tasks_are_proven": one("proofs", "state = 'EXPIRED'", "state = 'ACCEPTED'"),
     "arrivals_are_evident": one("arrivals", "at = at - interval '1 hour'", "evidence <> 'CLAIM'"),
@@ -196,6 +199,7 @@ TAMPERS: Final = {
         "longest_streak_days = longest_streak_days + 1, streak_days = streak_days + 1",
         "streak_days > 0",
     ),
+    "streaks_rise_by_the_next_day": one("xp_ledger", "user_streak_at_award = 3"),
     "tiers_are_the_ledgers_last": one("users", "trust_tier = 4", "trust_tier = 2"),
     "trust_rows_form_a_chain": one("trust_ledger", "old_tier = 4", "reason = 'COMPLETION'"),
     "trust_points_are_the_ledger": one(

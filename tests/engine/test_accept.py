@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 
+import asyncpg
 import pytest
 
 from engine.errors import Refusal
@@ -304,3 +305,32 @@ async def test_a_suspension_and_an_accept_do_not_pass_each_other(
     await acceptance.commit()
     await suspending
     assert await market.state(other) == "ACCEPTED"
+
+
+async def test_plain_updates_at_once_leave_a_hustler_five_standard_tasks(
+    market: Market, database_dsn: str
+) -> None:
+    """Nine transactions side by side, each with its yes: five are let in, four are HX014."""
+    hustler = await market.user("hustler")
+    outcomes: Counter[str] = Counter()
+
+    async def take(task: TaskId) -> None:
+        connection = await asyncpg.connect(database_dsn)
+        try:
+            async with connection.transaction():
+                await connection.execute(
+                    "insert into acceptances (task_id, hustler_id) values ($1, $2)", task, hustler
+                )
+                await connection.execute(
+                    "update tasks set state = 'ACCEPTED', assigned_hustler_id = $2 where id = $1",
+                    task,
+                    hustler,
+                )
+            outcomes["ACCEPTED"] += 1
+        except asyncpg.PostgresError as refused:
+            outcomes[str(refused.sqlstate)] += 1
+        finally:
+            await connection.close()
+
+    await asyncio.gather(*[take(await market.funded("STANDARD")) for _ in range(9)])
+    assert outcomes == {"ACCEPTED": 5, "HX014": 4}

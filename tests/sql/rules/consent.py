@@ -179,7 +179,7 @@ async def nobody_is_offered_what_lies_beyond_the_radius(judge: Judge) -> None:
             broadcast,
         )
         await alone.refuses(ELIGIBILITY, plain, broadcast, hustler, task, 5.2)
-        await alone.allows(plain, broadcast, hustler, task, 5.0)
+        await alone.allows(plain, broadcast, hustler, task, 4.999 + away)
     far = (
         "insert into offers (broadcast_id, hustler_id, task_id, distance_miles, matching_score)"
         " select $1, h.id, $2, h.miles, 0.8"

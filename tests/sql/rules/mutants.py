@@ -313,12 +313,13 @@ PATCHES: list[Patch] = [
     *_of(
         "offer_reach_guard",
         "offers.offer_reach_guard",
-        ("asked.answered or", ""),
-        ("or b.task_id::text is distinct from asked.task_id", ""),
-        ("reach := broadcast_radius_miles(b, at);", "reach := b.max_radius_miles;"),
-        ("reach := broadcast_radius_miles(b, at);", "reach := b.initial_radius_miles;"),
+        ("m.answered or", ""),
+        ("or b.task_id is distinct from m.task_id", ""),
+        ("if beyond is not null and", "if false and"),
+        ("> broadcast_radius_miles(b, at) * (1 + 1e-9)", "> b.max_radius_miles * (1 + 1e-9)"),
+        ("> broadcast_radius_miles(b, at) * (1 + 1e-9)", "> b.initial_radius_miles * (1 + 1e-9)"),
         ("+ miles_between(", "+ 0 * miles_between("),
-        ("max(m.distance_miles)", "min(m.distance_miles)"),
+        ("max(o.distance_miles)", "min(o.distance_miles)"),
     ),
     *_of(
         "proposal_guard",
