@@ -8,13 +8,15 @@ there now" is a `DatabaseAway`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from time import perf_counter
 from typing import Any, Self, cast
 
 import asyncpg
 
 from sql import named
+from sql.pool_use import PoolUse
 
 Record = asyncpg.Record
 
@@ -75,6 +77,15 @@ class Database:
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
+        self._inside = 0  # calls that hold a connection or wait for one
+        self.waited: Callable[[float], object] = _unheard
+        """Told how long each call waited for its connection, in seconds."""
+
+    def use(self) -> PoolUse:
+        """How many connections are busy and idle, and how many calls wait for one."""
+        idle = self._pool.get_idle_size()
+        busy = self._pool.get_size() - idle
+        return PoolUse(busy, idle, self._pool.get_max_size(), max(0, self._inside - busy))
 
     @classmethod
     async def open(cls, dsn: str, *, role: str | None = "hx_app", size: int = 8) -> Self:
@@ -127,8 +138,17 @@ class Database:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
+        self._inside += 1
+        asked = perf_counter()
         try:
             async with self._pool.acquire(timeout=CONNECT_TIMEOUT_S) as connection:
+                self.waited(perf_counter() - asked)
                 yield connection
         except (asyncpg.PostgresError, *_AWAY) as error:
             raise translated(error) from error
+        finally:
+            self._inside -= 1
+
+
+def _unheard(_seconds: float) -> None:
+    """Nobody counts the waiting."""
