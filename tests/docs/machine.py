@@ -19,10 +19,13 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final, Self
 
+import psutil
+
 from deploy.binaries import find_binaries
 from deploy.identity import choose_identity, clean_environment
 from tests.programs import program
 
+END_S: Final = 5
 ROOT: Final = Path(__file__).parents[2]
 PORTS: Final = (
     *("PORT", "METRICS_PORT", "HTTPS_PORT", "POSTGRES_PORT", "RESTORED_PORT"),
@@ -87,6 +90,12 @@ class Machine:
         clean = {name: text for name, text in os.environ.items() if not name.startswith("HX_")}
         path = f"{self.folder / 'bin'}:{self._postgres_bin}:{clean['PATH']}"
         return clean | {"PATH": path, "PGHOST": str(self.folder / "run")}
+
+    def logs(self) -> str:
+        """The last of what the servers wrote."""
+        return "\n".join(
+            f"── {path.name}\n{path.read_text()[-3000:]}" for path in self.folder.glob("log/*")
+        )
 
     # ── Servers ──────────────────────────────────────────────────────────────────────────────────
 
@@ -201,14 +210,11 @@ class Machine:
 
     def _kill(self) -> None:
         """Ends whatever wrote a file with its process id, and waits for it."""
-        found = [
-            *self.folder.glob("run/*.pid"),
-            *self.folder.glob("*/postmaster.pid"),
-            self.folder / "opt" / "pid",
-        ]
-        for file in found:
-            with suppress(OSError, ValueError, IndexError):
-                _end(int(file.read_text().split()[0]))
+        clusters = [(file, signal.SIGQUIT) for file in self.folder.glob("*/postmaster.pid")]
+        others = [(file, signal.SIGTERM) for file in self.folder.glob("run/*.pid")]
+        service = [(self.folder / "opt" / "pid", signal.SIGKILL)]
+        ended = [_end(file, number) for file, number in service + others + clusters]
+        psutil.wait_procs([process for process in ended if process], timeout=END_S)
 
 
 def edited(page: str, values: Mapping[str, str]) -> str:
@@ -222,14 +228,14 @@ def edited(page: str, values: Mapping[str, str]) -> str:
     return page
 
 
-def _end(pid: int) -> None:
-    os.kill(pid, signal.SIGQUIT)
-    for _ in range(200):
-        with suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)
-        os.kill(pid, 0)  # raises when it is gone
-        signal.sigtimedwait([], 0.02)
-    os.kill(pid, signal.SIGKILL)
+def _end(file: Path, number: int) -> psutil.Process | None:
+    """Signals the process whose id a file holds; None where it is gone, or dead and not buried."""
+    with suppress(OSError, ValueError, IndexError, psutil.NoSuchProcess):
+        process = psutil.Process(int(file.read_text().split()[0]))
+        if process.status() != psutil.STATUS_ZOMBIE:
+            process.send_signal(number)
+            return process
+    return None
 
 
 def _free_ports() -> dict[str, int]:

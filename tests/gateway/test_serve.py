@@ -17,7 +17,10 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.gateway.test_cli import Hustlexp, hustlexp
 from tests.servers import TestDatabase
+
+__all__ = ["hustlexp"]
 
 NOWHERE = TestDatabase("postgresql://u@127.0.0.1:1/x", "")
 SERVE = (sys.executable, "-W", "always", "-m", "gateway.cli", "serve")
@@ -129,32 +132,36 @@ def test_the_console_form_stays_for_people(environ: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "wrong", "code", "reason"),
-    [
-        ([], {"HX_PORT": "web"}, 2, "HX_PORT"),
-        (["--nonsense"], {}, 2, "nonsense"),
-        ([], {"HX_METRICS_PORT": "TAKEN"}, 1, "HX_METRICS_PORT"),
-        ([], {}, 1, "PostgreSQL"),
-    ],
-    ids=["bad setting", "bad word", "taken port", "no database"],
+    ("words", "wrong", "reason"),
+    [([], {"HX_PORT": "web"}, "HX_PORT"), (["--nonsense"], {}, "nonsense")],
+    ids=["bad setting", "bad word"],
 )
-def test_a_service_that_cannot_start_says_so_in_one_record(
-    words: list[str], wrong: dict[str, str], code: int, reason: str, tmp_path: Path
+def test_what_a_service_is_told_wrong_is_one_record(
+    hustlexp: Hustlexp, words: list[str], wrong: dict[str, str], reason: str
 ) -> None:
-    """With the exit code that `--help` names."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        if wrong.get("HX_METRICS_PORT"):
-            wrong = {"HX_METRICS_PORT": str(taken.getsockname()[1])}
-        told = refused(words, settings(NOWHERE, "redis://127.0.0.1:1", tmp_path) | wrong)
-    assert (told.returncode, told.stdout) == (code, ""), told.stderr
+    """Exit code 2; a sentence where the log is for people."""
+    said = hustlexp("serve", *words, **wrong)
+    assert (said.code, said.out) == (2, "")
+    (line,) = said.err.splitlines()
+    assert reason in json.loads(line)["reason"]
+    said = hustlexp("serve", *words, **wrong, HX_LOG_FORMAT="console")
+    assert said.err.startswith("hustlexp: ")
+    assert reason in said.err
+
+
+@pytest.mark.parametrize(("taken", "reason"), [(True, "HX_METRICS_PORT"), (False, "PostgreSQL")])
+def test_a_service_that_cannot_start_says_so_in_one_record(
+    *, taken: bool, reason: str, tmp_path: Path
+) -> None:
+    """Its second port is taken, or there is no database."""
+    environ = settings(NOWHERE, "redis://127.0.0.1:1", tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        if taken:
+            environ["HX_METRICS_PORT"] = str(other.getsockname()[1])
+        told = refused([], environ)
+    assert (told.returncode, told.stdout) == (1, ""), told.stderr
     (line,) = told.stderr.splitlines()
     assert reason in json.loads(line)["reason"]
-
-
-def test_for_people_it_is_a_sentence(tmp_path: Path) -> None:
-    """As with every other command."""
-    told = refused([], {"HX_LOG_FORMAT": "console", "HX_DATA_DIR": str(tmp_path)})
-    assert told.stderr.startswith("hustlexp: Unset: HX_POSTGRES_DSN")
 
 
 def refused(words: list[str], environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
