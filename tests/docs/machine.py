@@ -47,6 +47,7 @@ class Machine:
         self._end.callback(shutil.rmtree, self.folder)
         self._end.callback(self._kill)
         try:
+            (self.folder / "home").mkdir(mode=0)
             for name in ("bin", "conf.d", "pgbouncer", "run", "systemd", "log"):
                 self._folder(name)
             self._make_cluster()
@@ -86,10 +87,14 @@ class Machine:
         }
 
     def environment(self) -> dict[str, str]:
-        """The shell's: our programs first, PostgreSQL's socket, no setting of ours."""
+        """The shell's: our programs first, PostgreSQL's socket, root's home, no setting of ours."""
         clean = {name: text for name, text in os.environ.items() if not name.startswith("HX_")}
         path = f"{self.folder / 'bin'}:{self._postgres_bin}:{clean['PATH']}"
-        return clean | {"PATH": path, "PGHOST": str(self.folder / "run")}
+        return clean | {
+            "PATH": path,
+            "PGHOST": str(self.folder / "run"),
+            "HOME": str(self.folder / "home"),
+        }
 
     def logs(self) -> str:
         """The last of what the servers wrote."""

@@ -17,7 +17,7 @@ from tests.docs.machine import ROOT, Machine, edited
 
 PAGE = (ROOT / "docs" / "production.md").read_text()
 SETTINGS = {item.name for item in catalogue()}
-INSTALL = 'sh "$SOURCE/deploy/install.sh" "$RELEASE"'
+INSTALL = 'PYTHON=$PYTHON sh "$SOURCE/deploy/install.sh" "$RELEASE"'
 WALK_S = 150
 COMING = {"HX_TRUSTED_PROXIES", "HX_POSTGRES_STATEMENT_CACHE"} - SETTINGS
 """Settings that the page names before this tree has them."""
