@@ -16,6 +16,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml  # type: ignore[import-untyped]  # comes with sqlfluff
 
@@ -113,6 +114,8 @@ def test_the_steps_of_the_image_make_a_service_that_serves(
         assert service.stderr is not None
         started = json.loads(service.stderr.readline())
         assert started["event"] == "serving", started
+        for path in ("/", "/map.js", "/docs", "/openapi.json"):
+            assert httpx.get(started["url"] + path).status_code == 200, path
         environ["HX_PORT"] = started["url"].rpartition(":")[2]
         check = json.loads(last("HEALTHCHECK").partition("CMD ")[2])
         assert subprocess.run(check, env=environ, check=False).returncode == 0

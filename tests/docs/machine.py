@@ -13,6 +13,7 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
@@ -183,7 +184,9 @@ class Machine:
             f'"-c port=$2 -c unix_socket_directories={self.folder}/run -c listen_addresses=127.0.0.1'
             ' -c shared_buffers=32MB" start\n'
         )
-        redis = program("redis-server", "valkey-server")
+        redis = shutil.which("redis-server") or str(find_binaries().valkey_server)
+        if not shutil.which("redis-cli"):
+            self._program("redis-cli", _REDIS_CLI, interpreter=sys.executable)
         self._program("apt-get", ":")
         self._program("adduser", ":")
         self._program("cluster", cluster)
@@ -208,9 +211,9 @@ class Machine:
             "esac",
         )
 
-    def _program(self, name: str, text: str) -> None:
+    def _program(self, name: str, text: str, interpreter: str = "/bin/sh -eu") -> None:
         path = self.folder / "bin" / name
-        path.write_text(f"#!/bin/sh\nset -eu\n{text}\n")
+        path.write_text(f"#!{interpreter}\n{text}\n")
         path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
 
     def _kill(self) -> None:
@@ -220,6 +223,13 @@ class Machine:
         service = [(self.folder / "opt" / "pid", signal.SIGKILL)]
         ended = [_end(file, number) for file, number in service + others + clusters]
         psutil.wait_procs([process for process in ended if process], timeout=END_S)
+
+
+_REDIS_CLI: Final = """
+import sys, redis
+print(redis.Redis(port=int(sys.argv[2])).execute_command(*sys.argv[3:]))
+"""
+"""`redis-cli -p PORT …`, for machines that have Valkey from the wheel alone."""
 
 
 def edited(page: str, values: Mapping[str, str]) -> str:
