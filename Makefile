@@ -61,7 +61,7 @@ lock:  # pin the dependencies anew; needs uv
 	    --constraint requirements.lock \
 	    --universal --python-version 3.11 --generate-hashes --no-annotate \
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
-	    -o requirements-service.lock
+	    -o requirements-production.lock
 
 .PHONY: clean
 clean: ## remove .venv, caches and the data of `make demo`

@@ -6,7 +6,7 @@ release=$1
 cd "$(dirname "$0")/.."
 "${PYTHON:-python3}" -m venv "$release"
 pip="env PIP_DISABLE_PIP_VERSION_CHECK=1 $release/bin/python -m pip -q install --no-cache-dir"
-$pip --require-hashes --only-binary :all: -r requirements-service.lock
+$pip --require-hashes --only-binary :all: -r requirements-production.lock
 # From a copy: building leaves folders where it is done, and this one may be read-only.
 copy=$(mktemp -d)
 cp -R pyproject.toml README.md bench broadcast deploy engine gateway geo sql "$copy"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TextIO
@@ -27,6 +28,8 @@ def own_standard_error(log: Log) -> None:
     configure_logs(log)
     logging.captureWarnings(capture=True)
     sys.excepthook = _log_uncaught
+    sys.unraisablehook = _log_unraisable
+    threading.excepthook = _log_of_thread
 
 
 def last_word(environ: Mapping[str, str], sentence: object) -> None:
@@ -87,3 +90,19 @@ def _log_uncaught(
         sys.__excepthook__(kind, error, traceback)
         return
     structlog.get_logger(__name__).critical("crashed", exc_info=(kind, error, traceback))
+
+
+def _log_unraisable(found: sys.UnraisableHookArgs) -> None:
+    """What failed where nobody can be told: in a destructor or a callback of the interpreter."""
+    structlog.get_logger(__name__).error(
+        "ignored",
+        where=repr(found.object),
+        exc_info=(found.exc_type, found.exc_value, found.exc_traceback),
+    )
+
+
+def _log_of_thread(found: threading.ExceptHookArgs) -> None:
+    """What ended a thread."""
+    structlog.get_logger(__name__).error(
+        "thread_failed", exc_info=(found.exc_type, found.exc_value, found.exc_traceback)
+    )

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
-LOCKS = ["requirements.lock", "requirements-dev.lock", "requirements-service.lock"]
+LOCKS = ["requirements.lock", "requirements-dev.lock", "requirements-production.lock"]
 REQUIREMENT = re.compile(r"^([a-z0-9][a-z0-9._-]*)==\S+( ; [^\\]+)?( \\)?$")
 HASH = re.compile(r"^    --hash=sha256:[0-9a-f]{64}( \\)?$")
 

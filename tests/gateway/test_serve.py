@@ -122,6 +122,35 @@ def test_every_line_of_a_service_is_a_record(environ: dict[str, str]) -> None:
         assert {"event", "level", "timestamp"} <= json.loads(line).keys(), line
 
 
+def test_what_nobody_catches_is_a_record_too() -> None:
+    """A warning, a line of another library, a thread, a destructor, a crash: by their texts, in order."""
+    text = """
+import logging, threading, warnings
+from gateway.logs import own_standard_error
+from gateway.settings import Log
+own_standard_error(Log())
+class Doomed:
+    def __del__(self): raise ValueError("destructor")
+def fail(): raise ValueError("thread")
+warnings.warn("old")
+logging.getLogger("uvicorn.error").warning("from uvicorn")
+thread = threading.Thread(target=fail)
+thread.start()
+thread.join()
+Doomed()
+raise ValueError("crash")
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", text], capture_output=True, text=True, check=False, env=clean()
+    )
+    assert told.returncode == 1
+    records = [json.loads(line) for line in told.stderr.splitlines()]
+    for record, word in zip(
+        records, ("old", "from uvicorn", "thread", "destructor", "crash"), strict=True
+    ):
+        assert word in json.dumps(record)
+
+
 def test_the_console_form_stays_for_people(environ: dict[str, str]) -> None:
     """The same words, and no JSON."""
     with serving(environ | {"HX_LOG_FORMAT": "console"}) as service:
