@@ -5,12 +5,25 @@ The rooms below know nothing of Prometheus: they call the recorder Protocols thi
 
 from __future__ import annotations
 
+import platform
+from collections.abc import Callable
+from importlib.metadata import version
 from typing import Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    Info,
+    ProcessCollector,
+    disable_created_metrics,
+)
 from prometheus_client.exposition import generate_latest
 
 from engine.errors import ErrorKind
+from sql.pool_use import PoolUse
 
 FAST_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """Buckets in seconds for what machinery does."""
@@ -25,6 +38,8 @@ class Metrics:
     """One registry with all metrics of a process."""
 
     def __init__(self) -> None:
+        # When each series began: it would double the page, and nobody reads it from text.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         registry = CollectorRegistry()
         self.registry = registry
         # ── REST and refusals ────────────────────────────────────────────────────────────────
@@ -53,6 +68,11 @@ class Metrics:
             ["part"],
             registry=registry,
         )
+        # At 0 from the start: Prometheus sees no increase in what was not there before.
+        for road in ("rest", "socket"):
+            self.refusals.labels("INTERNAL_ERROR", "", road)
+        for part in ("postgres", "valkey"):
+            self.aways.labels(part)
         # ── Sessions ─────────────────────────────────────────────────────────────────────────
         self.sessions = Gauge(
             "hustlexp_sessions", "Authenticated WebSocket sessions now.", registry=registry
@@ -172,6 +192,47 @@ class Metrics:
             registry=registry,
         )
 
+        # ── The process itself ───────────────────────────────────────────────────────────────
+        ProcessCollector(registry=registry)
+        GCCollector(registry=registry)
+        Info("hustlexp_build", "What runs here, as labels; always 1.", registry=registry).info(
+            {"version": version("hustlexp-live"), "python": platform.python_version()}
+        )
+        self.loop_lag_seconds = Histogram(
+            "hustlexp_loop_lag_seconds",
+            "How late the event loop woke a sleeper: what everything else waited as well.",
+            buckets=FAST_S,
+            registry=registry,
+        )
+        self.full_collection_seconds = Histogram(
+            "hustlexp_full_collection_seconds",
+            "Pauses of the process for a full garbage collection (the oldest generation).",
+            buckets=FAST_S,
+            registry=registry,
+        )
+        self.database_wait_seconds = Histogram(
+            "hustlexp_database_wait_seconds",
+            "How long calls waited for a connection of the pool.",
+            buckets=FAST_S,
+            registry=registry,
+        )
+        self.database_connections = Gauge(
+            "hustlexp_database_connections",
+            "Connections of the pool now, by state (busy, idle).",
+            ["state"],
+            registry=registry,
+        )
+        self.database_connections_max = Gauge(
+            "hustlexp_database_connections_max",
+            "Connections that the pool may open (HX_POSTGRES_POOL).",
+            registry=registry,
+        )
+        self.database_calls_waiting = Gauge(
+            "hustlexp_database_calls_waiting",
+            "Calls that wait for a connection of the pool now.",
+            registry=registry,
+        )
+
     def page(self) -> bytes:
         """The Prometheus text page."""
         return generate_latest(self.registry)
@@ -182,6 +243,13 @@ class Metrics:
         """One answered REST request; `route` is the template, never the path."""
         self.requests.labels(method, route, str(status)).inc()
         self.request_seconds.labels(route).observe(seconds)
+
+    def pool(self, use: Callable[[], PoolUse]) -> None:
+        """The database's pool, looked at whenever somebody scrapes."""
+        self.database_connections.labels("busy").set_function(lambda: use().busy)
+        self.database_connections.labels("idle").set_function(lambda: use().idle)
+        self.database_connections_max.set_function(lambda: use().size_max)
+        self.database_calls_waiting.set_function(lambda: use().waiting)
 
     def refused(self, road: Road, kind: ErrorKind) -> None:
         """One refusal told to a client."""

@@ -47,6 +47,8 @@ class Parts:
     metrics: Metrics
     measured: Measured
     health: Health
+    metrics_apart: bool = False
+    """Whether /metrics has a port of its own and is not on the public one."""
     observer: Callable[[], str] | None = None
     """Makes the token with which the map shows itself; None outside of development."""
     cors_origins: tuple[str, ...] = ()

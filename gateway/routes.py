@@ -10,6 +10,7 @@ from starlette.staticfiles import StaticFiles
 from gateway.desk_routes import DESK_CALLS
 from gateway.http import account, events, live, map_page, open_pages, payouts, photos, tasks
 from gateway.http.calls import Call
+from gateway.http.metrics_page import MetricsPage
 from gateway.http.rates import ACCEPT, CODE, LOCATION, PAYOUT_ACCOUNT, TASK_CREATE, UPLOAD
 from gateway.identity.auth import ANYONE, MAY_POST, MAY_WORK
 from gateway.parts import Parts
@@ -72,7 +73,7 @@ def routes(parts: Parts) -> list[BaseRoute]:
         Route("/v1/webhooks/stripe", parts.stripe_webhook.receive, methods=["POST"]),
         Route("/livez", pages.livez),
         Route("/readyz", pages.readyz),
-        Route("/metrics", pages.metrics),
+        *([] if parts.metrics_apart else [Route("/metrics", MetricsPage(parts).show)]),
         Route("/openapi.json", pages.openapi),
         Route("/asyncapi.json", pages.asyncapi),
         Route("/docs", pages.docs),

@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
 
 import uvicorn
 
 from gateway import limits
 from gateway.app import create_app
 from gateway.command_errors import CommandError
+from gateway.metrics_port import metrics_served
 from gateway.parts import Parts
-from gateway.settings import Http, Settings
+from gateway.settings import Http, MetricsPort, Settings
 from gateway.stopping import Stop
 from gateway.wiring import open_parts
 from gateway.ws.protocol import GatewayWebSocketProtocol
@@ -27,7 +29,12 @@ async def serve(
 
     `ready` gets the URL when the first request can be answered.
     """
-    async with open_parts(settings) as parts:
+    async with AsyncExitStack() as stack:
+        apart = listen_for_metrics(settings.metrics)
+        if apart is not None:
+            stack.callback(apart.close)
+        parts = await stack.enter_async_context(open_parts(settings))
+        await stack.enter_async_context(metrics_served(parts, apart))
         server = _Server(
             configured(parts, settings.http.shutdown_s),
             ready=lambda: ready(url_of(listener)),
@@ -63,18 +70,26 @@ def configured(parts: Parts, shutdown_s: float) -> uvicorn.Config:
 
 def listen(http: Http) -> socket.socket:
     """The listening socket; raises CommandError if the address is taken or not ours."""
-    family = socket.AF_INET6 if ":" in http.host else socket.AF_INET
+    return _listening(http.host, http.port, "--port or HX_PORT")
+
+
+def listen_for_metrics(own: MetricsPort) -> socket.socket | None:
+    """The listening socket of /metrics, if it has a port of its own; raises as `listen`."""
+    return None if own.port is None else _listening(own.host, own.port, "HX_METRICS_PORT")
+
+
+def _listening(host: str, port: int, named_by: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # With the protocol named, asyncio's own loop switches Nagle's algorithm off, as uvloop always does.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((http.host, http.port))
+        listener.bind((host, port))
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise CommandError(
-            f"Cannot listen on {http.host}:{http.port}: {error.strerror}. Name another port with "
-            "--port or HX_PORT."
+            f"Cannot listen on {host}:{port}: {error.strerror}. Name another port with {named_by}."
         ) from error
     listener.setblocking(False)
     return listener

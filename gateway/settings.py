@@ -162,6 +162,23 @@ class Http:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricsPort:
+    """A port of its own for /metrics, which the public one then does not show."""
+
+    host: str = _setting(
+        "HX_METRICS_HOST", "127.0.0.1", "address on which HX_METRICS_PORT is opened"
+    )
+    port: int | None = _setting(
+        "HX_METRICS_PORT",
+        None,
+        "TCP port that serves /metrics, and nothing else; 0 takes a free one. Unset: /metrics is "
+        "on HX_PORT, for everybody",
+        _whole(0, 65_535),
+        unit="port",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Postgres:
     """The truth."""
 
@@ -402,6 +419,7 @@ class Settings:
     """All settings, in the groups that the parts of the service take."""
 
     http: Http = Http()
+    metrics: MetricsPort = MetricsPort()
     postgres: Postgres = Postgres()
     redis: Redis = Redis()
     auth: Auth = Auth()
@@ -505,7 +523,7 @@ class Item:
 
     def shown(self, value: object) -> str:
         """The value for a reader; of a secret only whether it is set."""
-        if value in ("", ()):
+        if value in ("", (), None):
             return "unset"
         if self.secret:
             return "set (hidden)"

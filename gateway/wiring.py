@@ -48,6 +48,7 @@ from gateway.presence.absences import Absences
 from gateway.presence.en_route import EnRoute
 from gateway.presence.heartbeats import Heartbeats
 from gateway.presence.positions import Positions
+from gateway.process_figures import ProcessFigures
 from gateway.settings import Settings
 from gateway.ws.answers import Answers
 from gateway.ws.door import Door
@@ -79,6 +80,8 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
 
         # Layer 1: the engine
         metrics = Metrics()
+        metrics.pool(database.use)
+        database.waited = metrics.database_wait_seconds.observe
         hub = Hub(metrics)
         store = Store(database)
         secret = code_key(settings)
@@ -171,6 +174,7 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
                 expected=[migration.name for migration in migrations()],
                 valkey=valkey.ping,
             ),
+            metrics_apart=settings.metrics.port is not None,
             observer=partial(observer_token, settings.data_dir) if settings.development else None,
             cors_origins=settings.http.origins,
         )
@@ -180,6 +184,9 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
             broadcaster, settling, reconciling, timers, hub, snapshots, catchup, heartbeats,
             positions, absences, door, idempotency, CityFeed(hub, positions, store),
             UploadSweep(store, photos), verifying,
+            ProcessFigures(
+                metrics.loop_lag_seconds.observe, metrics.full_collection_seconds.observe
+            ),
         )  # fmt: skip
         await stack.enter_async_context(running(loops))
         yield parts

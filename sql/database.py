@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, Self, cast
 
@@ -32,6 +32,7 @@ from sql.failures import (
     unfit,
     unreachable,
 )
+from sql.pool_use import PoolUse
 from sql.session import ROLE, STATEMENT_TIMEOUT_MS, Session, startup, tracked
 from sql.sqlstates import STALE_STATES
 
@@ -51,6 +52,15 @@ class Database:
         self._pool = pool
         self._renewed_at = float("-inf")
         self._stale = False
+        self._inside = 0  # calls that hold a connection or wait for one
+        self.waited: Callable[[float], object] = _unheard
+        """Told how long each call waited for its connection, in seconds."""
+
+    def use(self) -> PoolUse:
+        """How many connections are busy and idle, and how many calls wait for one."""
+        idle = self._pool.get_idle_size()
+        busy = self._pool.get_size() - idle
+        return PoolUse(busy, idle, self._pool.get_max_size(), max(0, self._inside - busy))
 
     @classmethod
     async def open(
@@ -125,12 +135,7 @@ class Database:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
-        if self._stale:
-            await self._renew()
-        try:
-            connection = await self._pool.acquire(timeout=CONNECT_TIMEOUT_S)
-        except (asyncpg.PostgresError, *DRIVER_FAILURES) as error:
-            raise unreachable(error) from error
+        connection = await self._acquired()
         try:
             yield connection
         except (asyncpg.PostgresError, *DRIVER_FAILURES) as error:
@@ -140,7 +145,23 @@ class Database:
                 await self._renew_if_stale(error)
             raise failure from error
         finally:
+            self._inside -= 1
             await self._pool.release(connection, timeout=CONNECT_TIMEOUT_S)
+
+    async def _acquired(self) -> asyncpg.Connection:
+        if self._stale:
+            await self._renew()
+        self._inside += 1
+        asked = time.perf_counter()
+        try:
+            connection = await self._pool.acquire(timeout=CONNECT_TIMEOUT_S)
+        except BaseException as error:
+            self._inside -= 1
+            if isinstance(error, (asyncpg.PostgresError, *DRIVER_FAILURES)):
+                raise unreachable(error) from error
+            raise
+        self.waited(time.perf_counter() - asked)
+        return connection
 
     async def _renew_if_stale(self, error: Exception) -> None:
         """A server that has gone or changed its part has done so for the other connections too."""
@@ -186,3 +207,7 @@ async def _leave(_: asyncpg.Connection) -> None:
 
     The driver's own reset is a round trip after each of them.
     """
+
+
+def _unheard(_seconds: float) -> None:
+    """Nobody counts the waiting."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
-LOCKS = ["requirements.lock", "requirements-dev.lock"]
+LOCKS = ["requirements.lock", "requirements-dev.lock", "requirements-production.lock"]
 REQUIREMENT = re.compile(r"^([a-z0-9][a-z0-9._-]*)==\S+( ; [^\\]+)?( \\)?$")
 HASH = re.compile(r"^    --hash=sha256:[0-9a-f]{64}( \\)?$")
 
@@ -48,15 +48,18 @@ def test_every_line_of_a_lock_is_a_pin_a_hash_or_a_comment(lock: str) -> None:
 
 
 def test_the_locks_hold_what_the_project_asks_for() -> None:
-    """Build backend included; the development lock holds all of the other one."""
+    """Build backend included; development adds to the usual one, and production lacks the servers."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
     extras = project["project"]["optional-dependencies"]
     wanted = [*project["project"]["dependencies"], *extras["embedded"], *extras["build"]]
     wanted += project["build-system"]["requires"]
-    runtime, development = (pinned(lock) for lock in LOCKS)
+    runtime, development, service = (pinned(lock) for lock in LOCKS)
     assert {name_of(requirement) for requirement in wanted} <= runtime.keys()
     assert {name_of(requirement) for requirement in extras["dev"]} <= development.keys()
-    assert runtime.items() <= development.items()
+    assert service.items() <= runtime.items() <= development.items()
+    left_out = {name_of(requirement) for requirement in extras["embedded"]}
+    assert {name_of(requirement) for requirement in wanted} - left_out <= service.keys()
+    assert not left_out & service.keys()
 
 
 def test_ci_runs_the_two_commands_that_the_readme_names() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import entry_points
 from pkgutil import resolve_name
 from typing import Final
@@ -12,6 +14,7 @@ import cyclopts
 
 from deploy.failures import EmbeddedError
 from gateway.command_errors import CommandError, UsageError
+from gateway.logs import last_word
 from gateway.settings import SettingsError
 from geo.valkey import ValkeyAway
 from sql.database import DatabaseAway, DatabaseError, DatabaseUnfit
@@ -31,6 +34,8 @@ COMMANDS: Final = {
     "doctor": "gateway.cli.doctor:doctor",
     "config": "gateway.cli.config:config",
 }
+LOGGING: Final = frozenset({"serve"})
+"""Commands whose standard error is a log, to its last line."""
 EXIT_CODES: Final = (
     "Exit codes: 0 done (or stopped as asked); 1 not possible, one sentence on standard error "
     "says why; 2 wrong usage or a wrong setting."
@@ -60,34 +65,39 @@ def app(called: str | None) -> cyclopts.App:
 def main(words: Sequence[str] | None = None) -> None:
     """Runs one command and ends the process with its exit code."""
     words = sys.argv[1:] if words is None else words
+    called = next(iter(words), None)
+    logging = called in LOGGING
+    say: Callable[[object], None] = partial(last_word, os.environ) if logging else _say
     try:
-        code = app(next(iter(words), None))(
-            words, exit_on_error=False, result_action="return_value"
+        code = app(called)(
+            words, exit_on_error=False, print_error=not logging, result_action="return_value"
         )
-    except cyclopts.CycloptsError:
+    except cyclopts.CycloptsError as error:
+        if logging:
+            say(error)
         sys.exit(2)
     except (SettingsError, UsageError) as error:
-        _say(error)
+        say(error)
         sys.exit(2)
     except (CommandError, EmbeddedError, MigrationError) as error:
-        _say(error)
+        say(error)
         sys.exit(1)
     except DatabaseUnfit as error:
         _say(f"PostgreSQL answers, but not as the service needs it: {error}")
         sys.exit(1)
     except DatabaseAway as error:
-        _say(f"PostgreSQL does not answer: {error}")
+        say(f"PostgreSQL does not answer: {error}")
         sys.exit(1)
     except DatabaseError as error:
-        _say(f"PostgreSQL refuses: {error.message}")
+        say(f"PostgreSQL refuses: {error.message}")
         sys.exit(1)
     except ValkeyAway as error:
-        _say(f"Redis does not answer: {error}")
+        say(f"Redis does not answer: {error}")
         sys.exit(1)
     except BrokenPipeError:
         sys.exit(0)
     except OSError as error:
-        _say(error)
+        say(error)
         sys.exit(1)
     sys.exit(code or 0)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import closing
+from importlib.metadata import version
 from typing import Literal
 
+import structlog
+
 from gateway.command_errors import CommandError
-from gateway.logs import configure_logs
+from gateway.logs import own_standard_error
 from gateway.serving import listen
 from gateway.serving import serve as serve_until_stopped
 from gateway.settings import Settings, SettingsError
@@ -37,13 +39,15 @@ def serve(*, role: Literal["all", "gateway", "broadcaster", "worker"] = "all") -
     settings.demand("HX_POSTGRES_DSN", "HX_REDIS_URL")
     if not settings.development:
         settings.demand("HX_CODE_KEY", "HX_JWT_ISSUERS")
-    configure_logs(settings.log)
+    own_standard_error(settings.log)
     return run(lambda stop: _serve(settings, stop))
 
 
 async def _serve(settings: Settings, stop: Stop) -> int:
     with closing(listen(settings.http)) as listener:
-        await serve_until_stopped(
-            settings, listener, lambda url: print(f"serving {url}", file=sys.stderr), stop
-        )
+        await serve_until_stopped(settings, listener, _ready, stop)
     return 0
+
+
+def _ready(url: str) -> None:
+    structlog.get_logger(__name__).info("serving", url=url, version=version("hustlexp-live"))

@@ -1,4 +1,4 @@
-"""What needs no token: health, metrics, the machine-readable contracts, the docs page."""
+"""What needs no token: health, the machine-readable contracts, the docs page."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from importlib.resources import files
 from typing import Final
 
 import msgspec
-import structlog
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -19,14 +17,11 @@ from gateway.http import docs_page, openapi
 from gateway.http.calls import JSON, Call
 from gateway.parts import Parts
 from gateway.ws import asyncapi
-from sql.database import DatabaseAway
 
 _NAMES: Final = {
     problems.problem_type(kind).removeprefix(problems.TYPE_PREFIX)
     for kind in errors.REGISTRY.values()
 }
-
-log = structlog.get_logger(__name__)
 
 
 class OpenPages:
@@ -36,6 +31,8 @@ class OpenPages:
         self._parts = parts
         released = version("hustlexp-live")
         description = openapi.document(calls, released)
+        if parts.metrics_apart:
+            del description["paths"]["/metrics"]
         style = files("gateway.http").joinpath("docs_page.css").read_bytes()
         self.livez = _fixed(b'{"status":"ok"}', JSON)
         self.openapi = _fixed(msgspec.json.encode(description), JSON)
@@ -51,14 +48,6 @@ class OpenPages:
             status_code=200 if readiness.ready else 503,
             media_type=JSON,
         )
-
-    async def metrics(self, _: Request) -> Response:
-        """The Prometheus page; without the database it shows what the process knows itself."""
-        try:
-            await self._parts.measured.refresh()
-        except (DatabaseAway, errors.Refusal):
-            log.warning("metrics_without_database")
-        return Response(self._parts.metrics.page(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def error(self, request: Request) -> Response:
         """A problem's `type` leads to its explanation."""

@@ -104,13 +104,14 @@ async def test_the_service_is_alive_and_ready(client: httpx.AsyncClient) -> None
 
 
 async def test_metrics_parse_and_explain_themselves(people: People) -> None:
-    """Every family has a help text, our prefix and a unit where it measures one."""
+    """Every family has a help text, a known prefix and a unit where it measures one."""
     poster = await people.person("poster")
     await poster.call("GET", "/v1/nothing")
     page = (await people.client.get("/metrics")).text
     families = list(text_string_to_metric_families(page))
     assert all(family.documentation for family in families)
-    assert {family.name.split("_")[0] for family in families} == {"hustlexp"}
+    prefixes = {family.name.split("_")[0] for family in families}
+    assert prefixes == {"hustlexp", "process", "python"}
     histograms = [family.name for family in families if family.type == "histogram"]
     assert all(name.endswith("_seconds") for name in histograms)
     assert 'hustlexp_refusals_total{code="NOT_FOUND",invariant="",road="rest"}' in page
