@@ -105,6 +105,15 @@ class Unreadable(errors.Refusal):
         self.headers = dict(headers or {})
 
 
+def upgrade_required() -> Unreadable:
+    """Only a WebSocket is served here (RFC 9110 §15.5.22, RFC 6455 §4.4)."""
+    return Unreadable(
+        426,
+        "This is the address of a WebSocket, version 13.",
+        {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"},
+    )
+
+
 class Problem(Struct, frozen=True, omit_defaults=True):
     """RFC 9457 problem details; `type` is the identity of the error."""
 

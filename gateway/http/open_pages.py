@@ -52,6 +52,10 @@ class OpenPages:
             media_type=JSON,
         )
 
+    async def socket(self, _: Request) -> Response:
+        """The WebSocket's path, asked without a handshake."""
+        raise problems.upgrade_required()
+
     async def metrics(self, _: Request) -> Response:
         """The Prometheus page; without the database it shows what the process knows itself."""
         try:
