@@ -105,7 +105,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         """The client is given time to take what was written."""
         super().pause_writing()
         self._unsent_bytes = self.transport.get_write_buffer_size()
-        self._wait_s(self._patience.answer_stall_s)
+        self._look_in_s(self._patience.answer_stall_s)
 
     def resume_writing(self) -> None:
         """It has: what was waited for before is waited for again."""
@@ -115,7 +115,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         elif self.cycle is None or self.cycle.response_complete:
             self._idle()
         else:
-            self._deadline = math.inf
+            self._wait_s(math.inf)
 
     def shutdown(self) -> None:
         """The server stops: an idle connection closes now, another one behind its answer."""
@@ -164,7 +164,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
     def _begin(self, head: Head) -> None:
         """Hands one request to the application."""
         self._spoke = True
-        self._deadline = math.inf
+        self._wait_s(math.inf)
         path = head.path.decode()
         self.scope = {
             "type": "http",
@@ -209,7 +209,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
             self._await_body()
             return False
         cycle.more_body = False
-        self._deadline = math.inf
+        self._wait_s(math.inf)
         if cycle.response_complete:
             self._idle()
         return True
@@ -298,12 +298,20 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         if self.transport.can_write_eof() and not self.transport.is_closing():
             self.transport.write_eof()
         self.flow.resume_reading()
-        self._wait_s(self._patience.linger_s)
+        self._look_in_s(self._patience.linger_s)
 
     # ── Time ─────────────────────────────────────────────────────────────────────────────────────
 
     def _wait_s(self, seconds: float) -> None:
+        """Gives the client's next step so long, unless its present one is to read."""
+        if not self.flow.write_paused:
+            self._look_in_s(seconds)
+
+    def _look_in_s(self, seconds: float) -> None:
         """Sets the time at which `_expire` looks; one timer serves the connection's whole life."""
+        if seconds == math.inf:
+            self._deadline = math.inf
+            return
         self._deadline = self.loop.time() + seconds
         if self._timer is not None:
             if self._timer.when() <= self._deadline:
@@ -321,8 +329,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         self._timer = None
         left_s = self._deadline - self.loop.time()
         if left_s > 0:
-            if left_s < math.inf:
-                self._wait_s(left_s)
+            self._look_in_s(left_s)
         elif self._lingering:
             self.transport.abort()
         elif self.flow.write_paused:
@@ -342,7 +349,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
             self.transport.abort()
             return
         self._unsent_bytes = unsent_bytes
-        self._wait_s(self._patience.answer_stall_s)
+        self._look_in_s(self._patience.answer_stall_s)
 
     def _expire_body(self) -> None:
         """Gives up a body that does not come, unless it is we who do not read it."""
