@@ -40,6 +40,7 @@ server {
     location / {
         proxy_pass http://hustlexp;
         proxy_http_version 1.1;
+        proxy_request_buffering off;
         proxy_set_header Host $host;
         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
         proxy_set_header Upgrade $http_upgrade;
