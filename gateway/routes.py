@@ -70,7 +70,7 @@ def routes(parts: Parts) -> list[BaseRoute]:
     assets = StaticFiles(packages=[("gateway", "pages")])
     return [
         WebSocketRoute("/ws", parts.socket),
-        WebSocketRoute("/{elsewhere:path}", parts.socket.refuse),
+        WebSocketRoute("/{elsewhere:path}", parts.socket.elsewhere),
         Route("/ws", pages.socket),
         *call_routes(CALLS, parts),
         Route("/v1/webhooks/stripe", parts.stripe_webhook.receive, methods=["POST"]),

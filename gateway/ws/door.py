@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from engine import errors
 from gateway import problems
@@ -104,10 +105,11 @@ class Door:
         any_port = scope.get("state", {}).get(ANY_PORT, False)
         return same_origin((scheme, authority), headers.get("host", ""), any_port=any_port)
 
-    async def refuse(self, _scope: Scope, receive: Receive, send: Send) -> None:
-        """The ASGI application behind every other path: no WebSocket lives there."""
-        await receive()
-        await self._deny(errors.refusal("NOT_FOUND"), send)
+    async def elsewhere(self, socket: WebSocket) -> None:
+        """Every other path: no WebSocket lives there."""
+        refusal = errors.refusal("NOT_FOUND")
+        self._refused(refusal.kind)
+        await socket.send_denial_response(problems.response(refusal, uuid4().hex))
 
     async def _deny(self, refusal: errors.Refusal, send: Send) -> None:
         """An HTTP problem in place of the upgrade."""
