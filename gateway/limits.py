@@ -72,7 +72,7 @@ SOCKETS_PER_USER: Final = 5
 """The oldest is closed when one more authenticates (4302)."""
 MAX_UNAUTHENTICATED: Final = 2_000
 """Sockets that have not authenticated yet; more are refused with 503 before the upgrade."""
-MAX_UNAUTHENTICATED_PER_ADDRESS: Final = 500
+MAX_UNAUTHENTICATED_PER_ADDRESS: Final = 1_000
 """Of these the sockets of one address; more are refused with 429 before the upgrade."""
 MAX_SOCKETS: Final = 18_000
 """Sockets of a process; more are refused with 503 before the upgrade. With polls and the servers'

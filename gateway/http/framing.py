@@ -15,7 +15,7 @@ from gateway.http.chunks import FIELD_LINE, TOKEN, Chunks, Reason, Unframed
 _REQUEST_LINE: Final = re.compile(rb"(%b) ([\x21-\x7e]+) HTTP/([0-9]\.[0-9])\r\n" % TOKEN)
 _FIELD_LINES: Final = re.compile(rb"(?:%b)*" % FIELD_LINE.pattern)
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?@]+)(/[^#]*|\?[^#]*)?", re.IGNORECASE)
-_HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
+_HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 _LENGTH: Final = re.compile(rb"[0-9]{1,15}")
 _BARE_LF: Final = re.compile(rb"(?:^|[^\r])\n")
 _BEGINNING: Final = re.compile(TOKEN)
@@ -156,10 +156,14 @@ _SINGLE: Final[dict[bytes, Reason]] = {
     b"host": "host",
     b"content-length": "framing",
     b"transfer-encoding": "framing",
+    b"authorization": "framing",
+    b"content-type": "framing",
+    b"idempotency-key": "framing",
 }
-"""Fields of which a second one makes the request doubtful, and what is counted then."""
+"""Fields of which a second one makes the request doubtful, and what is counted then: a proxy may have
+looked at the other one."""
 _HEARD: Final = frozenset({*_SINGLE, b"connection", b"upgrade", b"expect"})
-"""The fields that say how a request is framed and what becomes of its connection."""
+"""The fields that are looked at here."""
 
 
 def _check_sizes(raw: bytes) -> None:

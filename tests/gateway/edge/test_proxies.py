@@ -131,7 +131,8 @@ async def test_limits_count_the_address_behind_the_proxy(
 async def test_figures_are_not_for_the_public(opened: dict[str, str], kind: str) -> None:
     """The example hides /metrics and passes on everything else."""
     async with httpx.AsyncClient(base_url=opened[kind]) as client:
-        assert (await client.get("/metrics")).status_code == 404
+        for spelt in ("/metrics", "/%6detrics", "/metric%73?x=1"):
+            assert (await client.get(spelt)).status_code == 404
         assert (await client.get("/readyz")).status_code == 200
 
 
