@@ -72,7 +72,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         self._patience = patience
         self._requests = Requests()
         self._spoke = False
-        self._drained_bytes = 0
+        self._lingered_bytes = 0
         self._lingering = False
         self._body_by = math.inf
         self._unsent_bytes = 0
@@ -94,8 +94,8 @@ class GatewayHttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Reads on; what comes behind the last answer is dropped."""
         if self._lingering:
-            self._drained_bytes += len(data)
-            if self._drained_bytes > limits.MAX_LINGER_BYTES:
+            self._lingered_bytes += len(data)
+            if self._lingered_bytes > limits.MAX_LINGER_BYTES:
                 self.transport.abort()
             return
         self._requests.feed(data)
@@ -155,11 +155,9 @@ class GatewayHttpProtocol(HttpToolsProtocol):
             self._wait_s(self._patience.head_within_s)
 
     def _hold_back(self) -> None:
-        """Requests that come before the answer to the one before them wait, within reason."""
+        """Requests that come before the answer to the one before them wait in the kernel."""
         if self._requests.waiting_bytes:
             self.flow.pause_reading()
-        if self._requests.waiting_bytes > limits.MAX_LINGER_BYTES:
-            self.transport.abort()
 
     def _begin(self, head: Head) -> None:
         """Hands one request to the application."""
@@ -195,12 +193,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         cycle = self.cycle
         assert cycle is not None
         part = self._requests.body()
-        if cycle.response_complete:
-            self._drained_bytes += len(part)
-            if self._drained_bytes > limits.MAX_DRAINED_BYTES:
-                self.close_gently()
-                return False
-        else:
+        if not cycle.response_complete:
             cycle.body += part
             if len(cycle.body) > limits.MAX_UNREAD_BODY_BYTES:
                 self.flow.pause_reading()
@@ -239,7 +232,8 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self._lingering or self.transport.is_closing():
             return
-        self._drained_bytes = 0
+        assert self.cycle is not None
+        self.cycle.body.clear()  # what nobody read; the connection may idle for long
         self.flow.resume_reading()
         if self._requests.in_body:
             self._body_by = self.loop.time() + self._patience.body_within_s
@@ -294,7 +288,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
 
     def _linger(self) -> None:
         self._lingering = True
-        self._drained_bytes = 0
+        self._lingered_bytes = 0
         if self.transport.can_write_eof() and not self.transport.is_closing():
             self.transport.write_eof()
         self.flow.resume_reading()

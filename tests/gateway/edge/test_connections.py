@@ -309,6 +309,23 @@ async def test_a_client_that_does_not_go_on_is_given_up(
     assert closings._value.get() == before + 1
 
 
+async def test_a_head_in_line_feeds_is_refused_at_once(hasty: Service) -> None:
+    """400, not 408: nothing that comes can make it a request."""
+    for sent in (b"GET / HTTP/1.1\nHost: hx\n\n", b"\n", b"GET / HTTP/1.1\r\nHost: hx\n", b"\x80"):
+        async with connected(hasty.url) as wire:
+            assert (await wire.ask(sent)).status == 400
+
+
+async def test_who_only_looks_whether_the_port_answers_is_not_counted(hasty: Service) -> None:
+    """A connection that its client closed is nobody's fault, and nothing waits for it."""
+    silent = hasty.parts.metrics.closings.labels("silent")
+    before = silent._value.get()
+    async with connected(hasty.url):
+        pass
+    await asyncio.sleep(0.5)
+    assert silent._value.get() == before
+
+
 async def test_an_idle_connection_is_kept_for_its_time_and_then_closed(hasty: Service) -> None:
     """The time begins anew with each answer."""
     async with connected(hasty.url) as wire:
