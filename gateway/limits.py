@@ -32,10 +32,12 @@ KEEP_ALIVE_S: Final = 75.0
 """An idle connection is closed after this: later than the usual 60 s of the proxies in front, so
 that none of them sends a request into a connection that is just being closed."""
 LINGER_S: Final = 2.0
-"""After the last answer what still arrives is read and dropped for so long: a close with unread
-bytes would reset the connection and lose the answer."""
-MAX_LINGER_BYTES: Final = 1024 * 1024
-"""More than this is not listened to then."""
+"""After the last answer what still arrives is read and dropped until nothing comes for so long: a
+close with unread bytes would reset the connection and lose the answer."""
+LINGER_WITHIN_S: Final = 30.0
+"""However steadily it comes, it is not listened to for longer."""
+MAX_LINGER_BYTES: Final = 16 * 1024 * 1024
+"""However fast it comes, it is not listened to for more: a photo of 10 MiB may be on its way."""
 
 # ── One socket, inbound ──────────────────────────────────────────────────────────────────────────
 MAX_FRAME_BYTES: Final = 64 * 1024
@@ -157,4 +159,4 @@ CONTROL: Final = (10.0, 100.0)
 CONTROL_SLICE_BYTES: Final = 4 * 1024
 """So much is parsed at once, so that a flood of tiny frames is noticed before it is answered."""
 BAD_AUTH_WAITS_S: Final = 5.0
-"""An address beyond its bad tokens waits up to so long for the answer to the next one."""
+"""An address beyond its bad tokens waits so long for the answer to each further one."""

@@ -47,6 +47,7 @@ class Patience:
     answer_stall_s: float = limits.ANSWER_STALL_S
     keep_alive_s: float = limits.KEEP_ALIVE_S
     linger_s: float = limits.LINGER_S
+    linger_within_s: float = limits.LINGER_WITHIN_S
 
 
 PATIENCE: Final = Patience()
@@ -74,6 +75,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         self._spoke = False
         self._lingered_bytes = 0
         self._lingering = False
+        self._linger_by = math.inf
         self._body_by = math.inf
         self._unsent_bytes = 0
         self._deadline = math.inf
@@ -97,6 +99,8 @@ class GatewayHttpProtocol(HttpToolsProtocol):
             self._lingered_bytes += len(data)
             if self._lingered_bytes > limits.MAX_LINGER_BYTES:
                 self.transport.abort()
+            else:
+                self._await_silence()
             return
         self._requests.feed(data)
         self._advance()
@@ -292,7 +296,12 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         if self.transport.can_write_eof() and not self.transport.is_closing():
             self.transport.write_eof()
         self.flow.resume_reading()
-        self._look_in_s(self._patience.linger_s)
+        self._linger_by = self.loop.time() + self._patience.linger_within_s
+        self._await_silence()
+
+    def _await_silence(self) -> None:
+        by = min(self.loop.time() + self._patience.linger_s, self._linger_by)
+        self._look_in_s(by - self.loop.time())
 
     # ── Time ─────────────────────────────────────────────────────────────────────────────────────
 

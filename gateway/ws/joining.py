@@ -76,18 +76,21 @@ class Joining:
             self._hub.joined(connection)
 
     async def _caller(self, connection: Connection, token: str) -> Caller:
-        """The user of a token; an address that shows many bad ones waits for its answers."""
+        """The user of a token; refused ones are counted against the address that shows them."""
         try:
             return await self._authenticator.user(token)
         except errors.Refusal as refusal:
-            if problems.status_of(refusal) != HTTPStatus.UNAUTHORIZED:
-                raise
-            try:
-                self._rates.spend_address(connection.address)
-            except errors.Refusal as braked:
-                await asyncio.sleep(min(braked.retry_after_s or 0.0, limits.BAD_AUTH_WAITS_S))
-                connection.session.end(close_codes.FLOOD)
-                raise
+            if problems.status_of(refusal) == HTTPStatus.UNAUTHORIZED:
+                await self._brake(connection)
+            raise
+
+    async def _brake(self, connection: Connection) -> None:
+        """RATE_LIMITED, late, for an address that has shown too many bad tokens."""
+        try:
+            self._rates.spend_address(connection.address)
+        except errors.Refusal:
+            await asyncio.sleep(limits.BAD_AUTH_WAITS_S)
+            connection.session.end(close_codes.FLOOD)
             raise
 
     async def _replay(self, session: Session, snapshot: Snapshot, last_seq: int | None) -> None:

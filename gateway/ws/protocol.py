@@ -68,6 +68,7 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
         self.conn = _Handshake(max_size=config.ws_max_size, logger=self.logger)
         self._refused = refused
         self._discarding = False
+        self._dropped_bytes = 0
         self._control = TokenBucket(*limits.CONTROL, self.loop.time())
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -83,8 +84,15 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
         """Parses; after a broken frame the rest is read and dropped, so that the close arrives."""
         for start in range(0, len(data), limits.CONTROL_SLICE_BYTES):
             if self._discarding:
+                self._drop(len(data) - start)
                 return
             super().data_received(data[start : start + limits.CONTROL_SLICE_BYTES])
+
+    def _drop(self, size_bytes: int) -> None:
+        """Counts what is dropped: a flood that does not end is not listened to for long."""
+        self._dropped_bytes += size_bytes
+        if self._dropped_bytes > limits.MAX_LINGER_BYTES:
+            self.transport.abort()
 
     def handle_connect(self, event: Request) -> None:
         """Adds the wire to the scope of an accepted handshake; counts one that is none."""

@@ -17,6 +17,7 @@ HASTY = Patience(
     answer_stall_s=0.3,
     keep_alive_s=0.6,
     linger_s=0.3,
+    linger_within_s=0.8,
 )
 
 

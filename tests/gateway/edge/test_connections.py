@@ -256,6 +256,24 @@ async def test_behind_another_rest_the_connection_is_closed(
         assert await wire.ends() == b""
 
 
+async def test_a_photo_on_its_way_hears_why_it_is_not_taken(service: Service) -> None:
+    """The answer arrives although megabytes follow that nobody reads."""
+    async with connected(service.url) as wire:
+        size = 10 * 2**20
+        await wire.send(request("POST /v1/uploads", f"Content-Length: {size}"), b"x" * size)
+        assert (await wire.answer()).status == 401
+        assert await wire.ends() == b""
+
+
+async def test_nobody_is_listened_to_for_ever_after_the_answer(hasty: Service) -> None:
+    """Neither slow drops nor a flood hold the connection."""
+    for drop in (b"x", b"x" * 2**20):
+        async with connected(hasty.url) as wire:
+            assert (await wire.ask(b"no request\r\n\r\n")).status == 400
+            async with asyncio.timeout(20):
+                await _drip(wire, drop)
+
+
 async def test_who_asks_first_is_told_to_go_on(service: Service) -> None:
     """100 Continue once the body is wanted, then the answer; the connection goes on."""
     poster = await service.user("poster")

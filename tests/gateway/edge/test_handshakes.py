@@ -225,6 +225,8 @@ def test_every_limit_stands_in_the_document() -> None:
         limits.ANSWER_STALL_S,
         limits.KEEP_ALIVE_S,
         limits.LINGER_S,
+        limits.LINGER_WITHIN_S,
+        limits.MAX_LINGER_BYTES // 2**20,
         limits.MAX_UNAUTHENTICATED_PER_ADDRESS,
         limits.BAD_AUTH_WAITS_S,
         BAD_TOKEN.burst,
