@@ -181,6 +181,18 @@ SECTIONS: Final = (
                 ),
             ),
             Figure(
+                "hustlexp_connections_refused",
+                ("reason",),
+                worry="`framing` or `host` grow: something in front writes requests that can be read "
+                "in two ways; `slow_body`, `slow_reader`: a network is ill",
+                alert=Alert(
+                    "HustleXPDoubtfulRequests",
+                    'increase(hustlexp_connections_refused_total{reason=~"framing|host"}[10m]) > 20',
+                    "5m",
+                    "ticket",
+                ),
+            ),
+            Figure(
                 "hustlexp_away",
                 ("part",),
                 worry="It grows: calls find PostgreSQL or Valkey away",

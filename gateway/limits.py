@@ -4,6 +4,41 @@ from __future__ import annotations
 
 from typing import Final
 
+# ── One connection, before a request is understood ───────────────────────────────────────────────
+MAX_URL_BYTES: Final = 8_000
+"""A longer path with its query is answered 414: what RFC 9110 §4.1 asks every server to read."""
+MAX_HEADER_LINE_BYTES: Final = 8_190
+"""A longer header line, its CRLF not counted, is answered 431: lines of 8 KiB, as most proxies read."""
+MAX_HEADERS: Final = 100
+"""More header fields are answered 431."""
+MAX_HEAD_BYTES: Final = 32 * 1024
+"""A longer head, request line and header fields, is answered 431."""
+MAX_CHUNK_EXTENSION_BYTES: Final = 4 * 1024
+"""Extensions and trailer fields of one chunked body; more are answered 400."""
+MAX_UNREAD_BODY_BYTES: Final = 64 * 1024
+"""So much of a body waits for whoever reads it, as while its token is checked; then the client does."""
+MAX_DRAINED_BYTES: Final = 64 * 1024
+"""The rest of a body whose answer was given early is read and dropped up to here; behind a longer
+one the connection is closed."""
+HEAD_WITHIN_S: Final = 10.0
+"""A head must be complete so long after its first byte, and on a new connection after the connect."""
+BODY_STALL_S: Final = 20.0
+"""A body of which nothing arrives for this long is answered 408."""
+BODY_WITHIN_S: Final = 150.0
+"""A body that is not complete by then is answered 408, however steadily it drips."""
+ANSWER_STALL_S: Final = 60.0
+"""A client that takes nothing of its answer for this long is cut."""
+KEEP_ALIVE_S: Final = 75.0
+"""An idle connection is closed after this: later than the usual 60 s of the proxies in front, so
+that none of them sends a request into a connection that is just being closed."""
+LINGER_S: Final = 2.0
+"""After the last answer what still arrives is read and dropped until nothing comes for so long: a
+close with unread bytes would reset the connection and lose the answer."""
+LINGER_WITHIN_S: Final = 30.0
+"""However steadily it comes, it is not listened to for longer."""
+MAX_LINGER_BYTES: Final = 16 * 1024 * 1024
+"""However fast it comes, it is not listened to for more: a photo of 10 MiB may be on its way."""
+
 # ── One socket, inbound ──────────────────────────────────────────────────────────────────────────
 MAX_FRAME_BYTES: Final = 64 * 1024
 """A larger WebSocket message closes the socket with 1009 before it is buffered."""
@@ -39,6 +74,8 @@ SOCKETS_PER_USER: Final = 5
 """The oldest is closed when one more authenticates (4302)."""
 MAX_UNAUTHENTICATED: Final = 2_000
 """Sockets that have not authenticated yet; more are refused with 503 before the upgrade."""
+MAX_UNAUTHENTICATED_PER_ADDRESS: Final = 1_000
+"""Of these the sockets of one address; more are refused with 429 before the upgrade."""
 MAX_SOCKETS: Final = 18_000
 """Sockets of a process; more are refused with 503 before the upgrade. With polls and the servers'
 own connections they stay below the 20,000 file descriptors a process should be given."""
@@ -117,3 +154,9 @@ RATE_OF: Final[dict[str, tuple[float, float]]] = {
 """One kind of message on one socket."""
 FLOOD: Final = (1.0, 60.0)
 """Refused messages a socket may cause before it is closed (4200): per second, and at once."""
+CONTROL: Final = (10.0, 100.0)
+"""Pings, pongs and continuation frames of one socket; more close it (4200)."""
+CONTROL_SLICE_BYTES: Final = 4 * 1024
+"""So much is parsed at once, so that a flood of tiny frames is noticed before it is answered."""
+BAD_AUTH_WAITS_S: Final = 5.0
+"""An address beyond its bad tokens waits so long for the answer to each further one."""

@@ -30,6 +30,9 @@ FAST_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0
 HUMAN_S = (1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 300, 420, 600)
 """Buckets in seconds for what people do within a broadcast of at most 600 s."""
 
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"})
+"""Methods told apart; a client may invent others without end."""
+
 Road = Literal["rest", "socket"]
 Part = Literal["postgres", "valkey"]
 
@@ -60,6 +63,12 @@ class Metrics:
             "hustlexp_refusals",
             "Refusals told to clients, by identity and road (rest, socket).",
             ["code", "invariant", "road"],
+            registry=registry,
+        )
+        self.closings = Counter(
+            "hustlexp_connections_refused",
+            "Connections closed before a request was understood or read to its end, by reason.",
+            ["reason"],
             registry=registry,
         )
         self.aways = Counter(
@@ -241,7 +250,8 @@ class Metrics:
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """One answered REST request; `route` is the template, never the path."""
-        self.requests.labels(method, route, str(status)).inc()
+        known = method if method in METHODS else "other"
+        self.requests.labels(known, route, str(status)).inc()
         self.request_seconds.labels(route).observe(seconds)
 
     def pool(self, use: Callable[[], PoolUse]) -> None:
@@ -254,6 +264,10 @@ class Metrics:
     def refused(self, road: Road, kind: ErrorKind) -> None:
         """One refusal told to a client."""
         self.refusals.labels(kind.code, kind.invariant, road).inc()
+
+    def closed(self, reason: str) -> None:
+        """One connection closed although its client would have gone on."""
+        self.closings.labels(reason).inc()
 
     def away(self, part: Part) -> None:
         """A call found a server away."""

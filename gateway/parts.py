@@ -14,6 +14,7 @@ from engine.tasks.uploads import Uploads
 from gateway.delivery.hub import Hub
 from gateway.health import Health
 from gateway.http.cursors import Cursors
+from gateway.http.forwarded import Network
 from gateway.http.idempotency import Idempotency
 from gateway.http.rates import Rates
 from gateway.http.stripe_webhook import StripeWebhook
@@ -53,3 +54,5 @@ class Parts:
     """Makes the token with which the map shows itself; None outside of development."""
     cors_origins: tuple[str, ...] = ()
     """Exact origins of browsers apps; empty allows none but our own pages."""
+    trusted_proxies: tuple[Network, ...] = ()
+    """Where the `X-Forwarded-…` fields are believed; empty believes nobody."""

@@ -117,6 +117,15 @@ class FieldProblem(Struct, frozen=True):
     detail: str
 
 
+def upgrade_required() -> Unreadable:
+    """Only a WebSocket is served here (RFC 9110 §15.5.22, RFC 6455 §4.4)."""
+    return Unreadable(
+        426,
+        "This is the address of a WebSocket, version 13.",
+        {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"},
+    )
+
+
 class Problem(Struct, frozen=True, omit_defaults=True):
     """RFC 9457 problem details; `type` is the identity of the error.
 

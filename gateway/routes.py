@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from typing import Final
 
 from starlette.routing import BaseRoute, Route, WebSocketRoute
@@ -9,7 +10,7 @@ from starlette.staticfiles import StaticFiles
 
 from gateway.desk_routes import DESK_CALLS
 from gateway.http import account, events, live, map_page, open_pages, payouts, photos, tasks
-from gateway.http.calls import Call
+from gateway.http.calls import Call, call_routes
 from gateway.http.metrics_page import MetricsPage
 from gateway.http.rates import ACCEPT, CODE, LOCATION, PAYOUT_ACCOUNT, TASK_CREATE, UPLOAD
 from gateway.identity.auth import ANYONE, MAY_POST, MAY_WORK
@@ -67,9 +68,12 @@ CALLS: Final = (
 def routes(parts: Parts) -> list[BaseRoute]:
     """Every route of the service: the calls above, the socket, and what needs no token."""
     pages = open_pages.OpenPages(parts, CALLS)
+    assets = StaticFiles(packages=[("gateway", "pages")])
     return [
         WebSocketRoute("/ws", parts.socket),
-        *(call.route(parts) for call in CALLS),
+        WebSocketRoute("/{elsewhere:path}", parts.socket.elsewhere),
+        Route("/ws", pages.socket),
+        *call_routes(CALLS, parts),
         Route("/v1/webhooks/stripe", parts.stripe_webhook.receive, methods=["POST"]),
         Route("/livez", pages.livez),
         Route("/readyz", pages.readyz),
@@ -80,5 +84,10 @@ def routes(parts: Parts) -> list[BaseRoute]:
         Route("/docs.css", pages.style),
         Route("/errors/{name}", pages.error),
         Route("/", map_page.MapPage(parts.observer).show),
-        Route("/{asset}", StaticFiles(packages=[("gateway", "pages")]), methods=["GET"]),
+        *(Route(f"/{asset}", assets, methods=["GET"]) for asset in _assets()),
     ]
+
+
+def _assets() -> list[str]:
+    """The files of the map's page; each is a path of its own, so that another one is not found."""
+    return sorted(page.name for page in files("gateway").joinpath("pages").iterdir())

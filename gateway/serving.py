@@ -6,12 +6,15 @@ import contextlib
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any, cast
 
 import uvicorn
 
 from gateway import limits
 from gateway.app import create_app
 from gateway.command_errors import CommandError
+from gateway.http.protocol import PATIENCE, GatewayHttpProtocol, Patience
 from gateway.metrics_port import metrics_served
 from gateway.parts import Parts
 from gateway.settings import Http, MetricsPort, Settings
@@ -49,12 +52,15 @@ async def serve(
             await server.serve(sockets=[listener])
 
 
-def configured(parts: Parts, shutdown_s: float) -> uvicorn.Config:
+def configured(parts: Parts, shutdown_s: float, patience: Patience = PATIENCE) -> uvicorn.Config:
     """How uvicorn carries the application: REST, WebSocket and pages on one port."""
+    metrics = parts.metrics
     return uvicorn.Config(
         create_app(parts),
-        http="httptools",
-        ws=GatewayWebSocketProtocol,
+        http=cast("Any", partial(GatewayHttpProtocol, closed=metrics.closed, patience=patience)),
+        ws=cast(
+            "Any", partial(GatewayWebSocketProtocol, refused=partial(metrics.refused, "socket"))
+        ),
         ws_max_size=limits.MAX_FRAME_BYTES,
         ws_per_message_deflate=False,
         # Heartbeats are the protocol's own (gateway/ws/session.py).
@@ -62,6 +68,8 @@ def configured(parts: Parts, shutdown_s: float) -> uvicorn.Config:
         ws_ping_timeout=None,
         lifespan="off",
         log_config=None,
+        # Who is in front is told by HX_TRUSTED_PROXIES (gateway/http/forwarded.py), not believed.
+        proxy_headers=False,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=round(shutdown_s),

@@ -10,6 +10,7 @@ import dataclasses
 import difflib
 import ipaddress
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,11 +86,25 @@ def _photos_url(text: str) -> str:
     return text
 
 
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9_~.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+_DEFAULT_PORT = re.compile(r"(?<=^http)(://.*):80$|(?<=^https)(://.*):443$")
+
+
 def _origins(text: str) -> tuple[str, ...]:
-    origins = tuple(word.strip().rstrip("/") for word in text.split(",") if word.strip())
-    if not all(origin.startswith(("https://", "http://")) for origin in origins):
-        raise ValueError("a comma-separated list like https://app.example.com")
-    return origins
+    words = [word.strip().rstrip("/").lower() for word in text.split(",") if word.strip()]
+    if not all(_ORIGIN.fullmatch(word) for word in words):
+        raise ValueError(
+            "a comma-separated list like https://app.example.com,capacitor://localhost"
+        )
+    # Browsers leave a default port out.
+    return tuple(_DEFAULT_PORT.sub(r"\1\2", word) for word in words)
+
+
+def _networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(word.strip()) for word in text.split(",") if word.strip())
+    except ValueError:
+        raise ValueError("a comma-separated list like 10.0.0.7,192.168.0.0/24") from None
 
 
 def _key(text: str) -> str:
@@ -138,9 +153,18 @@ class Http:
     origins: tuple[str, ...] = _setting(
         "HX_ORIGINS",
         (),
-        "web origins that may open a WebSocket, besides the service's own; clients that send no "
-        "Origin are no browsers and pass",
+        "origins of web and hybrid apps that may call the service and open a WebSocket, besides its "
+        "own, as `https://app.example.com` or `capacitor://localhost`; clients that send no Origin "
+        "are no browsers and pass",
         _origins,
+    )
+    trusted_proxies: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = _setting(
+        "HX_TRUSTED_PROXIES",
+        (),
+        "addresses and networks of the reverse proxies in front, whose `X-Forwarded-For`, `-Proto`, "
+        "`-Host` and `-Port` are believed; unset: nobody's, and every limit by address counts the "
+        "address that connects",
+        _networks,
     )
     shutdown_s: float = _setting(
         "HX_SHUTDOWN_S",

@@ -135,9 +135,17 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
         if settings.development:
             issuers = (*issuers, dev_issuer(settings.data_dir))
         authenticator = Authenticator(issuers, queries)
+        rates = Rates(time.monotonic)
         answers = Answers(
             hub=hub,
-            joining=Joining(hub, authenticator, queries, snapshots, metrics),
+            joining=Joining(
+                hub=hub,
+                authenticator=authenticator,
+                queries=queries,
+                snapshots=snapshots,
+                metrics=metrics,
+                rates=rates,
+            ),
             commands=commands,
             queries=queries,
             store=store,
@@ -164,7 +172,7 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
             authenticator=authenticator,
             idempotency=idempotency,
             cursors=Cursors(hashlib.sha256(b"cursors" + secret).digest()),
-            rates=Rates(time.monotonic),
+            rates=rates,
             upload_slots=UploadSlots(),
             metrics=metrics,
             measured=Measured(store, metrics, time.monotonic),
@@ -177,6 +185,7 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
             metrics_apart=settings.metrics.port is not None,
             observer=partial(observer_token, settings.data_dir) if settings.development else None,
             cors_origins=settings.http.origins,
+            trusted_proxies=settings.http.trusted_proxies,
         )
 
         # What runs by itself; it ends before the parts are closed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
@@ -33,22 +33,36 @@ class Attendance:
         self._metrics = metrics
         self._people: dict[UserId, Person] = {}
         self._sockets: set[Connection] = set()
-        self._strangers = 0
+        self._waiting = 0
+        """Sockets that have not authenticated yet."""
+        self._strangers: Counter[str] = Counter()
+        """The same by address."""
         self._watching: defaultdict[UUID, set[Connection]] = defaultdict(set)
         self._observing: set[Connection] = set()
 
     def opened(self, connection: Connection) -> None:
         """A socket opened; its user is not known yet."""
         self._sockets.add(connection)
-        self._strangers += 1
+        self._strangers[connection.address] += 1
+        self._waiting += 1
 
     @property
     def full(self) -> bool:
         """No more sockets before some of the open ones authenticate, or close."""
         return (
-            self._strangers >= limits.MAX_UNAUTHENTICATED
-            or len(self._sockets) >= limits.MAX_SOCKETS
+            self._waiting >= limits.MAX_UNAUTHENTICATED or len(self._sockets) >= limits.MAX_SOCKETS
         )
+
+    def full_for(self, address: str) -> bool:
+        """No more sockets from this address before some of its own authenticate, or close."""
+        return self._strangers[address] >= limits.MAX_UNAUTHENTICATED_PER_ADDRESS
+
+    def _known(self, connection: Connection) -> None:
+        """The socket's place before AUTH is free again."""
+        self._waiting -= 1
+        self._strangers[connection.address] -= 1
+        if not self._strangers[connection.address]:
+            del self._strangers[connection.address]
 
     def joined(self, connection: Connection) -> None:
         """The socket's user is known: from here on nothing is missed.
@@ -57,7 +71,7 @@ class Attendance:
         """
         user = connection.session.user_id
         assert user is not None
-        self._strangers -= 1
+        self._known(connection)
         self._metrics.sessions.inc()
         person = self._people.setdefault(user, Person())
         person.connections.append(connection)
@@ -76,7 +90,7 @@ class Attendance:
             self._metrics.slow_sockets.inc()
         user = connection.session.user_id
         if user is None:
-            self._strangers -= 1
+            self._known(connection)
             return
         self._metrics.sessions.dec()
         person = self._people[user]

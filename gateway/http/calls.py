@@ -7,7 +7,7 @@ decoding and OpenAPI can't disagree. How a body is read is the row's `takes`: JS
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -119,7 +119,7 @@ class Taking:
 async def _read_json(
     _parts: Parts, _caller: Caller, request: Request, kind: type[Struct]
 ) -> AsyncIterator[Received]:
-    raw = b"{}" if request.method == "GET" else await requests.read_body(request)
+    raw = b"{}" if request.method in ("GET", "HEAD") else await requests.read_body(request)
     yield Received(requests.decode(raw, kind), raw)
 
 
@@ -168,13 +168,21 @@ class Call:
         """Whether a repetition is told apart by its status."""
         return Repeated in _kinds(self.hints["return"])
 
-    def route(self, parts: Parts) -> Route:
-        """The starlette route of this row."""
 
-        async def endpoint(request: Request) -> Response:
-            return await answer(self, parts, request)
+def call_routes(calls: Sequence[Call], parts: Parts) -> list[Route]:
+    """One route for each path, so that a method it does not know is told all that it does."""
+    by_path: dict[str, dict[str, Call]] = {}
+    for call in calls:
+        by_path.setdefault(call.path, {})[call.method] = call
+    return [_route(path, by_method, parts) for path, by_method in by_path.items()]
 
-        return Route(self.path, endpoint, methods=[self.method])
+
+def _route(path: str, by_method: Mapping[str, Call], parts: Parts) -> Route:
+    async def endpoint(request: Request) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
+        return await answer(by_method[method], parts, request)
+
+    return Route(path, endpoint, methods=list(by_method))
 
 
 async def answer(call: Call, parts: Parts, request: Request) -> Response:

@@ -49,6 +49,10 @@ class OpenPages:
             media_type=JSON,
         )
 
+    async def socket(self, _: Request) -> Response:
+        """The WebSocket's path, asked without a handshake."""
+        raise problems.upgrade_required()
+
     async def error(self, request: Request) -> Response:
         """A problem's `type` leads to its explanation."""
         name = request.path_params["name"]

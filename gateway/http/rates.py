@@ -13,6 +13,7 @@ from typing import Final
 from uuid import UUID
 
 from engine import errors
+from gateway.http.forwarded import counted_as
 from gateway.ws.token_bucket import TokenBucket
 
 
@@ -55,10 +56,10 @@ class Rates:
     def spend_address(self, address: str) -> None:
         """One bad token from this address.
 
-        Good ones are never braked by it: behind a proxy all callers share an address, and nobody's
-        guesses may shut the others out.
+        Good ones are never braked by it: many callers may share an address, and nobody's guesses
+        may shut the others out.
         """
-        wait_s = self._take(BAD_TOKEN, address)
+        wait_s = self._take(BAD_TOKEN, counted_as(address))
         if wait_s:
             raise _limited(wait_s)
 

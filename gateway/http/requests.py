@@ -14,7 +14,7 @@ from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from engine import errors
 from engine.commands import BroadcastChoice
@@ -287,10 +287,13 @@ async def read_raw(request: Request, max_bytes: int) -> bytes:
     if announced_bytes(request) > max_bytes:
         raise errors.refusal("TOO_LARGE")
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > max_bytes:
-            raise errors.refusal("TOO_LARGE")
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > max_bytes:
+                raise errors.refusal("TOO_LARGE")
+    except ClientDisconnect:
+        raise Unreadable(400, "The body broke off.") from None
     return bytes(body)
 
 

@@ -54,7 +54,7 @@ FRAME_TOO_LARGE: Final = CloseCode(1009, "FRAME_TOO_LARGE", "A message was large
 RESTARTING: Final = CloseCode(1012, "RESTARTING", "The server stops or restarts.")
 TOKEN_REFUSED: Final = CloseCode(4100, "TOKEN_REFUSED", "The token of AUTH was refused.")
 TOKEN_EXPIRED: Final = CloseCode(4103, "TOKEN_EXPIRED", "The token ended; no fresh AUTH came.")
-FLOOD: Final = CloseCode(4200, "FLOOD", "Too many refused messages.")
+FLOOD: Final = CloseCode(4200, "FLOOD", "Too many refused messages or tokens, or pings.")
 UNAVAILABLE: Final = CloseCode(
     4201, "UNAVAILABLE", "The session could not be opened: a part of the service is away."
 )

@@ -11,11 +11,13 @@ from gateway.ws.session import Session
 class Connection:
     """Joins a `Session` to a `Wire`. Nothing here waits. Times are monotonic seconds."""
 
-    __slots__ = ("_outbound", "_shut", "cut_for", "session", "wire")
+    __slots__ = ("_outbound", "_shut", "address", "cut_for", "session", "wire")
 
-    def __init__(self, session: Session, wire: Wire, now: float) -> None:
+    def __init__(self, session: Session, wire: Wire, now: float, address: str = "unknown") -> None:
         self.session = session
         self.wire = wire
+        self.address = address
+        """What limits by address count this socket by."""
         self.cut_for: str | None = None
         """Why we cut the socket: "slow" or "silent"."""
         self._outbound = Outbound(now)

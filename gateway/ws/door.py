@@ -7,15 +7,16 @@ import time
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import cast
-from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from engine import errors
 from gateway import problems
 from gateway.delivery.hub import Hub
+from gateway.http.forwarded import ANY_PORT, counted_as, same_origin
 from gateway.metrics import Metrics
 from gateway.ws.answers import Answers
 from gateway.ws.connection import Connection
@@ -51,24 +52,27 @@ class Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuses before the upgrade, or reads the socket until it closes."""
-        headers = Headers(scope=scope)
+        address = counted_as(scope["client"][0] if scope.get("client") else "unknown")
         await receive()
-        if not self._welcomes(headers):
+        if not self._welcomes(scope):
             await self._deny(
                 errors.refusal("HX503", "PERMISSION", "This origin may not connect."), send
             )
         elif self._hub.full or self._hub.stopping or self._requests is None:
             await self._deny(errors.refusal("UNAVAILABLE"), send)
+        elif self._hub.full_for(address):
+            await self._deny(errors.refusal("RATE_LIMITED"), send)
         else:
             await send({"type": "websocket.accept"})
-            await self._converse(scope, headers, receive, self._requests)
+            await self._converse(scope, address, receive, self._requests)
 
     async def _converse(
-        self, scope: Scope, headers: Headers, receive: Receive, requests: asyncio.TaskGroup
+        self, scope: Scope, address: str, receive: Receive, requests: asyncio.TaskGroup
     ) -> None:
         wire = cast("Wire", scope["extensions"][EXTENSION])
-        session = Session(self._new_id(), time.monotonic(), _bearer(headers), self._refused)
-        connection = Connection(session, wire, time.monotonic())
+        token = _bearer(Headers(scope=scope))
+        session = Session(self._new_id(), time.monotonic(), token, self._refused)
+        connection = Connection(session, wire, time.monotonic(), address)
         conversation = Conversation(connection, self._answers, requests)
         self._hub.opened(connection)
         try:
@@ -91,16 +95,25 @@ class Door:
     def _refused(self, kind: errors.ErrorKind) -> None:
         self._metrics.refused("socket", kind)
 
-    def _welcomes(self, headers: Headers) -> bool:
+    def _welcomes(self, scope: Scope) -> bool:
         """Only browsers send Origin: ours, and those that are configured, may connect."""
+        headers = Headers(scope=scope)
         origin = headers.get("origin")
-        if origin is None or origin in self._origins:
+        if origin is None or origin.lower() in self._origins:
             return True
-        return urlsplit(origin).netloc == headers.get("host", "")
+        scheme, _, authority = origin.partition("://")
+        any_port = scope.get("state", {}).get(ANY_PORT, False)
+        return same_origin((scheme, authority), headers.get("host", ""), any_port=any_port)
 
-    @staticmethod
-    async def _deny(refusal: errors.Refusal, send: Send) -> None:
+    async def elsewhere(self, socket: WebSocket) -> None:
+        """Every other path: no WebSocket lives there."""
+        refusal = errors.refusal("NOT_FOUND")
+        self._refused(refusal.kind)
+        await socket.send_denial_response(problems.response(refusal, uuid4().hex))
+
+    async def _deny(self, refusal: errors.Refusal, send: Send) -> None:
         """An HTTP problem in place of the upgrade."""
+        self._refused(refusal.kind)
         response = problems.response(refusal, uuid4().hex)
         await send(
             {

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from http import HTTPStatus
 
 from engine import errors
 from engine.ids import UserId
 from engine.queries import Queries
 from engine.views import Snapshot
+from gateway import limits, problems
 from gateway.delivery.hub import Hub
 from gateway.delivery.snapshots import Snapshots
-from gateway.identity.auth import Authenticator
+from gateway.http.rates import Rates
+from gateway.identity.auth import Authenticator, Caller
 from gateway.metrics import Metrics
-from gateway.ws import messages, refusals, rendering
+from gateway.ws import close_codes, messages, refusals, rendering
 from gateway.ws.connection import Connection
 from gateway.ws.session import Session, durable
 
@@ -22,17 +26,20 @@ class Joining:
 
     def __init__(
         self,
+        *,
         hub: Hub,
         authenticator: Authenticator,
         queries: Queries,
         snapshots: Snapshots,
         metrics: Metrics,
+        rates: Rates,
     ) -> None:
         self._hub = hub
         self._authenticator = authenticator
         self._queries = queries
         self._snapshots = snapshots
         self._metrics = metrics
+        self._rates = rates
 
     async def join(self, connection: Connection, message: messages.Auth) -> Snapshot | None:
         """Authenticates, registers, replays, welcomes; in this order, so that no push is missed.
@@ -61,12 +68,30 @@ class Joining:
         token = message.data.token or session.header_token
         if token is None:
             raise errors.refusal("HX501", "TOKEN-MISSING")
-        caller = await self._authenticator.user(token)
+        caller = await self._caller(connection, token)
         if connection.gone:
             return  # its place has been given up: nobody would take it out again
         stranger = session.user_id is None
         if session.authenticated(caller, message.id, time.monotonic()) and stranger:
             self._hub.joined(connection)
+
+    async def _caller(self, connection: Connection, token: str) -> Caller:
+        """The user of a token; refused ones are counted against the address that shows them."""
+        try:
+            return await self._authenticator.user(token)
+        except errors.Refusal as refusal:
+            if problems.status_of(refusal) == HTTPStatus.UNAUTHORIZED:
+                await self._brake(connection)
+            raise
+
+    async def _brake(self, connection: Connection) -> None:
+        """RATE_LIMITED, late, for an address that has shown too many bad tokens."""
+        try:
+            self._rates.spend_address(connection.address)
+        except errors.Refusal:
+            await asyncio.sleep(limits.BAD_AUTH_WAITS_S)
+            connection.session.end(close_codes.FLOOD)
+            raise
 
     async def _replay(self, session: Session, snapshot: Snapshot, last_seq: int | None) -> None:
         """Writes what the client missed, page by page, up to the snapshot's point."""

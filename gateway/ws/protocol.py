@@ -3,19 +3,33 @@
 ASGI has no way to write without waiting, to see the unsent bytes or to cut a socket; a single
 client that stops reading would block its sender for ever.
 The scope's extension `hustlexp.wire` holds the connection as a `Wire`.
+A handshake that is none is answered with a problem document, and frames that carry no message are
+counted against a bucket of the socket.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Final, Protocol, cast
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, Final, Protocol, cast
+from uuid import uuid4
 
+from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+from websockets.datastructures import Headers
+from websockets.exceptions import InvalidHeader, InvalidUpgrade
 from websockets.frames import Frame
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
+from websockets.typing import StatusLike
 
-from gateway import limits
+from engine.errors import ErrorKind
+from gateway import limits, problems
+from gateway.ws import close_codes
+from gateway.ws.token_bucket import TokenBucket
 
 EXTENSION: Final = "hustlexp.wire"
 
@@ -41,7 +55,21 @@ class Wire(Protocol):
 class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
     """uvicorn's protocol class with the transport in reach and no close that waits for ever."""
 
-    _discarding = False
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        refused: Callable[[ErrorKind], None] = lambda _: None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.conn = _Handshake(max_size=config.ws_max_size, logger=self.logger)
+        self._refused = refused
+        self._discarding = False
+        self._dropped_bytes = 0
+        self._control = TokenBucket(*limits.CONTROL, self.loop.time())
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Bounds what the kernel may hide from the outbound limits."""
@@ -54,15 +82,47 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parses; after a broken frame the rest is read and dropped, so that the close arrives."""
-        if not self._discarding:
-            super().data_received(data)
+        for start in range(0, len(data), limits.CONTROL_SLICE_BYTES):
+            if self._discarding:
+                self._drop(len(data) - start)
+                return
+            super().data_received(data[start : start + limits.CONTROL_SLICE_BYTES])
+
+    def _drop(self, size_bytes: int) -> None:
+        """Counts what is dropped: a flood that does not end is not listened to for long."""
+        self._dropped_bytes += size_bytes
+        if self._dropped_bytes > limits.MAX_LINGER_BYTES:
+            self.transport.abort()
 
     def handle_connect(self, event: Request) -> None:
-        """Adds the wire to the scope of an accepted handshake."""
+        """Adds the wire to the scope of an accepted handshake; counts one that is none."""
         super().handle_connect(event)
         if self.response.status_code == 101:
             extensions = cast("dict[str, object]", self.scope["extensions"])
             extensions[EXTENSION] = self
+        else:
+            self._refused(_NO_HANDSHAKE.kind)
+
+    def handle_ping(self) -> None:
+        """Answers, while the bucket of such frames lasts."""
+        super().handle_ping()
+        self._count_control()
+
+    def handle_pong(self, event: Frame) -> None:
+        """Counts it: none was asked for."""
+        super().handle_pong(event)
+        self._count_control()
+
+    def handle_cont(self, event: Frame) -> None:
+        """The next part of a message; an empty one costs as much as a long one."""
+        super().handle_cont(event)
+        self._count_control()
+
+    def _count_control(self) -> None:
+        if not self._discarding and self._control.take(self.loop.time()):
+            flood = close_codes.FLOOD
+            self._discarding = True
+            self.shut(flood.code, flood.meaning)
 
     def handle_close(self, event: Frame) -> None:
         """The peer closes; one that reads no more does not keep the transport."""
@@ -129,3 +189,36 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
         if self.read_paused:
             self.read_paused = False
             self.transport.resume_reading()
+
+
+_NO_HANDSHAKE: Final = problems.Unreadable(
+    HTTPStatus.BAD_REQUEST, "This is no WebSocket handshake."
+)
+
+
+class _Handshake(ServerProtocol):
+    """The library's handshake, refused as everything else is: by a problem document."""
+
+    def process_request(self, request: Request) -> tuple[str, str | None, str | None]:
+        """Another version of the protocol is another protocol: 426 (RFC 6455 §4.4)."""
+        try:
+            return super().process_request(request)
+        except InvalidHeader as error:
+            if error.name == "Sec-WebSocket-Version":
+                raise InvalidUpgrade(error.name, error.value) from error
+            raise
+
+    def reject(self, status: StatusLike, text: str) -> Response:
+        """The problem document of a status."""
+        del text  # the library's own words
+        status = HTTPStatus(status)
+        refusal = problems.Unreadable(status, _NO_HANDSHAKE.message)
+        if status == HTTPStatus.UPGRADE_REQUIRED:
+            refusal = problems.upgrade_required()
+            del refusal.headers["Upgrade"]  # the library writes it
+            refusal.headers["Connection"] = "close, Upgrade"
+        else:
+            refusal.headers["Connection"] = "close"
+        told = problems.response(refusal, uuid4().hex)
+        headers = Headers((name.decode(), value.decode()) for name, value in told.raw_headers)
+        return Response(status.value, status.phrase, headers, bytes(told.body))

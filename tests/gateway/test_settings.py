@@ -57,6 +57,15 @@ def test_an_unknown_name_is_an_error_that_names_the_nearest() -> None:
         ("HX_POSTGRES_DSN", "mysql://x"),
         ("HX_REDIS_URL", "localhost:6379"),
         ("HX_ORIGINS", "a.example"),
+        ("HX_ORIGINS", "*"),
+        ("HX_ORIGINS", "null"),
+        ("HX_ORIGINS", "app.example.com"),
+        ("HX_ORIGINS", "https://app.example.com/path"),
+        ("HX_ORIGINS", "https://me@app.example.com"),
+        ("HX_ORIGINS", "capacitor://"),
+        ("HX_TRUSTED_PROXIES", "*"),
+        ("HX_TRUSTED_PROXIES", "nginx"),
+        ("HX_TRUSTED_PROXIES", "10.0.0.7/8"),
         ("HX_PHOTOS_URL", "/srv/photos"),
         ("HX_PHOTOS_URL", "file://elsewhere/photos"),
         ("HX_PHOTOS_URL", "file:///"),
@@ -88,6 +97,31 @@ def test_a_value_that_means_nothing_is_an_error_that_names_its_setting(
     """Out of range, not finite, of the wrong kind."""
     with pytest.raises(SettingsError, match=name):
         Settings.load({name: text})
+
+
+def test_origins_are_those_that_browsers_and_apps_send() -> None:
+    """Any scheme, in lower case, without the port that browsers leave out."""
+    given = (
+        "https://App.example.com/, http://localhost,capacitor://localhost,ionic://localhost,"
+        "tauri://localhost,chrome-extension://abcdef,https://a.example:443,http://b.example:80,"
+        "http://[::1]:3000,https://c.example:80"
+    )
+    assert Settings.load({"HX_ORIGINS": given}).http.origins == (
+        "https://app.example.com", "http://localhost", "capacitor://localhost",
+        "ionic://localhost", "tauri://localhost", "chrome-extension://abcdef",
+        "https://a.example", "http://b.example", "http://[::1]:3000", "https://c.example:80",
+    )  # fmt: skip
+
+
+def test_proxies_are_addresses_and_networks() -> None:
+    """Unset trusts nobody."""
+    assert Settings.load({}).http.trusted_proxies == ()
+    trusted = Settings.load({"HX_TRUSTED_PROXIES": "10.0.0.7, 192.168.0.0/24,::1,"}).http
+    assert [str(network) for network in trusted.trusted_proxies] == [
+        "10.0.0.7/32",
+        "192.168.0.0/24",
+        "::1/128",
+    ]
 
 
 def test_secrets_show_neither_in_repr_nor_in_errors() -> None:

@@ -23,6 +23,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from engine.ids import UserId
+from gateway.http.protocol import PATIENCE, Patience
 from gateway.identity.auth import Role
 from gateway.identity.minting import mint
 from gateway.money import OpenMoney, open_money
@@ -244,9 +245,16 @@ async def live(service: Service, user: User, place: dict[str, float]) -> AsyncIt
 
 @asynccontextmanager
 async def running(
-    dsn: str, owner_dsn: str, valkey_url: str, data_dir: Path, money_of: OpenMoney = open_money
+    dsn: str,
+    owner_dsn: str,
+    valkey_url: str,
+    data_dir: Path,
+    money_of: OpenMoney = open_money,
+    *,
+    patience: Patience = PATIENCE,
+    **more: str,
 ) -> AsyncIterator[Service]:
-    """The service, opened and closed as the command line does it."""
+    """The service, opened and closed as the command line does it; `more` are settings."""
     settings = Settings.load(
         {
             "HX_POSTGRES_DSN": dsn,
@@ -254,13 +262,14 @@ async def running(
             "HX_DATA_DIR": str(data_dir),
             "HX_DEVELOPMENT": "true",
             "HX_ORIGINS": "https://app.example.com",
+            **more,
         }
     )
     listener = listen(Http(port=0))
     url = url_of(listener)
     owner = await asyncpg.connect(owner_dsn)
     async with open_parts(settings, money_of) as parts:
-        server = _Server(configured(parts, shutdown_s=1.0))
+        server = _Server(configured(parts, shutdown_s=1.0, patience=patience))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         await server.began.wait()
         service = Service(url, parts, data_dir, owner)

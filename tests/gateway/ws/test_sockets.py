@@ -193,7 +193,7 @@ async def test_a_socket_that_closes_while_it_joins_leaves_nothing_behind(
         wire.transport.abort()
     await asyncio.sleep(0.3)
     assert len(service.parts.hub.connected()) <= before
-    assert service.parts.hub._strangers == 0
+    assert not service.parts.hub._strangers
 
 
 # ── Resume and gaps ──────────────────────────────────────────────────────────────────────────────
