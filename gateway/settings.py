@@ -31,7 +31,10 @@ class SettingsError(Exception):
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        value = int(text)
+        try:
+            value = int(text)
+        except ValueError:
+            value = low - 1
         if not low <= value <= high:
             raise ValueError(f"a whole number from {low} to {high}")
         return value
@@ -41,7 +44,10 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
 
 def _number(low: float, high: float) -> Callable[[str], float]:
     def parse(text: str) -> float:
-        value = float(text)
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
         if not (math.isfinite(value) and low <= value <= high):
             raise ValueError(f"a number from {low:g} to {high:g}")
         return value
@@ -69,6 +75,9 @@ def _url(*schemes: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if not text.startswith(tuple(f"{scheme}://" for scheme in schemes)):
             raise ValueError(f"a URL that begins with {' or '.join(f'{s}://' for s in schemes)}")
+        parts = urlsplit(text)
+        if "," not in parts.netloc:  # PostgreSQL's may name several hosts, each with its port
+            _ = parts.port
         return text
 
     return parse

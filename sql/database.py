@@ -55,7 +55,8 @@ def translated(error: Exception) -> Exception:
             str(error),
             getattr(error, "detail", None) or "",
         )
-    return DatabaseAway(f"{type(error).__name__}: {error}")
+    reason = error.strerror if isinstance(error, OSError) else None
+    return DatabaseAway(reason or f"{type(error).__name__}: {error}")
 
 
 def session(role: str | None, statement_timeout_ms: int) -> dict[str, str]:

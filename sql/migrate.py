@@ -17,7 +17,7 @@ _NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
 # One number for this project, so that two migrators of one database take turns.
 ADVISORY_LOCK = 0x48584C49  # "HXLI"
 LOCK_TIMEOUT_MS = 30_000
-_FAILURES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+_FAILURES = (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 class MigrationError(Exception):
@@ -92,7 +92,8 @@ async def migrate(owner_dsn: str, *, dry_run: bool = False) -> list[str]:
 
 
 def _said(error: Exception) -> str:
-    return str(error) or type(error).__name__
+    reason = error.strerror if isinstance(error, OSError) else None
+    return reason or str(error) or type(error).__name__
 
 
 async def _applied(connection: asyncpg.Connection) -> dict[str, str]:

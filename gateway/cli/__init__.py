@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from importlib.metadata import entry_points
+from collections.abc import Mapping, Sequence
+from importlib.metadata import entry_points, version
 from pkgutil import resolve_name
 from typing import Final
 
 import cyclopts
 
 from deploy.failures import EmbeddedError
-from gateway.command_errors import CommandError, UsageError
+from gateway.command_errors import CommandError, UsageError, in_words
 from gateway.settings import SettingsError
 from geo.valkey import ValkeyAway
 from sql.database import DatabaseAway, DatabaseError
@@ -31,10 +31,22 @@ COMMANDS: Final = {
     "doctor": "gateway.cli.doctor:doctor",
     "config": "gateway.cli.config:config",
 }
+INTERRUPTED: Final = 130
 EXIT_CODES: Final = (
     "Exit codes: 0 done (or stopped as asked); 1 not possible, one sentence on standard error "
-    "says why; 2 wrong usage or a wrong setting."
+    "says why; 2 wrong usage or a wrong setting; 130 interrupted before it was done."
 )
+# Commands whose answer is an exit code say in their help what it means there.
+OWN_EXIT_CODES: Final[Mapping[str, str]] = {
+    "doctor": (
+        "Exit codes: 0 all is right; 1 something is wrong or could not be looked at; 2 wrong usage "
+        "or a wrong setting; 130 interrupted before it was done."
+    ),
+    "reconcile": (
+        "Exit codes: 0 the books agree (or were repaired); 1 they differ, or nobody could be asked; "
+        "2 wrong usage or a wrong setting; 130 interrupted before it was done."
+    ),
+}
 
 
 def app(called: str | None) -> cyclopts.App:
@@ -44,6 +56,7 @@ def app(called: str | None) -> cyclopts.App:
     """
     line = cyclopts.App(
         name="hustlexp",
+        version=f"hustlexp {version('hustlexp-live')}",
         help="HustleXP Live: a real-time matching engine for a task marketplace.",
         help_epilogue=EXIT_CODES,
         help_format="plaintext",
@@ -53,7 +66,11 @@ def app(called: str | None) -> cyclopts.App:
     targets = {**COMMANDS, **added}
     for name, target in targets.items():
         if called == name or called not in targets:
-            line.command(resolve_name(target), name=name)
+            command = resolve_name(target)
+            if name in OWN_EXIT_CODES:
+                line.command(command, name=name, help_epilogue=OWN_EXIT_CODES[name])
+            else:
+                line.command(command, name=name)
     return line
 
 
@@ -84,8 +101,10 @@ def main(words: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         sys.exit(0)
     except OSError as error:
-        _say(error)
+        _say(in_words(error))
         sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
     sys.exit(code or 0)
 
 
