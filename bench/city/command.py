@@ -29,6 +29,7 @@ from gateway.cli.run_file import deployment
 from gateway.cli.vouching import Vouching, open_vouching
 from gateway.command_errors import CommandError, UsageError
 from gateway.identity.auth import Role
+from gateway.pace_of_life import hurried
 from gateway.settings import Settings
 from gateway.stopping import Stop, run
 
@@ -91,7 +92,7 @@ async def _simulate(wanted: _Run, stop: Stop) -> int:
     async with open_vouching(wanted.settings) as vouching:
         mint = _mint(vouching, wanted.setting.seed)
         city = City(wanted.setting, _crowd(wanted, chronicle), mint, chronicle)
-        with stop.by(city.end):
+        with stop.by(city.end), hurried(wanted.settings.data_dir, wanted.setting.speed):
             await _watched(city, wanted)
             money = await books.closed(city)
     recording = wanted.recording
