@@ -57,6 +57,11 @@ lock:  # pin the dependencies anew; needs uv
 	    --universal --python-version 3.11 --generate-hashes --no-annotate \
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 	    -o requirements-dev.lock
+	uv pip compile -q pyproject.toml --extra stripe --extra build \
+	    --constraint requirements-dev.lock \
+	    --universal --python-version 3.11 --generate-hashes --no-annotate \
+	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	    -o requirements-production.lock
 
 .PHONY: clean
 clean: ## remove .venv, caches and the data of `make demo`

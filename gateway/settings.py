@@ -231,8 +231,8 @@ class Auth:
     issuers: tuple[Issuer, ...] = _setting(
         "HX_JWT_ISSUERS",
         (),
-        "JSON list of identity providers: issuer, audience, algorithms, and one of key, jwks, "
-        "jwks_url; see docs/operations.md",
+        "JSON list of identity providers: issuer and audience, and one of key, jwks, jwks_url, or "
+        "none of them where the issuer describes itself; see docs/operations.md",
         issuers_from_json,
         secret=True,
     )
