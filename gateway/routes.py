@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 from gateway.desk_routes import DESK_CALLS
-from gateway.http import account, events, live, map_page, open_pages, payouts, photos, tasks
+from gateway.http import account, events, live, map_page, open_pages, payouts, photos, tasks, viewer
 from gateway.http.calls import Call
 from gateway.http.rates import ACCEPT, CODE, LOCATION, PAYOUT_ACCOUNT, TASK_CREATE, UPLOAD
 from gateway.identity.auth import ANYONE, MAY_POST, MAY_WORK
@@ -77,6 +77,8 @@ def routes(parts: Parts) -> list[BaseRoute]:
         Route("/asyncapi.json", pages.asyncapi),
         Route("/docs", pages.docs),
         Route("/docs.css", pages.style),
+        Route("/docs.js", pages.script),
+        *viewer.Viewer().routes(),
         Route("/errors/{name}", pages.error),
         Route("/", map_page.MapPage(parts.observer).show),
         Route("/{asset}", StaticFiles(packages=[("gateway", "pages")]), methods=["GET"]),
