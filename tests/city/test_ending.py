@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.gateway.development import Dev, start_dev
 
@@ -36,6 +37,7 @@ def test_ctrl_c_lets_the_city_close_its_books_before_the_service_stops(
     assert not dev.servers()
 
 
+@pytest.mark.long
 def test_a_second_ctrl_c_waits_for_no_books(prepared_data_dir: Path) -> None:
     """A city that is stuck: the same signal again ends it, the service and the servers."""
     dev = lively(prepared_data_dir)

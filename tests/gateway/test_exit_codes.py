@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -159,23 +160,10 @@ def test_an_interrupted_command_ends_with_130_and_without_a_traceback() -> None:
         assert command.returncode == cli.INTERRUPTED
 
 
-WITHOUT_STRIPE = "import sys; sys.modules['stripe'] = None; from gateway.cli import main; main()"
-
-
-def without_stripe(*words: str, **environ: str) -> Said:
-    """A command where Stripe's SDK is not installed."""
-    told = subprocess.run(
-        [HUSTLEXP[0], "-c", WITHOUT_STRIPE, *words],
-        env=os.environ | environ,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return Said(told.returncode, told.stdout, told.stderr)
-
-
 @pytest.mark.parametrize("name", ["serve", "reconcile"])
-def test_without_stripes_sdk_its_setting_says_what_to_install(tmp_path: Path, name: str) -> None:
+def test_without_stripes_sdk_its_setting_says_what_to_install(
+    hustlexp: Hustlexp, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
     """One sentence and code 2, before anything is asked."""
     wanted = {
         "HX_PAYMENTS": "stripe",
@@ -183,7 +171,8 @@ def test_without_stripes_sdk_its_setting_says_what_to_install(tmp_path: Path, na
         "HX_STRIPE_WEBHOOK_SECRETS": "whsec_x",
         "HX_DATA_DIR": str(tmp_path),
     }
-    said = without_stripe(name, **AWAY, **wanted)
+    monkeypatch.setitem(sys.modules, "stripe", None)
+    said = hustlexp(name, **AWAY, **wanted)
     assert said.code == 2
     assert said.err.startswith("hustlexp: HX_PAYMENTS=stripe needs Stripe's SDK")
     assert "hustlexp-live[stripe]" in said.err
@@ -192,8 +181,15 @@ def test_without_stripes_sdk_its_setting_says_what_to_install(tmp_path: Path, na
 
 def test_without_stripes_sdk_everything_else_runs(tmp_path: Path) -> None:
     """The service comes as far as asking its database."""
-    said = without_stripe("serve", **AWAY, HX_DATA_DIR=str(tmp_path), HX_PORT="0")
-    assert (said.code, said.err) == (
+    line = "import sys; sys.modules['stripe'] = None; from gateway.cli import main; main(['serve'])"
+    told = subprocess.run(
+        [HUSTLEXP[0], "-c", line],
+        env=os.environ | AWAY | {"HX_DATA_DIR": str(tmp_path), "HX_PORT": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (told.returncode, told.stderr) == (
         1,
         "hustlexp: PostgreSQL does not answer: Connection refused\n",
     )
