@@ -135,11 +135,12 @@ def _accept_line(city: City) -> Text:
     human = times(city.chronicle, lambda story: story.time_to_decide_s, in_reach=False)
     line = Text(no_wrap=True, overflow="ellipsis")
     line.append(f" {_median(whole)}", "bold green")
-    line.append("  of which people ", "bright_black")
+    line.append(", people ", "bright_black")
     line.append(_median(human), "bold yellow")
-    line.append(f" at {city.setting.speed:g}x life", "bright_black")
+    line.append(" of it", "bright_black")
     if (seconds := at_lifes_pace_s(city)) is not None:
-        line.append(f" = about {seconds:.0f} s at life's pace", "bold")
+        line.append("; at life's pace about ", "bright_black")
+        line.append(f"{seconds:.0f} s", "bold")
     return line
 
 
