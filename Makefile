@@ -57,8 +57,8 @@ lock:  # pin the dependencies anew; needs uv
 	    --universal --python-version 3.11 --generate-hashes --no-annotate \
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 	    -o requirements-dev.lock
-	uv pip compile -q pyproject.toml --extra build \
-	    --constraint requirements.lock \
+	uv pip compile -q pyproject.toml --extra stripe --extra build \
+	    --constraint requirements-dev.lock \
 	    --universal --python-version 3.11 --generate-hashes --no-annotate \
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 	    -o requirements-production.lock

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.http import desk_disputes, desk_items, desk_money, desk_people, desk_tasks
+from gateway.http import desk_disputes, desk_items, desk_money, desk_people, desk_tasks, stories
 from gateway.http.calls import Call
 from gateway.identity.auth import OPERATORS
 
@@ -36,7 +36,10 @@ DESK_CALLS: Final = (
     Call("POST",   f"{TASK}/cancel",              desk_tasks.cancel,             OPERATORS),
     Call("POST",   f"{TASK}/dispute",             desk_tasks.dispute,            OPERATORS),
     Call("POST",   f"{TASK}/unlock-codes",        desk_tasks.unlock_codes,       OPERATORS),
+    Call("GET",    f"{TASK}/story",               stories.task,                  OPERATORS),
     Call("GET",    USER,                          desk_people.show,              OPERATORS),
+    Call("GET",    f"{USER}/story",               stories.hustler,               OPERATORS),
+    Call("GET",    f"{ADMIN}/hustlers/nearest",   stories.nearest,               OPERATORS),
     Call("POST",   f"{USER}/suspend",             desk_people.suspend,           OPERATORS),
     Call("POST",   f"{USER}/reinstate",           desk_people.reinstate,         OPERATORS),
     Call("POST",   f"{USER}/live-ban",            desk_people.live_ban,          OPERATORS),

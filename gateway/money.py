@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from engine.money.accounts import PayoutAccounts
 from engine.money.books import ProviderBooks
 from engine.money.provider import PaymentProvider
 from engine.money.simulated import SimulatedPayments
-from gateway.settings import Payments
+from gateway.settings import Payments, SettingsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,15 @@ class Money:
 OpenMoney = Callable[[Payments], AbstractAsyncContextManager[Money]]
 
 
+def demand_sdk(settings: Payments) -> None:
+    """Raises SettingsError where the provider's SDK is wanted and not installed."""
+    if settings.provider == "stripe" and find_spec("stripe") is None:
+        raise SettingsError(
+            "HX_PAYMENTS=stripe needs Stripe's SDK, which is not installed: install "
+            "requirements-production.lock, or the extra hustlexp-live[stripe]."
+        )
+
+
 @asynccontextmanager
 async def open_money(settings: Payments) -> AsyncIterator[Money]:
     """The provider that the settings name; opening it calls nobody."""
@@ -33,6 +43,7 @@ async def open_money(settings: Payments) -> AsyncIterator[Money]:
         simulated = SimulatedPayments(settings.simulated_mode)
         yield Money(simulated, simulated, books=None)
         return
+    demand_sdk(settings)
     # Stripe's SDK is imported only by who uses it: it costs 150 ms.
     from engine.money.stripe_accounts import StripeAccounts  # noqa: PLC0415
     from engine.money.stripe_books import StripeBooks  # noqa: PLC0415

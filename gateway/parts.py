@@ -10,6 +10,7 @@ from engine.desk import Desk
 from engine.desk_reading import DeskReading
 from engine.money.accounts import Payouts
 from engine.queries import Queries
+from engine.stories import Stories
 from engine.tasks.uploads import Uploads
 from gateway.delivery.hub import Hub
 from gateway.health import Health
@@ -37,6 +38,7 @@ class Parts:
     stripe_webhook: StripeWebhook
     desk: Desk
     desk_reading: DeskReading
+    stories: Stories
     hub: Hub
     positions: Positions
     socket: Door

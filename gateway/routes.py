@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 from gateway.desk_routes import DESK_CALLS
-from gateway.http import account, events, live, map_page, open_pages, payouts, photos, tasks
+from gateway.http import account, events, live, map_page, open_pages, payouts, photos, tasks, viewer
 from gateway.http.calls import Call, call_routes
 from gateway.http.metrics_page import MetricsPage
 from gateway.http.rates import ACCEPT, CODE, LOCATION, PAYOUT_ACCOUNT, TASK_CREATE, UPLOAD
@@ -82,6 +82,8 @@ def routes(parts: Parts) -> list[BaseRoute]:
         Route("/asyncapi.json", pages.asyncapi),
         Route("/docs", pages.docs),
         Route("/docs.css", pages.style),
+        Route("/docs.js", pages.script),
+        *viewer.Viewer().routes(),
         Route("/errors/{name}", pages.error),
         Route("/", map_page.MapPage(parts.observer).show),
         *(Route(f"/{asset}", assets, methods=["GET"]) for asset in _assets()),

@@ -32,7 +32,10 @@ class SettingsError(Exception):
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        value = int(text)
+        try:
+            value = int(text)
+        except ValueError:
+            value = low - 1
         if not low <= value <= high:
             raise ValueError(f"a whole number from {low} to {high}")
         return value
@@ -42,7 +45,10 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
 
 def _number(low: float, high: float) -> Callable[[str], float]:
     def parse(text: str) -> float:
-        value = float(text)
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
         if not (math.isfinite(value) and low <= value <= high):
             raise ValueError(f"a number from {low:g} to {high:g}")
         return value
@@ -70,6 +76,9 @@ def _url(*schemes: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if not text.startswith(tuple(f"{scheme}://" for scheme in schemes)):
             raise ValueError(f"a URL that begins with {' or '.join(f'{s}://' for s in schemes)}")
+        parts = urlsplit(text)
+        if "," not in parts.netloc:  # PostgreSQL's may name several hosts, each with its port
+            _ = parts.port
         return text
 
     return parse
@@ -271,8 +280,8 @@ class Auth:
     issuers: tuple[Issuer, ...] = _setting(
         "HX_JWT_ISSUERS",
         (),
-        "JSON list of identity providers: issuer, audience, algorithms, and one of key, jwks, "
-        "jwks_url; see docs/operations.md",
+        "JSON list of identity providers: issuer and audience, and one of key, jwks, jwks_url, or "
+        "none of them where the issuer describes itself; see docs/operations.md",
         issuers_from_json,
         secret=True,
     )

@@ -14,25 +14,45 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stop:
-    """What a signal does: it cancels the command, unless a part has a gentler way to end it."""
+    """What a signal does: it cancels the command, unless a part has a gentler way to end it.
+
+    The same signal once more does not wait for the gentle way: see `at_once`.
+    """
 
     def __init__(self) -> None:
         self.gently: Callable[[], object] = _nothing
+        self.at_once: Callable[[], object] = _nothing
         self.asked = False
+        self._signals: set[signal.Signals] = set()
+
+    def hear(self, number: signal.Signals) -> None:
+        """A signal: the first of its kind asks, and the second ends the command at once.
+
+        By kind, since a city behind `hustlexp dev` gets the terminal's SIGINT and dev's SIGTERM.
+        """
+        if number in self._signals:
+            self.asked = True
+            self.at_once()
+            return
+        self._signals.add(number)
+        self.ask()
 
     def ask(self) -> None:
-        """Ends the command: the signal handler, or whoever sees that it is over."""
+        """Ends the command: the first signal, or whoever sees that it is over."""
         self.asked = True
         self.gently()
 
     @contextlib.contextmanager
     def by(self, gently: Callable[[], object]) -> Iterator[None]:
-        """While the block runs, `gently` is called instead; afterwards all is being closed."""
+        """While the block runs, `gently` is called instead; afterwards all is being closed.
+
+        Closing is quick and is not cut short: servers that were started are ended, too.
+        """
         self.gently = gently
         try:
             yield
         finally:
-            self.gently = _nothing
+            self.gently = self.at_once = _nothing
 
 
 def _nothing() -> None:
@@ -49,9 +69,14 @@ async def _stoppable(main: Callable[[Stop], Coroutine[Any, Any, int]]) -> int:
     loop = asyncio.get_running_loop()
     stop = Stop()
     command = loop.create_task(main(stop))
-    stop.gently = command.cancel
+
+    def cancel() -> None:
+        if not command.cancelling():  # once: what it closes then is not cut short
+            command.cancel()
+
+    stop.gently = stop.at_once = cancel
     for number in STOP_SIGNALS:
-        loop.add_signal_handler(number, stop.ask)
+        loop.add_signal_handler(number, stop.hear, number)
     try:
         return await command
     except asyncio.CancelledError:

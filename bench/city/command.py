@@ -29,6 +29,7 @@ from gateway.cli.run_file import deployment
 from gateway.cli.vouching import Vouching, open_vouching
 from gateway.command_errors import CommandError, UsageError
 from gateway.identity.auth import Role
+from gateway.pace_of_life import hurried
 from gateway.settings import Settings
 from gateway.stopping import Stop, run
 
@@ -68,6 +69,8 @@ def simulate(
     factor = speed or (CITY_SPEED if traces is None else TRACE_SPEED)
     if factor <= 0 or hustlers < 1 or (duration is not None and duration <= 0):
         raise UsageError("--speed, --duration and the number of hustlers are above 0.")
+    if url is not None and not url.startswith(("http://", "https://")):
+        raise UsageError("--url begins with http:// or https://.")
     settings = deployment(data_dir, os.environ)
     base_url = (url or _url_of(settings)).rstrip("/")
     setting = Setting(base_url, f"ws{base_url[4:]}/ws", hustlers, seed, factor, duration)
@@ -89,22 +92,28 @@ async def _simulate(wanted: _Run, stop: Stop) -> int:
     async with open_vouching(wanted.settings) as vouching:
         mint = _mint(vouching, wanted.setting.seed)
         city = City(wanted.setting, _crowd(wanted, chronicle), mint, chronicle)
-        watching = asyncio.create_task(_watch(city, wanted))
-        try:
-            with stop.by(city.end):
-                await city.run()
-        finally:
-            watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
+        with stop.by(city.end), hurried(wanted.settings.data_dir, wanted.setting.speed):
+            await _watched(city, wanted)
+            money = await books.closed(city)
     recording = wanted.recording
     figures = summary.summarise(
         city,
         None if recording is None else (recording.fixes, recording.junk_lines),
-        await books.closed(city),
+        money,
     )
     print(msgspec.json.encode(figures).decode() if wanted.quiet else summary.text(figures))
     return 0
+
+
+async def _watched(city: City, wanted: _Run) -> None:
+    """The run, with the view beside it."""
+    watching = asyncio.create_task(_watch(city, wanted))
+    try:
+        await city.run()
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
 
 
 async def _watch(city: City, wanted: _Run) -> None:
@@ -150,8 +159,14 @@ def _url_of(settings: Settings) -> str:
 
 
 async def _answering(base_url: str) -> None:
-    async with httpx.AsyncClient(base_url=base_url, trust_env=False) as http:
-        try:
-            (await http.get("/livez", timeout=10)).raise_for_status()
-        except httpx.HTTPError as error:
-            raise CommandError(f"No service answers at {base_url}: {error}.") from error
+    try:
+        async with httpx.AsyncClient(base_url=base_url, trust_env=False) as http:
+            answer = await http.get("/livez", timeout=10)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise CommandError(
+            f"No service answers at {base_url}: start `hustlexp dev`, or name another with --url."
+        ) from error
+    if not answer.is_success:
+        raise CommandError(
+            f"{base_url} answers, but it is no HustleXP Live ({answer.status_code})."
+        )

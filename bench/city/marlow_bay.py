@@ -60,7 +60,7 @@ class MarlowBay:
 
     async def _send(self, city: City, number: int) -> None:
         draw = Random(f"home {self._seed} {number}")
-        _, home = plans.somewhere(draw, self.streets, demand=False)
+        home = plans.home(draw, self.streets)
         car = Car(self.streets, home, self._pace, draw, self._every_s)
         habits = Habits(
             pause_every_s=PAUSE_EVERY_S / self._pace.speed,

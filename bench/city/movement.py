@@ -96,7 +96,7 @@ class Car:
 
     def _next_corner(self) -> Spot:
         if self._rng.random() < 0.25:
-            return plans.somewhere(self._rng, self._streets, demand=True)[1]
+            return plans.cruising(self._rng, self._streets)
         here = self._spot()
         drift = 0.35
         aim = Spot(

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from bench.city.ground import Spot
 from bench.city.streets import Streets
@@ -19,13 +19,17 @@ RAISE_SHARE = 0.3
 
 
 class Neighbourhood(NamedTuple):
-    """Where people are: a round cloud of `spread_m`; shares of homes (hustlers) and of demand."""
+    """Where people are: a round cloud of `spread_m`; shares of homes (hustlers) and of demand.
+
+    `fare` is how many times the usual price posters pay where somebody has to drive far.
+    """
 
     name: str
     centre: Spot
     spread_m: float
     homes: float
     demand: float
+    fare: float = 1.0
 
 
 NEIGHBOURHOODS = (
@@ -39,7 +43,12 @@ NEIGHBOURHOODS = (
     Neighbourhood("Cedar Heights", Spot(6200, 5200), 800, 6, 6),
     Neighbourhood("Far Point", Spot(-1600, -8000), 600, 2, 4),
     Neighbourhood("Quarry Ridge", Spot(11300, 1200), 600, 1, 4),
+    Neighbourhood("Timber Gap", Spot(17200, 2300), 300, 0, 5, fare=1.8),
 )
+VILLAGE = NEIGHBOURHOODS[-1]
+"""Nobody lives there: its broadcasts wait for their radius to grow."""
+VILLAGE_OPENS: Final = 1
+"""Which of the first tasks comes from there, so that a visitor sees it from the start."""
 
 
 class Errand(NamedTuple):
@@ -85,13 +94,23 @@ class TaskPlan:
     if_nobody: str
 
 
-def somewhere(rng: Random, streets: Streets, *, demand: bool) -> tuple[str, Spot]:
-    """A random address: a crossing near a point of a neighbourhood's cloud, and its name."""
-    weights = [n.demand if demand else n.homes for n in NEIGHBOURHOODS]
-    area = rng.choices(NEIGHBOURHOODS, weights)[0]
+def home(rng: Random, streets: Streets) -> Spot:
+    """Where somebody lives."""
+    weights = [n.homes for n in NEIGHBOURHOODS]
+    return address(rng.choices(NEIGHBOURHOODS, weights)[0], rng, streets)
+
+
+def cruising(rng: Random, streets: Streets) -> Spot:
+    """Where somebody without a task drives to: where much is wanted, never out to the village."""
+    weights = [n.demand if n.homes else 0 for n in NEIGHBOURHOODS]
+    return address(rng.choices(NEIGHBOURHOODS, weights)[0], rng, streets)
+
+
+def address(area: Neighbourhood, rng: Random, streets: Streets) -> Spot:
+    """A crossing near a point of a neighbourhood's cloud."""
     aim = Spot(rng.gauss(area.centre.x, area.spread_m), rng.gauss(area.centre.y, area.spread_m))
     corner = streets.nearest(aim)
-    return area.name, Spot(corner.x + rng.uniform(-40, 40), corner.y + rng.uniform(-40, 40))
+    return Spot(corner.x + rng.uniform(-40, 40), corner.y + rng.uniform(-40, 40))
 
 
 def task_plans(seed: int, streets: Streets, per_hour: float) -> Iterator[TaskPlan]:
@@ -100,12 +119,15 @@ def task_plans(seed: int, streets: Streets, per_hour: float) -> Iterator[TaskPla
     number = 0
     while True:
         errand = rng.choice(ERRANDS)
-        name, spot = somewhere(rng, streets, demand=True)
-        price = errand.usual_cents * rng.lognormvariate(0.0, 0.3)
+        area = VILLAGE
+        if number != VILLAGE_OPENS:
+            area = rng.choices(NEIGHBOURHOODS, [n.demand for n in NEIGHBOURHOODS])[0]
+        spot = address(area, rng, streets)
+        price = errand.usual_cents * area.fare * rng.lognormvariate(0.0, 0.3)
         yield TaskPlan(
             number=number,
             wait_s=rng.expovariate(per_hour / 3600),
-            neighbourhood=name,
+            neighbourhood=area.name,
             spot=spot,
             errand=errand,
             price_cents=max(LEAST_PRICE_CENTS, 50 * math.floor(price / 50)),

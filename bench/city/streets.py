@@ -1,5 +1,7 @@
 """The streets of Marlow Bay: a grid that thins outwards, two avenues, a river with five bridges.
 
+One road leaves the city eastwards and ends in the lanes of a village, miles from everybody.
+
 Everything follows from the seed; distances in metres, speeds in metres per second.
 """
 
@@ -24,6 +26,14 @@ PARK = Spot(2600.0, 3300.0)
 PARK_RADIUS_M = 800.0
 CLOSED_SHARE = 0.07
 """Share of side streets that end blind, so that the grid does not look drawn with a ruler."""
+
+VALLEY_ROAD_FROM = Spot(11_900.0, 1_300.0)
+VILLAGE = Spot(16_900.0, 2_300.0)
+VALLEY_CORNERS = 7
+VILLAGE_LANES = range(3)
+LANE_M = 260.0
+VALLEY_COLUMN = 1_000
+"""Crossings outside of the grid are numbered from here."""
 
 Crossing = tuple[int, int]
 
@@ -92,6 +102,7 @@ class Streets:
         self._next: dict[Crossing, list[tuple[Crossing, float]]] = {c: [] for c in self._spots}
         for crossing in self._spots:
             self._lay_streets_from(crossing, rng)
+        self._lay_the_valley(rng)
         self._keep_what_connects()
         self.crossings: tuple[Spot, ...] = tuple(self._spots.values())
 
@@ -112,7 +123,7 @@ class Streets:
                     break
 
     def _lay(self, a: Crossing, b: Crossing, speed_mps: float) -> None:
-        if b not in self._spots:
+        if a not in self._spots or b not in self._spots:
             return
         middle = Spot(*(sum(axis) / 2 for axis in zip(self._spots[a], self._spots[b], strict=True)))
         over_water = abs(middle.y - river_y(middle.x)) < RIVER_HALF_WIDTH_M * 0.6
@@ -121,6 +132,34 @@ class Streets:
         seconds = apart_m(self._spots[a], self._spots[b]) / speed_mps
         self._next[a].append((b, seconds))
         self._next[b].append((a, seconds))
+
+    def _lay_the_valley(self, rng: Random) -> None:
+        """The road to the village, winding, and the village's few lanes."""
+        before = self._crossing(VALLEY_ROAD_FROM)
+        first = self._spots[before]
+        for corner in range(1, VALLEY_CORNERS + 1):
+            share = corner / VALLEY_CORNERS
+            bend = 380.0 * math.sin(share * 2.2 * math.pi)
+            here = (VALLEY_COLUMN + corner, 0)
+            self._add(
+                here,
+                first.x + (VILLAGE.x - first.x) * share,
+                first.y + (VILLAGE.y - first.y) * share + bend * (1 - share) + rng.gauss(0, 25),
+            )
+            self._lay(before, here, ARTERIAL_MPS)
+            before = here
+        for column in VILLAGE_LANES:
+            for row in VILLAGE_LANES:
+                here = (VALLEY_COLUMN * 2 + column, row)
+                x, y = VILLAGE.x + 90 + LANE_M * column, VILLAGE.y + LANE_M * (row - 1)
+                self._add(here, x + rng.gauss(0, 30), y + rng.gauss(0, 30))
+                self._lay((here[0] - 1, row), here, LANE_MPS)
+                self._lay((here[0], row - 1), here, LANE_MPS)
+        self._lay(before, (VALLEY_COLUMN * 2, 1), ARTERIAL_MPS)
+
+    def _add(self, crossing: Crossing, x: float, y: float) -> None:
+        self._spots[crossing] = Spot(x, y)
+        self._next[crossing] = []
 
     def _keep_what_connects(self) -> None:
         reached, waiting = {(0, 0)}, [(0, 0)]

@@ -135,10 +135,22 @@ def _accept_line(city: City) -> Text:
     human = times(city.chronicle, lambda story: story.time_to_decide_s, in_reach=False)
     line = Text(no_wrap=True, overflow="ellipsis")
     line.append(f" {_median(whole)}", "bold green")
-    line.append("  of which people ", "bright_black")
+    line.append(", people ", "bright_black")
     line.append(_median(human), "bold yellow")
-    line.append(f" (at {city.setting.speed:g}x life)", "bright_black")
+    line.append(" of it", "bright_black")
+    if (seconds := at_lifes_pace_s(city)) is not None:
+        line.append("; at life's pace about ", "bright_black")
+        line.append(f"{seconds:.0f} s", "bold")
     return line
+
+
+def at_lifes_pace_s(city: City) -> float | None:
+    """The median time to accept if people took as long as in life; the machinery stays as it is."""
+    whole = times(city.chronicle, lambda story: story.time_to_accept_s, in_reach=False)
+    human = times(city.chronicle, lambda story: story.time_to_decide_s, in_reach=False)
+    if whole is None or human is None or city.setting.speed == 1:
+        return None
+    return max(0.0, whole.median_s - human.median_s) + human.median_s * city.setting.speed
 
 
 def _machinery_line(city: City) -> Text:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, version
 from pkgutil import resolve_name
 from typing import Final
 
 import cyclopts
 
 from deploy.failures import EmbeddedError
-from gateway.command_errors import CommandError, UsageError
+from gateway.command_errors import CommandError, UsageError, in_words
 from gateway.logs import last_word
 from gateway.settings import SettingsError
 from geo.valkey import ValkeyAway
@@ -36,10 +36,34 @@ COMMANDS: Final = {
 }
 LOGGING: Final = frozenset({"serve"})
 """Commands whose standard error is a log, to its last line."""
+WRONG_WORDS: Final = (SettingsError, UsageError)
+EXPECTED: Final = (
+    *WRONG_WORDS,
+    CommandError,
+    EmbeddedError,
+    MigrationError,
+    DatabaseAway,
+    DatabaseError,
+    ValkeyAway,
+    OSError,
+)
+"""What a command may end in without being broken."""
+INTERRUPTED: Final = 130
 EXIT_CODES: Final = (
     "Exit codes: 0 done (or stopped as asked); 1 not possible, one sentence on standard error "
-    "says why; 2 wrong usage or a wrong setting."
+    "says why; 2 wrong usage or a wrong setting; 130 interrupted before it was done."
 )
+# Commands whose answer is an exit code say in their help what it means there.
+OWN_EXIT_CODES: Final[Mapping[str, str]] = {
+    "doctor": (
+        "Exit codes: 0 all is right; 1 something is wrong or could not be looked at; 2 wrong usage "
+        "or a wrong setting; 130 interrupted before it was done."
+    ),
+    "reconcile": (
+        "Exit codes: 0 the books agree (or were repaired); 1 they differ, or nobody could be asked; "
+        "2 wrong usage or a wrong setting; 130 interrupted before it was done."
+    ),
+}
 
 
 def app(called: str | None) -> cyclopts.App:
@@ -49,6 +73,7 @@ def app(called: str | None) -> cyclopts.App:
     """
     line = cyclopts.App(
         name="hustlexp",
+        version=f"hustlexp {version('hustlexp-live')}",
         help="HustleXP Live: a real-time matching engine for a task marketplace.",
         help_epilogue=EXIT_CODES,
         help_format="plaintext",
@@ -58,7 +83,11 @@ def app(called: str | None) -> cyclopts.App:
     targets = {**COMMANDS, **added}
     for name, target in targets.items():
         if called == name or called not in targets:
-            line.command(resolve_name(target), name=name)
+            command = resolve_name(target)
+            if name in OWN_EXIT_CODES:
+                line.command(command, name=name, help_epilogue=OWN_EXIT_CODES[name])
+            else:
+                line.command(command, name=name)
     return line
 
 
@@ -76,30 +105,31 @@ def main(words: Sequence[str] | None = None) -> None:
         if logging:
             say(error)
         sys.exit(2)
-    except (SettingsError, UsageError) as error:
-        say(error)
-        sys.exit(2)
-    except (CommandError, EmbeddedError, MigrationError) as error:
-        say(error)
-        sys.exit(1)
-    except DatabaseUnfit as error:
-        _say(f"PostgreSQL answers, but not as the service needs it: {error}")
-        sys.exit(1)
-    except DatabaseAway as error:
-        say(f"PostgreSQL does not answer: {error}")
-        sys.exit(1)
-    except DatabaseError as error:
-        say(f"PostgreSQL refuses: {error.message}")
-        sys.exit(1)
-    except ValkeyAway as error:
-        say(f"Redis does not answer: {error}")
-        sys.exit(1)
     except BrokenPipeError:
         sys.exit(0)
-    except OSError as error:
-        say(error)
-        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except EXPECTED as error:
+        say(_sentence(error))
+        sys.exit(2 if isinstance(error, WRONG_WORDS) else 1)
     sys.exit(code or 0)
+
+
+def _sentence(error: Exception) -> object:
+    """What went wrong, for a person."""
+    match error:
+        case DatabaseUnfit():
+            return f"PostgreSQL answers, but not as the service needs it: {error}"
+        case DatabaseAway():
+            return f"PostgreSQL does not answer: {error}"
+        case DatabaseError():
+            return f"PostgreSQL refuses: {error.message}"
+        case ValkeyAway():
+            return f"Redis does not answer: {error}"
+        case OSError():
+            return in_words(error)
+        case _:
+            return error
 
 
 def _say(sentence: object) -> None:

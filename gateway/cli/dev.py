@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,16 +23,15 @@ from gateway.settings import Http, Settings
 from gateway.stopping import Stop, run
 from sql.migrate import OtherSchema, migrate
 
-CITY_STOP_LIMIT_S = 5.0
+CITY_STOP_LIMIT_S = 10.0
+"""Closing the sessions and counting the books; beyond it the city is cut."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line said."""
+    """What the command line said, besides settings."""
 
     simulate: int | None
-    port: int | None
-    data_dir: Path | None
     json: bool
 
 
@@ -55,16 +54,16 @@ def dev(
     """
     if simulate is not None and simulate < 1:
         raise UsageError("--simulate takes the number of hustlers, at least 1.")
-    return run(lambda stop: _dev(Options(simulate, port, data_dir, json), stop))
-
-
-async def _dev(options: Options, stop: Stop) -> int:
     given = {"HX_DEVELOPMENT": "true"}
-    if options.data_dir is not None:
-        given["HX_DATA_DIR"] = str(options.data_dir.expanduser().absolute())
-    if options.port is not None:
-        given["HX_PORT"] = str(options.port)
+    if data_dir is not None:
+        given["HX_DATA_DIR"] = str(data_dir.expanduser().absolute())
+    if port is not None:
+        given["HX_PORT"] = str(port)
     asked = Settings.load(os.environ, given)
+    return run(lambda stop: _dev(Options(simulate, json), given, asked, stop))
+
+
+async def _dev(options: Options, given: Mapping[str, str], asked: Settings, stop: Stop) -> int:
     named = bool(given.get("HX_PORT") or os.environ.get("HX_PORT"))
     async with AsyncExitStack() as stack:
         # First, since it fails at once, and before the servers, so that nobody waits for them.
@@ -107,70 +106,86 @@ async def _serve(
         servers.redis_url,
     )
     serving = asyncio.Event()
+    service = Stop()
+    city = _City(service)
     with ExitStack() as announcement:
 
         def ready(_url: str) -> None:
             announcement.enter_context(announced(settings.data_dir, running))
             print(running.line() if options.json else _welcome(url, settings), flush=True)
+            announcement.enter_context(stop.by(city.end))
             serving.set()
 
-        async with _city(url, settings, options, serving, stop) as city:
-            await serve(settings, listener, ready, stop)
+        async with city.beside(url, settings, options, serving):
+            await serve(settings, listener, ready, service)
     return city.code
 
 
-@dataclass
 class _City:
-    """How the simulation ended: 0 as long as it runs, or if there is none."""
+    """The simulation, a process of its own beside the service, which it needs to its last word.
 
-    code: int = 0
+    So whoever ends both ends the city first: it closes its books, and then the service may stop.
+    """
 
+    def __init__(self, service: Stop) -> None:
+        self._service = service
+        self._process: asyncio.subprocess.Process | None = None
+        self.code = 0
 
-@asynccontextmanager
-async def _city(
-    url: str, settings: Settings, options: Options, serving: asyncio.Event, stop: Stop
-) -> AsyncIterator[_City]:
-    """Runs the city as a process of its own beside the block; its end stops the service."""
-    city = _City()
-    if options.simulate is None:
-        yield city
-        return
-    command = [
-        *(sys.executable, "-m", "gateway.cli", "simulate"),
-        *("--hustlers", str(options.simulate)),
-        *("--url", url),
-        *("--data-dir", str(settings.data_dir)),
-    ]
-    output = (settings.data_dir / "simulate.log").open("w") if options.json else None
+    @property
+    def _runs(self) -> bool:
+        return self._process is not None and self._process.returncode is None
 
-    async def live() -> None:
+    def end(self) -> None:
+        """Asks the city to end; the service follows it. Without a city the service ends."""
+        if self._process is not None and self._runs:
+            self._process.send_signal(signal.SIGTERM)
+            asyncio.get_running_loop().call_later(CITY_STOP_LIMIT_S, self.kill)
+        else:
+            self._service.ask()
+
+    def kill(self) -> None:
+        """Ends it without its closing words."""
+        if self._process is not None and self._runs:
+            self._process.kill()
+
+    @asynccontextmanager
+    async def beside(
+        self, url: str, settings: Settings, options: Options, serving: asyncio.Event
+    ) -> AsyncIterator[None]:
+        """Lives while the block runs, if a city was asked for; its end stops the service."""
+        if options.simulate is None:
+            yield
+            return
+        command = [
+            *(sys.executable, "-m", "gateway.cli", "simulate"),
+            *("--hustlers", str(options.simulate)),
+            *("--url", url),
+            *("--data-dir", str(settings.data_dir)),
+        ]
+        with ExitStack() as files:
+            log = settings.data_dir / "simulate.log"
+            output = files.enter_context(log.open("w")) if options.json else None
+            life = asyncio.create_task(self._live(command, output, serving), name="city")
+            try:
+                yield
+            finally:
+                life.cancel()
+                await asyncio.gather(life, return_exceptions=True)
+
+    async def _live(
+        self, command: Sequence[str], output: TextIO | None, serving: asyncio.Event
+    ) -> None:
         await serving.wait()
         process = await asyncio.create_subprocess_exec(*command, stdout=output, stderr=output)
+        self._process = process
         try:
-            city.code = await process.wait()
+            self.code = 0 if await process.wait() == 0 else 1
         finally:
-            if process.returncode is None:
-                await _ended(process)
-            if not stop.asked:
-                stop.ask()
-
-    task = asyncio.create_task(live(), name="city")
-    try:
-        yield city
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        if output is not None:
-            output.close()
-
-
-async def _ended(process: asyncio.subprocess.Process) -> None:
-    process.send_signal(signal.SIGTERM)
-    try:
-        await asyncio.wait_for(process.wait(), CITY_STOP_LIMIT_S)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
+            # Cut short by a second signal, or by a service that failed: nobody waits any more.
+            self.kill()
+            await process.wait()
+            self._service.ask()
 
 
 def _listener(http: Http, *, named: bool) -> socket:
@@ -199,5 +214,5 @@ def _log_file(settings: Settings) -> TextIO:
 def _welcome(url: str, settings: Settings) -> str:
     return (
         f"HustleXP Live on {url} (map at /, API at /docs), log in "
-        f"{settings.data_dir / 'service.log'}; Ctrl-C stops it."
+        f"{settings.data_dir / 'service.log'}; Ctrl-C stops it, twice at once."
     )

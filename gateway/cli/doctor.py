@@ -37,7 +37,7 @@ class Finding:
 
 
 def doctor(*, json: bool = False, data_dir: Path | None = None) -> int:
-    """Check PostgreSQL, Redis, migrations, clock and settings; exits with 1 if any is wrong.
+    """Check PostgreSQL, Redis, migrations, clock, photos and settings.
 
     Args:
         json: Print a list of {"what", "ok", "found"}.
@@ -128,6 +128,8 @@ def _login_finding(session: Session) -> Finding:
 
 
 async def _redis_findings(settings: Settings) -> list[Finding]:
+    if not settings.redis.url:
+        return [Finding("Redis", False, "HX_REDIS_URL is unset")]
     client = open_valkey(settings.redis.url)
     try:
         info: bytes = await client.one(b"INFO", b"server")

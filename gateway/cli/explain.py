@@ -62,6 +62,7 @@ def explain_offer(
         data_dir: The folder of a running `hustlexp dev`; default: the environment, or .hustlexp.
     """
     settings = deployment(data_dir, os.environ)
+    settings.demand("HX_POSTGRES_DSN", "HX_REDIS_URL")
     facts, sighting, parts = asyncio.run(_look(settings, task, hustler))
     clauses = list(explanation(facts, sighting, settings.broadcast.open_offers))
     offered = facts["offered_at"] is not None

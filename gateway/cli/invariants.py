@@ -24,7 +24,12 @@ from sql.invariants import Verdict
 COULD_NOT: Final = 2
 
 invariants = cyclopts.App(
-    name="invariants", help="Look at what must hold, whatever wrote it: money, XP, trust, events."
+    name="invariants",
+    help="Look at what must hold, whatever wrote it: money, XP, trust, events.",
+    help_epilogue=(
+        "Exit codes: 0 all checks agree; 1 rows disagree, they are listed; 2 it could not look: no "
+        "server, not migrated, wrong usage or a wrong setting; 130 interrupted before it was done."
+    ),
 )
 
 
@@ -33,8 +38,6 @@ def verify(
     *, json: bool = False, rows: int = derived.ROWS_SHOWN, data_dir: Path | None = None
 ) -> int:
     """Check every derived fact in one moment of the database; a service at work does not disturb it.
-
-    Exits with 0 when all agree, 1 when rows disagree (they are listed), 2 when it could not look.
 
     Args:
         json: Print a list of {"name", "sentence", "agrees", "count", "rows", "seconds"}.

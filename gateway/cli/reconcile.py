@@ -56,8 +56,6 @@ def reconcile(
 ) -> int:
     """Compare what we booked with what the provider moved; each difference becomes an item of work.
 
-    Exit codes: 0 the books agree (or were repaired); 1 they differ, or nobody could be asked.
-
     Args:
         since: How far back, as 90s, 10m, 2h or 1d.
         repair: Book what the provider moved and we have not booked; needs --admin and --reason.

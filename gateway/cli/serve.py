@@ -11,6 +11,7 @@ import structlog
 
 from gateway.command_errors import CommandError
 from gateway.logs import own_standard_error
+from gateway.money import demand_sdk
 from gateway.serving import listen
 from gateway.serving import serve as serve_until_stopped
 from gateway.settings import Settings, SettingsError
@@ -39,6 +40,7 @@ def serve(*, role: Literal["all", "gateway", "broadcaster", "worker"] = "all") -
     settings.demand("HX_POSTGRES_DSN", "HX_REDIS_URL")
     if not settings.development:
         settings.demand("HX_CODE_KEY", "HX_JWT_ISSUERS")
+    demand_sdk(settings.payments)
     own_standard_error(settings.log)
     return run(lambda stop: _serve(settings, stop))
 

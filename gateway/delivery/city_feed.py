@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -42,7 +42,9 @@ class Running(Struct, frozen=True):
     title: str
     hustlers_notified: int
     hustler_id: UUID | None = None
+    hustler_name: str | None = None
     radius_miles: float | None = None
+    initial_radius_miles: float | None = None
     started_at: datetime | None = None
     expires_at: datetime | None = None
 
@@ -74,10 +76,18 @@ class Known(Struct, frozen=True):
 class CityFeed:
     """Joins one query a second with the positions in memory. Sleeps while nobody looks."""
 
-    def __init__(self, hub: Hub, positions: Positions, store: Store) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        positions: Positions,
+        store: Store,
+        pace: Callable[[], float | None] | None = None,
+    ) -> None:
         self._hub = hub
         self._positions = positions
         self._store = store
+        self._pace_now = pace
+        self._pace: float | None = None
         self._known: Known | None = None
         self._known_at = float("-inf")
 
@@ -93,6 +103,7 @@ class CityFeed:
         if time.monotonic() - self._known_at >= _QUERY_EVERY_S or self._known is None:
             self._known = await self._store.one(Known, "city", limits.MAX_CITY_TASKS)
             self._known_at = time.monotonic()
+            self._pace = self._pace_now() if self._pace_now else None
         payload = messages.encode("CITY", self.frame(self._known))
         for connection in tuple(self._hub.observers):
             if not connection.lags:
@@ -114,7 +125,7 @@ class CityFeed:
             live=len(hustlers),
             **msgspec.structs.asdict(known.counts),
         )
-        return City(known.at, hustlers, self._tasks(known.tasks), stats)
+        return City(known.at, hustlers, self._tasks(known.tasks), stats, self._pace)
 
     def _tasks(self, running: Sequence[Running]) -> list[CityTask]:
         return [
@@ -130,6 +141,8 @@ class CityFeed:
                 started_at=task.started_at,
                 expires_at=task.expires_at,
                 hustler=self._place(task.hustler_id),
+                hustler_name=task.hustler_name,
+                initial_radius_miles=task.initial_radius_miles,
             )
             for task in running
         ]

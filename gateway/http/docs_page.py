@@ -1,6 +1,7 @@
 """The page at /docs: calls, messages, close codes, errors and shapes, rendered once at start.
 
-Plain HTML and one style sheet from this service; no script, nothing from elsewhere.
+HTML and style from this service, nothing from elsewhere; the REST calls also in a viewer with examples,
+where each can be tried.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import msgspec
 
 from engine import errors
 from gateway import problems
-from gateway.http import schemas
+from gateway.http import schemas, viewer
 from gateway.ws import close_codes, messages
 
 Schema = Mapping[str, Any]
@@ -25,7 +26,10 @@ _PAGE: Final = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>HustleXP Live: the API</title>
 <link rel="icon" href="/map_icon.svg" type="image/svg+xml">
+<link rel="stylesheet" href="{viewer_style}">
 <link rel="stylesheet" href="/docs.css">
+<script src="{viewer_script}" defer></script>
+<script src="/docs.js" defer></script>
 <header>
 <h1>HustleXP Live</h1>
 <p>Version {version}.
@@ -50,6 +54,8 @@ def render(openapi: Schema, version: str) -> str:
     }
     return _PAGE.format(
         version=escape(version),
+        viewer_style=viewer.STYLE_URL,
+        viewer_script=viewer.SCRIPT_URL,
         nav=" ".join(f'<a href="#{key}">{title}</a>' for key, (title, _) in sections.items()),
         main="".join(
             f'<section id="{key}"><h2>{title}</h2>{body}</section>'
@@ -61,12 +67,17 @@ def render(openapi: Schema, version: str) -> str:
 def _calls(paths: Mapping[str, Schema], shapes: Mapping[str, Schema]) -> str:
     intro = (
         "<p>Every call under <code>/v1</code> carries <code>Authorization: Bearer</code> with a "
-        "JWT. <code>Idempotency-Key</code> is optional on every POST and PUT.</p>"
+        "JWT; <code>.venv/bin/hustlexp token --role poster</code> prints one for a development "
+        "service, and <b>Authorize</b> takes it. <code>Idempotency-Key</code> is optional on every POST and PUT.</p>"
     )
-    return intro + "".join(
+    calls = "".join(
         _call(method.upper(), path, operation, shapes)
         for path, operations in paths.items()
         for method, operation in operations.items()
+    )
+    return (
+        f'{intro}<div id="viewer"></div>'
+        f'<details id="plain" open><summary>The same as a plain list</summary>{calls}</details>'
     )
 
 
@@ -229,6 +240,6 @@ def _doc(kind: type) -> str:
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    head = "".join(f"<th>{name}</th>" for name in heads)
+    head = "".join(f"<th>{name}</th>" if name else "<td></td>" for name in heads)
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    return f'<div class="wide" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'

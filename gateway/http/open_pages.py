@@ -33,12 +33,15 @@ class OpenPages:
         description = openapi.document(calls, released)
         if parts.metrics_apart:
             del description["paths"]["/metrics"]
-        style = files("gateway.http").joinpath("docs_page.css").read_bytes()
+        folder = files("gateway.http")
+        style = folder.joinpath("docs_page.css").read_bytes()
+        script = folder.joinpath("docs_page.js").read_bytes()
         self.livez = _fixed(b'{"status":"ok"}', JSON)
         self.openapi = _fixed(msgspec.json.encode(description), JSON)
         self.asyncapi = _fixed(msgspec.json.encode(asyncapi.document(released)), JSON)
         self.docs = _fixed(docs_page.render(description, released).encode(), "text/html")
         self.style = _fixed(style, "text/css")
+        self.script = _fixed(script, "text/javascript")
 
     async def readyz(self, _: Request) -> Response:
         """Traffic may come: 200, or 503 with what is missing."""

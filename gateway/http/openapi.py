@@ -12,7 +12,7 @@ import msgspec
 
 from engine import errors
 from gateway import problems
-from gateway.http import schemas
+from gateway.http import examples, schemas
 from gateway.http.calls import JSON, Call
 from gateway.http.requests import Nothing
 from gateway.problems import Problem
@@ -49,7 +49,7 @@ def document(calls: Sequence[Call], version: str) -> Schema:
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
             },
             "schemas": components,
-            "responses": _responses(schema_of),
+            "responses": _responses(schema_of, components),
         },
     }
 
@@ -80,12 +80,12 @@ def _operation(call: Call, schema_of: Mapping[Any, Schema], components: Schema) 
         "description": f"Roles: {', '.join(sorted(call.who))}.",
         "tags": [resource],
         "parameters": _parameters(call, components),
-        "responses": _answers(call, schema_of),
+        "responses": _answers(call, schema_of, components),
     }
     if _has_shape(call):
         operation["requestBody"] = {
             "required": _has_required(components, call.body_type),
-            "content": {JSON: {"schema": schema_of[call.body_type]}},
+            "content": {JSON: _with_example(schema_of[call.body_type], components, brief=True)},
         }
     if call.takes.schema is not None:
         operation["requestBody"] = {
@@ -130,11 +130,17 @@ def _parameters(call: Call, components: Schema) -> list[Schema]:
     return parameters
 
 
-def _answers(call: Call, schema_of: Mapping[Any, Schema]) -> Schema:
+def _with_example(schema: Schema, components: Schema, *, brief: bool = False) -> Schema:
+    """What a media type carries, and one such value."""
+    return {"schema": schema, "example": examples.of(schema, components, brief=brief)}
+
+
+def _answers(call: Call, schema_of: Mapping[Any, Schema], components: Schema) -> Schema:
     success: Schema = {"description": HTTPStatus(call.status).phrase}
     shapes = [schema_of[kind] for kind in call.answer_types]
     if shapes:
-        success["content"] = {JSON: {"schema": {"anyOf": shapes} if shapes[1:] else shapes[0]}}
+        shape = {"anyOf": shapes} if shapes[1:] else shapes[0]
+        success["content"] = {JSON: _with_example(shape, components)}
     elif call.gives != (JSON,):
         success["content"] = {media: {} for media in call.gives}
     answers: Schema = {str(int(call.status)): success}
@@ -155,7 +161,7 @@ def _statuses(call: Call) -> set[int]:
     return every
 
 
-def _responses(schema_of: Mapping[Any, Schema]) -> Schema:
+def _responses(schema_of: Mapping[Any, Schema], components: Schema) -> Schema:
     """One reusable response per error status, naming the identities that have it."""
     by_status: dict[int, list[str]] = {400: ["VALIDATION_ERROR"], 415: ["VALIDATION_ERROR"]}
     for kind in errors.REGISTRY.values():
@@ -164,9 +170,29 @@ def _responses(schema_of: Mapping[Any, Schema]) -> Schema:
     return {
         f"Problem{status}": {
             "description": f"{HTTPStatus(status).phrase}: {', '.join(sorted(names))}",
-            "content": {problems.PROBLEM_JSON: {"schema": schema_of[Problem]}},
+            "content": {
+                problems.PROBLEM_JSON: {
+                    "schema": schema_of[Problem],
+                    "example": examples.of(schema_of[Problem], components)
+                    | _problem(names[0], status),
+                }
+            },
         }
         for status, names in sorted(by_status.items())
+    }
+
+
+def _problem(name: str, status: int) -> Schema:
+    """The fields of a problem that follow from its status."""
+    code = name.partition("-")[0] if name.startswith("HX") else name
+    titles = {kind.code: kind.title for kind in errors.REGISTRY.values()}
+    title = titles.get(code, HTTPStatus(status).phrase)
+    return {
+        "type": f"{problems.TYPE_PREFIX}{name}",
+        "title": title,
+        "status": status,
+        "detail": title,
+        "code": code,
     }
 
 

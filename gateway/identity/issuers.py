@@ -5,7 +5,9 @@ Algorithms are fixed here, per issuer, and never read from a token (RFC 8725 §3
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 
 import jwt
 import msgspec
@@ -17,26 +19,34 @@ from msgspec import Meta, Struct
 Algorithm = Literal[
     "EdDSA", "ES256", "ES384", "RS256", "RS384", "RS512", "PS256", "HS256", "HS384", "HS512"
 ]
+ASYMMETRIC: Final[tuple[Algorithm, ...]] = (
+    *("EdDSA", "ES256", "ES384", "RS256", "RS384", "RS512", "PS256"),
+)
+"""Where an issuer's own list is not given: whoever verifies these cannot sign with them."""
+DISCOVERY_PATH: Final = "/.well-known/openid-configuration"
 SECRET_MIN_BYTES: Final = 32
 """An HMAC secret has at least 256 bits (RFC 8725 §3.5)."""
 
 VerifyKey = jwt.PyJWK | bytes | object
 Name = Annotated[str, Meta(min_length=1, max_length=255)]
+SAFE_URL: Final = r"^https://|^http://(127\.0\.0\.1|localhost|\[::1\])[:/]"
+"""https, or http on this machine."""
 
 
 class Issuer(Struct, frozen=True, forbid_unknown_fields=True):
-    """One identity provider: exactly one of `key`, `jwks` and `jwks_url` says how to check it."""
+    """One identity provider: `key`, `jwks` or `jwks_url` says how to check it.
+
+    Without any of them its address is asked (OpenID Connect Discovery 1.0).
+    """
 
     issuer: Name
     audience: Name
-    algorithms: Annotated[tuple[Algorithm, ...], Meta(min_length=1, max_length=8)]
+    algorithms: Annotated[tuple[Algorithm, ...], Meta(min_length=1, max_length=8)] = ASYMMETRIC
     key: str | None = None
     """A PEM public key, or the shared secret of an HS algorithm."""
     jwks: dict[str, object] | None = None
     """A JSON Web Key Set, given in place."""
-    jwks_url: Annotated[str, Meta(pattern=r"^https://|^http://(127\.0\.0\.1|localhost)[:/]")] | (
-        None
-    ) = None
+    jwks_url: Annotated[str, Meta(pattern=SAFE_URL)] | None = None
     """Where the key set is fetched: https, or http on this machine."""
     role_claim: Name = "role"
     name_claim: Name = "name"
@@ -50,8 +60,10 @@ class Issuer(Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         """Refuse settings that would be unsafe or mean nothing."""
         given = [field for field in (self.key, self.jwks, self.jwks_url) if field is not None]
-        if len(given) != 1:
-            raise ValueError("give exactly one of key, jwks and jwks_url")
+        if len(given) > 1:
+            raise ValueError("give at most one of key, jwks and jwks_url")
+        if not given:
+            self._check_address()
         symmetric = [name.startswith("HS") for name in self.algorithms]
         if any(symmetric) and not all(symmetric):
             raise ValueError("an issuer signs either with a secret or with key pairs, not both")
@@ -63,6 +75,21 @@ class Issuer(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("jwks holds no public signing key")
         if self.key is not None:
             self.one_key()
+
+    @property
+    def discovery_url(self) -> str | None:
+        """Where the issuer describes itself; None where its keys are known without."""
+        if self.key is not None or self.jwks is not None or self.jwks_url is not None:
+            return None
+        return self.issuer.rstrip("/") + DISCOVERY_PATH
+
+    def _check_address(self) -> None:
+        address = urlsplit(self.issuer)
+        if not re.match(SAFE_URL, f"{self.issuer}/") or address.query or address.fragment:
+            raise ValueError(
+                "without key, jwks and jwks_url the issuer is an https:// address, where its"
+                " keys are asked for"
+            )
 
     def one_key(self) -> VerifyKey:
         """The key of `key`: the secret itself, or the public key read from its PEM."""
@@ -99,3 +126,18 @@ def parse_jwks(body: bytes) -> dict[str | None, VerifyKey]:
             except jwt.PyJWTError as error:
                 raise ValueError(f"the key set has a key that is none: {error}") from None
     return keys
+
+
+class _Description(Struct, frozen=True):
+    """What we read of an issuer's own description (OpenID Connect Discovery 1.0, §3)."""
+
+    issuer: str
+    jwks_uri: Annotated[str, Meta(pattern=SAFE_URL, max_length=2_048)]
+
+
+def parse_description(body: bytes, issuer: str) -> str:
+    """The address of the key set; ValueError for a description of another issuer (§4.3) or none."""
+    description = msgspec.json.decode(body, type=_Description)
+    if description.issuer != issuer:
+        raise ValueError("the description is of another issuer")
+    return description.jwks_uri

@@ -1,4 +1,7 @@
-"""Where an issuer's verification keys come from: one key, a key set, or a key set behind a URL."""
+"""Where an issuer's verification keys come from: one key, a key set, or one behind a URL.
+
+The URL is set, or the issuer is asked for it (OpenID Connect Discovery).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import httpx
 import msgspec
 import structlog
 
-from gateway.identity.issuers import Issuer, VerifyKey, parse_jwks
+from gateway.identity.issuers import Issuer, VerifyKey, parse_description, parse_jwks
 
 MAX_AGE_S: Final = 600.0
 """A fetched key set is looked at again after this time."""
@@ -20,6 +23,7 @@ FETCH_TIMEOUT_S: Final = 5.0
 MAX_JWKS_BYTES: Final = 65_536
 
 Fetch = Callable[[str], Awaitable[bytes]]
+Locate = Callable[[], Awaitable[str]]
 
 log = structlog.get_logger(__name__)
 
@@ -56,11 +60,15 @@ class FixedKeySet:
 class FetchedKeySet:
     """A key set behind a URL: cached, fetched again when old or when a key id is unknown.
 
-    While the URL is away the last good set goes on serving.
+    `locate` finds the URL, anew for each fetch: an issuer may move its keys. While anything is away
+    the last good set goes on serving.
     """
 
-    def __init__(self, url: str, fetch: Fetch, monotonic: Callable[[], float]) -> None:
-        self._url = url
+    def __init__(
+        self, issuer: str, locate: Locate, fetch: Fetch, monotonic: Callable[[], float]
+    ) -> None:
+        self._issuer = issuer
+        self._locate = locate
         self._fetch = fetch
         self._monotonic = monotonic
         self._keys: dict[str | None, VerifyKey] = {}
@@ -69,6 +77,9 @@ class FetchedKeySet:
 
     async def key(self, kid: str | None) -> VerifyKey | None:
         """The key with this id, after a new look at the URL where that may help."""
+        known = pick(self._keys, kid)
+        if known is not None and self._one_fetch.locked():
+            return known  # somebody looks already: who needs nothing new does not wait
         if self._due(kid):
             async with self._one_fetch:
                 if self._due(kid):
@@ -81,9 +92,10 @@ class FetchedKeySet:
 
     async def _refresh(self) -> None:
         try:
-            self._keys = parse_jwks(await self._fetch(self._url))
-        except (httpx.HTTPError, ValueError) as error:
-            log.warning("jwks_fetch_failed", url=self._url, error=type(error).__name__)
+            url = await self._locate()
+            self._keys = parse_jwks(await self._fetch(url))
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as error:
+            log.warning("jwks_fetch_failed", issuer=self._issuer, error=f"{error!r:.200}")
         finally:
             # only now: whoever comes during the fetch waits for it
             self._tried_at = self._monotonic()
@@ -91,8 +103,16 @@ class FetchedKeySet:
 
 def key_source(issuer: Issuer, fetch: Fetch, monotonic: Callable[[], float]) -> KeySource:
     """The key source that an issuer's settings ask for."""
-    if issuer.jwks_url is not None:
-        return FetchedKeySet(issuer.jwks_url, fetch, monotonic)
+    url, discovery_url = issuer.jwks_url, issuer.discovery_url
+
+    async def locate() -> str:
+        if discovery_url is None:
+            assert url is not None
+            return url
+        return parse_description(await fetch(discovery_url), issuer.issuer)
+
+    if url is not None or discovery_url is not None:
+        return FetchedKeySet(issuer.issuer, locate, fetch, monotonic)
     if issuer.jwks is not None:
         return FixedKeySet(issuer.jwks)
     return OneKey(issuer)
@@ -106,15 +126,19 @@ def pick(keys: Mapping[str | None, VerifyKey], kid: str | None) -> VerifyKey | N
 
 
 async def fetch_over_http(url: str) -> bytes:
-    """The body behind a URL: five seconds, 64 KiB, no redirects."""
+    """The body behind a URL: five seconds in all, 64 KiB as sent, no redirects, no compression."""
+    headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
     async with (
+        asyncio.timeout(FETCH_TIMEOUT_S),
         httpx.AsyncClient(timeout=FETCH_TIMEOUT_S, follow_redirects=False) as client,
-        client.stream("GET", url) as response,
+        client.stream("GET", url, headers=headers) as response,
     ):
         response.raise_for_status()
+        if "content-encoding" in response.headers:
+            raise ValueError("compressed, though that was not asked for")
         body = b""
-        async for chunk in response.aiter_bytes():
+        async for chunk in response.aiter_raw():
             body += chunk
             if len(body) > MAX_JWKS_BYTES:
-                raise ValueError("the key set is too large")
+                raise ValueError("larger than 64 KiB")
         return body

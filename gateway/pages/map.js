@@ -3,6 +3,7 @@
 import { MapCanvas } from "./map_canvas.js";
 import { City } from "./map_city.js";
 import { Link } from "./map_link.js";
+import { Story } from "./map_story.js";
 
 const MAX_EVENTS = 40;
 const CONNECTION = {
@@ -17,6 +18,11 @@ const narrow = matchMedia("(max-width: 760px)");
 let city = new City();
 const canvas = find("map");
 const map = new MapCanvas(canvas, insets);
+const story = new Story({
+  token: () => link.token,
+  opened: (subject) => (map.chosen = subject.kind === "task" ? subject.id : null),
+  closed: () => (map.chosen = null),
+});
 const link = new Link(`${location.origin.replace("http", "ws")}/ws`, {
   city: takeFrame,
   state: showConnection,
@@ -28,7 +34,8 @@ function insets() {
   const panel = find("panel").getBoundingClientRect();
   const edge = 28;
   if (narrow.matches) return { left: edge, right: edge, top: 64, bottom: innerHeight - panel.top };
-  return { left: edge, right: innerWidth - panel.left, top: 72, bottom: edge };
+  const key = find("key").getBoundingClientRect();
+  return { left: edge, right: innerWidth - panel.left, top: 72, bottom: innerHeight - key.top };
 }
 
 // ── Frames
@@ -39,6 +46,7 @@ function takeFrame(frame) {
   map.remember(city.steps.splice(0));
   map.aim(city);
   showStats(frame.stats);
+  showPace(frame.stats, frame.pace);
   for (const event of happened) showEvent(event, frame.at);
 }
 
@@ -57,6 +65,16 @@ function showStats(stats) {
   find("split-people").style.flexGrow = whole ? 1 - machine / whole : 0;
 }
 
+/** Simulated people are hurried: what their median would be at life's pace, machinery as it is. */
+function showPace({ median_first_card_s: machine, median_human_s: human }, pace) {
+  const hurried = Boolean(pace) && pace !== 1;
+  find("pace").hidden = !hurried || human === null;
+  show("goal-pace", hurried ? "at life's pace" : "or less");
+  if (find("pace").hidden) return;
+  show("pace-times", `${pace}\u00d7`);
+  show("pace-life", `about ${Math.round(machine + human * pace)} s`);
+}
+
 function show(id, text) {
   const place = find(id);
   if (place.textContent === text) return;
@@ -70,9 +88,12 @@ function seconds(value) {
   return value < 1 ? `${Math.round(value * 1000)} ms` : `${value.toFixed(value < 10 ? 1 : 0)} s`;
 }
 
-function showEvent({ kind, title, text, price }, at) {
+function showEvent({ kind, title, text, price, id }, at) {
   const line = document.createElement("li");
   line.className = kind;
+  const all = document.createElement("button");
+  all.type = "button";
+  all.addEventListener("click", () => story.openTask(id));
   const time = document.createElement("time");
   time.dateTime = at;
   time.textContent = new Date(at).toLocaleTimeString([], { hour12: false });
@@ -82,7 +103,8 @@ function showEvent({ kind, title, text, price }, at) {
   cost.textContent = price;
   const rest = document.createElement("em");
   rest.textContent = text;
-  line.append(name, cost, rest, time);
+  all.append(name, cost, rest, time);
+  line.append(all);
   const list = find("events");
   list.prepend(line);
   while (list.children.length > MAX_EVENTS) list.lastChild.remove();
@@ -128,17 +150,24 @@ find("ask-form").addEventListener("submit", () => {
 
 // ── Hands
 
+const CLICK_PX = 6;
 const fingers = new Map();
+let pressedAt = null;
+let moved = false;
 
 canvas.addEventListener("pointerdown", (event) => {
   canvas.setPointerCapture(event.pointerId);
   fingers.set(event.pointerId, { x: event.offsetX, y: event.offsetY });
+  moved = fingers.size > 1;
+  pressedAt = { x: event.offsetX, y: event.offsetY };
 });
 canvas.addEventListener("pointermove", (event) => {
   const here = { x: event.offsetX, y: event.offsetY };
   map.pointer = event.pointerType === "touch" ? null : here;
   const before = fingers.get(event.pointerId);
   if (!before) return;
+  if (pressedAt && apart(here, pressedAt) > CLICK_PX) moved = true;
+  if (!moved) return;
   const others = [...fingers].filter(([id]) => id !== event.pointerId).map(([, spot]) => spot);
   fingers.set(event.pointerId, here);
   if (others.length === 0) map.pan(here.x - before.x, here.y - before.y);
@@ -152,6 +181,7 @@ canvas.addEventListener("pointermove", (event) => {
 for (const name of ["pointerup", "pointercancel"]) {
   canvas.addEventListener(name, (event) => {
     fingers.delete(event.pointerId);
+    if (name === "pointerup" && !moved) choose({ x: event.offsetX, y: event.offsetY });
     if (event.pointerType === "touch") {
       map.pointer = { x: event.offsetX, y: event.offsetY };
       setTimeout(() => pointAtNothing(), 2500);
@@ -169,7 +199,34 @@ canvas.addEventListener(
   { passive: false },
 );
 
+/** The story of what stands at a spot: a task, else a hustler. */
+function choose(spot) {
+  if (!map.view) return;
+  const task = map.taskAt(city, spot);
+  if (task) return void story.openTask(task.id);
+  const dot = map.dotAt(city, spot, performance.now());
+  if (dot) story.openNearest(...city.degrees(dot.to));
+}
+
+/** Mark the next task, in the order in which they began. */
+function step(by) {
+  const tasks = [...city.tasks.values()].filter((task) => !task.endedAt);
+  if (tasks.length === 0) return;
+  const at = tasks.findIndex((task) => task.id === map.marked);
+  const next = tasks[(at + by + tasks.length) % tasks.length];
+  map.marked = next.id;
+  speak(`${next.title}, ${map.wordsOf(next)}`);
+}
+
+function speak(text) {
+  find("spoken").textContent = text;
+}
+
 const KEYS = {
+  n: () => step(1),
+  p: () => step(-1),
+  Enter: () => map.marked && story.openTask(map.marked),
+  Escape: () => story.close(),
   ArrowLeft: () => map.pan(60, 0),
   ArrowRight: () => map.pan(-60, 0),
   ArrowUp: () => map.pan(0, 60),
@@ -213,10 +270,7 @@ map.onPoint = (task, spot) => {
   const tip = find("tip");
   tip.hidden = !task;
   if (!task) return;
-  const words = { MATCHING: "looking", ACCEPTED: "en route", WORKING: "working" };
-  const state = task.paid ? "paid" : (words[task.state] ?? "in review");
-  const shown = task.state === "MATCHING" ? `, ${task.hustlers_notified ?? 0} cards` : "";
-  tip.textContent = `${task.title} · ${state}${shown}`;
+  tip.textContent = `${task.title} · ${map.wordsOf(task)}`;
   tip.style.transform = `translate(${Math.round(spot.x + 16)}px, ${Math.round(spot.y + 10)}px)`;
 };
 
@@ -234,6 +288,7 @@ function frame() {
   map.draw(city, performance.now());
 }
 
+if (!narrow.matches) find("key").open = true;
 requestAnimationFrame(frame);
 setInterval(showScale, 250);
 const token = tokenAtHand();

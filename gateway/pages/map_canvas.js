@@ -3,17 +3,24 @@
 
 import { STATES, positionOf, price, radiusOf } from "./map_city.js";
 
-const COLOUR = {
-  live: "#5eead4",
-  enroute: "#fbbf24",
-  working: "#c084fc",
-  looking: "#60a5fa",
-  paid: "#4ade80",
-};
 const MAX_STEPS = 60_000;
 const PULSE_MS = 1600;
-const STREET = "rgba(125, 160, 215, 0.2)";
+const WORDS = { MATCHING: "looking", ACCEPTED: "en route", WORKING: "working" };
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
+const light = matchMedia("(prefers-color-scheme: light)");
+
+/** The page's own colours; the style sheet holds them for both schemes. */
+function colours() {
+  const style = getComputedStyle(document.documentElement);
+  const of = (name) => style.getPropertyValue(`--${name}`).trim();
+  const names = [
+    "live", "enroute", "working", "looking", "paid", "over", "text", "ground", "street", "grid",
+  ];
+  return Object.fromEntries(names.map((name) => [name, of(name)]));
+}
+
+/** A colour, thinned. */
+const thin = (colour, share) => `color-mix(in srgb, ${colour} ${share * 100}%, transparent)`;
 
 export class MapCanvas {
   constructor(canvas, insets) {
@@ -27,6 +34,13 @@ export class MapCanvas {
     this.goal = null;
     this.following = true;
     this.pointer = null;
+    this.chosen = null;
+    this.marked = null;
+    this.colour = colours();
+    light.addEventListener("change", () => {
+      this.colour = colours();
+      this.redrawStreets();
+    });
     new ResizeObserver(() => this.resize()).observe(canvas);
     this.resize();
   }
@@ -46,12 +60,16 @@ export class MapCanvas {
     this.redrawStreets();
   }
 
-  /** Aim at every task and nearly every hustler. */
+  /** Aim at every task, as far as its offer reaches, and at nearly every hustler. */
   aim(city) {
     const tasks = [...city.tasks.values()];
     if (!this.following || tasks.length + city.dots.length === 0) return;
-    const [left, right] = span(city.dots.map((dot) => dot.to.x), tasks.map((task) => task.x));
-    const [top, bottom] = span(city.dots.map((dot) => dot.to.y), tasks.map((task) => task.y));
+    const ends = (axis) => tasks.flatMap((task) => {
+      const reach = task.state === "MATCHING" ? task.radius : 0;
+      return [task[axis] - reach, task[axis] + reach];
+    });
+    const [left, right] = span(city.dots.map((dot) => dot.to.x), ends("x"));
+    const [top, bottom] = span(city.dots.map((dot) => dot.to.y), ends("y"));
     const inset = this.insets();
     const wide = Math.max(80, this.width - inset.left - inset.right);
     const tall = Math.max(80, this.height - inset.top - inset.bottom);
@@ -129,8 +147,8 @@ export class MapCanvas {
 
   drawSteps(steps) {
     const ink = this.streetInk;
-    ink.globalCompositeOperation = "lighter";
-    ink.strokeStyle = STREET;
+    ink.globalCompositeOperation = light.matches ? "source-over" : "lighter";
+    ink.strokeStyle = this.colour.street;
     ink.lineCap = "round";
     ink.lineWidth = Math.min(5, Math.max(1.2, this.view.scale / 45));
     for (const { from, to } of steps) {
@@ -165,7 +183,9 @@ export class MapCanvas {
     this.drawDots(city, now);
     this.labels = [];
     for (const task of tasks.sort((a, b) => rank(b) - rank(a))) this.drawTask(task, now);
-    if (this.pointer) this.drawPointed(this.pointed(city));
+    for (const task of tasks) if (task.state === "ACCEPTED") this.nameWinner(task, city.dots, now);
+    for (const id of [this.marked, this.chosen]) this.drawRing(city.tasks.get(id));
+    if (this.pointer) this.drawPointed(this.taskAt(city, this.pointer));
   }
 
   drawGraticule() {
@@ -184,7 +204,7 @@ export class MapCanvas {
       ink.moveTo(0, py);
       ink.lineTo(this.width, py);
     }
-    ink.strokeStyle = "rgba(148, 178, 230, 0.045)";
+    ink.strokeStyle = this.colour.grid;
     ink.lineWidth = 1;
     ink.stroke();
   }
@@ -194,25 +214,45 @@ export class MapCanvas {
     if (task.endedAt) return;
     const spot = this.toPixels(task);
     const radius = radiusOf(task, now) * this.view.scale;
+    const colour = this.colour.looking;
     const glow = ink.createRadialGradient(spot.x, spot.y, 0, spot.x, spot.y, radius);
-    glow.addColorStop(0, "rgba(96, 165, 250, 0.10)");
-    glow.addColorStop(0.7, "rgba(96, 165, 250, 0.035)");
-    glow.addColorStop(1, "rgba(96, 165, 250, 0.075)");
+    glow.addColorStop(0, thin(colour, 0.1));
+    glow.addColorStop(0.7, thin(colour, 0.035));
+    glow.addColorStop(1, thin(colour, 0.08));
     ink.fillStyle = glow;
     this.circle(spot, radius);
     ink.fill();
-    ink.strokeStyle = "rgba(96, 165, 250, 0.42)";
-    ink.lineWidth = 1;
+    ink.strokeStyle = thin(colour, task.reaches.length ? 0.85 : 0.45);
+    ink.lineWidth = task.reaches.length ? 1.8 : 1;
     ink.stroke();
+    this.drawGrowth(task, spot, radius);
     if (calm.matches) return;
     for (const at of task.pulses) {
       const share = (now - at) / PULSE_MS;
       if (share < 0 || share > 1) continue;
       this.circle(spot, radius * (1 - (1 - share) ** 2));
-      ink.strokeStyle = `rgba(147, 197, 253, ${0.65 * (1 - share)})`;
+      ink.strokeStyle = thin(colour, 0.7 * (1 - share));
       ink.lineWidth = 2;
       ink.stroke();
     }
+  }
+
+  /** The radii before, and how far it reaches now. */
+  drawGrowth(task, spot, radius) {
+    if (task.reaches.length === 0) return;
+    const { ink } = this;
+    ink.save();
+    ink.setLineDash([2, 5]);
+    ink.lineWidth = 1;
+    ink.strokeStyle = thin(this.colour.looking, 0.55);
+    for (const reach of task.reaches) {
+      this.circle(spot, reach * this.view.scale);
+      ink.stroke();
+    }
+    ink.restore();
+    ink.textAlign = "center";
+    this.write(`${task.radius} mi`, spot.x, spot.y - radius - 5, this.colour.looking);
+    ink.textAlign = "start";
   }
 
   drawWay(task, dots, now) {
@@ -224,7 +264,7 @@ export class MapCanvas {
     ink.save();
     ink.setLineDash([5, 6]);
     ink.lineDashOffset = calm.matches ? 0 : -((now / 45) % 11);
-    ink.strokeStyle = `rgba(251, 191, 36, ${0.6 + 0.4 * fresh})`;
+    ink.strokeStyle = thin(this.colour.enroute, 0.6 + 0.4 * fresh);
     ink.lineWidth = 1.5 + 2.5 * fresh;
     ink.beginPath();
     ink.moveTo(from.x, from.y);
@@ -244,12 +284,18 @@ export class MapCanvas {
     return best;
   }
 
+  nameWinner(task, dots, now) {
+    if (!task.hustlerSpot || !task.hustler_name || task.endedAt) return;
+    const spot = this.toPixels(this.winnerAt(task, dots, now));
+    this.label(task.hustler_name, spot.x + 8, spot.y + 14, this.colour.enroute);
+  }
+
   drawDots(city, now) {
     const { ink } = this;
     const size = Math.min(4.4, Math.max(1.8, this.view.scale / 24));
     for (const dot of city.dots) {
       const spot = this.toPixels(positionOf(dot, now));
-      const colour = COLOUR[STATES[dot.state] ?? "live"];
+      const colour = this.colour[STATES[dot.state] ?? "live"];
       const seen = dot.goneAt ? Math.max(0, 1 - (now - dot.goneAt) / 1200) : 1;
       ink.globalAlpha = seen * (dot.state > 0 ? 0.22 : 0.12);
       ink.fillStyle = colour;
@@ -277,22 +323,22 @@ export class MapCanvas {
     const gone = task.endedAt ? (now - task.endedAt) / 4000 : 0;
     ink.globalAlpha = 1 - gone ** 2;
     if (kind === "working" && !task.paid && !calm.matches) {
-      ink.strokeStyle = COLOUR.working;
+      ink.strokeStyle = this.colour.working;
       ink.lineWidth = 1.5;
       ink.beginPath();
       ink.arc(spot.x, spot.y, 11, now / 500, now / 500 + 4.2);
       ink.stroke();
     }
     if (task.paid && !calm.matches) {
-      ink.strokeStyle = COLOUR.paid;
+      ink.strokeStyle = this.colour.paid;
       ink.lineWidth = 2 * (1 - gone);
       this.circle(spot, 8 + 46 * Math.min(1, gone * 2.2));
       ink.stroke();
     }
-    ink.fillStyle = "#0b1120";
+    ink.fillStyle = this.colour.ground;
     this.diamond(spot, 7.5);
     ink.fill();
-    ink.fillStyle = task.endedAt && !task.paid ? "#64748b" : COLOUR[kind];
+    ink.fillStyle = task.endedAt && !task.paid ? this.colour.over : this.colour[kind];
     this.diamond(spot, 5);
     ink.fill();
     const lift = task.paid && !calm.matches ? 18 * gone : 0;
@@ -310,30 +356,63 @@ export class MapCanvas {
       Math.abs(other.y - y) < 12 && x < other.x + other.width && other.x < x + box.width;
     if (this.labels.some(taken)) return;
     this.labels.push(box);
+    this.write(text, x, y, colour);
+  }
+
+  /** Text that stays readable on whatever it stands. */
+  write(text, x, y, colour) {
+    const { ink } = this;
+    ink.font = "600 11px ui-sans-serif, system-ui, sans-serif";
     ink.lineWidth = 3.5;
     ink.lineJoin = "round";
-    ink.strokeStyle = "rgba(11, 17, 32, 0.85)";
+    ink.strokeStyle = thin(this.colour.ground, 0.88);
     ink.strokeText(text, x, y);
     ink.fillStyle = colour;
     ink.fillText(text, x, y);
   }
 
-  /** The task nearest to the pointer, if one is near. */
-  pointed(city) {
+  // ── What stands where
+
+  /** The task nearest to a spot, if one is near. */
+  taskAt(city, spot) {
+    return this.nearestTo(spot, city.tasks.values(), (task) => task, 22);
+  }
+
+  /** The hustler nearest to a spot, if one is near. */
+  dotAt(city, spot, now) {
+    return this.nearestTo(spot, city.dots, (dot) => positionOf(dot, now), 16);
+  }
+
+  nearestTo(spot, things, placeOf, within) {
     let best = null;
-    let least = 22;
-    for (const task of city.tasks.values()) {
-      const spot = this.toPixels(task);
-      const apart = Math.hypot(spot.x - this.pointer.x, spot.y - this.pointer.y);
-      if (apart < least) [best, least] = [task, apart];
+    let least = within;
+    for (const thing of things) {
+      const there = this.toPixels(placeOf(thing));
+      const apart = Math.hypot(there.x - spot.x, there.y - spot.y);
+      if (apart < least) [best, least] = [thing, apart];
     }
     return best;
+  }
+
+  /** A task's state in a few words. */
+  wordsOf(task) {
+    const state = task.paid ? "paid" : (WORDS[task.state] ?? "in review");
+    if (task.state !== "MATCHING") return state;
+    return `${state}, reaches ${task.radius} miles, ${task.hustlers_notified ?? 0} cards`;
+  }
+
+  drawRing(task) {
+    if (!task) return;
+    this.ink.strokeStyle = this.colour.text;
+    this.ink.lineWidth = 2;
+    this.circle(this.toPixels(task), 15);
+    this.ink.stroke();
   }
 
   drawPointed(task) {
     this.onPoint?.(task, task && this.toPixels(task));
     if (!task) return;
-    this.ink.strokeStyle = "rgba(226, 232, 240, 0.9)";
+    this.ink.strokeStyle = this.colour.text;
     this.ink.lineWidth = 1.5;
     this.circle(this.toPixels(task), 13);
     this.ink.stroke();

@@ -26,6 +26,15 @@ export class City {
     };
   }
 
+  /** The inverse of `place`. */
+  degrees(spot) {
+    const scale = Math.cos((this.origin.lat * Math.PI) / 180);
+    return [
+      this.origin.lat - spot.y / MILES_PER_DEGREE,
+      this.origin.lng + spot.x / scale / MILES_PER_DEGREE,
+    ];
+  }
+
   /** Take a frame at `now` (ms); what happened since the last one, oldest first. */
   take(frame, now) {
     const first = frame.hustlers[0] ?? (frame.tasks[0] && [frame.tasks[0].lat, frame.tasks[0].lng]);
@@ -99,12 +108,13 @@ export class City {
       bornAt: now,
       radius: task.radius_miles ?? 0,
       radiusFrom: 0,
+      reaches: task.radius_miles > task.initial_radius_miles ? [task.initial_radius_miles] : [],
       radiusAt: now,
       pulses: task.state === "MATCHING" ? [now] : [],
     };
     known.hustlerSpot = task.hustler ? this.place(...task.hustler) : null;
     this.tasks.set(task.id, known);
-    if (task.state === "MATCHING") happened.push(told("looking", known, "is looking for somebody"));
+    this.tell(known, happened);
   }
 
   renew(known, task, now, happened) {
@@ -116,17 +126,23 @@ export class City {
     known.pulses = known.pulses.filter((at) => now - at < 3000).slice(-4);
     const reach = task.radius_miles ?? radius;
     if (reach > radius) {
+      known.reaches.push(radius);
       Object.assign(known, { radiusFrom: radiusOf(known, now), radius: reach, radiusAt: now });
       happened.push(told("looking", known, `now reaches ${reach} miles`));
     }
     if (task.state === before) return;
     known.changedAt = now;
+    this.tell(known, happened);
+  }
+
+  tell(task, happened) {
     const news = {
-      ACCEPTED: ["enroute", "somebody is on the way"],
+      MATCHING: ["looking", "is looking for somebody"],
+      ACCEPTED: ["enroute", `${task.hustler_name ?? "somebody"} is on the way`],
       WORKING: ["working", "begins at the door"],
       PROOF_SUBMITTED: ["working", "is done, the poster looks"],
     }[task.state];
-    if (news) happened.push(told(news[0], known, news[1]));
+    if (news) happened.push(told(news[0], task, news[1]));
   }
 
   finish(task, now, happened) {
@@ -143,7 +159,7 @@ export class City {
 }
 
 function told(kind, task, text) {
-  return { kind, title: task.title, price: price(task), text };
+  return { kind, id: task.id, title: task.title, price: price(task), text };
 }
 
 export function price(task) {

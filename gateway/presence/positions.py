@@ -7,6 +7,7 @@ seen by its poster, LIVE or not.  Sockets and REST use the same entries.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -28,9 +29,10 @@ from gateway.presence.heartbeats import Heartbeats
 from gateway.presence.travellers import Source, Traveller, fix_of, refused
 from gateway.ws.connection import Connection
 from gateway.ws.messages import GoLive, Moved
-from geo import fixes
+from geo import distance, fixes
 from geo.points import LatLng
 from geo.sightings import OLD_FIX_MS
+from geo.units import METRES_PER_MILE
 from geo.valkey import ValkeyAway
 
 log = structlog.get_logger(__name__)
@@ -198,6 +200,15 @@ class Positions:
         """Where a hustler was last, if known here."""
         traveller = self._travellers.get(user)
         return traveller.track.point if traveller else None
+
+    def nearest(self, point: LatLng, within_miles: float) -> UserId | None:
+        """Who of those that move was last seen nearest to a point."""
+        seen = (
+            (distance.distance_m(traveller.track.point, point), traveller.user)
+            for traveller in self._travellers.values()
+        )
+        metres, user = min(seen, key=lambda pair: pair[0], default=(math.inf, None))
+        return user if metres <= within_miles * METRES_PER_MILE else None
 
     def _speaks(self, traveller: Traveller) -> bool:
         """The present source is still there; a REST caller is, for a while after each call."""

@@ -412,8 +412,8 @@ class Nudge(Struct, frozen=True):
 class CityTask(Struct, frozen=True, omit_defaults=True):
     """A running task on the map.
 
-    `radius_miles` is the broadcast's present radius while MATCHING.
-    `hustler` is [lat, lng] of whoever holds the task, when known.
+    `radius_miles` is the broadcast's present radius while MATCHING, `initial_radius_miles` its first.
+    `hustler` is [lat, lng] of whoever holds the task, when known, and `hustler_name` the first name.
     """
 
     id: UUID
@@ -427,6 +427,8 @@ class CityTask(Struct, frozen=True, omit_defaults=True):
     started_at: datetime | None = None
     expires_at: datetime | None = None
     hustler: tuple[float, float] | None = None
+    hustler_name: str | None = None
+    initial_radius_miles: float | None = None
 
 
 class CityStats(Struct, frozen=True):
@@ -463,12 +465,14 @@ class City(Struct, frozen=True):
 
     `hustlers` holds [lat, lng, state] with state 0 ACTIVE (waits for offers), 1 EN_ROUTE,
     2 WORKING; degrees rounded to 5 decimals.
+    `pace` says how many times as fast as life the people of a simulated city live; null: people.
     """
 
     at: datetime
     hustlers: list[tuple[float, float, int]]
     tasks: list[CityTask]
     stats: CityStats
+    pace: float | None = None
 
 
 SERVER_MESSAGES: Final[Mapping[str, type[Struct]]] = {

@@ -32,12 +32,15 @@ select jsonb_build_object(
                 'price_cents', r.price,
                 'title', r.title,
                 'hustler_id', r.assigned_hustler_id,
+                'hustler_name', u.first_name,
                 'radius_miles', case when b.state = 'ACTIVE' then b.radius_miles end,
+                'initial_radius_miles', case when b.state = 'ACTIVE' then b.initial_radius_miles end,
                 'hustlers_notified', coalesce(n.notified, 0),
                 'started_at', b.started_at,
                 'expires_at', case when b.state = 'ACTIVE' then b.expires_at end
             )))
             from running as r
+            left join users as u on u.id = r.assigned_hustler_id
             left join lateral (
                 select l.*, broadcast_radius_miles(l, clock.at) as radius_miles
                 from live_broadcasts as l

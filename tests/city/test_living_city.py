@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, Literal
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
+from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from bench.city import books, summary
@@ -17,6 +20,7 @@ from bench.city.city import City, Setting
 from bench.city.ground import Degrees
 from bench.city.people import Role
 from gateway.cli.vouching import open_vouching
+from gateway.pace_of_life import hurried
 from gateway.settings import Settings
 from tests.city.corner import Corner
 from tests.gateway.ws.service import Service, running
@@ -34,6 +38,13 @@ DRAWN = """() => {
   const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
   return data.some((value, at) => at % 4 === 3 && value > 200);
 }"""
+
+
+MIDDLE = """() => {
+  const panel = document.getElementById("panel").getBoundingClientRect();
+  return [innerWidth / 2, (64 + panel.top) / 2];
+}"""
+"""Where the map of a phone puts what is all in one place."""
 
 
 @asynccontextmanager
@@ -87,6 +98,20 @@ async def city(service: Service, settings: Settings) -> AsyncIterator[City]:
         yield living
 
 
+WHOLE_STORY = [
+    *("POSTED", "FUNDED", "WAVE", "ACCEPTED", "ARRIVED", "STARTED"),
+    *("PROOF", "COMPLETED", "PAID"),
+]
+
+
+async def told(service: Service, path: str) -> dict[str, Any]:
+    """What an operator reads."""
+    headers = {"Authorization": f"Bearer {service.token('reader', 'admin')}"}
+    async with httpx.AsyncClient(base_url=service.url, headers=headers) as http:
+        answer: dict[str, Any] = (await http.get(path)).raise_for_status().json()
+        return answer
+
+
 async def until(holds: Callable[[], bool]) -> None:
     """Wait for something to become true; TimeoutError when it does not."""
     async with asyncio.timeout(WITHIN_S):
@@ -96,10 +121,11 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_a_city_matches_itself_down_to_the_paid_task(city: City) -> None:
+async def test_a_city_matches_itself_down_to_the_paid_task(service: Service, city: City) -> None:
     """Outside clients alone: post, fund, accept, drive, codes at the door, rework, approve, paid.
 
-    Every hustler's connection breaks every two seconds or so, and no event is lost by it.
+    Every hustler's connection breaks every two seconds or so, and no event is lost by it. An
+    operator reads the whole story, of the task and of who did it.
     """
     counts = city.chronicle.counts
     await until(lambda: counts["paid"] == TASKS and counts["outage"] >= 12)
@@ -117,6 +143,20 @@ async def test_a_city_matches_itself_down_to_the_paid_task(city: City) -> None:
     assert figures.accept_to_told is not None
     assert figures.reconnects > 0
     assert (figures.gaps, figures.resyncs) == (0, 0)
+    paid = next(id_ for id_, story in city.chronicle.stories.items() if story.paid_at)
+    story = await told(service, f"/v1/admin/tasks/{paid}/story")
+    kinds = [step["kind"] for step in story["steps"]]
+    assert [kind for kind in dict.fromkeys(kinds) if kind in WHOLE_STORY] == WHOLE_STORY
+    assert sorted(step["at"] for step in story["steps"]) == [step["at"] for step in story["steps"]]
+    assert "FIRST_CARD" in kinds
+    wave = story["steps"][kinds.index("WAVE")]
+    assert wave["radius_miles"] == 3.0
+    assert 1 <= wave["offers"] <= 12
+    winner = await told(service, f"/v1/admin/users/{story['hustler_id']}/story")
+    assert winner["first_name"] == story["hustler_name"]
+    assert str(paid) in [task["id"] for task in winner["tasks"]]
+    assert str(paid) in [offer["task_id"] for offer in winner["offers"]]
+    assert winner["earned_cents"] == 7_650 * winner["paid"]
 
 
 async def test_a_disputed_task_keeps_its_money(service: Service, settings: Settings) -> None:
@@ -141,6 +181,13 @@ async def test_a_poster_raises_the_price_once_and_then_gives_up(
             )
         await until(lambda: counts["refund"] == 2)
         assert counts["expired"] == 2
+        (task,) = city.chronicle.stories
+        steps = (await told(service, f"/v1/admin/tasks/{task}/story"))["steps"]
+        reached = [step["radius_miles"] for step in steps if step["kind"] == "WAVE"]
+        assert reached == 2 * [3.0, 5.0, 7.0, 9.0, 10.0]
+        ends = [step["kind"] for step in steps if step["kind"] in ("NOBODY_CAME", "REFUNDED")]
+        assert ends.count("NOBODY_CAME") == 2
+        assert ends.count("REFUNDED") == 2
         assert await books.closed(city) == books.Money(20_250, 0, 0, 20_250, 0, 0)
         assert summary.summarise(city, None).tasks.raised == 1
 
@@ -157,9 +204,11 @@ async def browser() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-async def opened(browser: Browser, url: str, width: int = 1280) -> tuple[Page, list[str]]:
+async def opened(
+    browser: Browser, url: str, width: int = 1280, scheme: Literal["dark", "light"] = "dark"
+) -> tuple[Page, list[str]]:
     """The map in a window of its own, and everything that goes wrong in it."""
-    page = await browser.new_page(viewport={"width": width, "height": 800})
+    page = await browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("console", lambda said: wrong.append(said.text))
@@ -167,7 +216,22 @@ async def opened(browser: Browser, url: str, width: int = 1280) -> tuple[Page, l
     return page, wrong
 
 
-@pytest.mark.usefixtures("city")
+async def serious(page: Page) -> list[str]:
+    """What axe finds that keeps somebody out; nothing on a good page."""
+    found = (await Axe().run(page)).response["violations"]
+    return [
+        f"{each['id']}: {each['nodes'][0]['html']}" for each in found if each["impact"] != "minor"
+    ]
+
+
+@pytest.fixture
+def hurry(tmp_path: Path) -> Iterator[None]:
+    """What `hustlexp simulate` says beside its city."""
+    with hurried(tmp_path, SPEED):
+        yield
+
+
+@pytest.mark.usefixtures("city", "hurry")
 async def test_the_map_shows_the_city_and_comes_back_by_itself(
     browser: Browser, service: Service
 ) -> None:
@@ -180,12 +244,45 @@ async def test_the_map_shows_the_city_and_comes_back_by_itself(
         await expect(page.locator("#connection")).to_have_text("live", timeout=MS)
         await expect(page.locator("#live")).not_to_have_text("0", timeout=MS)
         await page.wait_for_function(DRAWN, timeout=MS)
+        await expect(page.locator("#pace")).to_contain_text(f"live {SPEED:g}×", timeout=MS)
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert await serious(page) == []
         assert wrong == []
     for observer in tuple(service.parts.hub.observers):
         observer.wire.abort()
     await expect(page.locator("#connection")).not_to_have_text("live", timeout=MS)
     await expect(page.locator("#connection")).to_have_text("live", timeout=MS)
+
+
+async def test_the_map_tells_stories_to_hand_and_keyboard(
+    browser: Browser, service: Service, settings: Settings
+) -> None:
+    """A hustler by a click, a task by an event's button or by keys; axe finds nothing serious."""
+    async with living_city(service, settings, Corner(12, 0), seed=1):
+        page, wrong = await opened(browser, service.url, 390, "light")
+        title, body = page.locator("#story-title"), page.locator("#story-body")
+        await expect(page.locator("#live")).to_have_text("12", timeout=MS)
+        await page.wait_for_function(DRAWN, timeout=MS)
+        await asyncio.sleep(1)  # the view glides to them
+        await page.mouse.click(*await page.evaluate(MIDDLE))
+        await expect(title).to_be_focused(timeout=MS)
+        await expect(page.locator("#story-now")).to_have_text("Waits for offers.")
+        await page.keyboard.press("Escape")
+
+        async with living_city(service, settings, Corner(0, 4), seed=2):
+            await page.locator("#events button").last.press("Enter")
+            await expect(body).to_contain_text("posts it for $90", timeout=MS)
+            await expect(body).to_contain_text("reaches 3 miles: ", timeout=MS)
+            assert await serious(page) == []
+            await page.keyboard.press("Escape")
+            assert await page.evaluate("document.activeElement.closest('#events') !== null")
+            assert await serious(page) == []
+
+            await page.locator("#map").press("n")
+            await page.locator("#map").press("Enter")
+            await expect(body).to_contain_text("is held, the search begins", timeout=MS)
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert wrong == []
 
 
 async def test_without_a_given_token_the_map_asks_for_one(

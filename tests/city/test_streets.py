@@ -1,10 +1,17 @@
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import islice, pairwise
 from random import Random
 
 from bench.city.ground import Spot, apart_m, miles_between, to_degrees, to_spot
-from bench.city.plans import NEIGHBOURHOODS, somewhere
+from bench.city.plans import (
+    NEIGHBOURHOODS,
+    VILLAGE,
+    VILLAGE_OPENS,
+    cruising,
+    home,
+    task_plans,
+)
 from bench.city.streets import ARTERIAL_MPS, RIVER_HALF_WIDTH_M, Route, Streets, coast_x, river_y
 
 STREETS = Streets(7)
@@ -13,7 +20,7 @@ STREETS = Streets(7)
 def some_routes(count: int) -> list[Route]:
     """Ways between random addresses of the city."""
     rng = Random(2)
-    ends = [somewhere(rng, STREETS, demand=True)[1] for _ in range(2 * count)]
+    ends = [home(rng, STREETS) for _ in range(2 * count)]
     return [STREETS.route(a, b) for a, b in zip(ends[::2], ends[1::2], strict=True)]
 
 
@@ -62,3 +69,27 @@ def test_metres_become_degrees_and_come_back() -> None:
     assert apart_m(to_spot(*to_degrees(spot)), spot) < 0.2
     mile = miles_between(to_degrees(Spot(0, 0)), to_degrees(Spot(0, 1609.344)))
     assert abs(mile - 1) < 1e-4
+
+
+def test_a_village_is_out_of_reach_of_the_first_waves() -> None:
+    """Nobody lives within 3 miles of it or cruises there; somebody does within the largest radius."""
+    rng = Random(5)
+    village = to_degrees(VILLAGE.centre)
+    where = [home(rng, STREETS) for _ in range(400)]
+    where += [cruising(rng, STREETS) for _ in range(400)]
+    miles = sorted(miles_between(to_degrees(spot), village) for spot in where)
+    assert miles[4] > 3.0, "at most a handful of 800 on the city's edge"
+    assert sum(distance <= 5.0 for distance in miles) >= 10
+    assert sum(distance <= 9.0 for distance in miles) >= 150
+
+
+def test_one_of_the_first_tasks_comes_from_the_village() -> None:
+    """Whatever the seed; and it pays for the drive."""
+    for seed in range(3):
+        first = list(islice(task_plans(seed, STREETS, 100.0), 200))
+        assert first[VILLAGE_OPENS].neighbourhood == VILLAGE.name
+        assert apart_m(first[VILLAGE_OPENS].spot, VILLAGE.centre) < 1_200
+        there = [plan.price_cents for plan in first if plan.neighbourhood == VILLAGE.name]
+        here = [plan.price_cents for plan in first if plan.neighbourhood != VILLAGE.name]
+        assert len(there) < len(here) / 8
+        assert sum(there) / len(there) > 1.3 * sum(here) / len(here)

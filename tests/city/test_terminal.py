@@ -75,8 +75,9 @@ def test_a_larger_terminal_shows_more(city: City) -> None:
 
 def test_the_time_to_accept_is_split_between_people_and_machinery(city: City) -> None:
     """Funded to card 20 ms, thinking 5.0 s, accept to both told 30 ms."""
-    text = "\n".join(drawn(city, 100, 30))
-    assert "5.0 s  of which people 5.0 s (at 8x life)" in text
+    text = "\n".join(drawn(city, 80, 30))
+    assert "5.0 s, people 5.0 s of it; at life's pace about 40 s" in text
+    assert "people live 8x as fast as life" in text
     assert "first card 20 ms" in text
     assert "both told 30 ms" in text
 

@@ -8,7 +8,6 @@ import os
 import signal
 import stat
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,15 +17,11 @@ from uuid import uuid4
 
 import asyncpg
 import httpx
-import psutil
 import pytest
 
-from deploy import identity
-from deploy.folders import open_folders
 from gateway import cli
+from tests.gateway.development import HUSTLEXP, REPOSITORY, Dev, start_dev
 
-REPOSITORY = Path(__file__).parents[2]
-HUSTLEXP = (sys.executable, "-m", "gateway.cli")
 Hustlexp = Callable[..., "Said"]
 
 
@@ -56,45 +51,6 @@ def hustlexp(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
         return Said(int(error.code or 0), said.out, said.err)
 
     return command
-
-
-@dataclass
-class Dev:
-    """A `hustlexp dev --json` of this test."""
-
-    process: subprocess.Popen[str]
-    data_dir: Path
-    line: dict[str, str]
-
-    def servers(self) -> list[int]:
-        """The processes of its embedded servers."""
-        mark = open_folders(self.data_dir, identity.caller()).mark
-        return [
-            process.pid
-            for process in psutil.process_iter(["cmdline"])
-            if any(mark in word for word in process.info["cmdline"] or [])
-        ]
-
-
-def start_dev(data_dir: Path, *words: str) -> Dev:
-    """Returns when the service has said that it is ready."""
-    process = subprocess.Popen(
-        [
-            *(*HUSTLEXP, "dev", "--json", "--port", "0"),
-            *("--data-dir", str(data_dir), *words),
-        ],
-        cwd=REPOSITORY,
-        env={name: text for name, text in os.environ.items() if not name.startswith("HX_")},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    if not line:
-        pytest.fail(process.communicate()[1])
-    return Dev(process, data_dir, json.loads(line))
 
 
 @pytest.fixture(scope="module")
@@ -207,7 +163,7 @@ class TestWords:
         (tmp_path / "file").touch()
         said = hustlexp("doctor", "--data-dir", str(tmp_path / "file"))
         assert said.code == 1
-        assert "Not a directory" in said.err
+        assert "not a directory" in said.err
         assert said.err.count("\n") == 1
 
     def test_without_a_service_a_command_says_how_to_start_one(
