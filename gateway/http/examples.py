@@ -106,6 +106,14 @@ BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "GoLive": {"location": {"lat": 37.7749, "lng": -122.4194}, "radius_miles": 5.0},
     "OfferAnswer": {"response": "DECLINE", "decline_reason": "Too far"},
     "ProofRequest": {"code": "730154"},
+    "TaskRequest": {
+        "mode": "LIVE",
+        "title": "Hang a door",
+        "description": "It came off its hinges.",
+        "category": "handyman",
+        "price_cents": 4000,
+        "location": {"lat": 37.7755, "lng": -122.418},
+    },
     "ReasonRequest": {"reason": "Found help elsewhere"},
 }
 PREFERRED: Final = ("MATCHING", "ACTIVE", "FUNDED", "OPEN", "SUBMITTED", "PENDING", "ACCEPT")

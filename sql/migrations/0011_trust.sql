@@ -45,7 +45,7 @@ create table trust_ledger (
             'PROMOTION', 'DECAY', 'PENALTY', 'ADMIN_OVERRIDE',
             'COMPLETION', 'QUICK_COMPLETION', 'ABANDONMENT',
             'SUSPENSION', 'PAUSE', 'REINSTATEMENT',
-            'LIVE_BAN', 'LIVE_BAN_LIFTED', 'LIVE_PAUSE', 'LIVE_PAUSE_LIFTED'
+            'LIVE_BAN', 'LIVE_BAN_LIFTED', 'LIVE_PAUSE'
         )
     ),
     -- a task counts once for each reason
@@ -429,10 +429,9 @@ begin
         end if;
     end if;
     if new.paused_until is distinct from old.paused_until then
+        -- a pause runs its time: live_status_guard lets nobody lift it
         if new.paused_until > at then
             perform note_penalty(new.user_id, 'LIVE_PAUSE', new.paused_until, null);
-        elsif old.paused_until > at then
-            perform note_penalty(new.user_id, 'LIVE_PAUSE_LIFTED', null, null);
         end if;
     end if;
     return null;

@@ -185,6 +185,7 @@ async def test_serve_and_doctor_say_what_is_wrong_and_migrate_mends_it(
             "HX_JWT_ISSUERS": '[{"issuer": "https://id.example", "audience": "hustlexp",'
             f' "algorithms": ["HS256"], "key": "{"s" * 32}"}}]',
             "HX_PORT": "0",
+            "HX_LOG_FORMAT": "console",
         }
         code, told = await hustlexp("serve", **environ)
         assert code == 1

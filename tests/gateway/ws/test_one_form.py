@@ -17,8 +17,12 @@ from gateway.ws import messages
 from tests.gateway.ws.forms import faults, may_be
 from tests.gateway.ws.service import Client, Message, Service, User, joined, live, near, somewhere
 
-UNREAD = {"/v1/photos/{photo_id:uuid}", "/v1/payout-account"}
-"""No JSON, and not there without a provider that pays out."""
+UNREAD = {
+    "/v1/photos/{photo_id:uuid}",
+    "/v1/payout-account",
+    "/v1/admin/hustlers/nearest",
+}
+"""No JSON, not there without a provider that pays out, and the story that is read by its user."""
 
 
 class Ear:

@@ -303,9 +303,7 @@ async def every_ban_and_pause_of_live_mode_stands_in_the_ledger(judge: Judge) ->
             hustler,
         )
     await judge.does(change % "banned_until = banned_until + interval '1 day'", hustler)
-    await judge.does(change % "paused_until = hx_clock()", hustler)
-    await judge.does(change % "paused_until = null", hustler)
-    rows = ["LIVE_BAN 7", "LIVE_PAUSE 1", "LIVE_PAUSE 3", "LIVE_BAN 8", "LIVE_PAUSE_LIFTED -"]
+    rows = ["LIVE_BAN 7", "LIVE_PAUSE 1", "LIVE_PAUSE 3", "LIVE_BAN 8"]
     await judge.holds(RECORDED, hustler, rows)
     await judge.market.app.execute(
         "select live_ban($1, $2, hx_clock() + interval '2 days', 'Half of it was right.'),"
