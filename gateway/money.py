@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from engine.money.accounts import PayoutAccounts
 from engine.money.books import ProviderBooks
 from engine.money.provider import PaymentProvider
 from engine.money.simulated import SimulatedPayments
 from gateway.settings import Payments
+
+SIMULATED_LOOK_S: Final = 0.5
+"""A delayed movement is booked at most that much after its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,8 @@ class Money:
     accounts: PayoutAccounts
     books: ProviderBooks | None
     """None for a provider without books of its own."""
+    look_every_s: float | None = None
+    """How often movements under way are looked up, where no webhook tells of them."""
 
 
 OpenMoney = Callable[[Payments], AbstractAsyncContextManager[Money]]
@@ -31,7 +37,7 @@ async def open_money(settings: Payments) -> AsyncIterator[Money]:
     """The provider that the settings name; opening it calls nobody."""
     if settings.provider == "simulated":
         simulated = SimulatedPayments(settings.simulated_mode)
-        yield Money(simulated, simulated, books=None)
+        yield Money(simulated, simulated, books=None, look_every_s=_look_every_s(settings))
         return
     # Stripe's SDK is imported only by who uses it: it costs 150 ms.
     from engine.money.stripe_accounts import StripeAccounts  # noqa: PLC0415
@@ -45,3 +51,10 @@ async def open_money(settings: Payments) -> AsyncIterator[Money]:
             StripeAccounts(client),
             StripeBooks(client, livemode=settings.livemode),
         )
+
+
+def _look_every_s(settings: Payments) -> float | None:
+    """Delayed movements end by the clock alone: looking often is what books them in time."""
+    if settings.simulated_mode == "delayed":
+        return min(SIMULATED_LOOK_S, settings.reconcile_s)
+    return None
