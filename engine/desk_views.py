@@ -25,7 +25,7 @@ from engine.views import (
 
 ItemState = Literal["OPEN", "CLOSED"]
 SettlementState = Literal["PENDING", "HELD", "DONE"]
-ChargebackState = Literal["OPEN", "WON", "LOST"]
+ChargebackState = Literal["INQUIRY", "CLOSED", "OPEN", "WON", "LOST"]
 DisputeState = Literal["OPEN", "EVIDENCE_REQUESTED", "ESCALATED", "RESOLVED"]
 StuckKind = Literal[
     "TRAPPED_MONEY",
@@ -111,7 +111,7 @@ class SettlementView(Struct, frozen=True):
 
 
 class ChargebackView(Struct, frozen=True):
-    """A poster's bank took a payment back."""
+    """A poster's bank took a payment back, or asks about it (INQUIRY, CLOSED)."""
 
     id: str
     task_id: UUID
@@ -122,6 +122,19 @@ class ChargebackView(Struct, frozen=True):
     state: ChargebackState
     opened_at: datetime
     closed_at: datetime | None
+
+
+class ExternalRefundView(Struct, frozen=True):
+    """A refund that somebody made at the provider, without us."""
+
+    id: str
+    escrow_id: UUID
+    payment: str
+    amount_cents: int
+    is_sum: bool
+    """Whether it is the sum that a charge has given back, and not one refund."""
+    state: Literal["PENDING", "SUCCEEDED", "FAILED"]
+    opened_at: datetime
 
 
 class ActionView(Struct, frozen=True):
@@ -266,4 +279,5 @@ class MoneyFile(Struct, frozen=True):
     settlements: list[SettlementView]
     entries: list[EntryView]
     chargebacks: list[ChargebackView]
+    external_refunds: list[ExternalRefundView]
     xp: list[XpRowView]

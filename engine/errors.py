@@ -75,6 +75,7 @@ _KINDS = (
     ErrorKind("HX010", "DISPUTE-TRANSITION", "This step is not possible in the dispute's state."),
     ErrorKind("HX010", "PROPOSAL", "This step is not possible in the price proposal's state."),
     ErrorKind("HX010", "CONSERVATION", "Money held, paid and given back must add up."),
+    ErrorKind("HX010", "COVER", "Money that was taken back, or may be, does not move."),
     ErrorKind("HX010", "ARRIVAL", "First arrive at the place, or start with the poster's code."),
     ErrorKind("HX010", "NO-SHOW", "The hustler is not late enough to count as a no-show."),
     ErrorKind("HX010", "TRUST-TIER", "A trust tier changes only by its rules."),

@@ -6,12 +6,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
+from typing import Final
 
 from engine.money.accounts import PayoutAccounts
 from engine.money.books import ProviderBooks
 from engine.money.provider import PaymentProvider
 from engine.money.simulated import SimulatedPayments
 from gateway.settings import Payments, SettingsError
+
+SIMULATED_LOOK_S: Final = 0.5
+"""A delayed movement is booked at most that much after its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,8 @@ class Money:
     accounts: PayoutAccounts
     books: ProviderBooks | None
     """None for a provider without books of its own."""
+    look_every_s: float | None = None
+    """How often movements under way are looked up, where no webhook tells of them."""
 
 
 OpenMoney = Callable[[Payments], AbstractAsyncContextManager[Money]]
@@ -41,7 +47,7 @@ async def open_money(settings: Payments) -> AsyncIterator[Money]:
     """The provider that the settings name; opening it calls nobody."""
     if settings.provider == "simulated":
         simulated = SimulatedPayments(settings.simulated_mode)
-        yield Money(simulated, simulated, books=None)
+        yield Money(simulated, simulated, books=None, look_every_s=_look_every_s(settings))
         return
     demand_sdk(settings)
     # Stripe's SDK is imported only by who uses it: it costs 150 ms.
@@ -56,3 +62,10 @@ async def open_money(settings: Payments) -> AsyncIterator[Money]:
             StripeAccounts(client),
             StripeBooks(client, livemode=settings.livemode),
         )
+
+
+def _look_every_s(settings: Payments) -> float | None:
+    """Delayed movements end by the clock alone: looking often is what books them in time."""
+    if settings.simulated_mode == "delayed":
+        return min(SIMULATED_LOOK_S, settings.reconcile_s)
+    return None

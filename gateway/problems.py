@@ -56,6 +56,7 @@ TABLE: Final[Mapping[tuple[str, str], Disposition]] = {
     ("HX010", "DISPUTE-TRANSITION"): Disposition(409),
     ("HX010", "PROPOSAL"): Disposition(409),
     ("HX010", "CONSERVATION"): Disposition(409),
+    ("HX010", "COVER"): Disposition(409),
     ("HX010", "ARRIVAL"): Disposition(409),
     ("HX010", "NO-SHOW"): Disposition(409),
     ("HX010", "TRUST-TIER"): Disposition(409),

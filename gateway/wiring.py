@@ -93,6 +93,7 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
         money = await stack.enter_async_context(money_of(settings.payments))
         commands = Commands(store, hub, codes, money.payments, plan)
         queries = Queries(store, codes)
+        payouts = Payouts(store, hub, money.accounts)
         settling = Settling(store, money.payments, hub, metrics.settlements_waiting)
         reconciling = Reconciling(
             store,
@@ -100,7 +101,8 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
             hub,
             plan,
             books=money.books,
-            every_s=settings.payments.reconcile_s,
+            payouts=payouts,
+            every_s=money.look_every_s or settings.payments.reconcile_s,
         )
         timers = Timers(store, hub, metrics.timer_lag)
         verifying = Verifying(settings.postgres.dsn, store, metrics, settings.verify.every_s)
@@ -159,7 +161,7 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
             commands=commands,
             queries=queries,
             uploads=Uploads(store, photos),
-            payouts=Payouts(store, hub, money.accounts),
+            payouts=payouts,
             stripe_webhook=StripeWebhook(
                 ProviderEvents(store, hub, plan),
                 settings.payments.webhook_secrets,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from msgspec import Struct
@@ -12,10 +13,16 @@ FactKind = Literal[
     "TRANSFER_REVERSED",
     "REFUND_SUCCEEDED",
     "REFUND_FAILED",
+    "REFUND_PENDING",
+    "CHARGE_REFUNDED",
+    "INQUIRY_OPENED",
+    "INQUIRY_CLOSED",
     "CHARGEBACK_OPENED",
     "CHARGEBACK_WON",
     "CHARGEBACK_LOST",
     "ACCOUNT_UPDATED",
+    "ACCOUNT_CLOSED",
+    "UNKNOWN_STATUS",
     "IGNORED",
     "MISMATCH",
 ]
@@ -29,10 +36,16 @@ class Fact(Struct, frozen=True, omit_defaults=True):
     settlement_id: str | None = None
     payment: str | None = None
     """The provider's id of the payment."""
+    charge: str | None = None
+    """The provider's id of the charge that the payment made."""
     reference: str | None = None
     """The provider's id of the transfer, refund or chargeback."""
     amount_cents: int | None = None
     account_id: str | None = None
     payouts_enabled: bool | None = None
+    at: datetime | None = None
+    """When it happened at the provider: events arrive in any order."""
+    unknown_status: str | None = None
+    """A status that is none of those we know; it never counts as a good one."""
     note: str | None = None
     """For people: why it is ignored, or what does not fit."""

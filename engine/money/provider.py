@@ -30,6 +30,8 @@ class Movement(Struct, frozen=True):
     """For a pending payment: with it the poster's app confirms the payment at the provider."""
     note: str | None = None
     """Why it failed, or what it waits for."""
+    unknown_status: str | None = None
+    """The provider's own word for where a PENDING movement stands, if we do not know it."""
 
 
 class PaymentFailed(Exception):

@@ -1,8 +1,8 @@
 """Brings our rows back in step with the provider, whatever was lost on the way.
 
 Webhooks are the quick road; this is the sure one. Payments and legs that have begun are looked up,
-and the provider's events of an overlapping window are told again: what was booked already changes
-nothing.
+accounts that held payouts wait for are asked about, and the provider's events of an overlapping
+window are told again: what was booked already changes nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
@@ -18,6 +18,7 @@ import structlog
 
 from engine.applied import Applied, EffectSink
 from engine.errors import Refusal
+from engine.money.accounts import Payouts, utc_now
 from engine.money.books import ProviderBooks, Told
 from engine.money.events import ProviderEvents
 from engine.money.provider import (
@@ -44,11 +45,6 @@ OVERLAP: Final = timedelta(minutes=10)
 REPLAY_BATCH: Final = 1_000
 
 
-def utc_now() -> datetime:
-    """This machine's clock; Stripe's is as good, and the overlap is wider than both are wrong."""
-    return datetime.now(UTC)
-
-
 class Reconciling:
     """The loop; `books` is None for a provider that has none."""
 
@@ -60,6 +56,7 @@ class Reconciling:
         plan: BroadcastPlan,
         *,
         books: ProviderBooks | None,
+        payouts: Payouts,
         every_s: float,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
@@ -69,6 +66,7 @@ class Reconciling:
         self._plan = msgspec.json.encode(plan).decode()
         self._events = ProviderEvents(store, effects, plan)
         self._books = books
+        self._payouts = payouts
         self._every_s = every_s
         self._clock = clock
         self._told_until: datetime | None = None
@@ -88,6 +86,7 @@ class Reconciling:
             booked += await self._payment(row)
         for row in await self._store.rows("begun_legs", BATCH):
             booked += await self._leg(row)
+        booked += await self._payouts.refresh(BATCH)
         if self._books is not None:
             booked += await self._replay(self._books)
         return booked
@@ -138,7 +137,13 @@ class Reconciling:
 
     async def _looked_up(self, kind: MovementKind, reference: str) -> Movement:
         async with asyncio.timeout(PROVIDER_TIMEOUT_S):
-            return await self._payments.look_up(kind, reference)
+            movement = await self._payments.look_up(kind, reference)
+        if movement.unknown_status is not None:
+            details = msgspec.json.encode({"kind": kind, "reference": reference}).decode()
+            await self._store.execute(
+                "report_unknown_status", reference, movement.unknown_status, details
+            )
+        return movement
 
     async def _apply(self, name: str, *args: object) -> int:
         self._effects.applied(await self._store.one(Applied, name, *args))

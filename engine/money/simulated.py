@@ -19,7 +19,7 @@ class SimulatedPayments:
     References are derived from the keys, so a repeated call after a crash is the same payment.
 
     - `immediate`: every call succeeds at once.
-    - `delayed`: every movement is PENDING until `look_up` is asked `delay_s` after its first call.
+    - `delayed`: every movement is PENDING for `delay_s` from its first call on.
     - `failing`: PaymentFailed, for the first `failures` calls or, with None, for all.
     """
 
@@ -82,9 +82,10 @@ class SimulatedPayments:
             return Movement(reference, "SUCCEEDED")
         return Movement(reference, "PENDING")
 
-    async def open_account(self, user: UUID) -> PayoutAccount:
-        """An account that can be paid at once."""
-        return PayoutAccount(f"acct_sim_{user.hex}", payouts_enabled=True)
+    async def open_account(self, user: UUID, *, replaces: str | None = None) -> PayoutAccount:
+        """An account that can be paid at once; another one than it replaces."""
+        account = f"acct_sim_{user.hex}"
+        return PayoutAccount(account if replaces is None else f"{replaces}_2", payouts_enabled=True)
 
     async def account(self, account_id: str) -> PayoutAccount:
         """The same, by its id."""
@@ -101,5 +102,6 @@ class SimulatedPayments:
             raise PaymentFailed("The simulated provider fails on purpose.")
         if self._mode != "delayed":
             return Movement(reference, "SUCCEEDED")
-        self._began.setdefault(reference, self._clock())
-        return Movement(reference, "PENDING")
+        began = self._began.setdefault(reference, self._clock())
+        over = self._clock() - began >= self._delay_s
+        return Movement(reference, "SUCCEEDED" if over else "PENDING")

@@ -7,11 +7,12 @@ from uuid import UUID
 
 import stripe
 
-from engine.money.accounts import PayoutAccount
-from engine.money.stripe_client import translated
+from engine.money.accounts import PayoutAccount, PayoutAccountClosed
+from engine.money.stripe_client import ACCOUNT_GONE, translated
 from engine.money.stripe_objects import Account, read
 
 COUNTRY: Final = "US"
+_GONE: Final = frozenset({ACCOUNT_GONE, "resource_missing"})
 
 
 class StripeAccounts:
@@ -20,8 +21,12 @@ class StripeAccounts:
     def __init__(self, client: stripe.StripeClient) -> None:
         self._api = client.v1
 
-    async def open_account(self, user: UUID) -> PayoutAccount:
-        """An Express account that may receive transfers once Stripe knows its holder."""
+    async def open_account(self, user: UUID, *, replaces: str | None = None) -> PayoutAccount:
+        """An Express account that may receive transfers once Stripe knows its holder.
+
+        Stripe repeats its first answer to a key for a day: who replaces an account has another key.
+        """
+        key = f"account-{user}" if replaces is None else f"account-{user}-{replaces}"
         with translated():
             answer = await self._api.accounts.create_async(
                 {
@@ -31,15 +36,23 @@ class StripeAccounts:
                     "capabilities": {"transfers": {"requested": True}},
                     "metadata": {"user_id": str(user)},
                 },
-                {"idempotency_key": f"account-{user}"},
+                {"idempotency_key": key},
             )
         return _account(read(answer.to_dict(), Account))
 
     async def account(self, account_id: str) -> PayoutAccount:
-        """An account as Stripe has it now."""
+        """An account as Stripe has it now; PayoutAccountClosed for a deleted or revoked one."""
         with translated():
-            answer = await self._api.accounts.retrieve_async(account_id)
-        return _account(read(answer.to_dict(), Account))
+            try:
+                answer = await self._api.accounts.retrieve_async(account_id)
+            except (stripe.PermissionError, stripe.InvalidRequestError) as error:
+                if error.code in _GONE:
+                    raise PayoutAccountClosed(f"Stripe has closed {account_id} to us.") from error
+                raise
+        account = read(answer.to_dict(), Account)
+        if account.deleted:
+            raise PayoutAccountClosed(f"Stripe has deleted {account_id}.")
+        return _account(account)
 
     async def onboarding_url(self, account_id: str, return_url: str) -> str | None:
         """A link for one visit; who comes too late is sent back and asks for another."""
@@ -56,4 +69,4 @@ class StripeAccounts:
 
 
 def _account(account: Account) -> PayoutAccount:
-    return PayoutAccount(account.id, payouts_enabled=bool(account.payouts_enabled))
+    return PayoutAccount(account.id, payouts_enabled=account.can_be_paid)

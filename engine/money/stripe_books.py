@@ -12,7 +12,14 @@ from msgspec import Struct
 from engine.money.books import Moved, Told
 from engine.money.stripe_client import PAGE, translated
 from engine.money.stripe_events import EVENT_TYPES, fact_of
-from engine.money.stripe_objects import Event, PaymentIntent, Refund, Transfer, read
+from engine.money.stripe_objects import (
+    Event,
+    PaymentIntent,
+    Refund,
+    Transfer,
+    metadata_of,
+    read,
+)
 
 MAX_LISTED: Final = 100_000
 """Objects of one list that are read at most; a shorter window is asked for beyond it."""
@@ -68,9 +75,9 @@ def _payment(intent: PaymentIntent) -> Moved:
         "PAYMENT",
         intent.id,
         intent.state,
-        intent.amount_received,
+        intent.amount_received or 0,
         _at(intent.created),
-        escrow_id=intent.metadata.get("escrow_id"),
+        escrow_id=metadata_of(intent, "escrow_id"),
     )
 
 
@@ -81,8 +88,8 @@ def _transfer(transfer: Transfer) -> Moved:
         transfer.state,
         transfer.amount,
         _at(transfer.created),
-        escrow_id=transfer.metadata.get("escrow_id"),
-        settlement_id=transfer.metadata.get("settlement_id"),
+        escrow_id=metadata_of(transfer, "escrow_id"),
+        settlement_id=metadata_of(transfer, "settlement_id"),
     )
 
 
@@ -93,8 +100,8 @@ def _refund(refund: Refund) -> Moved:
         refund.state,
         refund.amount,
         _at(refund.created),
-        escrow_id=refund.metadata.get("escrow_id"),
-        settlement_id=refund.metadata.get("settlement_id"),
+        escrow_id=metadata_of(refund, "escrow_id"),
+        settlement_id=metadata_of(refund, "settlement_id"),
         payment=refund.payment_intent,
     )
 

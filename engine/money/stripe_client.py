@@ -20,6 +20,8 @@ CALL_TIMEOUT_S: Final = 8.0
 PAGE: Final = 100
 """Objects in one page of a list, the most that Stripe gives."""
 
+ACCOUNT_GONE: Final = "account_invalid"
+"""Of a 403: the connected account was deleted, or its holder took it from us."""
 # Not refusals of this movement: the balance will be there later.
 _PASSING: Final = frozenset({"balance_insufficient", "lock_timeout", "rate_limit"})
 
@@ -54,6 +56,8 @@ def translated() -> Iterator[None]:
             raise PaymentFailed(said) from error
         raise PaymentRefused(said) from error
     except stripe.StripeError as error:
+        if error.code == ACCOUNT_GONE:
+            raise PaymentRefused(_sentence(error)) from error
         raise PaymentFailed(f"{type(error).__name__}: {_sentence(error)}") from error
 
 

@@ -1,4 +1,8 @@
-"""Stripe's objects, as far as we read them: parsed once, from answers and from events alike."""
+"""Stripe's objects, as far as we read them: parsed once, from answers and from events alike.
+
+Only a status that is plainly good counts as good. One that we do not know is `unknown_status`: the
+object stays where it is, and people look at it. Whatever Stripe may leave out may be null too.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import Struct
 
+from engine.money.facts import FactKind
 from engine.money.provider import MovementState, PaymentFailed
 
 CURRENCY: Final = "usd"
@@ -21,15 +26,30 @@ class PaymentIntent(Struct, frozen=True):
     amount: int
     currency: str
     created: int = 0
-    amount_received: int = 0
-    metadata: dict[str, str] = {}
+    amount_received: int | None = None
+    metadata: dict[str, Any] | None = None
     client_secret: str | None = None
-    latest_charge: str | None = None
+    latest_charge: Any = None
 
     @property
     def state(self) -> MovementState:
         """In the port's words; what waits for the poster or the bank is PENDING."""
-        return _PAYMENT_STATES.get(self.status, "PENDING")
+        return "PENDING" if self.unknown_status else _PAYMENT_STATES[self.status]
+
+    @property
+    def unknown_status(self) -> str | None:
+        """Its status where we do not know it, or where less was paid than was asked for."""
+        if self.status not in _PAYMENT_STATES:
+            return self.status
+        received = self.amount if self.amount_received is None else self.amount_received
+        if self.status == "succeeded" and received < self.amount:
+            return f"succeeded with {received} of {self.amount}"
+        return None
+
+    @property
+    def charge(self) -> str | None:
+        """The id of the charge that it made."""
+        return self.latest_charge if isinstance(self.latest_charge, str) else None
 
 
 class Transfer(Struct, frozen=True):
@@ -39,13 +59,26 @@ class Transfer(Struct, frozen=True):
     amount: int
     currency: str
     created: int = 0
-    amount_reversed: int = 0
-    metadata: dict[str, str] = {}
+    amount_reversed: int | None = None
+    metadata: dict[str, Any] | None = None
+    status: str | None = None
+    """Of older API versions alone."""
 
     @property
     def state(self) -> MovementState:
-        """FAILED once it was taken back in full."""
-        return "FAILED" if self.amount_reversed >= self.amount else "SUCCEEDED"
+        """FAILED once it was taken back in full; PENDING while that is not plain."""
+        if (self.amount_reversed or 0) >= self.amount:
+            return "FAILED"
+        return "PENDING" if self.unknown_status else "SUCCEEDED"
+
+    @property
+    def unknown_status(self) -> str | None:
+        """What keeps it from being a whole transfer that has arrived."""
+        if self.status not in (None, "paid"):
+            return self.status
+        if 0 < (self.amount_reversed or 0) < self.amount:
+            return f"reversed by {self.amount_reversed} of {self.amount}"
+        return None
 
 
 class Refund(Struct, frozen=True):
@@ -57,13 +90,28 @@ class Refund(Struct, frozen=True):
     created: int = 0
     status: str | None = None
     payment_intent: str | None = None
-    metadata: dict[str, str] = {}
+    charge: str | None = None
+    metadata: dict[str, Any] | None = None
     failure_reason: str | None = None
 
     @property
     def state(self) -> MovementState:
         """In the port's words."""
-        return _REFUND_STATES.get(self.status or "", "PENDING")
+        return _REFUND_STATES.get(self.status, "PENDING")
+
+    @property
+    def unknown_status(self) -> str | None:
+        """Its status where we do not know it."""
+        return None if self.status in _REFUND_STATES else self.status
+
+
+class Charge(Struct, frozen=True):
+    """What a payment took from the poster, with the sum that it has given back."""
+
+    id: str
+    currency: str = CURRENCY
+    amount_refunded: int | None = None
+    payment_intent: str | None = None
 
 
 class Dispute(Struct, frozen=True):
@@ -74,6 +122,17 @@ class Dispute(Struct, frozen=True):
     currency: str
     status: str
     payment_intent: str | None = None
+    charge: str | None = None
+
+    @property
+    def fact_kind(self) -> FactKind:
+        """What its status says; one that we do not know leaves it open."""
+        return _DISPUTE_STATES.get(self.status, "CHARGEBACK_OPENED")
+
+    @property
+    def unknown_status(self) -> str | None:
+        """Its status where we do not know it."""
+        return None if self.status in _DISPUTE_STATES else self.status
 
 
 class Account(Struct, frozen=True):
@@ -81,6 +140,14 @@ class Account(Struct, frozen=True):
 
     id: str
     payouts_enabled: bool | None = None
+    capabilities: dict[str, str] | None = None
+    deleted: bool | None = None
+
+    @property
+    def can_be_paid(self) -> bool:
+        """Whether a transfer to it would arrive and go on to its holder's bank."""
+        transfers = (self.capabilities or {}).get("transfers", "active")
+        return self.payouts_enabled is True and transfers == "active" and not self.deleted
 
 
 class EventData(Struct, frozen=True):
@@ -96,19 +163,36 @@ class Event(Struct, frozen=True):
     type: str
     data: EventData
     livemode: bool
-    created: int = 0
+    created: int | None = None
     account: str | None = None
     """The connected account it happened on; none for our own."""
 
 
 _PAYMENT_STATES: Final[Mapping[str, MovementState]] = {
+    "requires_payment_method": "PENDING",
+    "requires_confirmation": "PENDING",
+    "requires_action": "PENDING",
+    "requires_capture": "PENDING",
+    "processing": "PENDING",
     "succeeded": "SUCCEEDED",
     "canceled": "FAILED",
 }
-_REFUND_STATES: Final[Mapping[str, MovementState]] = {
+_REFUND_STATES: Final[Mapping[str | None, MovementState]] = {
+    None: "PENDING",
+    "pending": "PENDING",
+    "requires_action": "PENDING",
     "succeeded": "SUCCEEDED",
     "failed": "FAILED",
     "canceled": "FAILED",
+}
+_DISPUTE_STATES: Final[Mapping[str, FactKind]] = {
+    "warning_needs_response": "INQUIRY_OPENED",
+    "warning_under_review": "INQUIRY_OPENED",
+    "warning_closed": "INQUIRY_CLOSED",
+    "needs_response": "CHARGEBACK_OPENED",
+    "under_review": "CHARGEBACK_OPENED",
+    "won": "CHARGEBACK_WON",
+    "lost": "CHARGEBACK_LOST",
 }
 
 S = TypeVar("S", bound=Struct)
@@ -120,3 +204,9 @@ def read(answer: Mapping[str, Any], kind: type[S]) -> S:
         return msgspec.convert(dict(answer), kind)
     except msgspec.ValidationError as error:
         raise PaymentFailed(f"Stripe's answer is no {kind.__name__}: {error}.") from error
+
+
+def metadata_of(thing: PaymentIntent | Transfer | Refund, name: str) -> str | None:
+    """One value of an object's metadata, which may be missing, empty or null."""
+    value = (thing.metadata or {}).get(name)
+    return value if isinstance(value, str) else None

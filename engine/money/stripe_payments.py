@@ -16,7 +16,15 @@ import stripe
 
 from engine.money.provider import Movement, MovementKind, PaymentRefused
 from engine.money.stripe_client import PAGE, translated
-from engine.money.stripe_objects import CURRENCY, Dispute, PaymentIntent, Refund, Transfer, read
+from engine.money.stripe_objects import (
+    CURRENCY,
+    Dispute,
+    PaymentIntent,
+    Refund,
+    Transfer,
+    metadata_of,
+    read,
+)
 
 MAX_KEYS: Final = 10
 """Refusals of one movement within a day; more wait until Stripe has forgotten the first."""
@@ -100,7 +108,7 @@ class StripePayments:
             )
             for answer in listed.data:
                 found = read(answer.to_dict(), Transfer)
-                if found.metadata.get("settlement_id") == str(key):
+                if metadata_of(found, "settlement_id") == str(key):
                     return _transfer(found)
             intent = await self._intent(payment) if payment else None
             params: stripe.params.TransferCreateParams = {
@@ -114,8 +122,8 @@ class StripePayments:
                     "hustler_id": str(hustler),
                 },
             }
-            if intent and intent.latest_charge:
-                params["source_transaction"] = intent.latest_charge
+            if intent and intent.charge:
+                params["source_transaction"] = intent.charge
             transfer = await self._created(
                 partial(self._api.transfers.create_async, params), f"transfer-{key}", Transfer
             )
@@ -126,7 +134,7 @@ class StripePayments:
         with translated():
             listed = await self._api.refunds.list_async({"payment_intent": payment, "limit": PAGE})
             refunds = [read(answer.to_dict(), Refund) for answer in listed.data]
-            ours = [each for each in refunds if each.metadata.get("settlement_id") == str(key)]
+            ours = [each for each in refunds if metadata_of(each, "settlement_id") == str(key)]
             for found in ours:
                 if found.state != "FAILED":
                     return _refund(found)
@@ -198,13 +206,17 @@ def _payment(intent: PaymentIntent) -> Movement:
         intent.state,
         client_secret=intent.client_secret if pending else None,
         note=intent.status if pending else None,
+        unknown_status=intent.unknown_status,
     )
 
 
 def _transfer(transfer: Transfer) -> Movement:
     reversed_ = transfer.state == "FAILED"
     return Movement(
-        transfer.id, transfer.state, note="The transfer was reversed." if reversed_ else None
+        transfer.id,
+        transfer.state,
+        note="The transfer was reversed." if reversed_ else None,
+        unknown_status=transfer.unknown_status if transfer.state == "PENDING" else None,
     )
 
 
@@ -214,6 +226,7 @@ def _refund(refund: Refund) -> Movement:
         refund.id,
         refund.state,
         note=f"The refund failed: {refund.failure_reason or refund.status}." if failed else None,
+        unknown_status=refund.unknown_status,
     )
 
 

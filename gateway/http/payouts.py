@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from engine import errors
-from engine.money.provider import PROVIDER_TIMEOUT_S, PaymentFailed
+from engine.money.provider import PROVIDER_TIMEOUT_S, PaymentFailed, PaymentRefused
 from gateway.http.calls import Ask
 from gateway.http.requests import Nothing, Sent
 from gateway.parts import Parts
@@ -30,7 +30,7 @@ class PayoutAccountRequest(Sent, frozen=True):
 
 
 class PayoutAccountView(Struct, frozen=True, omit_defaults=True):
-    """The caller's account; `account_id` is null before it was opened."""
+    """The caller's account; `account_id` is null before it was opened, and once it is closed."""
 
     account_id: str | None
     payouts_enabled: bool
@@ -41,17 +41,22 @@ class PayoutAccountView(Struct, frozen=True, omit_defaults=True):
 async def show(parts: Parts, ask: Ask[Nothing, Nothing]) -> PayoutAccountView:
     """Where the caller is paid, as far as we know."""
     account = await parts.payouts.of(ask.user_id)
-    if account is None:
+    if account is None or account.closed:
         return PayoutAccountView(None, payouts_enabled=False)
     return PayoutAccountView(account.account_id, account.payouts_enabled)
 
 
 async def open_account(parts: Parts, ask: Ask[PayoutAccountRequest, Nothing]) -> PayoutAccountView:
-    """Open the caller's account, or ask how it stands, with a link to its onboarding."""
+    """Open the caller's account, or ask how it stands, with a link to its onboarding.
+
+    One that was deleted or revoked is replaced. HX016 PAYOUT-ACCOUNT for what the provider refuses.
+    """
     try:
         async with asyncio.timeout(PROVIDER_TIMEOUT_S):
             account = await parts.payouts.open(ask.user_id)
             link = await parts.payouts.onboarding_url(account, ask.body.return_url)
+    except PaymentRefused as error:
+        raise errors.refusal("HX016", "PAYOUT-ACCOUNT", str(error) or None) from error
     except (PaymentFailed, TimeoutError) as error:
         raise errors.refusal(
             "UNAVAILABLE", "", "The payment provider did not open the account."

@@ -115,6 +115,7 @@ insert into error_catalogue (code, invariant, title, retryable) values
 ('HX010', 'DISPUTE-TRANSITION', 'This step is not possible in the dispute''s state.', false),
 ('HX010', 'PROPOSAL', 'This step is not possible in the price proposal''s state.', false),
 ('HX010', 'CONSERVATION', 'Money held, paid and given back must add up.', false),
+('HX010', 'COVER', 'Money that was taken back, or may be, does not move.', false),
 ('HX010', 'ARRIVAL', 'First arrive at the place, or start with the poster''s code.', false),
 ('HX010', 'NO-SHOW', 'The hustler is not late enough to count as a no-show.', false),
 ('HX010', 'TRUST-TIER', 'A trust tier changes only by its rules.', false),

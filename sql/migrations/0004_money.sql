@@ -158,44 +158,103 @@ create table payout_accounts (
     user_id uuid not null,
     account_id text not null,
     payouts_enabled boolean not null default false,
+    -- from when on the provider has not let us use it any more: deleted, or taken from us
+    closed_at timestamptz,
+    -- the provider's time of what we know: what is older changes nothing
+    as_of timestamptz,
     updated_at timestamptz not null default hx_clock(),
     constraint payout_accounts_pkey primary key (user_id),
     constraint payout_accounts_user foreign key (user_id) references users (id),
-    constraint payout_accounts_once unique (account_id)
+    constraint payout_accounts_once unique (account_id),
+    constraint payout_accounts_closed check (closed_at is null or not payouts_enabled)
 );
 
--- A poster's bank takes a payment back.
+-- ── Money that others take back ────────────────────────────────────────────────────────────────
+-- What a dispute at the provider is, from when each thing was last told of it by the events' own
+-- times. The order in which they arrive does not matter: only `won` and a closed inquiry free the
+-- money, and only until something later is told; an inquiry takes none.
+create function chargeback_state(
+    inquiry timestamptz, closed timestamptz, disputed timestamptz, won timestamptz, lost timestamptz
+) returns text
+language sql immutable
+return case
+    when coalesce(disputed, won, lost) is null then
+        case when closed >= coalesce(inquiry, closed) then 'CLOSED' else 'INQUIRY' end
+    when lost >= coalesce(greatest(won, closed), lost) then 'LOST'
+    when greatest(won, closed) >= coalesce(disputed, greatest(won, closed)) then 'WON'
+    else 'OPEN'
+end;
+
+-- A poster's bank takes a payment back, or asks about it.
 create table chargebacks (
     id text not null,
     escrow_id uuid not null,
     payment text not null,
     amount integer not null,
-    state text not null default 'OPEN',
+    told_inquiry_at timestamptz,
+    told_closed_at timestamptz,
+    told_disputed_at timestamptz,
+    told_won_at timestamptz,
+    told_lost_at timestamptz,
+    state text not null generated always as (
+        chargeback_state(
+            told_inquiry_at, told_closed_at, told_disputed_at, told_won_at, told_lost_at
+        )
+    ) stored,
     opened_at timestamptz not null default hx_clock(),
     closed_at timestamptz,
     constraint chargebacks_pkey primary key (id),
     constraint chargebacks_escrow foreign key (escrow_id) references escrows (id),
-    constraint chargebacks_state check (state in ('OPEN', 'WON', 'LOST')),
-    constraint chargebacks_closed check ((state = 'OPEN') = (closed_at is null))
+    constraint chargebacks_amount check (amount > 0),
+    constraint chargebacks_told check (
+        num_nonnulls(
+            told_inquiry_at, told_closed_at, told_disputed_at, told_won_at, told_lost_at
+        ) > 0
+    ),
+    constraint chargebacks_closed check ((state in ('INQUIRY', 'OPEN')) = (closed_at is null))
 );
 create index chargebacks_by_escrow on chargebacks (escrow_id);
+create index chargebacks_by_payment on chargebacks (payment);
 
--- HX010: a chargeback is of its escrow's own payment, a late one included, and is decided once.
+-- A refund that somebody else than us made, by hand at the provider. Where the provider tells the sum
+-- alone that a charge has given back, the row has the charge's name.
+create table external_refunds (
+    id text not null,
+    escrow_id uuid not null,
+    payment text not null,
+    amount integer not null,
+    is_sum boolean not null default false,
+    state text not null default 'PENDING',
+    opened_at timestamptz not null default hx_clock(),
+    constraint external_refunds_pkey primary key (id),
+    constraint external_refunds_escrow foreign key (escrow_id) references escrows (id),
+    constraint external_refunds_amount check (amount > 0),
+    constraint external_refunds_state check (state in ('PENDING', 'SUCCEEDED', 'FAILED')),
+    constraint external_refunds_sum check (not is_sum or state = 'SUCCEEDED')
+);
+create index external_refunds_by_escrow on external_refunds (escrow_id);
+create index external_refunds_by_payment on external_refunds (payment);
+
+-- HX010: a chargeback is of its escrow's own payment, a late one included. What was told of it stays
+-- told, and its amount is that of the dispute: an inquiry's may be another, and in doubt it is less.
 create function chargeback_guard() returns trigger
 language plpgsql
 as $$
 begin
-    if tg_op = 'INSERT' and (
-        new.state <> 'OPEN' or not exists (
-            select from escrows as e
-            left join settlements as s on s.escrow_id = e.id
-            where e.id = new.escrow_id
-                and new.payment in (e.stripe_payment_intent_id, s.payment)
-        )
+    if tg_op = 'INSERT' and not exists (
+        select from escrows as e
+        left join settlements as s on s.escrow_id = e.id
+        where e.id = new.escrow_id
+            and new.payment in (e.stripe_payment_intent_id, s.payment)
     ) or tg_op = 'UPDATE' and (
-        old.state <> 'OPEN'
-        or (old.id, old.escrow_id, old.payment, old.amount, old.opened_at)
-        is distinct from (new.id, new.escrow_id, new.payment, new.amount, new.opened_at)
+        (old.id, old.escrow_id, old.payment, old.opened_at)
+        is distinct from (new.id, new.escrow_id, new.payment, new.opened_at)
+        or old.state not in ('INQUIRY', 'CLOSED') and new.amount > old.amount
+        or coalesce(new.told_inquiry_at, '-infinity') < old.told_inquiry_at
+        or coalesce(new.told_closed_at, '-infinity') < old.told_closed_at
+        or coalesce(new.told_disputed_at, '-infinity') < old.told_disputed_at
+        or coalesce(new.told_won_at, '-infinity') < old.told_won_at
+        or coalesce(new.told_lost_at, '-infinity') < old.told_lost_at
     ) then
         perform hx_refuse('HX010', 'ESCROW-TRANSITION');
     end if;
@@ -206,6 +265,160 @@ $$;
 create trigger chargeback_guard before insert or update on chargebacks
 for each row execute function chargeback_guard();
 
+-- HX010: the same for a refund that was made by hand: PENDING, SUCCEEDED, FAILED, never back. A sum
+-- only grows.
+create function external_refund_guard() returns trigger
+language plpgsql
+as $$
+begin
+    if tg_op = 'INSERT' and not exists (
+        select from escrows as e
+        left join settlements as s on s.escrow_id = e.id
+        where e.id = new.escrow_id
+            and new.payment in (e.stripe_payment_intent_id, s.payment)
+    ) or tg_op = 'UPDATE' and (
+        (old.id, old.escrow_id, old.payment, old.is_sum, old.opened_at)
+        is distinct from (new.id, new.escrow_id, new.payment, new.is_sum, new.opened_at)
+        or new.amount < old.amount
+        or new.amount > old.amount and not old.is_sum
+        or (old.state, new.state) in (
+            ('SUCCEEDED', 'PENDING'), ('FAILED', 'PENDING'), ('FAILED', 'SUCCEEDED')
+        )
+    ) then
+        perform hx_refuse('HX010', 'ESCROW-TRANSITION');
+    end if;
+    return new;
+end;
+$$;
+
+create trigger external_refund_guard before insert or update on external_refunds
+for each row execute function external_refund_guard();
+
+-- What others have taken out of a payment: whether it is still undecided how much, the cents that are
+-- gone, the newest of the provider's names for it, and since when it is so. Null for nothing.
+create function money_taken(
+    p_payment text, out undecided boolean, out cents integer, out reference text,
+    out since timestamptz
+)
+language sql stable
+begin atomic
+    with taken as (
+        select
+            c.id, c.amount, 'CHARGEBACK' as kind, c.opened_at,
+            case c.state when 'OPEN' then 'PENDING' else 'SUCCEEDED' end as state
+        from chargebacks as c
+        where c.payment = p_payment and c.state in ('OPEN', 'LOST')
+        union all
+        select r.id, r.amount, case when r.is_sum then 'SUM' else 'REFUND' end, r.opened_at, r.state
+        from external_refunds as r
+        where r.payment = p_payment
+    )
+
+    select
+        coalesce(bool_or(t.state = 'PENDING'), false),
+        (
+            coalesce(sum(t.amount) filter (where t.kind = 'CHARGEBACK' and t.state = 'SUCCEEDED'), 0)
+            + greatest(
+                sum(t.amount) filter (where t.kind = 'REFUND' and t.state = 'SUCCEEDED'),
+                -- the sum may be told before the refunds that it consists of
+                max(t.amount) filter (where t.kind = 'SUM') - coalesce(
+                    sum(t.amount) filter (where t.kind = 'REFUND' and t.state = 'FAILED'), 0
+                ),
+                0
+            )
+        )::integer,
+        (
+            array_agg(t.id order by t.kind = 'SUM', t.opened_at desc, t.id)
+            filter (where t.state = 'SUCCEEDED')
+        )[1],
+        max(t.opened_at) filter (where t.state <> 'FAILED')
+    from taken as t;
+end;
+
+-- Whether a settlement has to wait, because what it would move was taken, or may be: all but a refund
+-- that the taking itself was.
+create function settlement_uncovered(s settlements) returns boolean
+language plpgsql stable
+as $$
+declare
+    e escrows;
+    taken record;
+begin
+    select * into e from escrows where id = s.escrow_id;
+    select * into taken from money_taken(coalesce(s.payment, e.stripe_payment_intent_id));
+    return taken.undecided or taken.cents > 0 and not (
+        s.refund_done
+        and least(taken.cents, e.amount) <= s.refund_amount
+        and exists (
+            select from chargebacks as c where c.id = s.refund_reference
+            union all
+            select from external_refunds as r where r.id = s.refund_reference
+        )
+    );
+end;
+$$;
+
+-- Whether an operator has let a settlement go on, knowing what was taken.
+create function settlement_forced(s settlements) returns boolean
+language plpgsql stable
+as $$
+begin
+    return exists (
+        select from admin_actions as a
+        inner join escrows as e on e.id = s.escrow_id
+        where a.target_type = 'settlement' and a.target_id = s.id::text
+            and a.action_type = 'RETRY_SETTLEMENT'
+            and a.created_at >= (
+                select taken.since
+                from money_taken(coalesce(s.payment, e.stripe_payment_intent_id)) as taken
+            )
+    );
+end;
+$$;
+
+-- HX010 COVER: at commit nothing moves, and nobody works, for money that was taken back or may be: the
+-- settlement is held, unless an operator has let it go on; the task has ended or is disputed.
+create function taken_money_rests() returns trigger
+language plpgsql
+as $$
+declare
+    e escrows;
+    s settlements;
+    taken record;
+begin
+    if tg_table_name = 'escrows' then
+        select * into e from escrows where id = new.id;
+    else
+        select * into e from escrows where id = new.escrow_id;
+    end if;
+    select * into s from settlements where escrow_id = e.id;
+    if s.state = 'PENDING' and settlement_uncovered(s) and not settlement_forced(s) then
+        perform hx_refuse('HX010', 'COVER');
+    end if;
+    if e.state = 'FUNDED' and e.is_current and s.id is null and exists (
+        select from tasks as t
+        where t.id = e.task_id and t.state not in ('COMPLETED', 'CANCELLED', 'EXPIRED')
+    ) then
+        select * into taken from money_taken(e.stripe_payment_intent_id);
+        if taken.undecided or taken.cents > 0 then
+            perform hx_refuse('HX010', 'COVER');
+        end if;
+    end if;
+    return null;
+end;
+$$;
+
+create constraint trigger settlement_rests after insert or update of state on settlements
+deferrable initially deferred for each row when (new.state = 'PENDING')
+execute function taken_money_rests();
+create constraint trigger escrow_rests after update of state on escrows
+deferrable initially deferred for each row when (new.state = 'FUNDED')
+execute function taken_money_rests();
+create constraint trigger chargeback_rests after insert or update on chargebacks
+deferrable initially deferred for each row execute function taken_money_rests();
+create constraint trigger external_refund_rests after insert or update on external_refunds
+deferrable initially deferred for each row execute function taken_money_rests();
+
 -- Each event of the provider has its effect once, in the transaction that writes this row.
 create table processed_stripe_events (
     event_id varchar(255) not null,
@@ -215,6 +428,11 @@ create table processed_stripe_events (
     constraint processed_stripe_events_pkey primary key (event_id)
 );
 create index processed_stripe_events_at on processed_stripe_events (processed_at);
+-- What was told of a payment before we knew it is looked up when we do.
+create index processed_stripe_events_of_payment on processed_stripe_events ((result ->> 'payment'))
+where result ->> 'result' = 'UNKNOWN';
+create index processed_stripe_events_of_charge on processed_stripe_events ((result ->> 'charge'))
+where result ->> 'charge' is not null;
 
 -- HX801: what was processed stays so.
 create trigger processed_stripe_events_append_only
@@ -719,16 +937,26 @@ $$;
 create trigger proposal_guard before insert or update on price_proposals
 for each row execute function proposal_guard();
 
--- The current escrow of a task, locked FOR SHARE: it cannot leave FUNDED before we commit.
+-- The current escrow of a task, locked FOR SHARE: it cannot leave FUNDED before we commit. Money that
+-- others have taken back, or may have, is not there.
 create function escrow_is_funded(p_task uuid) returns boolean
 language plpgsql
 as $$
 declare
-    found_state text;
+    e escrows;
 begin
-    select e.state into found_state from escrows as e
-    where e.task_id = p_task and e.is_current
+    select * into e from escrows
+    where task_id = p_task and is_current
     for share;
-    return found_state is not distinct from 'FUNDED';
+    if e.state is distinct from 'FUNDED' then
+        return false;
+    end if;
+    return not exists (
+        select from chargebacks as c
+        where c.payment = e.stripe_payment_intent_id and c.state in ('OPEN', 'LOST')
+        union all
+        select from external_refunds as r
+        where r.payment = e.stripe_payment_intent_id and r.state <> 'FAILED'
+    );
 end;
 $$;

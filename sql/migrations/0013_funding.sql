@@ -214,28 +214,19 @@ begin
 end;
 $$;
 
--- Queues what has to move. A chargeback that is open holds it back; one that was lost has given the
--- poster the money already.
+-- Queues what has to move, as far as nobody has taken it back: cover_settlement() holds it, or counts
+-- what the poster has got already as the refund.
 create function queue_settlement(p_escrow uuid, p_kind text, p_release integer, p_refund integer)
 returns uuid
 language plpgsql
 as $$
 declare
     made uuid;
-    c chargebacks;
 begin
     insert into settlements (escrow_id, kind, release_amount, fee_amount, refund_amount)
     values (p_escrow, p_kind, p_release, platform_fee_cents(p_release), p_refund)
     returning id into made;
-    select * into c from chargebacks where escrow_id = p_escrow order by opened_at desc limit 1;
-    if c.state = 'OPEN' or (c.state = 'LOST' and (p_kind <> 'REFUND' or p_refund > c.amount)) then
-        update settlements set state = 'HELD', last_error = 'A chargeback took the payment.'
-        where id = made;
-        perform open_item('SETTLEMENT_HELD', made::text, jsonb_build_object('chargeback', c.id));
-    elsif c.state = 'LOST' then
-        -- the worker finds nothing left to do and books it
-        update settlements set refund_reference = c.id, refund_done = true where id = made;
-    end if;
+    perform cover_settlement(made);
     return made;
 end;
 $$;
@@ -252,13 +243,16 @@ begin
     insert into settlements (escrow_id, kind, refund_amount, payment)
     values (e.id, 'REFUND', e.amount, p_payment)
     on conflict on constraint settlements_one_per_escrow do nothing;
+    perform apply_earlier_facts(p_payment, null);
+    perform cover_settlement(s.id) from settlements as s where s.escrow_id = e.id;
     return jsonb_build_object('task_id', e.task_id, 'subject_id', e.id, 'settle', true);
 end;
 $$;
 
 -- Second half: books the provider's answer. Funding a LIVE task starts its broadcast in here; a paid
 -- replacement takes over from the old escrow, whose money goes back, and sets the task's price.
--- Money that comes too late is queued for refund.
+-- Money that comes too late is queued for refund, and what was taken back before we heard of it ends
+-- the task like what is taken back later.
 create function book_funding(p_escrow uuid, p_payment text, p_plan jsonb) returns jsonb
 language plpgsql
 as $$
@@ -267,7 +261,9 @@ declare
     e escrows;
     b live_broadcasts;
     at timestamptz;
+    earlier jsonb;
 begin
+    perform hold_payment_name(p_payment);
     select tasks.* into t
     from tasks join escrows on escrows.task_id = tasks.id
     where escrows.id = p_escrow
@@ -299,6 +295,10 @@ begin
     where id = p_escrow;
     delete from timers where kind = 'UNFUNDED' and subject = t.id;
     perform hx_timer('FUNDS_HELD', e.id, at + interval '60 days');
+    earlier := stop_for_earlier_taking(p_escrow, p_payment);
+    if earlier is not null then
+        return earlier || jsonb_build_object('task_id', t.id, 'subject_id', e.id);
+    end if;
     if t.mode = 'STANDARD' and not account_is_active(t.poster_id) then
         perform hold_for_operator(t);
     end if;

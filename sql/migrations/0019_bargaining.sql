@@ -70,6 +70,7 @@ declare
     b live_broadcasts;
     held escrows;
     told jsonb := '[]';
+    earlier jsonb;
     at timestamptz := hx_clock();
 begin
     select * into held from escrows where id = e.replaces for update;
@@ -102,6 +103,12 @@ begin
         told := proposal_events(p, t);
     end if;
     told := told || price_changed(t, e.amount, true);
+    earlier := stop_for_earlier_taking(e.id, p_payment);
+    if earlier is not null then
+        return joined_answers(earlier, jsonb_build_object(
+            'task_id', t.id, 'subject_id', e.id, 'settle', true, 'events', append_events(told)
+        ));
+    end if;
     if t.state = 'MATCHING' and (t.deadline is null or t.deadline > at) then
         delete from timers where subject = t.id and kind in ('CHOICE', 'CHOICE_REMINDER');
         b := start_broadcast(t, p_plan);

@@ -75,8 +75,8 @@ end;
 $$;
 
 -- ── Money ──────────────────────────────────────────────────────────────────────────────────────
--- Runs a held or delayed settlement again, now. What a chargeback took is never given back twice: an
--- open one blocks the refund, a lost one has done it.
+-- Runs a held or delayed settlement again, now. What others took is never given back twice: while that
+-- is undecided the refund is refused, and what is gone counts as the refund.
 create function retry_settlement(p_admin uuid, p_settlement uuid, p_reason text) returns jsonb
 language plpgsql
 as $$
@@ -85,21 +85,21 @@ declare
         p_admin, 'RETRY_SETTLEMENT', 'settlement', p_settlement::text, p_reason
     );
     s settlements := hold_settlement_rows(p_settlement);
-    c chargebacks;
+    taken record;
 begin
     if s.state = 'DONE' then
         perform hx_refuse('HX010', 'ESCROW-TRANSITION');
     end if;
-    select * into c from chargebacks
-    where escrow_id = s.escrow_id and state <> 'WON'
-    order by (state = 'OPEN') desc, opened_at desc
-    limit 1;
+    select m.* into taken
+    from escrows as e
+    cross join lateral money_taken(coalesce(s.payment, e.stripe_payment_intent_id)) as m
+    where e.id = s.escrow_id;
     if s.refund_amount > 0 and not s.refund_done then
-        if c.state = 'OPEN' or (c.state = 'LOST' and s.refund_amount > c.amount) then
-            -- the rest of what the bank took is given back at the provider, and booked by hand
-            perform hx_refuse('HX010', 'ESCROW-TRANSITION');
-        elsif c.state = 'LOST' then
-            update settlements set refund_reference = c.id, refund_done = true
+        if taken.undecided or taken.cents between 1 and s.refund_amount - 1 then
+            -- the rest of what was taken is given back at the provider, and is known then
+            perform hx_refuse('HX010', 'COVER');
+        elsif taken.cents > 0 then
+            update settlements set refund_reference = taken.reference, refund_done = true
             where id = p_settlement;
         end if;
     end if;
@@ -825,6 +825,18 @@ return (
             (
                 select jsonb_agg(chargeback_view(c) order by c.opened_at, c.id)
                 from chargebacks as c inner join escrows as e on e.id = c.escrow_id
+                where e.task_id = any(l.ids)
+            ),
+            '[]'
+        ),
+        'external_refunds', coalesce(
+            (
+                select jsonb_agg(jsonb_build_object(
+                    'id', r.id, 'escrow_id', r.escrow_id, 'payment', r.payment,
+                    'amount_cents', r.amount, 'is_sum', r.is_sum, 'state', r.state,
+                    'opened_at', r.opened_at
+                ) order by r.opened_at, r.id)
+                from external_refunds as r inner join escrows as e on e.id = r.escrow_id
                 where e.task_id = any(l.ids)
             ),
             '[]'

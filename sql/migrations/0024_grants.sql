@@ -1,7 +1,7 @@
 -- What the service may touch. Ledgers and derived rows are written by functions of the owner.
 
 grant insert, update on tasks, escrows, settlements, proofs, task_codes, disputes, price_proposals to hx_app;
-grant insert, update on payout_accounts, chargebacks, operator_items to hx_app;
+grant insert, update on payout_accounts, chargebacks, external_refunds, operator_items to hx_app;
 grant insert, update, delete on uploads to hx_app;
 grant insert, update on live_status, live_broadcasts, offers to hx_app;
 -- when a session began is history

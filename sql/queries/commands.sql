@@ -114,7 +114,7 @@ select hold_settlement($1, $2) from set_config('lock_timeout', '50ms', true);
 select book_provider_event($1, $2, $3::jsonb, $4::jsonb);
 
 -- name: set_payout_account
-select set_payout_account($1, $2, $3);
+select set_payout_account($1, $2, $3, $4);
 
 -- name: waiting_settlements
 select

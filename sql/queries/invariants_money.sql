@@ -239,6 +239,46 @@ left join settlements as s on s.escrow_id = e.id
 where e.stripe_payment_intent_id is distinct from c.payment
     and s.payment is distinct from c.payment;
 
+-- name: external_refunds_name_their_payment
+-- A refund that was made by hand is of a payment of its escrow, a late one included.
+select
+    r.id as subject,
+    format('%s, escrow has %s', r.payment, coalesce(e.stripe_payment_intent_id, s.payment)) as found
+from external_refunds as r
+inner join escrows as e on e.id = r.escrow_id
+left join settlements as s on s.escrow_id = e.id
+where e.stripe_payment_intent_id is distinct from r.payment
+    and s.payment is distinct from r.payment;
+
+-- name: taken_money_rests
+-- No settlement moves what was taken back, or may be, unless an operator let it go on.
+select s.id::text as subject, format('%s %s, not covered', s.state, s.kind) as found
+from settlements as s
+where s.state = 'PENDING' and settlement_uncovered(s) and not settlement_forced(s);
+
+-- name: nobody_works_for_taken_money
+-- A task that waits or runs stands on a payment that nobody has taken back.
+select
+    t.id::text as subject,
+    format('%s, %s cents of %s were taken', t.state, m.cents, e.stripe_payment_intent_id) as found
+from tasks as t
+inner join escrows as e on e.task_id = t.id and e.is_current and e.state = 'FUNDED'
+cross join lateral money_taken(e.stripe_payment_intent_id) as m
+where t.state not in ('COMPLETED', 'CANCELLED', 'EXPIRED') and (m.undecided or m.cents > 0);
+
+-- name: takings_count_for_what_they_took
+-- Where what others took counts as the refund, they took at least that much.
+select s.id::text as subject, format('%s cents by %s', s.refund_amount, s.refund_reference) as found
+from settlements as s
+inner join escrows as e on e.id = s.escrow_id
+where s.refund_done and exists (
+    select from chargebacks as c where c.id = s.refund_reference and c.state = 'LOST'
+    union all
+    select from external_refunds as r where r.id = s.refund_reference and r.state = 'SUCCEEDED'
+) and s.refund_amount > (
+    select m.cents from money_taken(coalesce(s.payment, e.stripe_payment_intent_id)) as m
+);
+
 -- name: provider_events_had_their_effect
 -- What the provider said and we took as applied shows in the rows that it was about.
 select p.event_id as subject, format('%s left no trace', p.event_type) as found
@@ -257,7 +297,23 @@ where p.result ->> 'result' = 'APPLIED' and case p.result ->> 'kind'
     )
     when 'REFUND_SUCCEEDED' then not exists (
         select from settlements as s
-        where s.id::text = p.result ->> 'settlement_id' and s.refund_done
+        where s.refund_done
+            and (s.id::text = p.result ->> 'settlement_id' or s.refund_reference = p.result ->> 'reference')
+        union all
+        select from external_refunds as r
+        where r.id = p.result ->> 'reference' and r.state <> 'PENDING'
+    )
+    when 'CHARGEBACK_OPENED' then not exists (
+        select from chargebacks as c
+        where c.id = p.result ->> 'reference' and c.told_disputed_at is not null
+    )
+    when 'CHARGEBACK_WON' then not exists (
+        select from chargebacks as c
+        where c.id = p.result ->> 'reference' and c.told_won_at is not null
+    )
+    when 'CHARGEBACK_LOST' then not exists (
+        select from chargebacks as c
+        where c.id = p.result ->> 'reference' and c.told_lost_at is not null
     )
     else false
 end;

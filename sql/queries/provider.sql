@@ -8,8 +8,33 @@ where not exists (
 );
 
 -- name: payout_account
-select jsonb_build_object('account_id', account_id, 'payouts_enabled', payouts_enabled)
+select jsonb_build_object(
+    'account_id', account_id, 'payouts_enabled', payouts_enabled, 'closed', closed_at is not null
+)
 from payout_accounts where user_id = $1;
+
+-- name: note_payout_account
+select note_payout_account($1, $2, $3, $4);
+
+-- name: awaited_accounts
+-- accounts that held payouts wait for, the longest not asked about first
+select p.account_id, p.payouts_enabled
+from payout_accounts as p
+where p.closed_at is null and exists (
+    select from settlements as s
+    inner join escrows as e on e.id = s.escrow_id
+    inner join tasks as t on t.id = e.task_id
+    where s.state = 'HELD' and s.release_amount > 0 and not s.transfer_done
+        and t.assigned_hustler_id = p.user_id
+)
+order by p.as_of nulls first
+limit $1;
+
+-- name: account_unchanged
+update payout_accounts set as_of = greatest(as_of, $2) where account_id = $1;
+
+-- name: report_unknown_status
+select note_unknown_status($1, $2, $3::jsonb);
 
 -- name: hold_unpayable
 select hold_unpayable($1, $2, $3) from set_config('lock_timeout', '50ms', true);
@@ -36,8 +61,9 @@ with booked as (
             coalesce(s.done_at, s.due_at) >= $1
             or leg.reference = any($2::text[]) or s.id = any($4::uuid[])
         )
-        -- a chargeback that was lost gave the money back without a refund
+        -- what others took counts as the refund without being one of ours
         and not exists (select from chargebacks as c where c.id = leg.reference)
+        and not exists (select from external_refunds as r where r.id = leg.reference)
 )
 
 select coalesce(jsonb_agg(to_jsonb(booked)), '[]'::jsonb) from booked;

@@ -16,6 +16,7 @@ import pytest
 
 from engine.errors import Refusal
 from engine.ids import TaskId, UserId
+from engine.money.accounts import Payouts
 from engine.money.books import Told
 from engine.money.facts import Fact
 from engine.money.reconciling import Reconciling
@@ -154,6 +155,7 @@ async def test_a_locked_row_delays_no_other_event_of_the_provider(
         own_market.ear,
         BroadcastPlan(),
         books=Teller(told),  # type: ignore[arg-type]
+        payouts=Payouts(own_market.store, own_market.ear, SimulatedPayments()),
         every_s=60.0,
     )
     async with held(fresh_database, ROWS["task"], tasks[0]):

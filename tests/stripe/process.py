@@ -12,10 +12,12 @@ import stripe
 from engine.applied import EffectSink
 from engine.commands import Commands
 from engine.money import stripe_events, stripe_signature
+from engine.money.accounts import Payouts
 from engine.money.events import ProviderEvents
 from engine.money.provider import Movement, MovementKind
 from engine.money.reconciling import Reconciling
 from engine.money.settling import Settling
+from engine.money.stripe_accounts import StripeAccounts
 from engine.money.stripe_books import StripeBooks
 from engine.money.stripe_payments import StripePayments
 from engine.plan import BroadcastPlan
@@ -144,6 +146,7 @@ class Process:
             effects,
             plan,
             books=StripeBooks(sdk, livemode=False),
+            payouts=Payouts(self.store, effects, StripeAccounts(sdk)),
             every_s=60.0,
         )
         self._events = ProviderEvents(self.store, effects, plan)

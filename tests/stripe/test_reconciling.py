@@ -7,10 +7,12 @@ import stripe
 
 from engine.errors import Refusal
 from engine.ids import UserId
+from engine.money.accounts import Payouts
 from engine.money.auditing import Auditing
 from engine.money.comparing import Difference
 from engine.money.reconciling import Reconciling
 from engine.money.simulated import SimulatedPayments
+from engine.money.stripe_accounts import StripeAccounts
 from engine.money.stripe_books import StripeBooks
 from engine.money.stripe_payments import StripePayments
 from engine.plan import BroadcastPlan
@@ -74,7 +76,13 @@ async def test_delayed_movements_are_booked_when_their_time_is_over(
     delayed = SimulatedPayments("delayed", delay_s=5.0, clock=lambda: now)
     async with open_market(fresh_database.dsn, fresh_database.owner_dsn, delayed) as market:
         reconciling = Reconciling(
-            market.store, delayed, market.ear, BroadcastPlan(), books=None, every_s=60.0
+            market.store,
+            delayed,
+            market.ear,
+            BroadcastPlan(),
+            books=None,
+            payouts=Payouts(market.store, market.ear, delayed),
+            every_s=60.0,
         )
         task = await market.task("STANDARD")
         await market.commands.fund(await market.poster_of(task), task)
@@ -149,6 +157,7 @@ async def test_each_round_asks_for_a_little_more_than_is_new(
         market.ear,
         BroadcastPlan(),
         books=StripeBooks(sdk, livemode=False),
+        payouts=Payouts(market.store, market.ear, StripeAccounts(sdk)),
         every_s=60.0,
         clock=lambda: next(times),
     )
