@@ -302,7 +302,6 @@ PATCHES: list[Patch] = [
         ("new.banned_until is distinct from old.banned_until", "true"),
         ("new.paused_until is distinct from old.paused_until", "true"),
         ("elsif old.banned_until > at then", "elsif false then"),
-        ("elsif old.paused_until > at then", "elsif true then"),
     ),
     *_of(
         "just_said",
