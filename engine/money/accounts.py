@@ -81,7 +81,7 @@ class Payouts:
         Money that was held for want of one goes on its way.
         """
         known = await self.of(user)
-        asked_at = self._clock()
+        asked_at = self._now()
         account = await self._account(user, known)
         if account != known:
             applied = await self._store.one(
@@ -110,6 +110,10 @@ class Payouts:
                 log.warning("account_not_asked", account=known.account_id, error=repr(error))
         return changed
 
+    def _now(self) -> datetime:
+        """In whole seconds, as the provider's events have it: one of this second is no older."""
+        return self._clock().replace(microsecond=0)
+
     async def _account(self, user: UserId, known: PayoutAccount | None) -> PayoutAccount:
         if known is None:
             return await self._accounts.open_account(user)
@@ -119,7 +123,7 @@ class Payouts:
         return await self._accounts.open_account(user, replaces=known.account_id)
 
     async def _refreshed(self, known: PayoutAccount) -> int:
-        asked_at = self._clock()
+        asked_at = self._now()
         try:
             account = await self._accounts.account(known.account_id)
         except PayoutAccountClosed:

@@ -34,7 +34,9 @@ class PaymentIntent(Struct, frozen=True):
     @property
     def state(self) -> MovementState:
         """In the port's words; what waits for the poster or the bank is PENDING."""
-        return "PENDING" if self.unknown_status else _PAYMENT_STATES[self.status]
+        if self.unknown_status is not None:
+            return "PENDING"
+        return _PAYMENT_STATES[self.status]
 
     @property
     def unknown_status(self) -> str | None:
@@ -69,7 +71,7 @@ class Transfer(Struct, frozen=True):
         """FAILED once it was taken back in full; PENDING while that is not plain."""
         if (self.amount_reversed or 0) >= self.amount:
             return "FAILED"
-        return "PENDING" if self.unknown_status else "SUCCEEDED"
+        return "SUCCEEDED" if self.unknown_status is None else "PENDING"
 
     @property
     def unknown_status(self) -> str | None:

@@ -396,6 +396,40 @@ class Busy:
             ),
         )
 
+    async def scene_refunded_by_hand(self) -> None:
+        """Somebody gives the payment back at the provider: all of it, or a part, before or at work."""
+        stages: list[Callable[[], Awaitable[TaskId]]] = [
+            self.scene_matching, self.scene_open, self.scene_completed, self.scene_no_choice_yet,
+        ]  # fmt: skip
+        for cents in (None, 300):
+            task = await self.random.choice(stages)()
+            await self.refund_by_hand(task, cents)
+        task, hustler = await self.accepted()
+        await self.start(task, hustler)
+        await self.refund_by_hand(task, self.random.choice([None, 300]))
+        await self.settle()
+
+    async def scene_asked_by_the_bank(self) -> None:
+        """An inquiry that closes, one that becomes a dispute, and one that is open."""
+        for told in (("INQUIRY_CLOSED",), ("CHARGEBACK_OPENED",), ()):
+            task = await self.scene_open()
+            payment = await self.payment_of(task)
+            for kind in ("INQUIRY_OPENED", *told):
+                await self.told(kind, reference=f"dp_{task}", payment=payment, amount_cents=4_000)
+        await self.settle()
+
+    async def refund_by_hand(self, task: TaskId, cents: int | None) -> None:
+        """All of the task's payment, or so much of it."""
+        held = await self.market.app.fetchval(
+            "select amount from escrows where task_id = $1 and is_current", task
+        )
+        await self.told(
+            "REFUND_SUCCEEDED",
+            reference=f"re_hand_{task}",
+            payment=await self.payment_of(task),
+            amount_cents=cents or held,
+        )
+
     # ── Operators ───────────────────────────────────────────────────────────────────────────────
 
     async def scene_operators(self) -> None:

@@ -104,6 +104,23 @@ TAMPERS: Final = {
         "price_proposals", "price = price + 100", "state = 'APPLIED'"
     ),
     "chargebacks_name_their_payment": one("chargebacks", "payment = 'pi_other'"),
+    "external_refunds_name_their_payment": one("external_refunds", "payment = 'pi_other'"),
+    "taken_money_rests": one(
+        "settlements",
+        "state = 'PENDING'",
+        "state = 'HELD' and escrow_id in (select escrow_id from chargebacks where state = 'OPEN')",
+    ),
+    "nobody_works_for_taken_money": one(
+        "escrows",
+        "stripe_payment_intent_id = (select payment from chargebacks where state = 'OPEN' limit 1)",
+        f"is_current and state = 'FUNDED' and {RUNNING}",
+        before="drop index escrows_payment",
+    ),
+    "takings_count_for_what_they_took": one(
+        "chargebacks",
+        "amount = 1",
+        "state = 'LOST' and id in (select refund_reference from settlements)",
+    ),
     "provider_events_had_their_effect": every(
         "settlements",
         "transfer_done = false, state = 'PENDING'",

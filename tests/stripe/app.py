@@ -147,6 +147,8 @@ class FakeApi:
         if method == "GET" and name is None:
             return lambda p: _page(path, _matching(ledger.listed(kind), p), p)
         if method == "GET" and deed is None:
+            if kind == "account":
+                return lambda _: ledger.account(name)
             return lambda _: ledger.one(kind, name)
         deeds: dict[tuple[str, str | None], Callable[[Params], Any]] = {
             ("payment_intent", "confirm"): lambda p: ledger.confirm(name, p["payment_method"]),
@@ -158,7 +160,7 @@ class FakeApi:
         return deeds[kind, deed]
 
     def _account_link(self, params: Params) -> Made:
-        self.ledger.one("account", params["account"])
+        self.ledger.account(params["account"])
         return {
             "object": "account_link",
             "created": 0,

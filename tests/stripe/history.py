@@ -325,6 +325,6 @@ class History:
         return [
             each["amount"]
             for each in self.fake.ledger.objects[kind].values()
-            if each["metadata"].get("escrow_id") == str(escrow)
+            if (each["metadata"] or {}).get("escrow_id") == str(escrow)
             and each.get("status", "succeeded") == "succeeded"
         ]

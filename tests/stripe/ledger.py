@@ -33,6 +33,16 @@ def missing(what: str, name: str | None) -> Refused:
     return Refused(f"No such {what}: '{name}'", "resource_missing", status=404)
 
 
+def revoked(account: str) -> Refused:
+    """403: Stripe answers so for a deleted account and for one that was taken from us."""
+    return Refused(
+        f"The provided key does not have access to account '{account}' (or that account does not"
+        " exist). Application access may have been revoked.",
+        "account_invalid",
+        status=403,
+    )
+
+
 class Ledger:
     """Objects by id, events in order, and what every party holds in cents.
 
@@ -47,6 +57,7 @@ class Ledger:
         self.events: list[Made] = []
         self.held: dict[str, int] = defaultdict(int)
         self.slow_refunds = False
+        self._withdrawn: set[str] = set()
         self._clock = clock
         self._told = told
         self._numbers: dict[str, itertools.count[int]] = defaultdict(lambda: itertools.count(1))
@@ -144,7 +155,7 @@ class Ledger:
             currency=charge["currency"],
             charge=charge["id"],
             payment_intent=params["payment_intent"],
-            metadata=params.get("metadata", {}),
+            metadata=params.get("metadata"),
             status="pending" if self.slow_refunds else "succeeded",
         )
         charge["amount_refunded"] += amount
@@ -161,13 +172,13 @@ class Ledger:
         return refund
 
     def fail_refund(self, name: str) -> Made:
-        """The bank sends it back: told twice, as Stripe does."""
+        """The bank sends it back: told more than once, as Stripe does."""
         refund = self.one("refund", name)
         refund.update(status="failed", failure_reason="lost_or_stolen_card")
         self.one("charge", refund["charge"])["amount_refunded"] -= refund["amount"]
         self._move("posters", "platform", refund["amount"])
-        self._tell("refund.updated", refund)
-        self._tell("refund.failed", refund)
+        for kind in ("refund.updated", "charge.refund.updated", "refund.failed"):
+            self._tell(kind, refund)
         return refund
 
     # ── Transfers and accounts ───────────────────────────────────────────────────────────────────
@@ -175,6 +186,8 @@ class Ledger:
     def create_transfer(self, params: Params) -> Made:
         """To an account that may receive, out of a charge or of the balance."""
         account = self.objects["account"].get(params["destination"])
+        if account is not None and (account["deleted"] or account["revoked"]):
+            raise revoked(account["id"])
         if account is None:
             raise Refused(f"No such destination: '{params['destination']}'", "resource_missing")
         if not account["payouts_enabled"]:
@@ -229,8 +242,30 @@ class Ledger:
     def create_account(self, params: Params) -> Made:
         """Cannot be paid before its holder has been on Stripe's pages."""
         return self._made(
-            "acct", "account", payouts_enabled=False, metadata=params.get("metadata", {})
+            "acct",
+            "account",
+            payouts_enabled=False,
+            deleted=False,
+            revoked=False,
+            metadata=params.get("metadata", {}),
         )
+
+    def account(self, name: str) -> Made:
+        """An account, as long as it lets us see it."""
+        account = self.one("account", name)
+        if account["deleted"] or account["revoked"]:
+            raise revoked(name)
+        return account
+
+    def delete_account(self, name: str) -> None:
+        """It is gone, and nobody tells."""
+        self.one("account", name)["deleted"] = True
+
+    def disconnect(self, name: str) -> None:
+        """Its holder takes it from us."""
+        self.one("account", name)["revoked"] = True
+        application = {"id": "ca_fake", "object": "application", "name": "Us"}
+        self._tell("account.application.deauthorized", application, account=name)
 
     def finish_onboarding(self, name: str, *, enabled: bool = True) -> Made:
         """Its holder has told what Stripe wants to know."""
@@ -241,33 +276,63 @@ class Ledger:
 
     # ── Chargebacks ──────────────────────────────────────────────────────────────────────────────
 
-    def dispute(self, payment: str) -> Made:
-        """The payer's bank takes the whole charge back."""
+    def dispute(
+        self, payment: str, status: str = "needs_response", amount: int | None = None
+    ) -> Made:
+        """The payer's bank takes the charge back, or a part of it; or it asks first (`warning_…`)."""
         charge = self._charge_of(payment)
-        charge["disputed"] = True
         dispute = self._made(
             "dp",
             "dispute",
-            amount=charge["amount"],
+            amount=charge["amount"] if amount is None else amount,
             currency=charge["currency"],
             charge=charge["id"],
             payment_intent=payment,
-            status="needs_response",
-            metadata={},
+            status=status,
+            metadata=None,
         )
-        self._move("platform", "posters", charge["amount"])
         self._tell("charge.dispute.created", dispute)
+        self._withdraw(dispute)
+        return dispute
+
+    def update_dispute(self, name: str, status: str) -> Made:
+        """It stands otherwise: an inquiry becomes a chargeback, a lost one is won after all."""
+        dispute = self.one("dispute", name)
+        dispute["status"] = status
+        self._withdraw(dispute)
+        self._reinstate(dispute)
+        self._tell("charge.dispute.updated", dispute)
         return dispute
 
     def close_dispute(self, name: str, status: str) -> Made:
-        """`won` gives the money back to the platform, `lost` leaves it with the payer."""
+        """`won` gives the money back to the platform, all but `lost` and unknown ones do."""
         dispute = self.one("dispute", name)
         dispute["status"] = status
-        if status != "lost":
-            self.one("charge", dispute["charge"])["disputed"] = False
-            self._move("posters", "platform", dispute["amount"])
+        self._reinstate(dispute)
         self._tell("charge.dispute.closed", dispute)
         return dispute
+
+    def _withdraw(self, dispute: Made) -> None:
+        if dispute["status"].startswith("warning_") or dispute["id"] in self._withdrawn:
+            return
+        self._withdrawn.add(dispute["id"])
+        self.one("charge", dispute["charge"])["disputed"] = True
+        self._move("platform", "posters", dispute["amount"])
+        self._tell("charge.dispute.funds_withdrawn", dispute)
+
+    def _reinstate(self, dispute: Made) -> None:
+        if dispute["status"] not in ("won", "warning_closed"):
+            return
+        if dispute["id"] not in self._withdrawn:
+            return
+        self._withdrawn.remove(dispute["id"])
+        others = [
+            each for each in self.objects["dispute"].values() if each["id"] in self._withdrawn
+        ]
+        charge = self.one("charge", dispute["charge"])
+        charge["disputed"] = any(each["charge"] == charge["id"] for each in others)
+        self._move("posters", "platform", dispute["amount"])
+        self._tell("charge.dispute.funds_reinstated", dispute)
 
     # ── All of them ──────────────────────────────────────────────────────────────────────────────
 

@@ -25,6 +25,7 @@ APP: dict[str, str] = {
     "error_catalogue": READS,
     "escrows": "select insert update",
     "evidence": GROWS,
+    "external_refunds": "select insert update",
     "hustler_profiles": READS,
     "idempotency_keys": "select insert update delete",
     "last_fixes": "select insert update delete",

@@ -7,6 +7,7 @@ from tests.sql.rules.shapes import checks, references, uniques
 
 STEP = ("HX010", "ESCROW-TRANSITION")
 SUM = ("HX010", "CONSERVATION")
+COVER = ("HX010", "COVER")
 PROPOSAL = ("HX010", "PROPOSAL")
 GROWS = ("HX801", "AUDIT-5")
 
@@ -154,15 +155,45 @@ uniques(
     ),
 )
 checks(
-    "chargebacks",
+    "payout_accounts",
     (
-        "chargebacks_state",
-        "state = 'DRAW', closed_at = hx_clock()",
-        "state = 'WON', closed_at = hx_clock()",
+        "payout_accounts_closed",
+        "closed_at = hx_clock(), payouts_enabled = true",
+        "closed_at = hx_clock(), payouts_enabled = false",
     ),
-    ("chargebacks_closed", "state = 'LOST'", "state = 'LOST', closed_at = hx_clock()"),
+)
+checks(
+    "chargebacks",
+    ("chargebacks_amount", "amount = 0", "amount = 1"),
+    (
+        "chargebacks_told",
+        (
+            "insert into chargebacks (id, escrow_id, payment, amount)"
+            " values ('dp_9', {paid_escrow}, 'pi', 1)"
+        ),
+        (
+            "insert into chargebacks (id, escrow_id, payment, amount, told_inquiry_at)"
+            " values ('dp_9', {paid_escrow}, 'pi', 1, hx_clock())"
+        ),
+    ),
+    (
+        "chargebacks_closed",
+        "told_lost_at = hx_clock(), closed_at = null",
+        "told_lost_at = hx_clock(), closed_at = hx_clock()",
+    ),
 )
 references("chargebacks", ("chargebacks_escrow", "escrow_id"))
+checks(
+    "external_refunds",
+    ("external_refunds_amount", "amount = 0", "amount = 1"),
+    ("external_refunds_state", "state = 'LOST'", "state = 'FAILED'"),
+    (
+        "external_refunds_sum",
+        "is_sum = true, state = 'PENDING'",
+        "is_sum = true, state = 'SUCCEEDED'",
+    ),
+)
+references("external_refunds", ("external_refunds_escrow", "escrow_id"))
 checks(
     "price_proposals",
     ("price_proposals_price", "price = 499", "price = 500"),
@@ -797,31 +828,146 @@ async def what_was_processed_stays_so(judge: Judge) -> None:
 
 
 @rule("chargebacks.chargeback_guard")
-async def a_chargeback_is_of_its_own_payment_and_decided_once(judge: Judge) -> None:
-    """HX010: born open, closed once, never moved to another escrow."""
+async def a_chargeback_is_of_its_own_payment_and_forgets_nothing(judge: Judge) -> None:
+    """HX010: never moved to another escrow; what was told stays told; in doubt it took less."""
     new = (
-        "insert into chargebacks (id, escrow_id, payment, amount, state, closed_at)"
-        " select '%s', id, stripe_payment_intent_id, 4000, %s from escrows where id = {%s}"
+        "insert into chargebacks (id, escrow_id, payment, amount, told_inquiry_at)"
+        " select '%s', id, %s, 3000, hx_clock() from escrows where id = {%s}"
     )
-    lost = "'LOST', hx_clock()"
-    await judge.refuses(STEP, new % ("dp_2", lost, "live_escrow"))
-    await judge.refuses(
-        STEP,
-        "insert into chargebacks (id, escrow_id, payment, amount)"
-        " values ('dp_2', {live_escrow}, 'pi_late', 4000)",
-    )
-    await judge.allows(new % ("dp_2", "'OPEN', null", "live_escrow"))
+    own = "stripe_payment_intent_id"
+    await judge.refuses(STEP, new % ("dp_2", "'pi_late'", "live_escrow"))
+    await judge.allows(new % ("dp_2", own, "live_escrow"))
     name = f"dp_{judge.role}"
-    await judge.does(new % (name, "'OPEN', null", "working_escrow"))
+    await judge.does(new % (name, own, "working_escrow"))
     change = f"update chargebacks set %s where id = '{name}'"
     for what in (
-        "id = 'dp_x'", "escrow_id = {held_escrow}", "payment = 'pi_x'", "amount = 1",
-        "opened_at = hx_clock()",
+        "id = 'dp_x'", "escrow_id = {held_escrow}", "payment = 'pi_x'", "opened_at = hx_clock()",
+        "told_inquiry_at = told_inquiry_at - interval '1 second'",
+        "told_inquiry_at = null, told_closed_at = hx_clock(), closed_at = hx_clock()",
     ):  # fmt: skip
         await judge.refuses(STEP, change % what)
-    await judge.does(change % "state = 'LOST', closed_at = hx_clock()")
-    await judge.refuses(STEP, change % "state = 'WON'")
-    await judge.refuses(STEP, change % "state = 'OPEN', closed_at = null")
+    await judge.does(change % "amount = 4000, told_inquiry_at = hx_clock()")
+    ends = "%s = hx_clock(), closed_at = hx_clock()"
+    await judge.does(change % ends % "told_closed_at")
+    await judge.does(change % ends % "told_disputed_at = told_closed_at, told_won_at")
+    await judge.does(change % "amount = 3999, told_won_at = hx_clock()")
+    await judge.refuses(STEP, change % "amount = 4000")
+    for told in ("told_closed_at", "told_disputed_at", "told_won_at"):
+        await judge.refuses(STEP, change % f"{told} = {told} - interval '1 second'")
+    await judge.refuses(STEP, change % "told_won_at = null")
+    with_state = "update chargebacks set state = '%s' where false"
+    await judge.refuses(("428C9", ""), with_state % "WON")
+
+
+@rule("external_refunds.external_refund_guard")
+async def a_refund_by_hand_is_of_its_own_payment_and_never_goes_back(judge: Judge) -> None:
+    """HX010: PENDING, SUCCEEDED, FAILED in that order; the amount is fixed, but for a sum."""
+    new = (
+        "insert into external_refunds (id, escrow_id, payment, amount, state, is_sum)"
+        " select '%s', id, %s, 100, '%s', %s from escrows where id = {paid_escrow}"
+    )
+    own = "stripe_payment_intent_id"
+    name = f"re_{judge.role}"
+    await judge.refuses(STEP, new % (name, "'pi_late'", "PENDING", "false"))
+    await judge.does(new % (name, own, "PENDING", "false"))
+    await judge.does(new % (f"ch_{judge.role}", own, "SUCCEEDED", "true"))
+    change = f"update external_refunds set %s where id = '{name}'"
+    for what in (
+        "id = 're_x'", "escrow_id = {held_escrow}", "payment = 'pi_x'", "opened_at = hx_clock()",
+        "amount = 99", "amount = 101", "is_sum = true, state = 'SUCCEEDED'",
+    ):  # fmt: skip
+        await judge.refuses(STEP, change % what)
+    await judge.allows(change % "state = 'FAILED'")
+    await judge.does(change % "state = 'SUCCEEDED'")
+    await judge.refuses(STEP, change % "state = 'PENDING'")
+    await judge.does(change % "state = 'FAILED'")
+    for state in ("PENDING", "SUCCEEDED"):
+        await judge.refuses(STEP, change % f"state = '{state}'")
+    total = f"update external_refunds set amount = %s where id = 'ch_{judge.role}'"
+    await judge.does(total % 101)
+    await judge.refuses(STEP, total % 100)
+
+
+@rule("chargebacks.chargeback_rests", "external_refunds.external_refund_rests")
+async def nobody_works_for_money_that_was_taken(judge: Judge) -> None:
+    """HX010 COVER at the commit: the task of such a payment has ended, or is disputed."""
+    disputed = (
+        "insert into chargebacks (id, escrow_id, payment, amount, told_disputed_at)"
+        " select 'dp_3', id, stripe_payment_intent_id, 1, hx_clock() from escrows where id = {%s}"
+    )
+    refunded = (
+        "insert into external_refunds (id, escrow_id, payment, amount, state)"
+        " select 're_3', id, stripe_payment_intent_id, 1, '%s' from escrows where id = {%s}"
+    )
+    for escrow in ("live_escrow", "held_escrow", "working_escrow", "cancelled_escrow"):
+        await judge.refuses(COVER, disputed % escrow)
+        await judge.refuses(COVER, refunded % ("PENDING", escrow))
+        await judge.refuses(COVER, refunded % ("SUCCEEDED", escrow))
+        await judge.allows(refunded % ("FAILED", escrow))
+    await judge.allows(disputed % "paid_escrow")
+    await judge.allows(refunded % ("SUCCEEDED", "paid_escrow"))
+
+
+async def _held_for_its_bank(judge: Judge) -> tuple[str, str]:
+    """A refund that waits for a dispute at the provider: the settlement, and the dispute's name."""
+    market = judge.market
+    task = await market.funded("STANDARD")
+    await market.commands.cancel(await market.poster_of(task), task, None)
+    name = f"dp_{task}"
+    row = await market.app.fetchrow(
+        "select s.id, e.stripe_payment_intent_id as payment from settlements as s"
+        " inner join escrows as e on e.id = s.escrow_id where e.task_id = $1",
+        task,
+    )
+    await market.app.execute(
+        "select book_provider_event($1, 'charge.dispute.created', jsonb_build_object("
+        "'kind', 'CHARGEBACK_OPENED', 'reference', $1::text, 'amount_cents', 4000, 'payment', $2::text),"
+        " '{}')",
+        name,
+        row["payment"],
+    )
+    return str(row["id"]), name
+
+
+@rule("settlements.settlement_rests")
+async def what_was_taken_is_not_paid_out(judge: Judge) -> None:
+    """HX010 COVER while a bank decides; it goes on when it has for us, or an operator says so."""
+    settlement, dispute = await _held_for_its_bank(judge)
+    goes_on = f"update settlements set state = 'PENDING' where id = '{settlement}'"
+    await judge.holds(f"select state = 'HELD' from settlements where id = '{settlement}'")
+    await judge.refuses(COVER, goes_on)
+    act = (
+        "insert into admin_actions (admin_id, action_type, target_type, target_id, reason)"
+        " values ({admin}, '%s', 'settlement', '%s', 'seen')"
+    )
+    await judge.allows_commit(act % ("RETRY_SETTLEMENT", settlement), goes_on)
+    await judge.refuses_commit(COVER, act % ("BOOK_LEG", settlement), goes_on)
+    await judge.refuses_commit(COVER, act % ("RETRY_SETTLEMENT", dispute), goes_on)
+    told = f"update chargebacks set %s = hx_clock(), closed_at = hx_clock() where id = '{dispute}'"
+    await judge.does(told % "told_lost_at")
+    await judge.refuses(COVER, goes_on)
+    await judge.does(told % "told_won_at")
+    await judge.allows(goes_on)
+
+
+@rule("escrows.escrow_rests")
+async def no_payment_that_was_taken_already_is_held_for_a_task(judge: Judge) -> None:
+    """HX010 COVER: told before its payment, a dispute stops it all the same."""
+    market = judge.market
+    task = await market.task("STANDARD")
+    escrow = await market.app.fetchval(
+        "select begin_funding($1, $2) ->> 'id'", await market.poster_of(task), task
+    )
+    await judge.does(
+        f"update escrows set stripe_payment_intent_id = 'pi_{task}' where id = '{escrow}'"
+    )
+    funded = f"update escrows set state = 'FUNDED', funded_at = hx_clock() where id = '{escrow}'"
+    await judge.allows(funded)
+    await judge.does(
+        "insert into chargebacks (id, escrow_id, payment, amount, told_disputed_at)"
+        f" values ('dp_{task}', '{escrow}', 'pi_{task}', 1, hx_clock())"
+    )
+    await judge.refuses(COVER, funded)
 
 
 @rule("price_proposals.proposal_guard")

@@ -160,6 +160,12 @@ class _Builder:
             " 'payment', (select stripe_payment_intent_id from escrows where id = $1)), '{}')",
             rows["paid_escrow"],
         )
+        await market.app.execute(
+            "select book_provider_event('evt_0', 'refund.created', jsonb_build_object("
+            "'kind', 'REFUND_SUCCEEDED', 'reference', 're_hand', 'amount_cents', 100,"
+            " 'payment', (select stripe_payment_intent_id from escrows where id = $1)), '{}')",
+            rows["paid_escrow"],
+        )
         await market.app.execute("select set_payout_account($1, 'acct_1', true)", rows["hustler"])
         await market.app.execute(
             "select flag_xp($1, x.id, 'Looked odd.') from xp_ledger as x", rows["admin"]
