@@ -112,6 +112,10 @@ begin
             select e.task_id
             from chargebacks as c inner join escrows as e on e.id = c.escrow_id
             where c.id = any(names)
+            union
+            select e.task_id
+            from external_refunds as r inner join escrows as e on e.id = r.escrow_id
+            where r.id = any(names)
         ),
 
         sides (user_id) as (

@@ -55,8 +55,9 @@ async def charged_back(market: Market) -> tuple[TaskId, UserId, UserId]:
     task, hustler = await market.completed()
     # names that say nothing of our own ids, as a provider's do
     await market.app.execute(
-        "select book_leg(s.id, 'TRANSFER', 'tr_' || md5(s.id::text)), open_chargeback("
-        "'dp_' || md5(s.id::text), e.stripe_payment_intent_id, e.amount)"
+        "select book_leg(s.id, 'TRANSFER', 'tr_' || md5(s.id::text)), book_chargeback("
+        "jsonb_build_object('reference', 'dp_' || md5(s.id::text), 'payment',"
+        " e.stripe_payment_intent_id, 'amount_cents', e.amount), 'DISPUTED')"
         " from escrows as e inner join settlements as s on s.escrow_id = e.id where e.task_id = $1",
         task,
     )
