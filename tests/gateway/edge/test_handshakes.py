@@ -217,6 +217,8 @@ def test_every_limit_stands_in_the_document() -> None:
         limits.MAX_HEADERS,
         limits.MAX_HEAD_BYTES // 1024,
         limits.MAX_CHUNK_EXTENSION_BYTES // 1024,
+        limits.TINY_CHUNK_BYTES,
+        limits.MAX_TINY_CHUNKS,
         limits.MAX_UNREAD_BODY_BYTES // 1024,
         limits.MAX_DRAINED_BYTES // 1024,
         limits.HEAD_WITHIN_S,
