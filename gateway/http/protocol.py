@@ -263,9 +263,9 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         )
         protocol.connection_made(self.transport)
         self.transport.set_protocol(protocol)
-        protocol.data_received(
-            b"\r\n".join([b"GET %b HTTP/1.1" % target, *lines, b"", b""]) + self._requests.rest()
-        )
+        protocol.data_received(b"\r\n".join([b"GET %b HTTP/1.1" % target, *lines, b"", b""]))
+        if frames := self._requests.rest():
+            protocol.data_received(frames)
 
     # ── The end ──────────────────────────────────────────────────────────────────────────────────
 
