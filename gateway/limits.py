@@ -15,6 +15,11 @@ MAX_HEAD_BYTES: Final = 32 * 1024
 """A longer head, request line and header fields, is answered 431."""
 MAX_CHUNK_EXTENSION_BYTES: Final = 4 * 1024
 """Extensions and trailer fields of one chunked body; more are answered 400."""
+TINY_CHUNK_BYTES: Final = 64
+"""The mean size that the chunks of a body should have at least."""
+MAX_TINY_CHUNKS: Final = 8_192
+"""So many chunks of a body may go without it; more are answered 400. A chunk of one byte takes as
+long as one of 64, and 256 KiB arrive at once."""
 MAX_UNREAD_BODY_BYTES: Final = 64 * 1024
 """So much of a body waits for whoever reads it, as while its token is checked; then the client does."""
 MAX_DRAINED_BYTES: Final = 64 * 1024

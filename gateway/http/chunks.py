@@ -16,6 +16,8 @@ FIELD_LINE: Final = re.compile(rb"(%b):([\t\x20-\x7e\x80-\xff]*)\r\n" % TOKEN)
 _QUOTED: Final = rb'"[\t\x20\x21\x23-\x5b\x5d-\x7e]*"'
 _EXTENSION: Final = rb"[ \t]*;[ \t]*%b(?:[ \t]*=[ \t]*(?:%b|%b))?" % (TOKEN, TOKEN, _QUOTED)
 _SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,8})((?:%b)*)" % _EXTENSION)
+_NOT_BEHIND: Final = {b"content-length", b"transfer-encoding"}
+"""Fields that no trailer may hold: whoever heeds them there frames the body in another way."""
 _LINE_BYTES: Final = 8 + limits.MAX_CHUNK_EXTENSION_BYTES
 
 
@@ -41,12 +43,13 @@ class _Next(Enum):
 class Chunks:
     """One chunked body. Trailer fields are checked and dropped: nothing here uses them."""
 
-    __slots__ = ("_extra_bytes", "_left", "_next", "ended")
+    __slots__ = ("_excess_bytes", "_extra_bytes", "_left", "_next", "ended")
 
     def __init__(self) -> None:
         self._next = _Next.SIZE
         self._left = 0
         self._extra_bytes = 0
+        self._excess_bytes = 0
         self.ended = False
         """The last chunk and the trailer have been read."""
 
@@ -83,12 +86,21 @@ class Chunks:
                     raise _malformed()
                 self._extra(len(found[2]))
                 self._left = int(found[1], 16)
+                self._weigh(self._left)
                 self._next = _Next.CONTENT if self._left else _Next.TRAILER
             case _:
-                if line and not FIELD_LINE.fullmatch(line + b"\r\n"):
+                field = FIELD_LINE.fullmatch(line + b"\r\n")
+                if line and (field is None or field[1].lower() in _NOT_BEHIND):
                     raise _malformed()
                 self._extra(len(line))
                 self.ended = not line
+
+    def _weigh(self, size_bytes: int) -> None:
+        """A chunk costs the same however small it is: not too many of them may be tiny."""
+        tiny = limits.TINY_CHUNK_BYTES
+        self._excess_bytes = max(0, self._excess_bytes + tiny - size_bytes)
+        if self._excess_bytes > limits.MAX_TINY_CHUNKS * tiny:
+            raise _malformed()
 
     def _extra(self, size_bytes: int) -> None:
         """What is beside the body is bounded for the whole of it."""

@@ -46,10 +46,11 @@ class Head(NamedTuple):
 class Requests:
     """The requests of one connection, one after another: `head`, then `body` while `in_body`."""
 
-    __slots__ = ("_buffer", "_chunks", "_left", "_seen", "in_body")
+    __slots__ = ("_after_blank", "_buffer", "_chunks", "_left", "_seen", "in_body")
 
     def __init__(self) -> None:
         self._buffer = bytearray()
+        self._after_blank = False
         self._seen = 0
         self._left = 0
         self._chunks: Chunks | None = None
@@ -79,8 +80,9 @@ class Requests:
     def head(self) -> Head | None:
         """The next request's head; None until it is complete."""
         buffer = self._buffer
-        if self._seen == 0 and buffer.startswith(b"\r\n"):
+        if not self._after_blank and buffer.startswith(b"\r\n"):
             # One empty line before a request is a habit of old clients (RFC 9112 §2.2).
+            self._after_blank = True
             del buffer[:2]
         end = buffer.find(b"\r\n\r\n", max(0, self._seen - 3))
         if end < 0:
@@ -88,6 +90,7 @@ class Requests:
             return None
         head = _parsed(bytes(buffer[: end + 2]))
         del buffer[: end + 4]
+        self._after_blank = False
         self._seen = 0
         self._left = head.length or 0
         self._chunks = Chunks() if head.length is None else None

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import structlog
 from starlette.responses import Response
-from uvicorn._types import ASGI3Application, ASGISendEvent
+from uvicorn._types import ASGI3Application, ASGIReceiveEvent, ASGISendEvent
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
@@ -73,6 +73,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         self._patience = patience
         self._requests = Requests()
         self._spoke = False
+        self._ended = False
         self._lingered_bytes = 0
         self._lingering = False
         self._linger_by = math.inf
@@ -104,6 +105,15 @@ class GatewayHttpProtocol(HttpToolsProtocol):
             return
         self._requests.feed(data)
         self._advance()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Keeps the connection for its answers: a client that sends no more may still read."""
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or self._requests.in_body:
+            return False
+        assert isinstance(cycle, _Cycle)
+        cycle.gone = self._ended = True
+        return True
 
     def pause_writing(self) -> None:
         """The client is given time to take what was written."""
@@ -137,6 +147,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         try:
             while not (self._lingering or self.transport.is_closing()):
                 if self._requests.in_body and not self._take_body():
+                    self._close_if_ended()
                     return
                 if self.cycle is not None and not self.cycle.response_complete:
                     self._hold_back()
@@ -144,6 +155,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
                 head = self._requests.head()
                 if head is None:
                     self._await_head()
+                    self._close_if_ended()
                     return
                 if head.upgrades:
                     self._upgrade(head)
@@ -151,6 +163,11 @@ class GatewayHttpProtocol(HttpToolsProtocol):
                 self._begin(head)
         except Unframed as unframed:
             self._refuse(unframed.status, unframed.detail, unframed.reason)
+
+    def _close_if_ended(self) -> None:
+        """What is not complete by the client's end never will be."""
+        if self._ended:
+            self.transport.close()
 
     def _await_head(self) -> None:
         """A head that has begun must be complete in time, counted from its first byte."""
@@ -183,7 +200,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
             "headers": head.fields,
             "state": self.app_state.copy(),
         }
-        self.cycle = _Cycle(self, head)
+        self.cycle = _Cycle(self, head, gone=self._ended)
         self.cycle.more_body = self._requests.in_body
         if self._requests.in_body:
             self._body_by = self.loop.time() + self._patience.body_within_s
@@ -263,9 +280,9 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         )
         protocol.connection_made(self.transport)
         self.transport.set_protocol(protocol)
-        protocol.data_received(
-            b"\r\n".join([b"GET %b HTTP/1.1" % target, *lines, b"", b""]) + self._requests.rest()
-        )
+        protocol.data_received(b"\r\n".join([b"GET %b HTTP/1.1" % target, *lines, b"", b""]))
+        if frames := self._requests.rest():
+            protocol.data_received(frames)
 
     # ── The end ──────────────────────────────────────────────────────────────────────────────────
 
@@ -376,7 +393,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
 class _Cycle(RequestResponseCycle):
     """One request and its answer; the answer says whether another request may follow."""
 
-    def __init__(self, protocol: GatewayHttpProtocol, head: Head) -> None:
+    def __init__(self, protocol: GatewayHttpProtocol, head: Head, *, gone: bool) -> None:
         super().__init__(
             scope=protocol.scope,
             transport=cast("asyncio.Transport", _Out(protocol)),
@@ -391,6 +408,14 @@ class _Cycle(RequestResponseCycle):
             on_response=protocol.on_response_complete,
         )
         self._may_go_on = protocol.may_go_on
+        self.gone = gone
+        """The client sends no more: whether it still reads nobody knows."""
+
+    async def receive(self) -> ASGIReceiveEvent:
+        """The body, and then its client's end: who waits for news waits no longer."""
+        if self.gone and not self.message_event.is_set():
+            return {"type": "http.disconnect"}
+        return await super().receive()
 
     async def send(self, message: ASGISendEvent) -> None:
         """Sends a part of the answer."""

@@ -16,6 +16,7 @@ from http import HTTPStatus
 from typing import Any, Final, Protocol, cast
 from uuid import uuid4
 
+from uvicorn._types import ASGISendEvent
 from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
@@ -67,6 +68,7 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self.conn = _Handshake(max_size=config.ws_max_size, logger=self.logger)
         self._refused = refused
+        self._early = bytearray()
         self._discarding = False
         self._dropped_bytes = 0
         self._control = TokenBucket(*limits.CONTROL, self.loop.time())
@@ -81,7 +83,15 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
                 sock.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, limits.NOTSENT_LOWAT_BYTES)
 
     def data_received(self, data: bytes) -> None:
-        """Parses; after a broken frame the rest is read and dropped, so that the close arrives."""
+        """Parses; after a broken frame the rest is read and dropped, so that the close arrives.
+
+        What comes behind the handshake waits for its answer: a pong must not overtake it.
+        """
+        if self.handshake_initiated and not self.handshake_complete:
+            self._early += data
+            self.read_paused = True
+            self.transport.pause_reading()
+            return
         for start in range(0, len(data), limits.CONTROL_SLICE_BYTES):
             if self._discarding:
                 self._drop(len(data) - start)
@@ -93,6 +103,15 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
         self._dropped_bytes += size_bytes
         if self._dropped_bytes > limits.MAX_LINGER_BYTES:
             self.transport.abort()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Sends; the frames that waited for the answer to the handshake are read behind it."""
+        await super().send(message)
+        if self._early and self.handshake_complete:
+            early = bytes(self._early)
+            self._early.clear()
+            self._read_on()
+            self.data_received(early)
 
     def handle_connect(self, event: Request) -> None:
         """Adds the wire to the scope of an accepted handshake; counts one that is none."""

@@ -286,6 +286,22 @@ async def test_who_asks_first_is_told_to_go_on(service: Service) -> None:
         assert (await wire.ask(NEXT)).body == {"status": "ok"}
 
 
+async def test_who_sends_no_more_is_still_answered(service: Service) -> None:
+    """Every complete request, a long poll at once; what is cut off never is one."""
+    token = f"Authorization: Bearer {(await service.user()).token}"
+    poll = request("GET /v1/events?after=0&wait=25", token)
+    body = b'{"time_zone": "Asia/Tokyo"}'
+    patch = request("PATCH /v1/me", token, "Content-Type: application/json", body=body)
+    for cut in (b"", b"GET /livez HT", patch[:-1]):
+        async with connected(service.url) as wire:
+            await wire.send(request("GET /v1/me", token) + patch + poll + cut)
+            wire._writer.write_eof()
+            assert (await wire.answer()).status == 200
+            assert (await wire.answer()).body["time_zone"] == "Asia/Tokyo"
+            assert (await wire.answer()).body["events"] == []
+            assert await wire.ends() == b""
+
+
 # ── Time ─────────────────────────────────────────────────────────────────────────────────────────
 
 

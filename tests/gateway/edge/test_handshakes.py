@@ -96,6 +96,31 @@ async def test_frames_behind_a_handshake_are_not_lost(service: Service) -> None:
         assert b"VALIDATION_ERROR" in told
 
 
+@pytest.mark.parametrize(
+    ("frame", "told"),
+    [
+        (Frame(Opcode.PING, b"HTTP/1.1 200 OK"), b"\x8a\x0fHTTP/1.1 200 OK"),
+        (Frame(Opcode.CLOSE, (1000).to_bytes(2)), b"\x88\x02\x03\xe8"),
+        (Frame(Opcode.CONT, b""), (1002).to_bytes(2)),
+    ],
+    ids=["ping", "close", "broken"],
+)
+async def test_nothing_overtakes_the_answer_to_a_handshake(
+    service: Service, frame: Frame, told: bytes
+) -> None:
+    """Whatever stands behind it in the same packet: first 101, or the refusal and nothing more."""
+    sent = frame.serialize(mask=True)
+    async with connected(service.url) as wire:
+        await wire.send(_asked(HANDSHAKE) + sent)
+        assert (await wire.answer()).status == 101
+        async with asyncio.timeout(5):
+            await wire._reader.readuntil(told)
+    async with connected(service.url) as wire:
+        await wire.send(_asked(HANDSHAKE, "Origin: http://other") + sent)
+        assert (await wire.answer()).status == 403
+        assert await wire.ends() == b""
+
+
 async def test_the_service_ends_cleanly_among_the_broken(
     database_dsn: str, owner_dsn: str, valkey_url: str, tmp_path: Path
 ) -> None:
@@ -217,6 +242,8 @@ def test_every_limit_stands_in_the_document() -> None:
         limits.MAX_HEADERS,
         limits.MAX_HEAD_BYTES // 1024,
         limits.MAX_CHUNK_EXTENSION_BYTES // 1024,
+        limits.TINY_CHUNK_BYTES,
+        limits.MAX_TINY_CHUNKS,
         limits.MAX_UNREAD_BODY_BYTES // 1024,
         limits.MAX_DRAINED_BYTES // 1024,
         limits.HEAD_WITHIN_S,
