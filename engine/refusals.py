@@ -27,6 +27,8 @@ _FIELDS = {
     "tasks_trade": ("/required_trade", "must show something"),
     "tasks_address": ("/location/address", "must show something"),
 }
+# The rule's own name, where Postgres alone judges what else names its `reason`.
+_REASONS = {("HX021", "ARRIVAL"): "not_at_place"}
 _BY_STATE = {
     "P0002": ("NOT_FOUND", ""),
     # lock time-out, deadlock, serialisation failure, rolled back, cancelled by a time-out, a
@@ -56,7 +58,9 @@ def refusal_of(error: DatabaseError) -> errors.Refusal | None:
         return errors.invalid_field(*_FIELDS[error.constraint])
     ours = error.sqlstate.startswith("HX")
     return errors.Refusal(
-        kind, retry_after_s=float(error.detail) if ours and error.detail else None
+        kind,
+        retry_after_s=float(error.detail) if ours and error.detail else None,
+        reason=_REASONS.get((kind.code, kind.invariant)),
     )
 
 

@@ -139,6 +139,7 @@ async def test_steps_out_of_order(people: People) -> None:
     assert unproven.refusal() == (409, "HX301", "INV-3")
     away = await hustler.call("POST", f"{path}/arrived")
     assert away.refusal() == (422, "HX021", "ARRIVAL")
+    assert away.body["reason"] == "not_at_place"
     await hustler.comes(task)
     late = await poster.call("POST", f"{path}/cancel", {})
     assert late.refusal() == (409, "HX010", "TRANSITION")

@@ -568,7 +568,7 @@ async def test_a_position_within_150_m_records_the_arrival_once(service: Service
 
 
 async def test_the_poster_sees_no_more_of_who_has_started_to_work(service: Service) -> None:
-    """HUSTLER_LOCATION only while ACCEPTED."""
+    """HUSTLER_LOCATION only while ACCEPTED; then the positions of whoever is not live are refused."""
     poster, hustler, place = await service.user("poster"), await service.user(), somewhere()
     async with joined(service, poster) as posting, joined(service, hustler) as driving:
         task = await accepted(service, poster, hustler, place)
@@ -577,6 +577,9 @@ async def test_the_poster_sees_no_more_of_who_has_started_to_work(service: Servi
         (code,) = (await service.parts.queries.start_codes([TaskId(uuid_of(task))])).values()
         await service.rest(hustler, "POST", f"/v1/tasks/{task}/start", {"code": code})
         await posting.hear_until("JOB_STARTED")
+        async with asyncio.timeout(3.0):
+            while hustler.user_id in service.parts.positions._en_route:
+                await asyncio.sleep(0.01)  # the start is heard of, then read anew
         error = await driving.ask("UPDATE_LOCATION", {"location": place})
         assert error["data"]["code"] == "HX903"
 
