@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from tests.gateway.test_cli import Hustlexp, hustlexp
-from tests.servers import TestDatabase
+from tests.servers import TestDatabase, with_database
 
 __all__ = ["hustlexp"]
 
@@ -120,6 +120,16 @@ def test_every_line_of_a_service_is_a_record(environ: dict[str, str]) -> None:
         assert service.process.returncode == 0
     for line in lines:
         assert {"event", "level", "timestamp"} <= json.loads(line).keys(), line
+
+
+def test_a_database_that_nobody_migrated_is_said_and_not_ready(environ: dict[str, str]) -> None:
+    """It waits for `hustlexp migrate`; PostgreSQL is not called away for it."""
+    empty = environ | {"HX_POSTGRES_DSN": with_database(environ["HX_POSTGRES_DSN"], "postgres")}
+    with serving(empty) as service:
+        assert "hustlexp migrate" in service.record("not_migrated")["remedy"]
+        told = httpx.get(service.record("serving")["url"] + "/readyz")
+        assert told.status_code == 503
+        assert (told.json()["postgres"], told.json()["migrations"]) == ("ok", "missing")
 
 
 def test_what_nobody_catches_is_a_record_too() -> None:
