@@ -98,7 +98,7 @@ def environ(fresh_database: TestDatabase, fresh_valkey_url: str, tmp_path: Path)
 
 def test_every_line_of_a_service_is_a_record(environ: dict[str, str]) -> None:
     """From the first to the last: its start, a request that is none, its end; /metrics stands apart."""
-    with serving(environ | {"HX_METRICS_PORT": "0"}) as service:
+    with serving(environ | {"HX_METRICS_PORT": "0", "HX_VERIFY_S": "0"}) as service:
         apart = service.record("serving_metrics")
         started = service.record("serving")
         assert re.fullmatch(r"\d+\.\d+\.\d+", started["version"])
@@ -115,6 +115,7 @@ def test_every_line_of_a_service_is_a_record(environ: dict[str, str]) -> None:
             assert own.get("/livez").status_code == 404
         assert page.headers["content-type"].startswith("text/plain")
         assert "hustlexp_build_info" in page.text
+        assert "hustlexp_verify_interval_seconds 0.0\n" in page.text
         assert 'hustlexp_requests_total{method="GET",route="/livez"' in page.text
         lines = service.end()
         assert service.process.returncode == 0
