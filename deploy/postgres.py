@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -71,8 +72,12 @@ def dsn(folders: Folders, user: str, password: str, database: str = DATABASE) ->
 async def prepare(
     folders: Folders, binaries: Binaries, identity: Identity, passwords: Passwords
 ) -> None:
-    """Makes the cluster at the first start; a start that was interrupted leaves no half of one."""
+    """Makes the cluster at the first start; a start that was interrupted leaves no half of one.
+
+    Raises EmbeddedError for a cluster of another PostgreSQL, which this one cannot read.
+    """
     if folders.cluster.exists():
+        await _demand_own_version(folders, binaries)
         return
     draft = folders.servers / "postgres.draft"
     shutil.rmtree(draft, ignore_errors=True)
@@ -97,6 +102,21 @@ async def prepare(
     if status != 0:
         raise EmbeddedError(f"initdb failed: {last_words(log)}")
     draft.rename(folders.cluster)
+
+
+async def _demand_own_version(folders: Folders, binaries: Binaries) -> None:
+    process = await asyncio.create_subprocess_exec(
+        binaries.postgres("postgres"), "--version", stdout=subprocess.PIPE
+    )
+    told, _ = await process.communicate()
+    ours = told.decode().split()[-1]
+    with suppress(FileNotFoundError):  # then it is damaged, and the server says how
+        theirs = (folders.cluster / "PG_VERSION").read_text().strip()
+        if theirs != ours.partition(".")[0]:
+            raise EmbeddedError(
+                f"{folders.cluster} was made by PostgreSQL {theirs}, and this is {ours}: "
+                "remove the data folder, or name another."
+            )
 
 
 async def create_roles(folders: Folders, binaries: Binaries, passwords: Passwords) -> None:

@@ -235,15 +235,20 @@ SECTIONS: Final = (
             ),
             Figure(
                 "hustlexp_verified_timestamp_seconds",
-                worry="It is older than two rounds (`HX_VERIFY_S`)",
+                worry="It is older than two rounds (`hustlexp_verify_interval_seconds`)",
                 alert=Alert(
                     "HustleXPNotVerified",
-                    "time() - hustlexp_verified_timestamp_seconds > 7500 and "
-                    "time() - process_start_time_seconds > 7500",
+                    # From the second round after a start on; never where the interval is 0.
+                    "(time() - hustlexp_verified_timestamp_seconds > "
+                    "2 * hustlexp_verify_interval_seconds + 300) and "
+                    "(time() - process_start_time_seconds > "
+                    "2 * hustlexp_verify_interval_seconds + 300) and "
+                    "(hustlexp_verify_interval_seconds > 0)",
                     "5m",
                     "ticket",
                 ),
             ),
+            Figure("hustlexp_verify_interval_seconds"),
         ),
     ),
     Section(

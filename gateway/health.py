@@ -8,7 +8,7 @@ from typing import Final, Literal, TypeVar
 
 from msgspec import Struct
 
-from sql.database import DatabaseUnfit, Session
+from sql.database import DatabaseError, DatabaseUnfit, Session
 
 PROBE_WITHIN_S: Final = 2.0
 """A part that has not answered by then counts as away."""
@@ -62,6 +62,8 @@ class Health:
             _within(self._valkey()),
             return_exceptions=True,
         )
+        if isinstance(applied, DatabaseError):
+            applied = ()  # it answers that it has no such table: nothing was ever applied
         known = not isinstance(applied, BaseException)
         complete = not isinstance(applied, BaseException) and self._expected <= set(applied)
         told = known or isinstance(session, DatabaseUnfit)

@@ -200,6 +200,11 @@ class Metrics:
             "When the last verification of all derived facts ended (Unix time).",
             registry=registry,
         )
+        self.verify_interval_seconds = Gauge(
+            "hustlexp_verify_interval_seconds",
+            "How often all derived facts are verified (HX_VERIFY_S); 0 never.",
+            registry=registry,
+        )
 
         # ── The process itself ───────────────────────────────────────────────────────────────
         ProcessCollector(registry=registry)

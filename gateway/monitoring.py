@@ -85,7 +85,7 @@ def page_with(page: str, known: Families) -> str:
 # ── Prometheus ───────────────────────────────────────────────────────────────────────────────────
 
 
-def alerts() -> str:
+def alerts(known: Families) -> str:
     """A file of Prometheus alert rules; each text is a JSON string, which is a YAML one, too."""
     lines = [
         "# Drawn by `python -m gateway.monitoring` from gateway/figures.py.",
@@ -96,7 +96,7 @@ def alerts() -> str:
     lines += _rule(DOWN, "Nobody answers the scrape of /metrics")
     for figure in _figures():
         if figure.alert:
-            lines += _rule(figure.alert, f"{figure.family}: {figure.worry}")
+            lines += _rule(figure.alert, f"{exposed(known[figure.family])}: {figure.worry}")
     return "\n".join(lines) + "\n"
 
 
@@ -213,7 +213,7 @@ def drawings() -> dict[Path, str]:
     """Each drawn file with what it should hold."""
     known = families()
     page = PAGE.read_text(encoding="utf-8")
-    return {PAGE: page_with(page, known), DASHBOARD: dashboard(known), ALERTS: alerts()}
+    return {PAGE: page_with(page, known), DASHBOARD: dashboard(known), ALERTS: alerts(known)}
 
 
 if __name__ == "__main__":

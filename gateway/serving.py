@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any, cast
 
+import structlog
 import uvicorn
 
 from gateway import limits
@@ -24,6 +25,8 @@ from gateway.ws.protocol import GatewayWebSocketProtocol
 
 BACKLOG = 2_048
 
+log = structlog.get_logger(__name__)
+
 
 async def serve(
     settings: Settings, listener: socket.socket, ready: Callable[[str], None], stop: Stop
@@ -38,6 +41,10 @@ async def serve(
             stack.callback(apart.close)
         parts = await stack.enter_async_context(open_parts(settings))
         await stack.enter_async_context(metrics_served(parts, apart))
+        if (await parts.health.readiness()).migrations == "missing":
+            log.critical(
+                "not_migrated", remedy="run `hustlexp migrate`; until then /readyz says 503"
+            )
         server = _Server(
             configured(parts, settings.http.shutdown_s),
             ready=lambda: ready(url_of(listener)),

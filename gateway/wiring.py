@@ -105,6 +105,7 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
             every_s=money.look_every_s or settings.payments.reconcile_s,
         )
         timers = Timers(store, hub, metrics.timer_lag)
+        metrics.verify_interval_seconds.set(settings.verify.every_s)
         verifying = Verifying(settings.postgres.dsn, store, metrics, settings.verify.every_s)
         broadcaster = Broadcaster(
             database,

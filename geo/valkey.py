@@ -97,16 +97,19 @@ class Valkey:
         if not replies:
             return []
         pause_s = FIRST_PAUSE_S
+        cause: Exception | None = None
         try:
             async with asyncio.timeout(deadline_s):
                 while True:
                     try:
                         return await self._attempt(commands, replies)
-                    except (*_LOST, *_UNFIT):
+                    except (*_LOST, *_UNFIT) as error:
+                        cause = error
                         await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
                         pause_s = min(2.0 * pause_s, LONGEST_PAUSE_S)
         except TimeoutError as error:
-            raise ValkeyAway(f"no answer within {deadline_s} s") from error
+            why = f": {cause}" if cause else ""
+            raise ValkeyAway(f"no answer within {deadline_s} s{why}") from error
 
     async def one(self, *arguments: Argument) -> Any:
         """Run one command and return its reply."""
@@ -116,6 +119,14 @@ class Valkey:
     async def ping(self) -> None:
         """Return when the server answers; raises `ValkeyAway`."""
         await self.one(b"PING")
+
+    async def facts(self) -> dict[str, str]:
+        """What the server says of itself (INFO); raises `ValkeyAway`, also where it may not say."""
+        try:
+            info: bytes = await self.one(b"INFO")
+        except refusals.ResponseError as error:
+            raise ValkeyAway(str(error)) from error
+        return dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line)
 
     async def close(self) -> None:
         """Close every connection."""

@@ -14,6 +14,8 @@ from uuid import uuid4
 
 from engine.tasks.photo_store import PhotoStoreAway
 from gateway.cli.run_file import deployment
+from gateway.identity.issuers import Issuer
+from gateway.identity.keys import fetch_over_http, unreadable
 from gateway.photo_keeping import photo_store
 from gateway.settings import Settings
 from geo.valkey import ValkeyAway, open_valkey
@@ -22,6 +24,9 @@ from sql.migrate import migrations
 
 POSTGRES_MIN: Final = 150_000  # 15.0
 REDIS_MIN: Final = (7, 0)
+KEEPS_ALL: Final = "noeviction"
+# PostgreSQL knows no such table, function or schema.
+UNKNOWN_NAMES: Final = frozenset({"42P01", "42883", "3F000"})
 PROBE: Final = b"written by hustlexp doctor"
 # Of max_connections: what a migration, a person with psql and the superuser need besides the pool.
 CONNECTIONS_SPARE: Final = 10
@@ -56,6 +61,7 @@ def doctor(*, json: bool = False, data_dir: Path | None = None) -> int:
 async def _look(settings: Settings) -> list[Finding]:
     return [
         *_settings_findings(settings),
+        *[await _issuer_finding(issuer) for issuer in settings.auth.issuers],
         *await _database_findings(settings),
         *await _redis_findings(settings),
         await _photo_finding(settings),
@@ -65,6 +71,16 @@ async def _look(settings: Settings) -> list[Finding]:
 def _settings_findings(settings: Settings) -> Iterator[Finding]:
     believed = bool(settings.auth.issuers) or settings.development
     yield Finding("tokens", believed, _issuers(settings))
+    kept = bool(settings.auth.code_key) or settings.development
+    yield Finding(
+        "code key",
+        kept,
+        "set"
+        if settings.auth.code_key
+        else "the data folder's"
+        if kept
+        else "HX_CODE_KEY is unset",
+    )
     open_to_all = settings.development and not settings.http.stays_here
     yield Finding(
         "development mode",
@@ -77,6 +93,12 @@ def _issuers(settings: Settings) -> str:
     names = [issuer.issuer for issuer in settings.auth.issuers]
     names += ["the data folder's key"] * settings.development
     return ", ".join(names) or "no issuer is believed (HX_JWT_ISSUERS)"
+
+
+async def _issuer_finding(issuer: Issuer) -> Finding:
+    """Whether tokens of this issuer could be checked by a service that starts now."""
+    why = await unreadable(issuer, fetch_over_http)
+    return Finding(f"issuer {issuer.issuer}", why is None, why or "its keys can be read")
 
 
 async def _database_findings(settings: Settings) -> list[Finding]:
@@ -94,7 +116,9 @@ async def _database_findings(settings: Settings) -> list[Finding]:
     except DatabaseAway as error:
         return [Finding("PostgreSQL", False, str(error))]
     except DatabaseError as error:
-        return [Finding("schema", False, f"not migrated? {error}")]
+        if error.sqlstate in UNKNOWN_NAMES:
+            return [Finding("migrations", False, "none applied: run `hustlexp migrate`")]
+        return [Finding("PostgreSQL", False, str(error))]
     finally:
         await database.close()
     due = [migration.name for migration in migrations() if migration.name not in applied]
@@ -114,9 +138,15 @@ async def _database_findings(settings: Settings) -> list[Finding]:
             f"pool {settings.postgres.pool_size} per process, server {facts['max_connections']}",
         ),
         Finding(
-            "migrations", not due, f"due: {', '.join(due)}" if due else f"{len(applied)} applied"
+            "migrations",
+            not due,
+            f"due: {', '.join(due)}; run `hustlexp migrate`" if due else f"{len(applied)} applied",
         ),
-        Finding("clock", settings.development or not ahead, f"{ahead} ahead" if ahead else "true"),
+        Finding(
+            "clock",
+            settings.development or not ahead,
+            f"{ahead} ahead (clock_offset)" if ahead else "PostgreSQL's own",
+        ),
     ]
 
 
@@ -132,16 +162,26 @@ async def _redis_findings(settings: Settings) -> list[Finding]:
         return [Finding("Redis", False, "HX_REDIS_URL is unset")]
     client = open_valkey(settings.redis.url)
     try:
-        info: bytes = await client.one(b"INFO", b"server")
+        lines = await client.facts()
     except ValkeyAway as error:
         return [Finding("Redis", False, str(error))]
     finally:
         await client.close()
-    lines = dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line)
     name = "Valkey" if "valkey_version" in lines else "Redis"
     version = lines.get("valkey_version") or lines["redis_version"]
     numbers = tuple(int(part) for part in version.split(".")[:2])
-    return [Finding(name, numbers >= REDIS_MIN, version)]
+    policy = lines["maxmemory_policy"]
+    keeps = lines["maxmemory"] == "0" or policy == KEEPS_ALL
+    return [
+        Finding(name, numbers >= REDIS_MIN, version),
+        Finding(
+            "eviction",
+            keeps,
+            "none"
+            if keeps
+            else f"{policy}: a hustler who is evicted gets no offer; set maxmemory-policy {KEEPS_ALL}",
+        ),
+    ]
 
 
 async def _photo_finding(settings: Settings) -> Finding:

@@ -6,6 +6,7 @@ The URL is set, or the issuer is asked for it (OpenID Connect Discovery).
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Protocol
 
@@ -21,6 +22,8 @@ REFETCH_S: Final = 30.0
 """Unknown key ids make us fetch again at most this often: a token cannot make us hammer a URL."""
 FETCH_TIMEOUT_S: Final = 5.0
 MAX_JWKS_BYTES: Final = 65_536
+
+_UNREADABLE: Final = (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError)
 
 Fetch = Callable[[str], Awaitable[bytes]]
 Locate = Callable[[], Awaitable[str]]
@@ -90,11 +93,14 @@ class FetchedKeySet:
         age_s = self._monotonic() - self._tried_at
         return age_s >= MAX_AGE_S or (pick(self._keys, kid) is None and age_s >= REFETCH_S)
 
+    async def published(self) -> dict[str | None, VerifyKey]:
+        """The keys behind the URL now; raises what the network or the answer gives cause for."""
+        return parse_jwks(await self._fetch(await self._locate()))
+
     async def _refresh(self) -> None:
         try:
-            url = await self._locate()
-            self._keys = parse_jwks(await self._fetch(url))
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as error:
+            self._keys = await self.published()
+        except _UNREADABLE as error:
             log.warning("jwks_fetch_failed", issuer=self._issuer, error=f"{error!r:.200}")
         finally:
             # only now: whoever comes during the fetch waits for it
@@ -116,6 +122,18 @@ def key_source(issuer: Issuer, fetch: Fetch, monotonic: Callable[[], float]) -> 
     if issuer.jwks is not None:
         return FixedKeySet(issuer.jwks)
     return OneKey(issuer)
+
+
+async def unreadable(issuer: Issuer, fetch: Fetch) -> str | None:
+    """Why no token of this issuer could be checked if its keys were fetched now; None if one could."""
+    source = key_source(issuer, fetch, time.monotonic)
+    if not isinstance(source, FetchedKeySet):
+        return None
+    try:
+        keys = await source.published()
+    except _UNREADABLE as error:
+        return f"its keys cannot be read: {error or type(error).__name__}"
+    return None if keys else "it publishes no key"
 
 
 def pick(keys: Mapping[str | None, VerifyKey], kid: str | None) -> VerifyKey | None:

@@ -129,7 +129,10 @@ export class Story {
   reveal(first) {
     find("overview").hidden = true;
     find("story").hidden = false;
-    if (first) find("story-title").focus();
+    if (!first) return;
+    // From its beginning: on a phone the panel scrolls as a whole, and to the title by itself.
+    find("panel").scrollTop = 0;
+    find("story-title").focus({ preventScroll: true });
   }
 
   head(tone, title, about, now) {

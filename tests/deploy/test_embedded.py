@@ -372,6 +372,14 @@ class TestDeath:
         async with embedded_servers(new_folder, durable=False) as servers:
             assert await answers(servers)
 
+    async def test_a_cluster_of_another_postgresql_is_one_sentence(self, folder: Path) -> None:
+        """Before anything is started; both versions are named."""
+        cluster = open_folders(folder, identity.caller()).cluster
+        (cluster / "PG_VERSION").write_text("12\n")
+        with pytest.raises(EmbeddedError, match=r"was made by PostgreSQL 12, and this is \d+\.\d"):
+            async with embedded_servers(folder):
+                pass
+
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     async def test_a_signal_stops_the_servers_too(
         self, folder: Path, number: signal.Signals

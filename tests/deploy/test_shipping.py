@@ -13,6 +13,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from fnmatch import fnmatch
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +175,14 @@ def test_the_compose_file_names_settings_and_files_that_exist() -> None:
                 assert (DEPLOY / volume.partition(":")[0]).exists()
         if "build" in service:
             assert (DEPLOY / service["build"]["context"] / service["build"]["dockerfile"]).exists()
+
+
+def test_the_service_of_the_compose_file_believes_the_gateway_of_its_network() -> None:
+    """Through it comes whoever connects to a published port of this machine, and nobody else."""
+    (network,) = compose()["networks"]["default"]["ipam"]["config"]
+    trusted = compose()["services"]["service"]["environment"]["HX_TRUSTED_PROXIES"]
+    assert trusted == network["gateway"]
+    assert ip_address(trusted) in ip_network(network["subnet"])
 
 
 def test_the_service_of_the_compose_file_waits_for_its_migrations() -> None:

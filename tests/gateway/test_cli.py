@@ -18,9 +18,11 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import pytest
+import redis
 
 from gateway import cli
 from tests.gateway.development import HUSTLEXP, REPOSITORY, Dev, start_dev
+from tests.servers import with_database
 
 Hustlexp = Callable[..., "Said"]
 
@@ -308,6 +310,34 @@ class TestService:
             assert said.code == 1
             assert f"WRONG photos: {url}: " in said.out
             assert "hunter2" not in said.out
+
+    def test_doctor_names_what_an_operator_forgets(self, hustlexp: Hustlexp, dev: Dev) -> None:
+        """Migrations, the code key, an issuer's keys, and a Valkey that would evict hustlers."""
+        issuer = {"issuer": "http://127.0.0.1:9", "audience": "hustlexp"}
+        with redis.Redis.from_url(dev.line["redis_url"]) as valkey:
+            before = valkey.config_get("maxmemory*")
+            valkey.config_set("maxmemory-policy", "allkeys-lru")
+            valkey.config_set("maxmemory", "256mb")
+            try:
+                said = hustlexp(
+                    "doctor",
+                    HX_POSTGRES_DSN=with_database(dev.line["postgres_dsn"], "postgres"),
+                    HX_REDIS_URL=dev.line["redis_url"],
+                    HX_PHOTOS_URL=(dev.data_dir / "photos").as_uri(),
+                    HX_JWT_ISSUERS=json.dumps([issuer]),
+                )
+            finally:
+                for name, value in before.items():
+                    valkey.config_set(name, value)
+        assert said.code == 1
+        wrong = {line.split(":")[0] for line in said.out.splitlines() if line.startswith("WRONG")}
+        assert wrong == {
+            "WRONG migrations",
+            "WRONG code key",
+            "WRONG issuer http",
+            "WRONG eviction",
+        }, said.out
+        assert "run `hustlexp migrate`" in said.out
 
     def test_doctor_calls_a_moved_clock_wrong_outside_of_development(
         self, hustlexp: Hustlexp, dev: Dev

@@ -87,6 +87,7 @@ def test_alert_rules_ask_only_for_families_that_exist() -> None:
     rules = {rule["alert"]: rule for rule in group["rules"]}
     assert len(rules) == len(group["rules"])
     for rule in rules.values():
+        assert named_in(rule["annotations"]["summary"]) <= exposed_names()
         assert rule["annotations"]["summary"]
         assert re.fullmatch(r"\d+[mh]", rule["for"])
         assert named_in(rule["expr"]) <= exposed_names()

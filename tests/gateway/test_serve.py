@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from tests.gateway.test_cli import Hustlexp, hustlexp
-from tests.servers import TestDatabase
+from tests.servers import TestDatabase, with_database
 
 __all__ = ["hustlexp"]
 
@@ -98,7 +98,7 @@ def environ(fresh_database: TestDatabase, fresh_valkey_url: str, tmp_path: Path)
 
 def test_every_line_of_a_service_is_a_record(environ: dict[str, str]) -> None:
     """From the first to the last: its start, a request that is none, its end; /metrics stands apart."""
-    with serving(environ | {"HX_METRICS_PORT": "0"}) as service:
+    with serving(environ | {"HX_METRICS_PORT": "0", "HX_VERIFY_S": "0"}) as service:
         apart = service.record("serving_metrics")
         started = service.record("serving")
         assert re.fullmatch(r"\d+\.\d+\.\d+", started["version"])
@@ -115,11 +115,22 @@ def test_every_line_of_a_service_is_a_record(environ: dict[str, str]) -> None:
             assert own.get("/livez").status_code == 404
         assert page.headers["content-type"].startswith("text/plain")
         assert "hustlexp_build_info" in page.text
+        assert "hustlexp_verify_interval_seconds 0.0\n" in page.text
         assert 'hustlexp_requests_total{method="GET",route="/livez"' in page.text
         lines = service.end()
         assert service.process.returncode == 0
     for line in lines:
         assert {"event", "level", "timestamp"} <= json.loads(line).keys(), line
+
+
+def test_a_database_that_nobody_migrated_is_said_and_not_ready(environ: dict[str, str]) -> None:
+    """It waits for `hustlexp migrate`; PostgreSQL is not called away for it."""
+    empty = environ | {"HX_POSTGRES_DSN": with_database(environ["HX_POSTGRES_DSN"], "postgres")}
+    with serving(empty) as service:
+        assert "hustlexp migrate" in service.record("not_migrated")["remedy"]
+        told = httpx.get(service.record("serving")["url"] + "/readyz")
+        assert told.status_code == 503
+        assert (told.json()["postgres"], told.json()["migrations"]) == ("ok", "missing")
 
 
 def test_what_nobody_catches_is_a_record_too() -> None:

@@ -24,7 +24,7 @@ from gateway.measured import Measured
 from gateway.metrics import Metrics
 from gateway.parts import Parts
 from gateway.routes import CALLS
-from sql.database import Session
+from sql.database import DatabaseError, Session
 from tests.gateway.http.rest import People
 
 
@@ -52,6 +52,7 @@ FIT = Session(
     complaints=(),
 )
 READ_ONLY = dataclasses.replace(FIT, read_only=True)
+NO_TABLE = DatabaseError("42P01", "", 'relation "schema_migrations" does not exist')
 UNFIT = dataclasses.replace(FIT, complaints=("lock_timeout is 0",))
 
 
@@ -61,7 +62,8 @@ UNFIT = dataclasses.replace(FIT, complaints=("lock_timeout is 0",))
         (FIT, ["1", "2"], ready, (True, "ok", "ok", "complete")),
         (FIT, ["1", "2", "3"], ready, (True, "ok", "ok", "complete")),
         (FIT, ["1"], ready, (False, "ok", "ok", "missing")),
-        (FIT, None, ready, (False, "away", "ok", "unknown")),
+        (FIT, OSError(), ready, (False, "away", "ok", "unknown")),
+        (FIT, NO_TABLE, ready, (False, "ok", "ok", "missing")),
         (FIT, ["1", "2"], away, (True, "ok", "away", "complete")),
         (FIT, ["1", "2"], slow, (True, "ok", "away", "complete")),
         (READ_ONLY, ["1", "2"], ready, (False, "read_only", "ok", "complete")),
@@ -72,7 +74,7 @@ UNFIT = dataclasses.replace(FIT, complaints=("lock_timeout is 0",))
 async def test_readiness_says_what_is_missing(
     monkeypatch: pytest.MonkeyPatch,
     session: Session | None,
-    migrations: list[str] | None,
+    migrations: list[str] | Exception,
     valkey: Any,
     expected: tuple[bool, str, str, str],
 ) -> None:
@@ -80,8 +82,8 @@ async def test_readiness_says_what_is_missing(
     monkeypatch.setattr("gateway.health.PROBE_WITHIN_S", 0.05)
 
     async def applied() -> Sequence[str]:
-        if migrations is None:
-            raise OSError
+        if isinstance(migrations, Exception):
+            raise migrations
         return migrations
 
     async def asked() -> Session:
