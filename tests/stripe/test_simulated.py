@@ -29,6 +29,7 @@ async def test_delayed_movements_are_pending_until_their_time_is_over() -> None:
     assert await delayed.charge(KEY, 4000, POSTER) == movement
     assert (await delayed.look_up("PAYMENT", movement.reference)).state == "PENDING"
     now = 105.0
+    assert (await delayed.charge(KEY, 4000, POSTER)).state == "SUCCEEDED"
     assert (await delayed.look_up("PAYMENT", movement.reference)).state == "SUCCEEDED"
 
 
