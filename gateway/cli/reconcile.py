@@ -17,10 +17,10 @@ import msgspec
 from engine.applied import Applied
 from engine.errors import Refusal
 from engine.ids import UserId
+from engine.money.accounts import utc_now
 from engine.money.auditing import SETTLED, Auditing
 from engine.money.comparing import Difference
 from engine.money.provider import PaymentFailed
-from engine.money.reconciling import utc_now
 from engine.store import Store
 from gateway.cli.clock import duration_of
 from gateway.cli.run_file import deployment
