@@ -8,7 +8,7 @@ from uuid import UUID
 import stripe
 
 from engine.money.accounts import PayoutAccount, PayoutAccountClosed
-from engine.money.stripe_client import ACCOUNT_GONE, translated
+from engine.money.stripe_client import ACCOUNT_GONE, code_of, translated
 from engine.money.stripe_objects import Account, read
 
 COUNTRY: Final = "US"
@@ -46,7 +46,7 @@ class StripeAccounts:
             try:
                 answer = await self._api.accounts.retrieve_async(account_id)
             except (stripe.PermissionError, stripe.InvalidRequestError) as error:
-                if error.code in _GONE:
+                if code_of(error) in _GONE:
                     raise PayoutAccountClosed(f"Stripe has closed {account_id} to us.") from error
                 raise
         account = read(answer.to_dict(), Account)

@@ -56,9 +56,14 @@ def translated() -> Iterator[None]:
             raise PaymentFailed(said) from error
         raise PaymentRefused(said) from error
     except stripe.StripeError as error:
-        if error.code == ACCOUNT_GONE:
+        if code_of(error) == ACCOUNT_GONE:
             raise PaymentRefused(_sentence(error)) from error
         raise PaymentFailed(f"{type(error).__name__}: {_sentence(error)}") from error
+
+
+def code_of(error: stripe.StripeError) -> str | None:
+    """Stripe's code of an error; the SDK keeps that of a 403 in the answer alone."""
+    return error.code or (error.error.code if error.error else None)
 
 
 def _sentence(error: stripe.StripeError) -> str:

@@ -26,6 +26,8 @@ from engine.money.stripe_objects import (
     read,
 )
 
+CONFLICT: Final = 409
+"""The status while another call under the same key is being answered."""
 MAX_KEYS: Final = 10
 """Refusals of one movement within a day; more wait until Stripe has forgotten the first."""
 _DISPUTE_PREFIXES: Final = ("dp_", "du_")
@@ -177,7 +179,8 @@ class StripePayments:
 
         Stripe repeats its first answer to a key for a day. A refusal that it repeats says nothing
         about today, and neither does an object that has `failed` since; neither moved any money, so
-        the next key can move none twice. After a lost answer or a 500 the key stays the same.
+        the next key can move none twice. A key that was first used for another account moved none
+        either, for its transfer would have been listed. After a lost answer or a 500 the key stays the same.
         """
         used_up: stripe.StripeError | None = None
         for number in range(MAX_KEYS):
@@ -188,6 +191,11 @@ class StripePayments:
                 if (refusal.headers or {}).get("idempotent-replayed") != "true":
                     raise
                 used_up = refusal
+                continue
+            except stripe.IdempotencyError as reused:
+                if reused.http_status == CONFLICT:
+                    raise
+                used_up = reused
                 continue
             made = read(answer.to_dict(), kind)
             if made.id not in failed:

@@ -56,6 +56,8 @@ class FakeApi:
         self.events_since: list[int] = []
         """From when on events were asked for, in Unix time."""
         self.keys: dict[str, Kept] = {}
+        self.refused = ""
+        """A path that is answered 400, whatever is asked."""
         self.gate: asyncio.Event | None = None
         """While it is set up and not open, calls with a key wait behind it."""
         self.at_the_gate = asyncio.Event()
@@ -117,6 +119,8 @@ class FakeApi:
         return self._lost_or(kept.answer)
 
     def _run(self, method: str, path: str, params: Params) -> Response:
+        if path == self.refused:
+            return _error(Refused("This cannot be done.", "account_unusable"))
         try:
             return JSONResponse(self._handler(method, path)(params))
         except Refused as refused:

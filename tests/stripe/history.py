@@ -297,7 +297,7 @@ class History:
             " e.fee_amount, s.kind, s.state as settled, s.transfer_done, s.refund_done,"
             " (select array_agg(m.kind || m.amount order by m.kind) from money_entries as m"
             "  where m.escrow_id = e.id) as journal,"
-            " (select array_agg(c.state order by c.opened_at) from chargebacks as c"
+            " (select array_agg(c.state order by c.id) from chargebacks as c"
             "  where c.escrow_id = e.id) as chargebacks"
             " from escrows as e left join settlements as s on s.escrow_id = e.id"
             " where e.task_id = $1 order by e.created_at",

@@ -140,13 +140,14 @@ class Process:
         )
         self.commands = Commands(self.store, effects, codes, payments, plan)
         self.settling = Settling(self.store, payments, effects, lambda _: None)
+        self.payouts = Payouts(self.store, effects, StripeAccounts(sdk))
         self.reconciling = Reconciling(
             self.store,
             payments,
             effects,
             plan,
             books=StripeBooks(sdk, livemode=False),
-            payouts=Payouts(self.store, effects, StripeAccounts(sdk)),
+            payouts=self.payouts,
             every_s=60.0,
         )
         self._events = ProviderEvents(self.store, effects, plan)

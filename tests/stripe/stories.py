@@ -14,6 +14,8 @@ End = tuple[str, ...]
 RELEASED: Final = ("COMPLETED", "RELEASED")
 REFUNDED: Final = ("CANCELLED", "REFUNDED")
 SPLIT: Final = ("COMPLETED", "REFUND_PARTIAL")
+WAITING: Final = ("CANCELLED", "FUNDED")
+"""A part of the payment is gone, or nobody knows: an operator decides about the rest."""
 HELD: Final = ("COMPLETED", "LOCKED_DISPUTE")
 """The bank gave the payment back and we owe it to the hustler: an operator decides."""
 
@@ -125,6 +127,67 @@ def charged_back_before_work(outcome: str) -> Story:
     return story
 
 
+def asked_before_work(*statuses: str) -> Story:
+    """The bank only asks; the task goes on unless that becomes a chargeback."""
+
+    async def story(h: History) -> None:
+        await h.begin()
+        await h.pay()
+        dispute = h.fake.ledger.dispute(h.payment(), "warning_needs_response")["id"]
+        for status in statuses:
+            h.fake.ledger.update_dispute(dispute, status)
+        if "needs_response" in statuses:
+            await h.until(lambda: h.task_is("CANCELLED"))
+            h.fake.ledger.close_dispute(dispute, "lost")
+            return
+        h.fake.ledger.close_dispute(dispute, "warning_closed")
+        await h.accept()
+        await h.work()
+        await h.process.commands.approve(h.poster, h.task)
+
+    return story
+
+
+def disputed_in_parts(second: str) -> Story:
+    """Two disputes on one charge: the first is lost."""
+
+    async def story(h: History) -> None:
+        await h.begin()
+        await h.pay()
+        ledger = h.fake.ledger
+        part = h.terms.split_cents
+        one = ledger.dispute(h.payment(), amount=part)["id"]
+        two = ledger.dispute(h.payment(), amount=h.terms.price_cents - part)["id"]
+        await h.until(lambda: h.task_is("CANCELLED"))
+        ledger.close_dispute(one, "lost")
+        ledger.close_dispute(two, second)
+
+    return story
+
+
+def given_back_by_hand(*, all_of_it: bool) -> Story:
+    """Somebody refunds at Stripe, with nothing of ours in its metadata."""
+
+    async def story(h: History) -> None:
+        await h.begin()
+        await h.pay()
+        cents = h.terms.price_cents if all_of_it else h.terms.split_cents
+        h.fake.ledger.create_refund({"payment_intent": h.payment(), "amount": str(cents)})
+        await h.until(lambda: h.task_is("CANCELLED"))
+
+    return story
+
+
+async def account_taken_from_us(h: History) -> None:
+    """The hustler's account is disconnected before the payout; another one is opened and paid."""
+    await _submitted(h)
+    h.fake.ledger.disconnect(h.account)
+    await h.process.commands.approve(h.poster, h.task)
+    await h.until(lambda: h.settlement_is("HELD"))
+    await h.open_account()
+    h.fake.ledger.finish_onboarding(h.account)
+
+
 def charged_back_at_work(ruling: str, outcome: str) -> Story:
     """It becomes a dispute of ours; both have to be decided."""
 
@@ -178,7 +241,15 @@ STORIES: Final[dict[str, tuple[Story, End]]] = {
     "disputed for the poster": (disputed("POSTER"), REFUNDED),
     "charged back before work, won": (charged_back_before_work("won"), REFUNDED),
     "charged back before work, lost": (charged_back_before_work("lost"), REFUNDED),
-    "inquired before work": (charged_back_before_work("warning_closed"), REFUNDED),
+    "inquired before work": (asked_before_work(), RELEASED),
+    "inquired again": (asked_before_work("warning_under_review"), RELEASED),
+    "inquired, then charged back": (asked_before_work("needs_response"), REFUNDED),
+    "charged back before work, prevented": (charged_back_before_work("prevented"), WAITING),
+    "two disputes, both lost": (disputed_in_parts("lost"), REFUNDED),
+    "two disputes, one won": (disputed_in_parts("won"), WAITING),
+    "given back by hand": (given_back_by_hand(all_of_it=True), REFUNDED),
+    "given back by hand in part": (given_back_by_hand(all_of_it=False), WAITING),
+    "account taken from us": (account_taken_from_us, RELEASED),
     "charged back at work, hustler, won": (charged_back_at_work("HUSTLER", "won"), RELEASED),
     "charged back at work, hustler, lost": (charged_back_at_work("HUSTLER", "lost"), HELD),
     "charged back at work, poster, won": (charged_back_at_work("POSTER", "won"), REFUNDED),

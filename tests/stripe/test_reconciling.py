@@ -207,6 +207,107 @@ async def test_one_side_s_trouble_does_not_keep_the_other_waiting(history: Histo
     assert history.fake.ledger.held[history.account] == 1_275
 
 
+async def test_an_older_word_about_an_account_does_not_replace_a_newer_one(
+    history: History,
+) -> None:
+    """The post is late: what Stripe said before the account was ready comes after it."""
+    await history.begin(account=False)
+    await history.open_account()
+    ledger, fake = history.fake.ledger, history.fake
+    ledger.finish_onboarding(history.account, enabled=False)
+    (late,) = fake.post.waiting
+    fake.post.waiting.clear()
+    fake.ahead_s = 5
+    ledger.finish_onboarding(history.account)
+    await fake.post.everything(history._deliver)
+    assert await history.is_payable()
+    fake.post.waiting.append(late)
+    await fake.post.everything(history._deliver)
+    assert await history.is_payable()
+
+
+async def approved_for_nobody(history: History) -> None:
+    """A payout that is held because its account cannot be paid, as far as we know."""
+    await history.begin(account=False)
+    await history.pay()
+    await history.open_account()
+    await history.accept()
+    await history.work()
+    await history.process.commands.approve(history.poster, history.task)
+    await history.until(lambda: history.settlement_is("HELD"))
+
+
+async def test_accounts_that_held_payouts_wait_for_are_asked_about(history: History) -> None:
+    """Every word about it was lost: the reconciler asks, and the money goes on."""
+    await approved_for_nobody(history)
+    history.fake.chaos.turn(dropped=1.0)
+    history.fake.ledger.finish_onboarding(history.account)
+    history.fake.ledger.events.clear()
+    assert await history.process.reconciling.sweep() == 1
+    assert await history.process.settling.settle_waiting() == 1
+    assert await history.current_is("RELEASED")
+
+
+async def test_nothing_is_booked_about_an_account_that_stands_as_it_stood(
+    history: History, market: Market
+) -> None:
+    """It is only asked about later than others the next time."""
+    await approved_for_nobody(history)
+    await history.process.reconciling.sweep()
+    assert await history.process.reconciling.sweep() == 0
+    assert await market.app.fetchval("select as_of is not null from payout_accounts")
+    assert await history.settlement_is("HELD")
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_a_payout_to_an_account_that_is_gone_waits_for_another(
+    history: History,
+    market: Market,
+    told: bool,  # noqa: FBT001 (a parameter of the test)
+) -> None:
+    """Revoked, which Stripe tells, or deleted, which it answers when it is asked."""
+    await history.begin()
+    await history.pay()
+    await history.accept()
+    await history.work()
+    if told:
+        history.fake.ledger.disconnect(history.account)
+        await history.fake.post.everything(history._deliver)
+    else:
+        history.fake.ledger.delete_account(history.account)
+    await history.process.commands.approve(history.poster, history.task)
+    await history.until(lambda: history.settlement_is("HELD"))
+    await history.process.reconciling.sweep()
+    gone = "select closed_at is not null from payout_accounts where user_id = $1"
+    assert await market.app.fetchval(gone, history.hustler)
+    assert await history.process.settling.settle_waiting() == 0
+
+    payouts = history.process.payouts
+    for _ in range(2):
+        account = await payouts.open(history.hustler)
+    assert account.account_id != history.account
+    assert len(history.fake.ledger.objects["account"]) == 2
+    history.account = account.account_id
+    history.fake.ledger.finish_onboarding(account.account_id)
+    await history.until(lambda: history.current_is("RELEASED"))
+    assert history.fake.ledger.held[account.account_id] == 3_400
+
+
+async def test_a_status_that_nobody_knows_books_nothing_and_is_named(
+    history: History, market: Market
+) -> None:
+    """A payment whose look-up answers a word that did not exist when this was written."""
+    await history.begin()
+    history.confirms_in_the_app()
+    await history.begin_payment()
+    (intent,) = history.fake.ledger.objects["payment_intent"].values()
+    intent["status"] = "settled"
+    assert await history.process.reconciling.sweep() == 0
+    assert await history.current_is("PENDING")
+    item = await market.app.fetchrow("select kind, subject from operator_items")
+    assert tuple(item) == ("UNKNOWN_STATUS", f"{intent['id']} settled")
+
+
 # ── The comparison ───────────────────────────────────────────────────────────────────────────────
 
 

@@ -157,6 +157,31 @@ async def test_a_stripe_that_is_away_is_no_fault_of_the_service(
         assert answer.body["retryable"]
 
 
+async def test_an_account_that_is_gone_is_replaced_and_never_told_as_passing(
+    people: People, fake: FakeStripe, deliver: Callable[[bytes, str], Awaitable[int]]
+) -> None:
+    """Deleted, then the next one revoked; a refusal that stays one is not retryable."""
+    hustler = await people.person("hustler")
+    first = await hustler.good("POST", "/v1/payout-account", RETURN)
+    fake.ledger.delete_account(first["account_id"])
+    second = await hustler.good("POST", "/v1/payout-account", RETURN)
+    assert second["account_id"] != first["account_id"]
+    assert not second["payouts_enabled"]
+    assert "onboarding_url" in second
+
+    fake.ledger.disconnect(second["account_id"])
+    await fake.post.everything(deliver)
+    gone = await hustler.good("GET", "/v1/payout-account")
+    assert gone == {"account_id": None, "payouts_enabled": False}
+    third = await hustler.good("POST", "/v1/payout-account", RETURN)
+    assert third["account_id"] not in (first["account_id"], second["account_id"])
+
+    fake.api.refused = "/account_links"
+    answer = await hustler.call("POST", "/v1/payout-account", RETURN)
+    assert answer.refusal() == (409, "HX016", "PAYOUT-ACCOUNT")
+    assert not answer.body["retryable"]
+
+
 @pytest.mark.parametrize("url", ["", "javascript:alert(1)", "app.example", "https://a b", None])
 async def test_onboarding_leads_back_to_a_web_page_only(people: People, url: object) -> None:
     """Anything else is refused before Stripe is asked."""

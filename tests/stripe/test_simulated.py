@@ -4,6 +4,8 @@ import pytest
 
 from engine.money.provider import PaymentFailed
 from engine.money.simulated import SimulatedPayments
+from gateway.money import open_money
+from gateway.settings import Settings
 
 KEY, POSTER = uuid4(), uuid4()
 
@@ -29,6 +31,7 @@ async def test_delayed_movements_are_pending_until_their_time_is_over() -> None:
     assert await delayed.charge(KEY, 4000, POSTER) == movement
     assert (await delayed.look_up("PAYMENT", movement.reference)).state == "PENDING"
     now = 105.0
+    assert (await delayed.charge(KEY, 4000, POSTER)).state == "SUCCEEDED"
     assert (await delayed.look_up("PAYMENT", movement.reference)).state == "SUCCEEDED"
 
 
@@ -51,3 +54,18 @@ async def test_a_simulated_account_can_be_paid_at_once() -> None:
     assert account == await simulated.account(account.account_id)
     assert account.payouts_enabled
     assert await simulated.onboarding_url(account.account_id, "https://app.example") is None
+
+
+@pytest.mark.parametrize(("mode", "often"), [("delayed", True), ("immediate", False)])
+async def test_only_delayed_movements_are_looked_up_within_a_second(
+    mode: str,
+    often: bool,  # noqa: FBT001 (a parameter of the test)
+) -> None:
+    """No webhook tells of them: with the reconciler's minute they would take that long."""
+    settings = Settings.load({"HX_DEVELOPMENT": "true", "HX_SIMULATED_PAYMENTS": mode})
+    async with open_money(settings.payments) as money:
+        assert (money.look_every_s is not None and money.look_every_s <= 1) is often
+    slow = {"HX_DEVELOPMENT": "true", "HX_PAYMENTS": "stripe", "HX_SIMULATED_PAYMENTS": "delayed"}
+    keys = {"HX_STRIPE_KEY": "sk_test_x", "HX_STRIPE_WEBHOOK_SECRETS": "whsec_x"}
+    async with open_money(Settings.load(slow | keys).payments) as money:
+        assert money.look_every_s is None
