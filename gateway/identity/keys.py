@@ -132,7 +132,7 @@ async def unreadable(issuer: Issuer, fetch: Fetch) -> str | None:
     try:
         keys = await source.published()
     except _UNREADABLE as error:
-        return f"its keys cannot be read: {error or type(error).__name__}"
+        return f"its keys cannot be read: {str(error) or type(error).__name__}"
     return None if keys else "it publishes no key"
 
 

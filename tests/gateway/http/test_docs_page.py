@@ -144,6 +144,9 @@ async def test_the_page_shows_examples_and_tries_a_call(browser: Browser, servic
     await expect(livez.locator(".live-responses-table")).to_contain_text(
         '"status": "ok"', timeout=MS
     )
+    # The lines of an answer stay lines.
+    span = livez.locator(".live-responses-table code span").first
+    await expect(span).to_have_css("white-space", "pre-wrap")
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert wrong == []
     assert all(url.startswith((service_url, "data:", "blob:")) for url in asked)
