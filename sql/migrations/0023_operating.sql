@@ -122,6 +122,12 @@ declare
     );
     s settlements := hold_settlement_rows(p_settlement);
 begin
+    if p_leg = 'TRANSFER' and s.transfer_done and s.transfer_reference = p_reference
+        or p_leg = 'REFUND' and s.refund_done and s.refund_reference = p_reference
+    then
+        -- the provider's own word about it was quicker
+        return jsonb_build_object('subject_id', s.id);
+    end if;
     -- only what is held: the worker may be calling the provider for any other this very moment
     if s.state <> 'HELD' or not (
         case p_leg

@@ -246,6 +246,9 @@ async def test_a_leg_done_by_hand_is_booked_by_its_reference(shop: Shop) -> None
     done = await desk.settlement(settlement)
     assert (done.state, done.escrow_state) == ("DONE", "REFUNDED")
     assert [leg.reference for leg in done.legs] == ["re_hand"]
+    await scenes.desk.book_leg(scenes.admin, settlement, "REFUND", "re_hand", WHY)
+    with pytest.raises(Refusal):
+        await scenes.desk.book_leg(scenes.admin, settlement, "REFUND", "re_other", WHY)
 
     other, _ = await scenes.accepted()
     await scenes.market.commands.cancel(await scenes.market.poster_of(other), other, None)

@@ -950,6 +950,31 @@ async def what_was_taken_is_not_paid_out(judge: Judge) -> None:
     await judge.allows(goes_on)
 
 
+@rule("live_broadcasts.live_broadcast_requires_funded_escrow", "tasks.task_accept_guard")
+async def money_that_was_taken_does_not_fund_a_task(judge: Judge) -> None:
+    """HX901 for a broadcast, HX016 for an accept, before the commit refuses them as well."""
+    taken = {
+        "a dispute": "insert into chargebacks (id, escrow_id, payment, amount, told_disputed_at)"
+        " select 'dp_4', id, stripe_payment_intent_id, 1, hx_clock() from escrows where id = {%s}",
+        "a refund": "insert into external_refunds (id, escrow_id, payment, amount)"
+        " select 're_4', id, stripe_payment_intent_id, 1 from escrows where id = {%s}",
+    }
+    broadcast = (
+        "insert into live_broadcasts (task_id, expires_at, initial_radius_miles, max_radius_miles,"
+        " expansion_step_miles, expansion_interval_s)"
+        " values ({live}, hx_clock() + interval '10 minutes', 3, 10, 2, 60)"
+    )
+    accept = (
+        "update tasks set state = 'ACCEPTED', assigned_hustler_id = {hustler},"
+        " accepted_at = hx_clock() where id = {live}"
+    )
+    for statement in taken.values():
+        async with judge.behind("chargebacks.chargeback_rests") as alone:
+            await alone.does(statement % "live_escrow")
+            await alone.refuses(("HX901", "LIVE-1"), broadcast)
+            await alone.refuses(("HX016", "FUNDED"), accept)
+
+
 @rule("escrows.escrow_rests")
 async def no_payment_that_was_taken_already_is_held_for_a_task(judge: Judge) -> None:
     """HX010 COVER: told before its payment, a dispute stops it all the same."""
