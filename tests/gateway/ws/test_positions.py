@@ -578,7 +578,7 @@ async def test_the_poster_sees_no_more_of_who_has_started_to_work(service: Servi
         await service.rest(hustler, "POST", f"/v1/tasks/{task}/start", {"code": code})
         await posting.hear_until("JOB_STARTED")
         async with asyncio.timeout(3.0):
-            while hustler.user_id in service.parts.positions._en_route:
+            while hustler.user_id in service.parts.positions._en_route:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)  # the start is heard of, then read anew
         error = await driving.ask("UPDATE_LOCATION", {"location": place})
         assert error["data"]["code"] == "HX903"
