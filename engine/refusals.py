@@ -17,6 +17,8 @@ _FIELDS = {
     "progress_time_zone": ("/time_zone", "must be the name of a time zone"),
     "dispute_split": ("/release_cents", "must be at least a cent and less than is held"),
     "live_ban_ahead": ("/until", "must lie between now and ten years from now"),
+    "live_cooldown_ahead": ("/until", "must lie between now and seven days from now"),
+    "evidence_limit": ("", "is beyond the 20 pieces of evidence that each side may add"),
     "reference_used": ("/reference", "belongs to another settlement"),
     "payout_account_used": ("/account_id", "belongs to another hustler"),
     "increase_price": ("/price_cents", "must be above the present price"),

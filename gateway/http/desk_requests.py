@@ -86,9 +86,8 @@ class LiveOverride(Sent, frozen=True):
 
     def __post_init__(self) -> None:
         if (self.act == "SET_COOLDOWN") != (self.until is not None):
-            raise ValueError("until belongs to SET_COOLDOWN, and to nothing else")
-        if self.until is not None and not 2000 <= self.until.year < 9999:
-            raise ValueError("A cooldown ends between now and seven days from now")
+            raise FieldRefused("until", "belongs to SET_COOLDOWN, and to nothing else")
+        self._in_utc("until", self.until)
 
 
 class PayoutAccount(Sent, frozen=True):

@@ -407,7 +407,7 @@ create trigger offer_reach_guard after insert on offers
 referencing new table as made
 for each statement execute function offer_reach_guard();
 
--- HX010: an offer stays whose it is, and an accept or a decline is final (design §2, Live mode).
+-- HX010: an offer stays whose it is and as far away as it was, and an accept or a decline is final (design §2, Live mode).
 create function offer_guard() returns trigger
 language plpgsql
 as $$
@@ -419,8 +419,8 @@ $$;
 
 create trigger offer_guard before update on offers
 for each row when (
-    (old.broadcast_id, old.hustler_id, old.task_id)
-    is distinct from (new.broadcast_id, new.hustler_id, new.task_id)
+    (old.broadcast_id, old.hustler_id, old.task_id, old.distance_miles)
+    is distinct from (new.broadcast_id, new.hustler_id, new.task_id, new.distance_miles)
     or (
         old.response in ('ACCEPT', 'DECLINE')
         and (old.response, old.responded_at) is distinct from (new.response, new.responded_at)

@@ -294,24 +294,26 @@ async def test_one_session_or_one_cooldown_ends_without_a_ban(
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "pointer"),
     [
-        {"act": "FORCE_ACTIVE"},
-        {"act": "SET_COOLDOWN"},
-        {"act": "END_COOLDOWN", "until": "2030-01-01T00:00:00Z"},
-        {"act": "SET_COOLDOWN", "until": "2001-01-01T00:00:00Z"},
-        {"act": "SET_COOLDOWN", "until": "2120-01-01T00:00:00Z"},
-        {"act": "SET_COOLDOWN", "until": "0001-01-01T00:00:00+14:00"},
+        ({"act": "FORCE_ACTIVE"}, "/act"),
+        ({"act": "SET_COOLDOWN"}, "/until"),
+        ({"act": "END_COOLDOWN", "until": "2030-01-01T00:00:00Z"}, "/until"),
+        ({"act": "SET_COOLDOWN", "until": "2001-01-01T00:00:00Z"}, "/until"),
+        ({"act": "SET_COOLDOWN", "until": "2120-01-01T00:00:00Z"}, "/until"),
+        ({"act": "SET_COOLDOWN", "until": "0001-01-01T00:00:00+14:00"}, "/until"),
+        ({"act": "SET_COOLDOWN", "until": "9999-12-31T23:59:59Z"}, "/until"),
     ],
 )
 async def test_an_override_says_what_and_until_when(
-    admin: Person, people: People, body: dict[str, object]
+    admin: Person, people: People, body: dict[str, object], pointer: str
 ) -> None:
-    """VALIDATION_ERROR for anything else; nothing forces anybody ACTIVE."""
+    """VALIDATION_ERROR at its place for anything else; nothing forces anybody ACTIVE."""
     hustler = await people.person("hustler")
     path = f"/v1/admin/users/{hustler.user_id}/live"
     answer = await admin.call("POST", path, body | {"reason": WHY})
     assert answer.refusal()[:2] == (422, "VALIDATION_ERROR")
+    assert [error["pointer"] for error in answer.body["errors"]] == [pointer]
 
 
 async def test_no_admin_ends_a_forced_rest(admin: Person, people: People, market: Market) -> None:

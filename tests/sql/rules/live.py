@@ -346,6 +346,9 @@ async def an_answer_to_an_offer_is_final(judge: Judge) -> None:
         await judge.refuses(
             TRANSITION, f"update offers set {column} = gen_random_uuid() where task_id = $1", task
         )
+    await judge.refuses(
+        TRANSITION, "update offers set distance_miles = 500 where task_id = $1", task
+    )
     await judge.allows("update offers set sent_at = hx_clock() where task_id = $1", task)
 
 

@@ -99,6 +99,8 @@ async def no_admin_acts_on_what_belongs_to_a_task_of_their_own(judge: Judge) -> 
                 await judge.refuses(OWN_CASE, ACT, side, target)
     for side in (poster, hustler):
         await judge.refuses(OWN_CASE, ACT, side, str(side))
+        await judge.refuses(OWN_CASE, ACT, side, side.hex.upper())
+        await judge.refuses(OWN_CASE, ACT, side, task.hex)
         await judge.allows(ACT, side, str(other))
         await judge.allows(ACT, side, "nothing at all")
 
