@@ -207,6 +207,8 @@ class PayoutAccountFile(Struct, frozen=True):
 
     account_id: str
     payouts_enabled: bool
+    closed_at: datetime | None
+    """Since when it is deleted at the provider, or taken from us."""
     updated_at: datetime
 
 

@@ -250,6 +250,7 @@ select jsonb_build_object(
     'payout_account', (
         select jsonb_build_object(
             'account_id', p.account_id, 'payouts_enabled', p.payouts_enabled,
+            'closed_at', p.closed_at,
             'updated_at', p.updated_at
         )
         from payout_accounts as p where p.user_id = u.id

@@ -345,6 +345,12 @@ async def test_an_account_sets_held_payouts_free(shop: Shop) -> None:
     account = (await desk.user(hustler)).payout_account
     assert account is not None
     assert account.account_id == "acct_1"
+    assert account.closed_at is None
+    await scenes.told("ACCOUNT_CLOSED", account_id="acct_1")
+    account = (await desk.user(hustler)).payout_account
+    assert account is not None
+    assert account.closed_at is not None
+    assert not account.payouts_enabled
     with pytest.raises(Refusal, match="another hustler"):
         await scenes.desk.set_payout_account(
             scenes.admin, await scenes.market.user("hustler"), "acct_1", enabled=True, reason=WHY

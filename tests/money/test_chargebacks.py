@@ -378,7 +378,9 @@ LINES: dict[str, list[tuple[str, str, int, int]]] = {
 async def ended(
     market: Market, line: Sequence[tuple[str, str, int, int]], *, named: bool, settles: bool
 ) -> tuple[Any, ...]:
-    """How a task ends whose payment's events arrive so; `named`: the payment was begun by name.
+    """How a task ends whose payment's events arrive so.
+
+    `named`: the payment was begun by name, and its success is told by an event.
 
     `settles`: the worker runs between them. Which of several takings was heard of first, and gave the
     reason or the refund its name, is no part of it.
@@ -390,11 +392,13 @@ async def ended(
     if named:
         await market.app.execute("select note_payment($1, $2)", uuid.UUID(escrow), f"pi_{task}")
     for kind, name, cents, at in line:
-        reference = f"{name}_{task}"
-        more = {"escrow_id": escrow} if kind == "PAYMENT_SUCCEEDED" else {}
-        await provider(
-            market, kind, reference, payment=f"pi_{task}", amount_cents=cents, at=at, **more
-        )
+        if kind == "PAYMENT_SUCCEEDED" and not named:
+            # the answer of the charge, or the reconciler's look-up
+            await market.store.value("book_funding", uuid.UUID(escrow), f"pi_{task}", PLAN)
+        else:
+            await provider(
+                market, kind, f"{name}_{task}", payment=f"pi_{task}", amount_cents=cents, at=at
+            )
         if settles:
             await market.settling.settle_waiting()
     await market.settling.settle_waiting()

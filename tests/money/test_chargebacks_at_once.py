@@ -81,3 +81,24 @@ async def test_a_bank_that_decides_before_it_asked_still_takes_the_cards_away(
     assert (late.closed, late.events) == ((), ())
     assert await owner.fetchval("select state from escrows") == "REFUNDED"
     assert await broken(owner) == {}
+
+
+async def test_a_chargeback_told_while_its_payment_is_booked_is_not_missed(
+    lines: Lines, owner: asyncpg.Connection
+) -> None:
+    """Neither sees what the other writes: so the booking waits for the name, and looks again."""
+    cast = (await casts(owner, 1))[0]
+    async with lines.line() as one, lines.line() as two:
+        case = await Stage(one, Ledger()).bring(cast, "INTENDED")
+        told = fact(case, "CHARGEBACK_OPENED")
+        async with one.transaction():
+            (await provider_event(one, "evt_1", told)).done()
+            funded = asyncio.create_task(
+                ask(two, "book_funding", case.escrow, told["payment"], PLAN)
+            )
+            await owner.execute(WAITS)
+        (await funded).done()
+
+    assert await owner.fetchval("select state from tasks") == "CANCELLED"
+    assert await owner.fetchval("select state from settlements") == "HELD"
+    assert await broken(owner) == {}
