@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +37,7 @@ COMMANDS: Final = {
 }
 LOGGING: Final = frozenset({"serve"})
 """Commands whose standard error is a log, to its last line."""
+LONG_RUNNING: Final = frozenset({*LOGGING, "dev"})
 WRONG_WORDS: Final = (SettingsError, UsageError)
 EXPECTED: Final = (
     *WRONG_WORDS,
@@ -95,14 +97,17 @@ def main(words: Sequence[str] | None = None) -> None:
     """Runs one command and ends the process with its exit code."""
     words = sys.argv[1:] if words is None else words
     called = next(iter(words), None)
-    logging = called in LOGGING
-    say: Callable[[object], None] = partial(last_word, os.environ) if logging else _say
+    logs = called in LOGGING
+    say: Callable[[object], None] = partial(last_word, os.environ) if logs else _say
+    if called not in LONG_RUNNING:
+        # A connection that is cut short leaves a line of the driver's: no news to a person.
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     try:
         code = app(called)(
-            words, exit_on_error=False, print_error=not logging, result_action="return_value"
+            words, exit_on_error=False, print_error=not logs, result_action="return_value"
         )
     except cyclopts.CycloptsError as error:
-        if logging:
+        if logs:
             say(error)
         sys.exit(2)
     except BrokenPipeError:
