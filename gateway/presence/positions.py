@@ -92,7 +92,7 @@ class Positions:
             left = live.ends_at - await self._queries.clock() if live.ends_at else None
             raise Refusal(
                 errors.kind("HX905", "LIVE-BAN"),
-                retry_after_s=math.ceil(left.total_seconds()) if left else None,
+                retry_after_s=float(math.ceil(left.total_seconds())) if left else None,
             )
 
     async def end_live(self, user: UserId, reason: EndReason) -> None:
