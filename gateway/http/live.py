@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from engine import errors
-from engine.ids import TaskId
+from engine.ids import TaskId, UserId
 from engine.views import LiveView, OfferCard
 from gateway.http import requests
 from gateway.http.calls import Ask
@@ -28,13 +28,21 @@ async def show(parts: Parts, ask: Ask[Nothing, Nothing]) -> LiveView:
 async def switch_on(parts: Parts, ask: Ask[messages.GoLive, Nothing]) -> LiveView:
     """Go LIVE from a position; without radius or categories there is no limit of one's own."""
     await parts.positions.go_live(ask.user_id, ask.body)
-    return await parts.queries.live(ask.user_id)
+    return await _told(parts, ask.user_id)
 
 
 async def switch_off(parts: Parts, ask: Ask[Nothing, Nothing]) -> LiveView:
     """End LIVE mode; this is always allowed."""
     await parts.positions.end_live(ask.user_id, "MANUAL")
-    return await parts.queries.live(ask.user_id)
+    return await _told(parts, ask.user_id)
+
+
+async def _told(parts: Parts, user: UserId) -> LiveView:
+    """The new state; the user's sockets are told it too, as when one of them had asked."""
+    live = await parts.queries.live(user)
+    change = messages.LiveModeChange(live.state, live.reason, live.ends_at)
+    parts.hub.tell(user, messages.encode("LIVE_MODE_STATE_CHANGE", change))
+    return live
 
 
 async def move(parts: Parts, ask: Ask[messages.Moved, Nothing]) -> None:

@@ -318,20 +318,17 @@ def check_terms(task: TaskRequest) -> None:
     The database judges the floors again; asking early spares it the work.
     """
     if task.mode == "LIVE":
+        said = task.live_confirmations
+        unconfirmed = tuple(
+            errors.FieldError(f"/live_confirmations/{name}", "must be true for a LIVE task")
+            for name in (said.__struct_fields__ if said else ())
+            if not getattr(said, name)
+        )
         if task.price_cents < MIN_LIVE_PRICE_CENTS:
             floor = errors.FieldError("/price_cents", "must be at least 1,500 for a LIVE task")
-            raise errors.refusal("HX902", "LIVE-2", fields=(floor,))
-        said = task.live_confirmations
-        unconfirmed = (
-            [name for name in said.__struct_fields__ if not getattr(said, name)] if said else ()
-        )
+            raise errors.refusal("HX902", "LIVE-2", fields=(floor, *unconfirmed))
         if unconfirmed:
-            raise errors.invalid(
-                *(
-                    errors.FieldError(f"/live_confirmations/{name}", "must be true for a LIVE task")
-                    for name in unconfirmed
-                )
-            )
+            raise errors.invalid(*unconfirmed)
     elif task.price_cents < MIN_PRICE_CENTS:
         raise errors.invalid_field("/price_cents", f"must be at least {MIN_PRICE_CENTS}")
 

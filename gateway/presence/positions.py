@@ -76,11 +76,24 @@ class Positions:
         HX021 for a bad fix, HX904 too soon, HX905 banned, HX503 for who may not work.
         """
         fix = fix_of(wish.location, wish.at.timestamp() if wish.at else self._unix())
-        track = self._judged(user, await self._last_track(user), fix)
+        try:
+            track = self._judged(user, await self._last_track(user), fix)
+        except Refusal:
+            await self._refuse_banned(user)  # no other position would help
+            raise
         await self._commands.go_live(user, wish.radius_miles, wish.categories)
         self._believe_from(user, source, track, live=True)
         await self._keep(user)
         self._hub.may_have_reopened(user)
+
+    async def _refuse_banned(self, user: UserId) -> None:
+        live = await self._queries.live(user)
+        if live.reason == "BANNED":
+            left = live.ends_at - await self._queries.clock() if live.ends_at else None
+            raise Refusal(
+                errors.kind("HX905", "LIVE-BAN"),
+                retry_after_s=float(math.ceil(left.total_seconds())) if left else None,
+            )
 
     async def end_live(self, user: UserId, reason: EndReason) -> None:
         """Ends LIVE mode; the hustler leaves presence at once."""

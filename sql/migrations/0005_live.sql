@@ -407,8 +407,8 @@ create trigger offer_reach_guard after insert on offers
 referencing new table as made
 for each statement execute function offer_reach_guard();
 
--- HX010: an offer stays whose it is and as far away as it was, and an accept or a decline is final (design
--- §2, Live mode).
+-- HX010: an offer stays whose it is and as far away as it was, and an accept or a decline is final
+-- (design §2, Live mode).
 create function offer_guard() returns trigger
 language plpgsql
 as $$

@@ -50,12 +50,14 @@ begin
 end;
 $$;
 
--- Every way of writing one that Postgres reads and that somebody may have used, hyphens or none.
+-- With hyphens wherever they stand, and as words of their own without.
 create function uuids_in(p_text text) returns uuid[]
 language sql immutable
 return (
     select coalesce(array_agg(m.groups[1]::uuid), '{}')
-    from regexp_matches(p_text, '[0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12}', 'gi') as m (groups)
+    from regexp_matches(
+        p_text, '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\m[0-9a-f]{32}\M', 'gi'
+    ) as m (groups)
 );
 
 -- Who has a stake in what an act is about, given by its id or the provider's name of it. Of a task, and

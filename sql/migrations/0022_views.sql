@@ -19,6 +19,7 @@ return
         -- STANDARD work by whoever could accept it: open, paid for, and within the gate
         t.mode = 'STANDARD' and t.state = 'OPEN'
         and eligible(t.id, p_viewer)
+        and account_is_active(t.poster_id)
         and exists (
             select from escrows as e where e.task_id = t.id and e.is_current and e.state = 'FUNDED'
         )

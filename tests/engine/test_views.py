@@ -35,7 +35,7 @@ async def test_a_live_task_does_not_exist_for_strangers(market: Market) -> None:
 
 
 async def test_open_standard_work_is_seen_by_whoever_could_accept_it(market: Market) -> None:
-    """Funded, and within the gate; its poster and admins see it always, other posters never."""
+    """Funded, within the gate, of an open account; its poster and admins see it always."""
     task = await market.task("STANDARD")
     poster, admin = await market.poster_of(task), await market.user("admin")
     able, another = await market.user("hustler"), await market.user("poster")
@@ -53,6 +53,10 @@ async def test_open_standard_work_is_seen_by_whoever_could_accept_it(market: Mar
     assert await readers() == [poster, admin]
     await market.commands.fund(poster, task)
     assert await readers() == [poster, admin, able]
+    account = "update users set account_status = $2 where id = $1"
+    await market.owner.execute(account, poster, "SUSPENDED")
+    assert await readers() == [poster, admin]
+    await market.owner.execute(account, poster, "ACTIVE")
     await market.commands.accept(able, task)
     assert await readers() == [poster, admin, able]
 

@@ -167,13 +167,19 @@ def test_every_field_that_comes_in_is_bounded_and_closed(kind: type[msgspec.Stru
 
 
 def test_live_below_fifteen_dollars_is_refused_early() -> None:
-    """$14.99 is HX902, $15.00 is not."""
+    """$14.99 is HX902, with what else is wrong; $15.00 is not."""
+    said = {"can_respond": False, "accessible_now": True, "price_final": True}
     cheap = requests.decode(
-        json.dumps(TASK | {"price_cents": 1_499}).encode(), requests.TaskRequest
+        json.dumps(TASK | {"price_cents": 1_499, "live_confirmations": said}).encode(),
+        requests.TaskRequest,
     )
     with pytest.raises(errors.Refusal) as caught:
         requests.check_terms(cheap)
     assert (caught.value.kind.code, caught.value.kind.invariant) == ("HX902", "LIVE-2")
+    assert [field.pointer for field in caught.value.fields] == [
+        "/price_cents",
+        "/live_confirmations/can_respond",
+    ]
     requests.check_terms(
         requests.decode(json.dumps(TASK | {"price_cents": 1_500}).encode(), requests.TaskRequest)
     )
