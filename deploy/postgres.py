@@ -27,7 +27,7 @@ PORT = 5432  # only the name of the socket file depends on it: nothing listens o
 SETTINGS: Mapping[str, str] = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
-    "max_connections": "120",
+    "max_connections": "200",
     "shared_buffers": "128MB",
     "dynamic_shared_memory_type": "mmap",  # containers give /dev/shm 64 MB
     "io_method": "sync",  # no extra worker processes

@@ -28,9 +28,6 @@ begin
     if p_hustler = any(releasers(t.id)) then
         perform hx_refuse('HX012', 'ELIGIBILITY');
     end if;
-    if not account_is_active(t.poster_id) then
-        perform hx_refuse('HX012', 'ELIGIBILITY');
-    end if;
     if is_busy(p_hustler) then
         perform hx_refuse('HX014', 'BUSY');
     end if;
@@ -50,8 +47,11 @@ begin
     elsif open_standard_tasks(p_hustler) >= standard_tasks_max() then
         perform hx_refuse('HX014', 'BUSY');
     end if;
+    -- within the gate, and for a poster whose account is open: one look, for all contenders pay for it
     if not exists (
-        select from users as u join hustler_profiles as p on p.user_id = u.id
+        select from users as u
+        join hustler_profiles as p on p.user_id = u.id
+        join users as poster on poster.id = t.poster_id and poster.account_status = 'ACTIVE'
         where u.id = p_hustler and eligible(t, u, p)
     ) then
         perform hx_refuse('HX012', 'ELIGIBILITY');

@@ -124,10 +124,10 @@ class Newcomer:
         finally:
             os.killpg(process.pid, signal.SIGINT)
             try:
-                await asyncio.wait_for(process.wait(), 20)
+                await asyncio.wait_for(process.wait(), 10)
             except TimeoutError:
+                # A client of others' in the pipe may miss it; how ours end is tried in test_ending.
                 os.killpg(process.pid, signal.SIGKILL)
-                raise
 
 
 def clean_environment() -> dict[str, str]:
