@@ -235,18 +235,23 @@ create table external_refunds (
 create index external_refunds_by_escrow on external_refunds (escrow_id);
 create index external_refunds_by_payment on external_refunds (payment);
 
+-- Whether a payment is an escrow's own, or a late one of it that is on its way back.
+create function pays_escrow(p_payment text, p_escrow uuid) returns boolean
+language sql stable
+return exists (
+    select from escrows as e
+    left join settlements as s on s.escrow_id = e.id
+    where e.id = p_escrow and p_payment in (e.stripe_payment_intent_id, s.payment)
+);
+
 -- HX010: a chargeback is of its escrow's own payment, a late one included. What was told of it stays
 -- told, and its amount is that of the dispute: an inquiry's may be another, and in doubt it is less.
 create function chargeback_guard() returns trigger
 language plpgsql
 as $$
 begin
-    if tg_op = 'INSERT' and not exists (
-        select from escrows as e
-        left join settlements as s on s.escrow_id = e.id
-        where e.id = new.escrow_id
-            and new.payment in (e.stripe_payment_intent_id, s.payment)
-    ) or tg_op = 'UPDATE' and (
+    if tg_op = 'INSERT' and not pays_escrow(new.payment, new.escrow_id)
+        or tg_op = 'UPDATE' and (
         (old.id, old.escrow_id, old.payment, old.opened_at)
         is distinct from (new.id, new.escrow_id, new.payment, new.opened_at)
         or old.state not in ('INQUIRY', 'CLOSED') and new.amount > old.amount
@@ -271,12 +276,8 @@ create function external_refund_guard() returns trigger
 language plpgsql
 as $$
 begin
-    if tg_op = 'INSERT' and not exists (
-        select from escrows as e
-        left join settlements as s on s.escrow_id = e.id
-        where e.id = new.escrow_id
-            and new.payment in (e.stripe_payment_intent_id, s.payment)
-    ) or tg_op = 'UPDATE' and (
+    if tg_op = 'INSERT' and not pays_escrow(new.payment, new.escrow_id)
+        or tg_op = 'UPDATE' and (
         (old.id, old.escrow_id, old.payment, old.is_sum, old.opened_at)
         is distinct from (new.id, new.escrow_id, new.payment, new.is_sum, new.opened_at)
         or new.amount < old.amount

@@ -408,7 +408,7 @@ PATCHES: list[Patch] = [
     *_of(
         "chargeback_guard",
         "chargebacks.chargeback_guard",
-        ("new.payment in (e.stripe_payment_intent_id, s.payment)", "true"),
+        ("not pays_escrow(new.payment, new.escrow_id)", "false"),
         ("and new.amount > old.amount", "and false"),
         ("coalesce(new.told_inquiry_at, '-infinity') < old.told_inquiry_at", "false"),
         ("coalesce(new.told_closed_at, '-infinity') < old.told_closed_at", "false"),
@@ -419,7 +419,7 @@ PATCHES: list[Patch] = [
     *_of(
         "external_refund_guard",
         "external_refunds.external_refund_guard",
-        ("new.payment in (e.stripe_payment_intent_id, s.payment)", "true"),
+        ("not pays_escrow(new.payment, new.escrow_id)", "false"),
         ("new.amount < old.amount\n", "false\n"),
         ("and not old.is_sum", "and false"),
         ("('SUCCEEDED', 'PENDING'), ", ""),
