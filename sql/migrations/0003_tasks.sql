@@ -155,7 +155,7 @@ create table task_codes (
 );
 
 -- ── Lifecycle ──────────────────────────────────────────────────────────────────────────────────
--- Every machine's legal steps, as one table. Twin of engine/lifecycle.py; a test holds them equal,
+-- Every machine's legal steps, as one table. Twin of engine/kernel/lifecycle.py; a test holds them equal,
 -- and docs/lifecycle.md is drawn from it.
 create table lifecycle (
     machine text not null,

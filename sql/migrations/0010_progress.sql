@@ -4,7 +4,7 @@
 -- fills in every figure, whoever inserts it. Formulas and definitions: docs/progress.md.
 
 -- ── Levels ─────────────────────────────────────────────────────────────────────────────────────
--- product_spec §5.4, the table; twin of engine/progress/xp.py.
+-- product_spec §5.4, the table; twin of tests/oracles/xp.py.
 create table levels (
     level smallint not null,
     xp_required integer not null,
@@ -85,7 +85,7 @@ return ((p_last_on + 2)::timestamp at time zone p_time_zone) + p_grace;
 
 create type streak as (days integer, last_on date);
 
--- The streak after a completion; twin of engine/progress/streaks.py. The next day raises it; within the
+-- The streak after a completion; twin of tests/oracles/streaks.py. The next day raises it; within the
 -- grace it is kept, not raised. A completion on a day before the last one, which was booked late or seen
 -- from another time zone, changes nothing.
 create function streak_after(
@@ -124,7 +124,7 @@ end;
 
 -- ── XP ─────────────────────────────────────────────────────────────────────────────────────────
 -- 1 + 0.05 a day, at most 2.0 (product_spec §5.2). The three multipliers are twins of
--- engine/progress/xp.py; numeric throughout, for a float would lose a point at some borders.
+-- tests/oracles/xp.py; numeric throughout, for a float would lose a point at some borders.
 create function streak_multiplier(p_days integer) returns numeric
 language sql immutable
 return least(1 + 0.05 * p_days, 2.00);

@@ -1,6 +1,6 @@
 -- What several commands tell: events for both sides, the end of a broadcast, a LIVE state.
 --
--- The commands: one function, one transaction, one answer (engine/applied.py, Applied).
+-- The commands: one function, one transaction, one answer (engine/kernel/applied.py, Applied).
 --
 -- Lock order everywhere: tasks (by id) → broadcast → escrow → live status → user counters.
 -- Events are collected and appended by one append_events call, last; pushing happens after commit.

@@ -34,7 +34,7 @@ LAUNCHER = """
 import asyncio, sys
 from pathlib import Path
 from deploy.embedded import embedded_servers
-from gateway.stopping import run
+from gateway.server.shutdown import run
 
 async def main(stop):
     async with embedded_servers(Path(sys.argv[1])) as servers:

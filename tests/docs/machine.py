@@ -24,7 +24,7 @@ import psutil
 
 from deploy.binaries import find_binaries
 from deploy.identity import choose_identity, clean_environment
-from tests.programs import program
+from tests.support.programs import program
 
 END_S: Final = 5
 ROOT: Final = Path(__file__).parents[2]

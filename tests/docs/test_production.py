@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from gateway.settings import catalogue
+from gateway.settings.groups import catalogue
 from tests.docs.machine import ROOT, Machine, edited
 
 PAGE = (ROOT / "docs" / "production.md").read_text()

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from deploy.identity import choose_identity
-from tests.clusters import cluster
-from tests.programs import program
+from tests.support.clusters import cluster
+from tests.support.programs import program
 
 REPOSITORY = Path(__file__).parents[2]
 SUITE = ("tests/sql", "tests/engine", "tests/broadcast", "tests/geo", "tests/gateway/http")

@@ -7,8 +7,8 @@ import pytest
 
 from sql import migrate as migrating
 from sql import named
-from tests.market import Market
-from tests.servers import TestDatabase
+from tests.support.market import Market
+from tests.support.servers import TestDatabase
 
 
 async def test_a_migrated_database_has_nothing_due(fresh_database: TestDatabase) -> None:
