@@ -16,7 +16,7 @@ from prometheus_client import Metric
 from gateway.metrics.figures import DOWN, SECTIONS, Alert, Figure, quantile
 from gateway.metrics.metrics import Metrics
 
-ROOT: Final = Path(__file__).parents[1]
+ROOT: Final = Path(__file__).parents[2]
 PAGE: Final = ROOT / "docs" / "operations.md"
 DASHBOARD: Final = ROOT / "deploy" / "monitoring" / "dashboard.json"
 ALERTS: Final = ROOT / "deploy" / "monitoring" / "alerts.yaml"

@@ -69,7 +69,7 @@ CALLS: Final = (
 def routes(parts: Parts) -> list[BaseRoute]:
     """Every route of the service: the calls above, the socket, and what needs no token."""
     pages = open_pages.OpenPages(parts, CALLS)
-    assets = StaticFiles(packages=[("gateway", "pages")])
+    assets = StaticFiles(packages=[("gateway", "pages/map")])
     return [
         WebSocketRoute("/ws", parts.socket),
         WebSocketRoute("/{elsewhere:path}", parts.socket.elsewhere),

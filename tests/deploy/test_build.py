@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[1]
+from tests.support.paths import ROOT
+
 LOCKS = ["requirements.lock", "requirements-dev.lock", "requirements-production.lock"]
 REQUIREMENT = re.compile(r"^([a-z0-9][a-z0-9._-]*)==\S+( ; [^\\]+)?( \\)?$")
 HASH = re.compile(r"^    --hash=sha256:[0-9a-f]{64}( \\)?$")
@@ -22,7 +23,7 @@ def test_make_help_lists_the_chores() -> None:
     environ = {name: text for name, text in os.environ.items() if not name.startswith("MAKE")}
     for words in (["make", "help"], ["make"]):
         told = subprocess.run(
-            words, cwd=REPOSITORY, check=True, capture_output=True, text=True, env=environ
+            words, cwd=ROOT, check=True, capture_output=True, text=True, env=environ
         )
         chores = [line.split()[1] for line in told.stdout.splitlines()]
         assert chores == [
@@ -33,7 +34,7 @@ def test_make_help_lists_the_chores() -> None:
 @pytest.mark.parametrize("lock", LOCKS)
 def test_every_line_of_a_lock_is_a_pin_a_hash_or_a_comment(lock: str) -> None:
     """So it names no index, and nothing is installed unchecked."""
-    lines = (REPOSITORY / lock).read_text().splitlines()
+    lines = (ROOT / lock).read_text().splitlines()
     pins = 0
     for before, line in zip(["", *lines], [*lines, ""], strict=True):
         if line.startswith("#") or not line:
@@ -49,7 +50,7 @@ def test_every_line_of_a_lock_is_a_pin_a_hash_or_a_comment(lock: str) -> None:
 
 def test_the_locks_hold_what_the_project_asks_for() -> None:
     """Build backend included; development adds to the usual one, and production lacks the servers."""
-    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     extras = project["project"]["optional-dependencies"]
     wanted = [*project["project"]["dependencies"], *extras["embedded"], *extras["build"]]
     wanted += project["build-system"]["requires"]
@@ -71,14 +72,14 @@ def test_a_demo_installs_no_payment_sdk_and_production_no_embedded_servers() -> 
 
 def test_what_is_used_from_inside_is_capped() -> None:
     """A subclass of a protocol class breaks with a minor version, not with a major one."""
-    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     capped = {name_of(each) for each in project["project"]["dependencies"] if "<" in each}
     assert {"uvicorn", "websockets", "httptools", "redis"} <= capped
 
 
 def test_ci_runs_the_two_commands_that_the_readme_names() -> None:
     """`.ci/run` is executable, quits at the first failure, and makes what people make."""
-    script = REPOSITORY / ".ci" / "run"
+    script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     lines = script.read_text().splitlines()
     assert "set -euo pipefail" in lines
@@ -88,9 +89,9 @@ def test_ci_runs_the_two_commands_that_the_readme_names() -> None:
 @pytest.mark.parametrize("python", ["python-too-old", "python-without-venv"])
 def test_setup_without_a_fit_python_is_one_sentence(tmp_path: Path, python: str) -> None:
     """Exit code 2; a Python below 3.11 counts as none."""
-    for name in ("deploy/setup.sh", *LOCKS, "pyproject.toml"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes((REPOSITORY / name).read_bytes())
+    for name in ("deploy/setup.sh", *LOCKS, "pyproject.toml", "clients/python/pyproject.toml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     fake = tmp_path / python
     version, venv = ("1", "0") if python == "python-too-old" else ("0", "1")
     fake.write_text(
@@ -117,7 +118,7 @@ def test_setup_without_a_fit_python_is_one_sentence(tmp_path: Path, python: str)
 
 def pinned(lock: str) -> dict[str, str]:
     """The names of a lock with their pins."""
-    lines = (REPOSITORY / lock).read_text().splitlines()
+    lines = (ROOT / lock).read_text().splitlines()
     return {
         match[1].replace("_", "-"): line.rstrip(" \\")
         for line in lines

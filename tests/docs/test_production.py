@@ -13,7 +13,8 @@ import sys
 import pytest
 
 from gateway.settings.groups import catalogue
-from tests.docs.machine import ROOT, Machine, edited
+from tests.docs.machine import Machine, edited
+from tests.support.paths import ROOT
 
 PAGE = (ROOT / "docs" / "production.md").read_text()
 SETTINGS = {item.name for item in catalogue()}

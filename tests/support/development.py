@@ -14,8 +14,8 @@ import pytest
 
 from deploy import identity
 from deploy.folders import open_folders
+from tests.support.paths import ROOT
 
-REPOSITORY = Path(__file__).parents[2]
 HUSTLEXP = (sys.executable, "-m", "gateway.cli")
 
 
@@ -44,7 +44,7 @@ def start_dev(data_dir: Path, *words: str) -> Dev:
             *(*HUSTLEXP, "dev", "--json", "--port", "0"),
             *("--data-dir", str(data_dir), *words),
         ],
-        cwd=REPOSITORY,
+        cwd=ROOT,
         env={name: text for name, text in os.environ.items() if not name.startswith("HX_")},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

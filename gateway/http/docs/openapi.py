@@ -73,7 +73,7 @@ def _has_shape(call: Call) -> bool:
 
 def _operation(call: Call, schema_of: Mapping[Any, Schema], components: Schema) -> Schema:
     doc = inspect.getdoc(call.handler) or ""
-    resource = call.handler.__module__.rpartition(".")[2]
+    resource = call.handler.__module__.removeprefix("gateway.http.").replace(".", "_")
     operation: Schema = {
         "operationId": f"{resource}_{call.handler.__name__}",
         "summary": doc.partition("\n")[0],

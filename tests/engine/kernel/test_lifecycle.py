@@ -1,11 +1,10 @@
 """The lifecycles exist once in SQL and once in Python, and the page is drawn from them."""
 
-from pathlib import Path
-
 from engine.kernel import lifecycle
 from tests.support.market import Market
+from tests.support.paths import ROOT
 
-PAGE = Path(__file__).parents[2] / "docs" / "lifecycle.md"
+PAGE = ROOT / "docs" / "lifecycle.md"
 
 
 async def test_the_step_table_equals_its_sql_twin(market: Market) -> None:

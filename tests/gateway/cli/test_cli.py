@@ -21,7 +21,8 @@ import pytest
 import redis
 
 from gateway import cli
-from tests.support.development import HUSTLEXP, REPOSITORY, Dev, start_dev
+from tests.support.development import HUSTLEXP, Dev, start_dev
+from tests.support.paths import ROOT
 from tests.support.servers import with_database
 
 Hustlexp = Callable[..., "Said"]
@@ -194,7 +195,7 @@ class TestWords:
         told = subprocess.run(
             [*HUSTLEXP, "dev", "--port", port, "--data-dir", str(other)],
             check=False,
-            cwd=REPOSITORY,
+            cwd=ROOT,
             capture_output=True,
             text=True,
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -11,10 +10,11 @@ import pytest
 from gateway.contract import asyncapi, close_codes, limits, messages
 from sql.migrate import migrations
 from tests.support.market import open_market
+from tests.support.paths import ROOT
 from tests.support.servers import TestDatabase
 from tests.support.service import Service, joined, live, near, open_client, somewhere
 
-DOCS = Path(__file__).parents[3] / "docs"
+DOCS = ROOT / "docs"
 
 
 async def test_an_observer_sees_the_city(service: Service) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -11,8 +10,9 @@ import pytest
 from engine.kernel import errors
 from gateway.contract import close_codes, problems
 from sql.database import Database
+from tests.support.paths import ROOT
 
-PAGE = Path(__file__).parents[3] / "docs" / "errors.md"
+PAGE = ROOT / "docs" / "errors.md"
 ROW = re.compile(
     r"^\| `(?P<type>/errors/[^`]+)` \| `(?P<code>[^`]+)` \| (?P<invariant>[^|]+) "
     r"\| (?P<status>\d{3}) \| (?P<retryable>yes|no) \| (?P<socket>[^|]+) \| (?P<title>.+) \|$",

@@ -7,7 +7,6 @@ import io
 import re
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, ExitStack
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -27,6 +26,7 @@ from gateway.http.requests import MAX_PHOTOS
 from gateway.http.upload_slots import UploadSlots
 from gateway.identity.rates import UPLOAD
 from tests.engine.photos import pictures
+from tests.support.paths import ROOT
 from tests.support.rest import Answer, People, Person
 
 JPEG = pictures.jpeg()
@@ -335,7 +335,7 @@ async def test_evidence_is_shown_to_both_sides(people: People) -> None:
 
 def test_the_page_on_photos_holds_the_limits() -> None:
     """docs/photos.md says the figures of the code."""
-    page = (Path(__file__).parents[3] / "docs" / "photos.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "photos.md").read_text(encoding="utf-8")
     said = dict(re.findall(r"^\| ([^|]+?) \| ([^|]+?) \|", page, re.MULTILINE))
     assert said["File"] == f"{checks.MAX_UPLOAD_BYTES >> 20} MiB"
     assert said["Body beside the file"] == f"{MAX_OVERHEAD_BYTES >> 10} KiB"

@@ -9,8 +9,9 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # comes with sqlfluff
 from prometheus_client.parser import text_string_to_metric_families
 
+from gateway.metrics import monitoring
 from gateway.metrics.figures import DOWN, SECTIONS
-from gateway.metrics.metrics import Metrics, monitoring
+from gateway.metrics.metrics import Metrics
 
 FIGURES = [figure for section in SECTIONS for figure in section.figures]
 EXPOSED = re.compile(r"\b(?:hustlexp|process|python)_\w+")

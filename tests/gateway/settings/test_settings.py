@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from gateway.settings.groups import Settings, SettingsError, catalogue, markdown
+from tests.support.paths import ROOT
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
+DOCUMENT = ROOT / "docs" / "configuration.md"
 
 
 def test_without_environment_every_setting_has_its_default() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -14,6 +13,7 @@ from gateway.server.admin_routes import DESK_CALLS
 from gateway.server.routes import CALLS
 from tests.gateway.http.admin.busy import WHY
 from tests.support.market import Market
+from tests.support.paths import ROOT
 from tests.support.rest import People, Person
 
 COMMANDS = [call for call in DESK_CALLS if call.method == "POST"]
@@ -98,7 +98,7 @@ async def test_a_suspended_admin_is_no_admin(people: People, admin: Person) -> N
 
 def test_the_page_names_every_call() -> None:
     """docs/desk.md, by method and path."""
-    page = (Path(__file__).parents[2] / "docs" / "desk.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "desk.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`(GET|POST) (/v1/admin[^?`]*)[^`]*`", page))
     ours = {(call.method, call.path.replace(":uuid", "")) for call in DESK_CALLS}
     assert named == ours

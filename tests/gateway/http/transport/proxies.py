@@ -11,9 +11,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tests.support.paths import ROOT
 from tests.support.programs import program
 
-EXAMPLES = Path(__file__).parents[3] / "deploy" / "proxies"
+EXAMPLES = ROOT / "deploy" / "proxies"
 WITHIN_S = 20.0
 
 NGINX = """

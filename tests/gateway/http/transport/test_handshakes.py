@@ -15,6 +15,7 @@ from websockets.frames import Frame, Opcode
 from gateway.contract import limits
 from gateway.identity.rates import BAD_TOKEN
 from tests.gateway.http.transport.wire import HANDSHAKE, connected, request
+from tests.support.paths import ROOT
 from tests.support.service import Client, Service, running
 
 KEY = b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
@@ -233,7 +234,7 @@ async def test_a_flood_of_frames_without_a_message_ends_the_socket(
 
 def test_every_limit_stands_in_the_document() -> None:
     """docs/protocol.md names what gateway/contract/limits.py sets."""
-    text = (Path(__file__).parents[3] / "docs" / "protocol.md").read_text()
+    text = (ROOT / "docs" / "protocol.md").read_text()
     section = text.partition("## Connections")[2].partition("\n## ")[0]
     numbers = {int(number) for number in re.findall(r"\b[0-9]+\b", section.replace(",", ""))}
     for limit in (
