@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection
 from random import Random
 from uuid import UUID
 
@@ -27,6 +27,7 @@ from broadcast.evaluation import Evaluation
 from broadcast.limits import WaveLimits
 from broadcast.ports import Delivery, WaveMetrics
 from broadcast.wave_store import WaveStore
+from engine.kernel.applied import Applied
 from engine.kernel.ids import UserId
 from geo.presence.presence import Presence
 from sql.database import Database
@@ -67,7 +68,6 @@ class Broadcaster:
         self._running: dict[UUID, Running] = {}
         self._rung: set[UUID] = set()
         self._bell = asyncio.Event()
-        self._taken: dict[tuple[UUID, UUID], float] = {}
         self._next_tick_s = 0.0
 
     def ring(self, broadcast_id: UUID) -> None:
@@ -75,11 +75,10 @@ class Broadcaster:
         self._rung.add(broadcast_id)
         self._bell.set()
 
-    def sent(self, pairs: Iterable[tuple[UUID, UUID]]) -> None:
-        """These (broadcast, hustler) were written to a socket; a lost report is harmless."""
-        for pair in pairs:
-            if len(self._taken) < self._limits.reports_kept:
-                self._taken.setdefault(pair, self._monotonic())
+    def applied(self, applied: Applied) -> None:
+        """Evaluate what a committed command has started."""
+        for broadcast_id in applied.started:
+            self.ring(broadcast_id)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -157,6 +156,5 @@ class Broadcaster:
 
     async def _report(self) -> None:
         await asyncio.sleep(self._limits.report_s)
-        if self._taken:
-            taken, self._taken = self._taken, {}
+        if taken := self._delivery.taken():
             await self._store.sent(taken)

@@ -35,8 +35,6 @@ class WaveLimits:
     """The nearest of a new broadcast are judged and offered by themselves: a short list is early."""
     resends_per_pulse: int = 1000
     """Cards sent again, and hustlers looked for, in one pulse."""
-    reports_kept: int = 100_000
-    """Unwritten reports beyond this are dropped; the cards are sent and reported again."""
     block_s: float = 0.004
     """How long the broadcaster may hold the event loop."""
     backoff_s: float = 0.1

@@ -79,7 +79,7 @@ class Verifying:
 
     async def _note(self, verdict: Verdict) -> None:
         if verdict.agrees:
-            await self._store.execute("desk_close_item", ITEM, verdict.check.name)
+            await self._store.perform("close_item", ITEM, verdict.check.name)
         else:
             await self._tell(verdict)
 
@@ -96,6 +96,6 @@ class Verifying:
             "count": verdict.count,
             "rows": verdict.rows,
         }
-        await self._store.execute(
-            "desk_open_item", ITEM, verdict.check.name, msgspec.json.encode(details).decode()
+        await self._store.perform(
+            "open_item", ITEM, verdict.check.name, msgspec.json.encode(details).decode()
         )

@@ -11,7 +11,8 @@ from msgspec import Struct
 from engine.kernel import errors
 from engine.kernel.ids import TaskId, UserId
 from engine.kernel.store import Store
-from engine.views import LiveView, Mode, TaskState
+from engine.live.views import LiveView
+from engine.tasks.views import Mode, TaskState
 
 StepKind = Literal[
     "POSTED",

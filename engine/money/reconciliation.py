@@ -16,22 +16,24 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from engine.kernel.applied import Applied, EffectSink
 from engine.kernel.errors import Refusal
+from engine.kernel.execution import Execution
 from engine.kernel.loops import steadily
 from engine.kernel.store import Store
 from engine.live.broadcast_plan import BroadcastPlan
 from engine.money.books import ProviderBooks, Told
+from engine.money.facts import Fact
 from engine.money.payout_accounts import Payouts, utc_now
 from engine.money.provider import (
     PROVIDER_TIMEOUT_S,
+    LegKind,
     Movement,
     MovementKind,
     PaymentFailed,
     PaymentProvider,
 )
 from engine.money.provider_events import ProviderEvents
-from engine.money.settlements import MAX_ERROR_CHARS
+from engine.money.settlements import MAX_ERROR_CHARS, PATIENCE_MS
 from sql.database import DatabaseError
 
 log = structlog.get_logger()
@@ -50,9 +52,10 @@ class Reconciling:
 
     def __init__(
         self,
+        execution: Execution,
         store: Store,
         payments: PaymentProvider,
-        effects: EffectSink,
+        events: ProviderEvents,
         plan: BroadcastPlan,
         *,
         books: ProviderBooks | None,
@@ -60,11 +63,11 @@ class Reconciling:
         every_s: float,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
+        self._execution = execution
         self._store = store
         self._payments = payments
-        self._effects = effects
         self._plan = msgspec.json.encode(plan).decode()
-        self._events = ProviderEvents(store, effects, plan)
+        self._events = events
         self._books = books
         self._payouts = payouts
         self._every_s = every_s
@@ -95,7 +98,7 @@ class Reconciling:
         async with self._told(row["id"]):
             movement = await self._looked_up("PAYMENT", row["payment"])
             if movement.state == "SUCCEEDED":
-                return await self._apply("reconcile_funding", row["id"], row["payment"], self._plan)
+                return await self._run("book_funding", row["id"], row["payment"], self._plan)
         return 0
 
     async def _leg(self, row: Any) -> int:
@@ -103,10 +106,9 @@ class Reconciling:
         async with self._told(settlement):
             movement = await self._looked_up(leg, reference)
             if movement.state == "SUCCEEDED":
-                return await self._apply("book_leg", settlement, leg, reference)
+                return await self._run("book_leg", settlement, leg, reference)
             if movement.state == "FAILED":
-                said = (movement.note or f"The {leg.lower()} failed.")[:MAX_ERROR_CHARS]
-                return await self._apply("leg_failed", settlement, leg, reference, said)
+                return await self._run("apply_provider_fact", _failed(row, movement), None)
         return 0
 
     async def _replay(self, books: ProviderBooks) -> int:
@@ -140,13 +142,13 @@ class Reconciling:
             movement = await self._payments.look_up(kind, reference)
         if movement.unknown_status is not None:
             details = msgspec.json.encode({"kind": kind, "reference": reference}).decode()
-            await self._store.execute(
-                "report_unknown_status", reference, movement.unknown_status, details
+            await self._store.perform(
+                "note_unknown_status", reference, movement.unknown_status, details
             )
         return movement
 
-    async def _apply(self, name: str, *args: object) -> int:
-        self._effects.applied(await self._store.one(Applied, name, *args))
+    async def _run(self, command: str, *args: object) -> int:
+        await self._execution.run(command, *args, lock_timeout_ms=PATIENCE_MS)
         return 1
 
     @asynccontextmanager
@@ -156,3 +158,15 @@ class Reconciling:
             yield
         except (PaymentFailed, TimeoutError, Refusal, DatabaseError) as error:
             log.warning("not_reconciled", subject=str(subject), error=repr(error))
+
+
+def _failed(row: Any, movement: Movement) -> str:
+    """The fact that a leg has failed, as the provider's own event would tell it."""
+    leg: LegKind = row["leg"]
+    fact = Fact(
+        "REFUND_FAILED" if leg == "REFUND" else "TRANSFER_REVERSED",
+        settlement_id=str(row["id"]),
+        reference=row["reference"],
+        note=(movement.note or f"The {leg.lower()} failed.")[:MAX_ERROR_CHARS],
+    )
+    return msgspec.json.encode(fact).decode()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final
 from uuid import UUID
@@ -11,11 +10,12 @@ from uuid import UUID
 import structlog
 from msgspec import Struct
 
-from engine.kernel.applied import Applied, EffectSink
 from engine.kernel.errors import Refusal
+from engine.kernel.execution import Execution
 from engine.kernel.loops import steadily
 from engine.kernel.retry_pauses import Resting
 from engine.kernel.store import Store
+from engine.kernel.wake import Wake
 from engine.money.provider import (
     PROVIDER_TIMEOUT_S,
     LegKind,
@@ -31,6 +31,8 @@ log = structlog.get_logger()
 BATCH: Final = 50
 POLL_S: Final = 1.0
 MAX_ERROR_CHARS: Final = 500
+PATIENCE_MS: Final = 50
+"""How long a loop that works rows off waits for one that somebody else holds."""
 
 
 class Leg(Struct, frozen=True):
@@ -50,31 +52,25 @@ class Settling:
 
     def __init__(
         self,
+        execution: Execution,
         store: Store,
         payments: PaymentProvider,
-        effects: EffectSink,
+        wake: Wake,
         waiting: Callable[[int], None],
     ) -> None:
+        self._execution = execution
         self._store = store
         self._payments = payments
-        self._effects = effects
+        self._wake = wake
         self._waiting = waiting
-        self._bell = asyncio.Event()
         self._resting: Resting[UUID] = Resting()
-
-    def ring(self) -> None:
-        """A settlement may be waiting."""
-        self._bell.set()
 
     async def run(self) -> None:
         """For ever. Losing Postgres only delays: the rows wait."""
         await steadily("settling", self._round)
 
     async def _round(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(POLL_S):
-                await self._bell.wait()
-        self._bell.clear()
+        await self._wake.wait(POLL_S)
         await self.settle_waiting()
 
     async def settle_waiting(self) -> int:
@@ -122,27 +118,38 @@ class Settling:
     async def _failed(self, row: Any, failures: list[PaymentFailed]) -> None:
         said = " ".join(str(error) for error in failures)[:MAX_ERROR_CHARS]
         if not any(isinstance(error, PaymentRefused) for error in failures):
-            await self._store.execute("settlement_failed", row["id"], said)
-        elif row["payout_account_id"] is None and row["hustler_id"] is not None:
-            held = await self._store.one(
-                Applied, "hold_unpayable", row["id"], row["hustler_id"], said
+            await self._store.perform(
+                "settlement_failed", row["id"], said, lock_timeout_ms=PATIENCE_MS
             )
-            self._effects.applied(held)
+        elif row["payout_account_id"] is None and row["hustler_id"] is not None:
+            await self._execution.run(
+                "hold_unpayable", row["id"], row["hustler_id"], said, lock_timeout_ms=PATIENCE_MS
+            )
         else:
-            await self._store.execute("hold_settlement", row["id"], said)
+            await self._store.perform(
+                "hold_settlement", row["id"], said, lock_timeout_ms=PATIENCE_MS
+            )
 
     async def _carry_out(self, leg: Leg) -> int:
         movement = await self._moved(leg)
         if movement.state == "FAILED":
             raise PaymentRefused(movement.note or f"The {leg.kind.lower()} failed.")
         if movement.state == "PENDING":
-            await self._store.execute("note_leg", leg.settlement, leg.kind, movement.reference)
+            await self._store.perform(
+                "note_leg",
+                leg.settlement,
+                leg.kind,
+                movement.reference,
+                lock_timeout_ms=PATIENCE_MS,
+            )
             return 0
         return await self._book(leg.settlement, leg.kind, movement.reference)
 
     async def _book(self, settlement: UUID, kind: LegKind, reference: str) -> int:
         try:
-            booked = await self._store.one(Applied, "book_leg", settlement, kind, reference)
+            await self._execution.run(
+                "book_leg", settlement, kind, reference, lock_timeout_ms=PATIENCE_MS
+            )
         except (Refusal, DatabaseError) as error:
             if isinstance(error, Refusal) and error.kind.retryable:
                 # Called again the provider gives the same movement: the booking comes then.
@@ -150,7 +157,6 @@ class Settling:
             # The money moved but the escrow refuses the booking: an operator's case, kept in
             # sight, and no reason for the others to wait.
             raise PaymentRefused(f"{reference} moved but could not be booked: {error}") from error
-        self._effects.applied(booked)
         return 1
 
     async def _moved(self, leg: Leg) -> Movement:

@@ -19,15 +19,10 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from broadcast.ports import BroadcastUpdate
 from engine.kernel import errors
-from engine.views import (
-    ClosedReason,
-    LiveState,
-    LiveView,
-    OfferCard,
-    TaskState,
-    TaskView,
-    TrustName,
-)
+from engine.kernel.applied import ClosedReason
+from engine.live.views import LiveState, LiveView, OfferCard
+from engine.progress.views import TrustName
+from engine.tasks.views import TaskState, TaskView
 from gateway.contract import encoding, field_errors, limits
 from gateway.contract.fields import (
     MAX_SEQ,

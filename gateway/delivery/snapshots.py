@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+from engine.api.queries import Queries
+from engine.events.views import Snapshot
 from engine.kernel import errors
 from engine.kernel.ids import UserId
-from engine.queries import Queries
-from engine.views import Snapshot
 from gateway.contract import limits
 
 
@@ -43,7 +43,7 @@ class Snapshots:
     async def _answer(self, batch: dict[UserId, list[asyncio.Future[Snapshot]]]) -> None:
         self.queries_made += 1
         try:
-            found = await self._queries.snapshots(list(batch))
+            found = await self._queries.events.snapshots(list(batch))
         except Exception as error:  # noqa: BLE001 - every reader gets it
             for future in (future for futures in batch.values() for future in futures):
                 if not future.done():

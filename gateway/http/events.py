@@ -8,10 +8,10 @@ from typing import Any, Final, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
-from engine.queries import Log
-from engine.views import OfferCard
+from engine.events.queries import Log
+from engine.live.views import OfferCard
 from gateway.contract import messages
-from gateway.delivery.long_polls import Woken
+from gateway.delivery.poller import Woken
 from gateway.http.endpoint import Ask
 from gateway.http.parts import Parts
 from gateway.http.requests import EventsQuery, Nothing
@@ -51,20 +51,20 @@ class Resync(Struct, frozen=True):
 async def after(parts: Parts, ask: Ask[Nothing, EventsQuery]) -> Events | Resync:
     """The caller's events after a position, at once or when the first one comes."""
     position = ask.query.after
-    log = await parts.queries.events_after(ask.user_id, position)
+    log = await parts.queries.events.after(ask.user_id, position)
     if log.events or log.last_seq < position or not ask.query.wait:
         return await _told(parts, position, log)
     woken = await _woken(parts, ask, position)
-    log = await parts.queries.events_after(ask.user_id, position)
+    log = await parts.queries.events.after(ask.user_id, position)
     # A time-out tells the offers too: an answer before may have been lost with its connection.
     changed = woken in ("OFFERS", "TIMEOUT")
-    offers = await parts.queries.offers(ask.user_id) if changed else UNSET
+    offers = await parts.queries.live.offers(ask.user_id) if changed else UNSET
     return await _told(parts, position, log, offers)
 
 
 async def _woken(parts: Parts, ask: Ask[Nothing, EventsQuery], position: int) -> Woken:
     """Waits, but not for a caller who has hung up: who is gone takes no news away."""
-    waiting = asyncio.create_task(parts.hub.wait_for(ask.user_id, position, ask.query.wait))
+    waiting = asyncio.create_task(parts.hub.polls.wait_for(ask.user_id, position, ask.query.wait))
     try:
         while not (await asyncio.wait({waiting}, timeout=GONE_EVERY_S))[0]:
             if await ask.gone():

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from engine.kernel import errors
 from engine.kernel.ids import TaskId, UserId
-from engine.views import LiveView, OfferCard
+from engine.live.views import LiveView, OfferCard
 from gateway.contract import messages
 from gateway.http import requests
 from gateway.http.endpoint import Ask
@@ -22,7 +22,7 @@ class Offers(Struct, frozen=True):
 
 async def show(parts: Parts, ask: Ask[Nothing, Nothing]) -> LiveView:
     """The caller's LIVE state."""
-    return await parts.queries.live(ask.user_id)
+    return await parts.queries.live.state(ask.user_id)
 
 
 async def switch_on(parts: Parts, ask: Ask[messages.GoLive, Nothing]) -> LiveView:
@@ -39,9 +39,9 @@ async def switch_off(parts: Parts, ask: Ask[Nothing, Nothing]) -> LiveView:
 
 async def _told(parts: Parts, user: UserId) -> LiveView:
     """The new state; the user's sockets are told it too, as when one of them had asked."""
-    live = await parts.queries.live(user)
+    live = await parts.queries.live.state(user)
     change = messages.LiveModeChange(live.state, live.reason, live.ends_at)
-    parts.hub.tell(user, messages.encode("LIVE_MODE_STATE_CHANGE", change))
+    parts.hub.registry.send(user, messages.encode("LIVE_MODE_STATE_CHANGE", change))
     return live
 
 
@@ -52,22 +52,22 @@ async def move(parts: Parts, ask: Ask[messages.Moved, Nothing]) -> None:
 
 async def offers(parts: Parts, ask: Ask[Nothing, Nothing]) -> Offers:
     """The caller's open offers."""
-    return Offers(await parts.queries.offers(ask.user_id))
+    return Offers(await parts.queries.live.offers(ask.user_id))
 
 
 async def respond(
     parts: Parts, ask: Ask[requests.OfferAnswer, Nothing]
 ) -> messages.BroadcastResponse:
     """Accept, decline or skip an offer; the outcome is the one the socket would tell."""
-    applied = await parts.commands.respond(
+    applied = await parts.commands.live.respond(
         ask.user_id, ask.broadcast_id, ask.body.response, ask.body.decline_reason
     )
     outcome = applied.outcome
     if outcome == "DONE":
         raise errors.refusal("HX017", "LOCK")
     if outcome == "DECLINED" and applied.task_id is not None:
-        parts.hub.answered(ask.user_id, ask.broadcast_id, applied.task_id)
+        parts.hub.cards.answered(ask.user_id, ask.broadcast_id, applied.task_id)
     if outcome != "WON" or applied.task_id is None:
         return messages.BroadcastResponse(ask.broadcast_id, outcome)
-    task = await parts.queries.task_view(ask.user_id, TaskId(applied.task_id))
+    task = await parts.queries.tasks.view(ask.user_id, TaskId(applied.task_id))
     return messages.BroadcastResponse(ask.broadcast_id, outcome, task)

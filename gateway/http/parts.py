@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from engine.admin.commands import Desk
-from engine.admin.queries import DeskReading
 from engine.admin.stories import Stories
-from engine.commands import Commands
+from engine.api.commands import Commands
+from engine.api.queries import Queries
 from engine.money.payout_accounts import Payouts
 from engine.photos.uploads import Uploads
-from engine.queries import Queries
 from gateway.delivery.hub import Hub
 from gateway.http.cursors import Cursors
 from gateway.http.health import Health

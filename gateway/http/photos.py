@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from engine.kernel import errors
 from engine.photos.checks import MAX_UPLOAD_BYTES
-from engine.views import UploadView
+from engine.photos.views import UploadView
 from gateway.contract import limits
 from gateway.contract.problems import Unreadable
 from gateway.http import requests

@@ -16,10 +16,10 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 from starlette.requests import ClientDisconnect, Request
 
-from engine.commands import BroadcastChoice
 from engine.kernel import errors
+from engine.tasks.commands import BroadcastChoice
 from engine.tasks.draft import TaskDraft
-from engine.views import Mode, TaskState
+from engine.tasks.views import Mode, TaskState
 from gateway.contract import field_errors, limits
 from gateway.contract.fields import (
     Address,

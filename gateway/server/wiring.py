@@ -11,11 +11,10 @@ from random import SystemRandom
 
 from broadcast.broadcaster import Broadcaster
 from broadcast.limits import WaveLimits
-from engine.admin.commands import Desk
 from engine.admin.invariant_verifier import Verifying
-from engine.admin.queries import DeskReading
 from engine.admin.stories import Stories
-from engine.commands import Commands
+from engine.api.commands import Commands
+from engine.api.queries import Queries
 from engine.kernel.loops import running
 from engine.kernel.store import Store
 from engine.kernel.timers import Timers
@@ -25,7 +24,6 @@ from engine.money.reconciliation import Reconciling
 from engine.money.settlements import Settling
 from engine.photos.upload_sweep import UploadSweep
 from engine.photos.uploads import Uploads
-from engine.queries import Queries
 from engine.tasks.codes import CodeBook
 from gateway.delivery.catchup import Catchup
 from gateway.delivery.hub import Bells, Hub

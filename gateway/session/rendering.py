@@ -7,9 +7,9 @@ from uuid import UUID
 
 import msgspec
 
+from engine.api.queries import Queries
+from engine.kernel.applied import UserEvent
 from engine.kernel.ids import TaskId
-from engine.queries import Queries
-from engine.views import UserEvent
 
 
 def needs_code(event: UserEvent) -> bool:
@@ -23,7 +23,7 @@ async def complete(queries: Queries, events: Iterable[UserEvent]) -> list[UserEv
     assigned = {_task(event) for event in events if needs_code(event)}
     if not assigned:
         return events
-    codes = await queries.start_codes(list(assigned))
+    codes = await queries.codes.start_codes(list(assigned))
     return [
         _with_start_code(event, codes.get(_task(event))) if needs_code(event) else event
         for event in events

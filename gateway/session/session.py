@@ -13,9 +13,12 @@ from enum import Enum
 from typing import Final, Literal
 from uuid import UUID
 
+from engine.events.views import Snapshot
 from engine.kernel import errors
+from engine.kernel.applied import ClosedReason, UserEvent
 from engine.kernel.ids import UserId
-from engine.views import ClosedReason, OfferCard, Snapshot, TaskView, UserEvent
+from engine.live.views import OfferCard
+from engine.tasks.views import TaskView
 from gateway.contract import close_codes, limits, messages, problems
 from gateway.contract.close_codes import CloseCode
 from gateway.contract.messages import OfferOutcome, Reference

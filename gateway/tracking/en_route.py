@@ -8,8 +8,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from engine.api.queries import Queries
 from engine.kernel.ids import TaskId, UserId
-from engine.queries import Engagement, Queries
+from engine.tasks.queries import Engagement
 from gateway.contract import limits, messages
 from gateway.delivery.hub import Hub
 from geo.distance import distance_m, eta_minutes, is_within
@@ -49,7 +50,7 @@ class EnRoute:
         number = self._loads
         self._loading.add(number)
         try:
-            self._take(number, hustlers, await self._queries.engagements(hustlers))
+            self._take(number, hustlers, await self._queries.tasks.engagements(hustlers))
         finally:
             self._loading.discard(number)
             if not self._loading:
@@ -104,11 +105,11 @@ class EnRoute:
         """The newest place replaces the one before: a poster who reads late is spared it."""
         trip.told_at = now
         trip.owed = None
-        if not self._hub.connections(trip.poster):
+        if not self._hub.registry.sockets(trip.poster):
             return
         seen = messages.HustlerLocation(
             trip.task,
             messages.Point(place.lat, place.lng),
             eta_minutes(distance_m(place, trip.goal)),
         )
-        self._hub.tell(trip.poster, messages.encode("HUSTLER_LOCATION", seen), volatile=True)
+        self._hub.registry.send(trip.poster, messages.encode("HUSTLER_LOCATION", seen), volatile=True)

@@ -16,16 +16,20 @@ from typing import Final, TypeVar
 
 import structlog
 
-from engine.commands import Commands, EndReason, Sighting
+from engine.api.commands import Commands
+from engine.api.queries import Queries
 from engine.kernel import errors
 from engine.kernel.errors import Refusal
 from engine.kernel.ids import TaskId, UserId
 from engine.kernel.loops import steadily
-from engine.queries import LastFix, Queries
+from engine.live.commands import EndReason
+from engine.live.queries import LastFix
+from engine.tasks.commands import Sighting
 from gateway.contract import limits
 from gateway.contract.messages import GoLive, Moved
 from gateway.delivery.hub import Hub
 from gateway.session.connection import Connection
+from gateway.tracking.changes import HustlerChanges
 from gateway.tracking.en_route import EnRoute
 from gateway.tracking.heartbeats import Heartbeats
 from gateway.tracking.tracked_hustlers import Source, Traveller, fix_of, refused
@@ -48,6 +52,7 @@ class Positions:
     def __init__(
         self,
         hub: Hub,
+        changes: HustlerChanges,
         commands: Commands,
         queries: Queries,
         heartbeats: Heartbeats,
@@ -56,17 +61,17 @@ class Positions:
         unix: Callable[[], float] = time.time,
     ) -> None:
         self._hub = hub
+        self._changes = changes
         self._commands = commands
         self._queries = queries
         self._heartbeats = heartbeats
         self._en_route = en_route
         self._unix = unix
         self._travellers: dict[UserId, Traveller] = {}
-        self._changed: set[UserId] = set()
         self._arrived: set[tuple[UserId, TaskId]] = set()
         self._suspects: set[UserId] = set()
         self._returned: dict[UserId, Connection] = {}
-        self._work = asyncio.Event()
+        self._work = changes.work
 
     # ── LIVE mode ────────────────────────────────────────────────────────────────────────────────
 
@@ -81,15 +86,15 @@ class Positions:
         except Refusal:
             await self._refuse_banned(user)  # no other position would help
             raise
-        await self._commands.go_live(user, wish.radius_miles, wish.categories)
+        await self._commands.live.go_live(user, wish.radius_miles, wish.categories)
         self._believe_from(user, source, track, live=True)
         await self._keep(user)
         self._hub.may_have_reopened(user)
 
     async def _refuse_banned(self, user: UserId) -> None:
-        live = await self._queries.live(user)
+        live = await self._queries.live.state(user)
         if live.reason == "BANNED":
-            left = live.ends_at - await self._queries.clock() if live.ends_at else None
+            left = live.ends_at - await self._queries.clock.now() if live.ends_at else None
             raise Refusal(
                 errors.kind("HX905", "LIVE-BAN"),
                 retry_after_s=float(math.ceil(left.total_seconds())) if left else None,
@@ -98,7 +103,7 @@ class Positions:
     async def end_live(self, user: UserId, reason: EndReason) -> None:
         """Ends LIVE mode; the hustler leaves presence at once."""
         await self._keep(user)
-        await self._commands.end_live(user, reason)
+        await self._commands.live.end(user, reason)
         await self._leave(user)
 
     async def _keep(self, user: UserId) -> None:
@@ -108,12 +113,12 @@ class Positions:
             track = traveller.track
             fixed_at = datetime.fromtimestamp(track.at_s, UTC)
             fix = LastFix(track.point.lat, track.point.lng, track.accuracy_m, fixed_at)
-            await self._commands.keep_fix(user, fix)
+            await self._commands.live.keep_fix(user, fix)
 
     async def _last_track(self, user: UserId) -> fixes.Track | None:
         """What the next fix of this hustler is judged by; None when nothing is known."""
         now_s = self._unix()
-        last = None if user in self._travellers else await self._queries.last_fix(user)
+        last = None if user in self._travellers else await self._queries.live.last_fix(user)
         traveller = self._travellers.get(user)
         if traveller is not None:
             return traveller.track
@@ -128,7 +133,7 @@ class Positions:
 
     async def _meet(self, user: UserId, track: fixes.Track, age_s: float) -> None:
         """A LIVE session that another process saw begin: its suspects count here from now on."""
-        is_live = (await self._queries.live(user)).state != "OFF"
+        is_live = (await self._queries.live.state(user)).state != "OFF"
         if is_live and user not in self._travellers:
             fixed_at = time.monotonic() - age_s
             self._travellers[user] = Traveller(user, None, track, fixed_at, fixed_at, live=True)
@@ -152,7 +157,7 @@ class Positions:
         if self.moved(user, moved, source):
             return
         fix = fix_of(moved.location, moved.at.timestamp() if moved.at else self._unix())
-        live = (await self._queries.live(user)).state != "OFF"
+        live = (await self._queries.live.state(user)).state != "OFF"
         if not live:
             await self._en_route.load([user])
             if user not in self._en_route:
@@ -272,7 +277,7 @@ class Positions:
 
         HX021 ARRIVAL for a fresh fix elsewhere; without a fresh one it stays a claim.
         """
-        await self._commands.arrived(user, task, await self._sighting(user))
+        await self._commands.tasks.arrived(user, task, await self._sighting(user))
 
     async def _sighting(self, user: UserId) -> Sighting | None:
         """What this process knows of the hustler, else what presence does."""
@@ -286,11 +291,6 @@ class Positions:
         return Sighting(place.point, self._unix() - place.fixed_at_s) if place else None
 
     # ── What follows ─────────────────────────────────────────────────────────────────────────────
-
-    def changed(self, user: UserId) -> None:
-        """A task or the LIVE state of this user changed: what is known here is read anew."""
-        self._changed.add(user)
-        self._work.set()
 
     async def run(self) -> None:
         """Round after round; for ever."""
@@ -306,7 +306,7 @@ class Positions:
         await self._end_suspects()
         if self._returned:
             await self._take_over()
-        if not (self._changed or self._arrived or self._suspects or self._returned):
+        if not (self._changes.users or self._arrived or self._suspects or self._returned):
             self._work.clear()
 
     async def _take_over(self) -> None:
@@ -335,7 +335,7 @@ class Positions:
 
     async def _read_changed(self) -> None:
         # A change that comes while these are read is read in the next round.
-        users, self._changed = self._changed, set()
+        users = self._changes.take()
         if not users:
             return
         try:
@@ -344,14 +344,14 @@ class Positions:
                 await self._read_live(user)
                 self._look_for_arrivals(user)
         except BaseException:
-            self._changed |= users
+            self._changes.users |= users
             raise
 
     async def _read_live(self, user: UserId) -> None:
         """Lets go of a hustler who is no longer LIVE."""
         traveller = self._travellers.get(user)
         if user in self._returned or (traveller is not None and traveller.live):
-            is_off = (await self._queries.live(user)).state == "OFF"
+            is_off = (await self._queries.live.state(user)).state == "OFF"
             if is_off and self._travellers.get(user) is traveller:
                 await self._keep(user)
                 await self._leave(user)
@@ -380,7 +380,7 @@ class Positions:
         if fix is None or fix.age_s > _OLD_FIX_S:
             return False
         try:
-            await self._commands.arrived(user, task, fix)
+            await self._commands.tasks.arrived(user, task, fix)
         except Refusal as refusal:
             log.info("arrival_refused", task=str(task), code=refusal.kind.code)
             if refusal.kind.retryable:
@@ -393,7 +393,7 @@ class Positions:
             log.warning("impossible_positions_end_session", hustler=str(user))
             await self._keep(user)
             try:
-                await self._commands.end_impossible(user)
+                await self._commands.live.end_impossible(user)
             except Refusal as refusal:
                 if not refusal.kind.retryable:
                     raise

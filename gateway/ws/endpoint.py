@@ -58,9 +58,9 @@ class Door:
             await self._deny(
                 errors.refusal("HX503", "PERMISSION", "This origin may not connect."), send
             )
-        elif self._hub.full or self._hub.stopping or self._requests is None:
+        elif self._hub.registry.full or self._hub.stopping or self._requests is None:
             await self._deny(errors.refusal("UNAVAILABLE"), send)
-        elif self._hub.full_for(address):
+        elif self._hub.registry.full_for(address):
             await self._deny(errors.refusal("RATE_LIMITED"), send)
         else:
             await send({"type": "websocket.accept"})
@@ -74,7 +74,7 @@ class Door:
         session = Session(self._new_id(), time.monotonic(), token, self._refused)
         connection = Connection(session, wire, time.monotonic(), address)
         conversation = Conversation(connection, self._answers, requests)
-        self._hub.opened(connection)
+        self._hub.registry.opened(connection)
         try:
             while (frame := await receive())["type"] != "websocket.disconnect":
                 text = frame.get("text")
@@ -90,7 +90,7 @@ class Door:
                 connection.flush()
         finally:
             connection.closed()
-            self._hub.left(connection)
+            self._answers.left(connection)
 
     def _refused(self, kind: errors.ErrorKind) -> None:
         self._metrics.refused("socket", kind)

@@ -6,13 +6,14 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from engine.commands import Commands
+from engine.api.commands import Commands
+from engine.api.queries import Queries
 from engine.kernel import errors
 from engine.kernel.errors import Refusal
 from engine.kernel.ids import BroadcastId, TaskId, UserId
 from engine.kernel.store import Store
-from engine.queries import Queries
-from engine.views import LiveView, TaskView
+from engine.live.views import LiveView
+from engine.tasks.views import TaskView
 from gateway.contract import messages
 from gateway.contract.messages import LiveModeChange, Reference, TaskStatus
 from gateway.delivery.hub import Hub
@@ -64,6 +65,11 @@ class Answers:
             connection.session.refuse(refusal, message.id, time.monotonic())
             return True
 
+    def left(self, connection: Connection) -> None:
+        """The socket is closed."""
+        self._hub.left(connection)
+        self._positions.left(connection)
+
     def heard(self, connection: Connection) -> None:
         """Any frame is a sign of life."""
         user = connection.session.user_id
@@ -98,9 +104,9 @@ class Answers:
     async def _tell_live(self, connection: Connection, ref: Reference | None) -> None:
         """The answer, and the same without `id` for the user's other sockets."""
         user = _user(connection)
-        change = _live_change(await self._queries.live(user))
+        change = _live_change(await self._queries.live.state(user))
         connection.session.reply("LIVE_MODE_STATE_CHANGE", change, ref)
-        self._hub.tell(user, messages.encode("LIVE_MODE_STATE_CHANGE", change), but=connection)
+        self._hub.registry.send(user, messages.encode("LIVE_MODE_STATE_CHANGE", change), but=connection)
 
     async def _move(self, connection: Connection, message: messages.UpdateLocation) -> None:
         await self._positions.move(_hustler(connection), message.data, connection)
@@ -120,34 +126,34 @@ class Answers:
             return
         session.answered(asked.broadcast_id, response, task, message.id)
         if not session.cards.awaits_end(asked.broadcast_id):
-            self._hub.off_screen(connection, asked.broadcast_id)
+            self._hub.cards.untrack(connection, asked.broadcast_id)
 
     async def _outcome(
         self, user: UserId, asked: messages.Answer
     ) -> tuple[messages.OfferOutcome, TaskView | None]:
         broadcast_id = BroadcastId(asked.broadcast_id)
-        applied = await self._commands.respond(
+        applied = await self._commands.live.respond(
             user, broadcast_id, asked.response, asked.decline_reason
         )
         outcome = applied.outcome
         if outcome == "DONE" or applied.task_id is None:
             raise errors.refusal("HX017", "LOCK")
         if outcome == "DECLINED":
-            self._hub.answered(user, broadcast_id, applied.task_id)
+            self._hub.cards.answered(user, broadcast_id, applied.task_id)
         if outcome != "WON":
             return outcome, None
-        return outcome, await self._queries.task_view(user, TaskId(applied.task_id))
+        return outcome, await self._queries.tasks.view(user, TaskId(applied.task_id))
 
     # ── Tasks ────────────────────────────────────────────────────────────────────────────────────
 
     async def _watch(self, connection: Connection, message: messages.SubscribeTask) -> None:
         status = await self._status(connection, message.data.task_id)
-        if not self._hub.watch(connection, message.data.task_id):
+        if not self._hub.registry.watch(connection, message.data.task_id):
             raise errors.refusal("RATE_LIMITED", message="This socket watches too many tasks.")
         connection.session.reply("TASK_STATUS_UPDATE", status, message.id)
 
     async def _unwatch(self, connection: Connection, message: messages.UnsubscribeTask) -> None:
-        self._hub.unwatch(connection, message.data.task_id)
+        self._hub.registry.unwatch(connection, message.data.task_id)
         status = await self._status(connection, message.data.task_id)
         connection.session.reply("TASK_STATUS_UPDATE", status, message.id)
 
@@ -163,10 +169,10 @@ class Answers:
     async def _observe(self, connection: Connection, _: messages.SubscribeCity) -> None:
         if connection.session.role != "admin":
             raise errors.refusal("HX503", "PERMISSION")
-        self._hub.observe(connection, wanted=True)
+        self._hub.registry.observe(connection, wanted=True)
 
     async def _look_away(self, connection: Connection, _: messages.UnsubscribeCity) -> None:
-        self._hub.observe(connection, wanted=False)
+        self._hub.registry.observe(connection, wanted=False)
 
 
 def _user(connection: Connection) -> UserId:

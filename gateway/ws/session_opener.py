@@ -6,10 +6,10 @@ import asyncio
 import time
 from http import HTTPStatus
 
+from engine.api.queries import Queries
+from engine.events.views import Snapshot
 from engine.kernel import errors
 from engine.kernel.ids import UserId
-from engine.queries import Queries
-from engine.views import Snapshot
 from gateway.contract import close_codes, limits, messages, problems
 from gateway.delivery.hub import Hub
 from gateway.delivery.snapshots import Snapshots
@@ -74,7 +74,7 @@ class Joining:
             return  # its place has been given up: nobody would take it out again
         stranger = session.user_id is None
         if session.authenticated(caller, message.id, time.monotonic()) and stranger:
-            self._hub.joined(connection)
+            self._hub.registry.joined(connection)
 
     async def _caller(self, connection: Connection, token: str) -> Caller:
         """The user of a token; refused ones are counted against the address that shows them."""
@@ -100,7 +100,7 @@ class Joining:
         after = session.begin(snapshot.last_seq, last_seq)
         how = "new" if last_seq is None else "resumed"
         while after is not None:
-            log = await self._queries.events_after(user, after)
+            log = await self._queries.events.after(user, after)
             if not log.events or log.events[0].seq != after + 1:
                 session.resync("TOO_OLD")
                 how = "resync"

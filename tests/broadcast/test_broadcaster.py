@@ -18,8 +18,8 @@ from broadcast.score_explanation import explain_score
 from deploy.binaries import find_binaries
 from engine.kernel.ids import UserId
 from engine.live.broadcast_plan import BroadcastPlan
+from engine.live.views import OfferCard
 from engine.matching.score import Profile
-from engine.views import OfferCard
 from geo.cells import place_centre
 from geo.distance import distance_m
 from geo.presence.presence import Beat

@@ -22,7 +22,7 @@ from broadcast.ports import BroadcastUpdate
 from engine.kernel.applied import ClosedBroadcast
 from engine.kernel.ids import UserId
 from engine.live.broadcast_plan import BroadcastPlan
-from engine.views import OfferCard
+from engine.live.views import OfferCard
 from geo.cells import place_centre
 from geo.points import LatLng
 from geo.presence.presence import Beat, Presence

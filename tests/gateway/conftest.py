@@ -14,8 +14,7 @@ import httpx
 import pytest
 import uvicorn
 
-from engine.kernel.store import Store
-from engine.queries import Cursor
+from engine.kernel.store import Cursor, Store
 from gateway.cli.dev_accounts import open_vouching
 from gateway.http.parts import Parts
 from gateway.server.app import create_app

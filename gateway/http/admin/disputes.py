@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from engine.admin.views import DisputeFile
+from engine.disputes.admin_views import DisputeFile
+from engine.disputes.views import DisputeView
 from engine.kernel.ids import DisputeId
-from engine.views import DisputeView
 from gateway.http.admin.requests import Decision, DisputesQuery, Why
 from gateway.http.endpoint import Ask
 from gateway.http.parts import Parts

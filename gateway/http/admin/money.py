@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from engine.admin.views import ChargebackView, MoneyFile, SettlementView, UserFile
 from engine.kernel.ids import SettlementId, UserId
+from engine.money.admin_views import ChargebackView, MoneyFile, SettlementView
+from engine.people.admin_views import UserFile
 from gateway.http.admin.requests import (
     ChargebacksQuery,
     LegDone,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from engine.admin.views import UserFile, XpRowView
 from engine.kernel.ids import AwardId, BadgeId, UserId
+from engine.people.admin_views import UserFile
+from engine.progress.admin_views import XpRowView
 from gateway.http.admin.requests import BadgeGrant, LiveBan, LiveOverride, TrustTier, Why
 from gateway.http.endpoint import Ask
 from gateway.http.parts import Parts

@@ -6,8 +6,11 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from engine.admin.commands import LiveAct, Outcome
-from engine.admin.views import ChargebackState, DisputeState, ItemState, SettlementState, StuckKind
+from engine.admin.views import ItemState
+from engine.disputes.admin import Outcome
+from engine.disputes.admin_views import DisputeState
+from engine.live.admin import LiveAct
+from engine.money.admin_views import ChargebackState, SettlementState, StuckKind
 from engine.money.provider import LegKind
 from gateway.contract.fields import Cents, Cursor, FieldRefused, Instant, Limit, Text
 from gateway.http.requests import Sent

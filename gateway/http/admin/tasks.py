@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from engine.admin.views import StuckView
-from engine.views import TaskView
+from engine.money.admin_views import StuckView
+from engine.tasks.views import TaskView
 from gateway.http.admin.requests import StuckQuery, Why
 from gateway.http.endpoint import Ask
 from gateway.http.parts import Parts
@@ -31,16 +31,16 @@ async def stuck(parts: Parts, ask: Ask[Nothing, StuckQuery]) -> StuckTasks:
 async def cancel(parts: Parts, ask: Ask[Why, Nothing]) -> TaskView:
     """End a task that nobody has arrived for, with a full refund."""
     await parts.desk.cancel(ask.user_id, ask.task_id, ask.body.reason)
-    return await parts.queries.task_view(ask.user_id, ask.task_id)
+    return await parts.queries.tasks.view(ask.user_id, ask.task_id)
 
 
 async def dispute(parts: Parts, ask: Ask[Why, Nothing]) -> TaskView:
     """Lock the money of a task that a hustler holds, to decide about it."""
     await parts.desk.dispute(ask.user_id, ask.task_id, ask.body.reason)
-    return await parts.queries.task_view(ask.user_id, ask.task_id)
+    return await parts.queries.tasks.view(ask.user_id, ask.task_id)
 
 
 async def unlock_codes(parts: Parts, ask: Ask[Why, Nothing]) -> TaskView:
     """Let the hustler try the task's codes again at once."""
     await parts.desk.unlock_codes(ask.user_id, ask.task_id, ask.body.reason)
-    return await parts.queries.task_view(ask.user_id, ask.task_id)
+    return await parts.queries.tasks.view(ask.user_id, ask.task_id)

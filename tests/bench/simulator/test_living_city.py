@@ -248,7 +248,7 @@ async def test_the_map_shows_the_city_and_comes_back_by_itself(
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert await serious(page) == []
         assert wrong == []
-    for observer in tuple(service.parts.hub.observers):
+    for observer in tuple(service.parts.hub.registry.observers):
         observer.wire.abort()
     await expect(page.locator("#connection")).not_to_have_text("live", timeout=MS)
     await expect(page.locator("#connection")).to_have_text("live", timeout=MS)

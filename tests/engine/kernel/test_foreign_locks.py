@@ -53,7 +53,7 @@ async def held(database: TestDatabase, statement: str, *args: object) -> AsyncIt
 
 async def expiring(market: Market, poster: UserId | None = None) -> TaskId:
     """A funded task that waits for nobody after an hour."""
-    deadline = await market.queries.clock() + timedelta(hours=1)
+    deadline = await market.queries.clock.now() + timedelta(hours=1)
     return await market.funded("STANDARD", deadline=deadline, poster=poster)
 
 
@@ -200,6 +200,6 @@ async def test_a_command_on_a_locked_row_is_answered_soon(
     poster = await own_market.poster_of(task)
     async with held(fresh_database, ROWS[row], task), asyncio.timeout(8 * LOCK_TIMEOUT_MS / 1_000):
         with pytest.raises(Refusal) as refused:
-            await own_market.commands.cancel(poster, task, None)
+            await own_market.commands.tasks.cancel(poster, task, None)
     assert (refused.value.kind.code, refused.value.kind.retryable) == ("HX017", True)
-    await own_market.commands.cancel(poster, task, None)
+    await own_market.commands.tasks.cancel(poster, task, None)

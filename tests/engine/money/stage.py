@@ -14,7 +14,7 @@ import msgspec
 from engine.money.provider import Movement
 from engine.money.providers.simulated import SimulatedPayments
 from engine.tasks.draft import TaskDraft
-from engine.views import Mode
+from engine.tasks.views import Mode
 from tests.engine.money.asking import PLAN, ask, fire
 
 POINTS = (

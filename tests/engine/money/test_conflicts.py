@@ -21,7 +21,7 @@ import pytest
 
 from engine.kernel.store import Store
 from engine.money.settlements import Settling
-from engine.views import Mode
+from engine.tasks.views import Mode
 from sql.database import Database
 from tests.engine.money import clock
 from tests.engine.money.actions import ACTIONS

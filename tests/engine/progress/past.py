@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from engine.kernel.ids import TaskId, UserId
-from engine.views import Mode
+from engine.tasks.views import Mode
 from tests.support.market import Market
 
 TASK = """
@@ -127,7 +127,7 @@ class Past:
         kind: str = "RELEASED",
     ) -> None:
         """Tasks given back long ago: on record, without consequences."""
-        at = at or await self.market.queries.clock() - timedelta(days=200)
+        at = at or await self.market.queries.clock.now() - timedelta(days=200)
         tasks = await self.held(count, mode, at)
         await self.market.owner.executemany(
             "insert into abandonments (task_id, hustler_id, kind, mode, at)"
@@ -147,7 +147,7 @@ class Past:
         category: str = "handyman",
     ) -> list[Any]:
         self._poster = self._poster or await self.market.user("poster")
-        at = at or await self.market.queries.clock() - timedelta(days=1)
+        at = at or await self.market.queries.clock.now() - timedelta(days=1)
         async with self._unguarded("tasks"):
             rows = await self.market.owner.fetch(
                 TASK,
@@ -185,7 +185,7 @@ async def ask(market: Market, function: str, *args: object) -> Told:
 async def resolved(market: Market, task: UUID, outcome: str, release_cents: int | None) -> None:
     """Open a dispute as the poster, have an admin decide it, and move the money."""
     poster = await market.poster_of(TaskId(task))
-    await market.commands.dispute(poster, TaskId(task), "It leaks")
+    await market.commands.disputes.open(poster, TaskId(task), "It leaks")
     await market.app.execute(
         "select resolve_dispute($1, (select id from disputes where task_id = $2), $3, $4, 'Seen')",
         await market.user("admin"),

@@ -19,7 +19,7 @@ INSERT = "insert into badges (user_id, badge_type) values ($1, $2)"
 
 async def badges(market: Market, user: UserId) -> set[str]:
     """The types that a user sees."""
-    return {badge.badge_type for badge in (await market.queries.progress(user)).badges}
+    return {badge.badge_type for badge in (await market.queries.progress.progress(user)).badges}
 
 
 async def awarded(market: Market, hustler: UserId, count: int, *, live: int = 0) -> list[str]:
@@ -96,18 +96,18 @@ async def test_the_second_device_learns_that_the_animation_was_shown(market: Mar
     """The first confirmation counts; somebody else's badge is not there."""
     hustler = await market.user("hustler")
     await awarded(market, hustler, 1)
-    badge = (await market.queries.progress(hustler)).badges[0]
+    badge = (await market.queries.progress.progress(hustler)).badges[0]
     assert badge.animation_shown_at is None
     badge_id = BadgeId(badge.id)
-    await market.commands.show_badge(hustler, badge_id)
-    first = await market.queries.badge(badge_id)
-    await market.commands.show_badge(hustler, badge_id)
-    assert await market.queries.badge(badge_id) == first
+    await market.commands.progress.show_badge(hustler, badge_id)
+    first = await market.queries.progress.badge(badge_id)
+    await market.commands.progress.show_badge(hustler, badge_id)
+    assert await market.queries.progress.badge(badge_id) == first
     assert first.animation_shown_at is not None
 
     for user, which in ((await market.user("hustler"), badge_id), (hustler, BadgeId(uuid4()))):
         with pytest.raises(Refusal) as caught:
-            await market.commands.show_badge(user, which)
+            await market.commands.progress.show_badge(user, which)
         assert caught.value.kind.code == "NOT_FOUND"
 
 

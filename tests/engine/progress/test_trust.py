@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.kernel.ids import TaskId, UserId
-from engine.views import Mode
+from engine.tasks.views import Mode
 from tests.engine.progress.past import Past, ask, points, refused, tier
 from tests.support.market import Market
 
@@ -75,11 +75,11 @@ async def test_quick_is_under_half_an_hour_of_the_hustlers_own(
     """From the start code to the proof; the poster's day of silence is not counted."""
     market = own_market
     task, hustler = await market.accepted("STANDARD")
-    await market.commands.start(hustler, task, market.codes.code(task, "START", 1))
+    await market.commands.tasks.start(hustler, task, market.codes.code(task, "START", 1))
     await market.advance(f"{minutes} minutes")
-    await market.commands.submit_proof(hustler, task, market.codes.code(task, "COMPLETION", 1))
+    await market.commands.proofs.submit(hustler, task, market.codes.code(task, "COMPLETION", 1))
     await market.advance("1 day")
-    await market.commands.approve(await market.poster_of(task), task)
+    await market.commands.proofs.approve(await market.poster_of(task), task)
     await market.settle(task)
     assert await points(market, hustler) == gained
 
@@ -88,7 +88,7 @@ async def test_quick_is_under_half_an_hour_of_the_hustlers_own(
 async def test_an_abandonment_costs_points_once(market: Market, mode: Mode, lost: float) -> None:
     """−2 and −4; giving back at once is free; nothing is noted twice."""
     hustler = await rookie(market)
-    now = await market.queries.clock()
+    now = await market.queries.clock.now()
     quick, late = await Past(market, hustler).held(2, mode)
     await ask(market, "note_given_up", quick, "QUICK", now)
     assert await points(market, hustler) == 0
@@ -100,11 +100,11 @@ async def test_an_abandonment_costs_points_once(market: Market, mode: Mode, lost
 async def test_nothing_is_noted_of_a_task_in_another_state(market: Market) -> None:
     """A running task is neither completed nor lost nor given up; an approved one is not paid yet."""
     task, hustler = await market.submitted("STANDARD")
-    now = await market.queries.clock()
+    now = await market.queries.clock.now()
     assert await ask(market, "note_completed", task) == []
     assert await ask(market, "note_lost", task) == []
     assert await ask(market, "note_given_up", task, "RELEASED", now) == []
-    await market.commands.approve(await market.poster_of(task), task)
+    await market.commands.proofs.approve(await market.poster_of(task), task)
     assert await ask(market, "note_completed", task) == []
     assert await points(market, hustler) == 0
 
@@ -184,7 +184,7 @@ async def test_trusted_takes_95_percent_approval(
     """A rejected proof and a lost dispute both count against it."""
     hustler = await rookie(market)
     past = Past(market, hustler)
-    await past.lost(lost, at=await market.queries.clock() - timedelta(days=200))
+    await past.lost(lost, at=await market.queries.clock.now() - timedelta(days=200))
     await past.completed(completed - 1, rejected=rejected)
     await note_last(market, hustler)
     assert await tier(market, hustler) == expected
@@ -282,7 +282,7 @@ async def test_ninety_idle_days_cost_a_tier(own_market: Market) -> None:
     """Not a second earlier; again after ninety more; never below ROOKIE, where no timer waits."""
     market = own_market
     hustler = await rookie(market)
-    await Past(market, hustler).completed(19, at=await market.queries.clock() - timedelta(days=3))
+    await Past(market, hustler).completed(19, at=await market.queries.clock.now() - timedelta(days=3))
     task = await completed_now(market, hustler)
     assert await tier(market, hustler) == 3
     due = await market.app.fetchval(
@@ -339,17 +339,17 @@ async def review(market: Market, hustler: UserId) -> list[tuple[str, dict[str, A
 async def completed_now(market: Market, hustler: UserId) -> TaskId:
     """A task done through the commands."""
     task = await market.funded("STANDARD")
-    await market.commands.accept(hustler, task)
-    await market.commands.start(hustler, task, market.codes.code(task, "START", 1))
-    await market.commands.submit_proof(hustler, task, market.codes.code(task, "COMPLETION", 1))
-    await market.commands.approve(await market.poster_of(task), task)
+    await market.commands.live.accept(hustler, task)
+    await market.commands.tasks.start(hustler, task, market.codes.code(task, "START", 1))
+    await market.commands.proofs.submit(hustler, task, market.codes.code(task, "COMPLETION", 1))
+    await market.commands.proofs.approve(await market.poster_of(task), task)
     await market.settle(task)
     return task
 
 
 async def give_up(market: Market, hustler: UserId, days_ago: float) -> list[str]:
     """An abandonment; the reasons of the changes that it brings."""
-    at = await market.queries.clock() - timedelta(days=days_ago)
+    at = await market.queries.clock.now() - timedelta(days=days_ago)
     task = (await Past(market, hustler).held(at=at))[0]
     told = await ask(market, "note_given_up", task, "RELEASED", at)
     return [data["reason"] for kind, data in told if kind == "TRUST_TIER_CHANGED"]
@@ -372,7 +372,7 @@ async def test_three_abandonments_in_thirty_days_cost_a_tier(market: Market) -> 
 async def test_two_lost_disputes_in_ninety_days_cost_a_tier(market: Market) -> None:
     """Not the first, not with one of 91 days ago."""
     hustler = await market.user("hustler", trust_tier=3)
-    now = await market.queries.clock()
+    now = await market.queries.clock.now()
     reasons = []
     for days in (91, 89, 0):
         task = (await Past(market, hustler).lost(at=now - timedelta(days=days)))[0]
@@ -410,7 +410,7 @@ async def test_the_profile_follows_the_record(market: Market) -> None:
     """Completed / (completed + abandoned + lost), approved / (completed + lost), the categories."""
     hustler = await market.user("hustler")
     past = Past(market, hustler)
-    old = await market.queries.clock() - timedelta(days=200)
+    old = await market.queries.clock.now() - timedelta(days=200)
     await past.completed(4, rejected=1)
     await past.completed(2, category="moving")
     await past.abandoned(2)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.views import Mode
+from engine.tasks.views import Mode
 from tests.engine.progress.past import Past, ask, refused, resolved
 from tests.oracles import xp
 from tests.support.market import Market
@@ -45,7 +45,7 @@ async def test_xp_needs_a_released_escrow(market: Market, role: str) -> None:
     escrow = await escrow_of(market, task)
     assert await refused(market, role, AWARD, escrow) == ("HX101", "INV-1")
     gone = await market.funded("STANDARD")
-    await market.commands.cancel(await market.poster_of(gone), gone, None)
+    await market.commands.tasks.cancel(await market.poster_of(gone), gone, None)
     await market.settling.settle_waiting()
     insert = "insert into xp_ledger (user_id, task_id, escrow_id) values ($1, $2, $3)"
     expected = ("HX101", "INV-1")
@@ -97,7 +97,7 @@ async def test_the_ledger_fills_in_every_figure_itself(market: Market, role: str
     assert (row["user_level_before"], row["user_level_after"]) == (1, 1)
     assert row["user_streak_at_award"] == 1
     assert row["created_at"].year > 2000
-    me = await market.queries.me(hustler)
+    me = await market.queries.people.me(hustler)
     assert (me.total_xp, me.level, me.level_title, me.streak_days) == (65, 1, "Rookie", 1)
 
 
@@ -138,7 +138,7 @@ async def test_the_total_is_what_the_ledger_says_whoever_writes_it(market: Marke
     hustler = await market.user("hustler")
     done = (await Past(market, hustler).completed(price_cents=10_000))[0]
     await ask(market, "award_xp", done.escrow)
-    total = (await market.queries.me(hustler)).total_xp
+    total = (await market.queries.people.me(hustler)).total_xp
     assert total == 157
 
     statement = "update users set total_xp = $2 where id = $1"
@@ -266,7 +266,7 @@ async def test_several_awards_in_one_statement_build_on_one_another(market: Mark
     assert [row["user_streak_at_award"] for row in rows] == [1, 2, 3]
     assert [row["effective_xp"] for row in rows] == [105, 110, 115]
     assert [row["user_xp_after"] for row in rows] == [105, 215, 330]
-    assert (await market.queries.me(hustler)).total_xp == 330
+    assert (await market.queries.people.me(hustler)).total_xp == 330
 
 
 async def consume(market: Market, dsn: str, users: int, releases: int) -> None:
@@ -301,7 +301,7 @@ async def consume(market: Market, dsn: str, users: int, releases: int) -> None:
     for row in rows:
         assert (row["n"], row["steps"]) == (share, share)
         assert row["xp"] == row["last"] == share * 105
-        assert (await market.queries.me(row["user_id"])).total_xp == share * 105
+        assert (await market.queries.people.me(row["user_id"])).total_xp == share * 105
 
 
 async def test_eight_consumers_award_each_release_once(market: Market, database_dsn: str) -> None:

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from engine.kernel import errors
 from engine.kernel.ids import UserId
-from engine.queries import User
+from engine.people.queries import User
 from gateway.identity import auth, minting
 from gateway.identity.auth import Authenticator
 from gateway.identity.issuers import Issuer, issuers_from_json

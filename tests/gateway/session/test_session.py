@@ -7,17 +7,11 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
+from engine.events.views import Snapshot
 from engine.kernel import errors
+from engine.kernel.applied import UserEvent
 from engine.kernel.ids import UserId
-from engine.views import (
-    LiveView,
-    OfferCard,
-    OfferedTask,
-    PosterCard,
-    RoundedPlace,
-    Snapshot,
-    UserEvent,
-)
+from engine.live.views import LiveView, OfferCard, OfferedTask, PosterCard, RoundedPlace
 from gateway.contract import close_codes, limits, messages
 from gateway.identity.auth import Caller
 from gateway.session.session import Phase, Session, durable, farewell

@@ -11,8 +11,9 @@ from uuid import uuid4
 
 import pytest
 
+from engine.api.queries import Queries
 from engine.kernel.ids import TaskId, UserId
-from engine.queries import Engagement, Queries
+from engine.tasks.queries import Engagement
 from gateway.tracking.absences import Absences
 from gateway.tracking.en_route import EnRoute
 from gateway.tracking.heartbeats import Heartbeats
@@ -221,7 +222,7 @@ async def test_a_hustler_whose_live_mode_has_ended_is_not_taken_over(
     parts = service.parts
     positions = positions_of(service, Heartbeats(presence), EnRoute(parts.hub, parts.queries))
     async with joined(service, hustler):
-        (connection,) = parts.hub.connections(user)
+        (connection,) = parts.hub.registry.sockets(user)
         positions.returned(user, connection)
         if ended == "by the log":
             positions.changed(user)
@@ -420,7 +421,7 @@ async def test_however_a_session_ended_the_next_begins_where_its_hustler_can_be(
         ago = (datetime.now(UTC) - timedelta(hours=7)).isoformat()
         error = await client.ask("SUBSCRIBE_LIVE_MODE", {"location": false, "at": ago})
         assert error["data"]["code"] == "HX021"
-        kept = await service.parts.queries.last_fix(hustler.user_id)
+        kept = await service.parts.queries.live.last_fix(hustler.user_id)
         assert kept is not None
         assert abs(kept.lat - place["lat"]) < 1e-9
         if end != "MANUAL":  # HX904
@@ -578,7 +579,7 @@ async def test_the_poster_sees_no_more_of_who_has_started_to_work(service: Servi
         task = await accepted(service, poster, hustler, place)
         await driving.say("UPDATE_LOCATION", {"location": place})
         await posting.hear_until("HUSTLER_LOCATION", task_id=task)
-        (code,) = (await service.parts.queries.start_codes([TaskId(uuid_of(task))])).values()
+        (code,) = (await service.parts.queries.codes.start_codes([TaskId(uuid_of(task))])).values()
         await service.rest(hustler, "POST", f"/v1/tasks/{task}/start", {"code": code})
         await posting.hear_until("JOB_STARTED")
         async with asyncio.timeout(3.0):
@@ -612,7 +613,7 @@ async def test_a_session_nobody_hears_of_ends_as_offline(
     parts = service.parts
     async with live(service, here, place):
         for user in (away, holder):
-            await parts.commands.go_live(user.user_id, None, None)
+            await parts.commands.live.go_live(user.user_id, None, None)
         await accepted(service, poster, holder, place)
         await service.owner.execute(
             "update live_status set active_since = active_since - interval '6 minutes'"
@@ -624,7 +625,7 @@ async def test_a_session_nobody_hears_of_ends_as_offline(
         swept = await absences.sweep()
         assert away.user_id in swept
         assert here.user_id not in swept
-        states = [(await parts.queries.live(user.user_id)).state for user in (away, here, holder)]
+        states = [(await parts.queries.live.state(user.user_id)).state for user in (away, here, holder)]
         assert states == ["OFF", "ACTIVE", "ACTIVE"]
 
 

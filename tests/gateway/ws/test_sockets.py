@@ -13,9 +13,9 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from engine.api.queries import Queries
+from engine.kernel.applied import UserEvent
 from engine.kernel.store import Store
-from engine.queries import Queries
-from engine.views import UserEvent
 from gateway.contract import close_codes, limits, messages
 from gateway.delivery.snapshots import Snapshots
 from gateway.session import rendering
@@ -184,7 +184,7 @@ async def test_a_socket_that_closes_while_it_joins_leaves_nothing_behind(
     service: Service,
 ) -> None:
     """Cut at any moment of AUTH: no ghost stays connected."""
-    before = len(service.parts.hub.connected())
+    before = len(service.parts.hub.registry.connected())
     for number in range(12):
         token = service.token(f"cut-{number}", "hustler")  # unseen: its user must be looked up
         wire = await connect(service.ws_url, compression=None)
@@ -192,8 +192,8 @@ async def test_a_socket_that_closes_while_it_joins_leaves_nothing_behind(
         await asyncio.sleep(0.0005 * number)
         wire.transport.abort()
     await asyncio.sleep(0.3)
-    assert len(service.parts.hub.connected()) <= before
-    assert not service.parts.hub._strangers
+    assert len(service.parts.hub.registry.connected()) <= before
+    assert not service.parts.hub.registry._unauthenticated
 
 
 # ── Resume and gaps ──────────────────────────────────────────────────────────────────────────────
@@ -251,7 +251,7 @@ async def test_the_codes_of_a_whole_page_are_read_by_one_query(service: Service)
         await service.rest(hustler, "POST", f"/v1/tasks/{task['id']}/accept", {})
         tasks.append(task["id"])
     parts = service.parts
-    events = (await parts.queries.events_after(poster.user_id, 0)).events
+    events = (await parts.queries.events.after(poster.user_id, 0)).events
     store = Counted(parts.queries._store._database)
     complete = await rendering.complete(Queries(store, parts.queries._codes), events)
     assert store.asked == 1
@@ -450,14 +450,14 @@ async def test_a_slow_reader_is_cut_and_blocks_nobody(service: Service) -> None:
     options = {"sock": sock, "max_queue": 1, "ping_interval": None, "close_timeout": 0.1}
     async with joined(service, quick) as other, open_client(service, **options) as client:
         await client.auth(slow)
-        (connection,) = service.parts.hub.connections(slow.user_id)
+        (connection,) = service.parts.hub.registry.sockets(slow.user_id)
         for _ in range(120):
-            service.parts.hub.tell(slow.user_id, payload)
+            service.parts.hub.registry.send(slow.user_id, payload)
             await asyncio.sleep(0)
         assert connection.cut_for == "slow"
         assert (await other.ask("PING"))["type"] == "PONG"
     await asyncio.sleep(0.05)
-    assert not service.parts.hub.connections(slow.user_id)
+    assert not service.parts.hub.registry.sockets(slow.user_id)
 
 
 # ── Tasks and other requests ─────────────────────────────────────────────────────────────────────

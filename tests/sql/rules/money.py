@@ -456,10 +456,10 @@ async def a_replaced_escrow_is_refunded_though_its_heir_was_replaced_too(judge: 
     task, hustler = await market.agreed(5_000)
     first = await judge.value("select id from escrows where task_id = $1 and is_current", task)
     poster = await market.poster_of(task)
-    await market.commands.fund(poster, task)
-    proposal = await market.commands.propose_price(hustler, task, 6_000)
-    await market.commands.answer_proposal(poster, task, proposal, agrees=True)
-    await market.commands.fund(poster, task)
+    await market.commands.money.fund(poster, task)
+    proposal = await market.commands.pricing.propose(hustler, task, 6_000)
+    await market.commands.pricing.answer(poster, task, proposal, agrees=True)
+    await market.commands.money.fund(poster, task)
     await judge.does("update settlements set attempts = 1 where escrow_id = $1", first)
     await judge.allows(
         "select book_leg(id, 'REFUND', 're_' || id) from settlements where escrow_id = $1", first
@@ -685,7 +685,7 @@ async def a_late_payment_comes_in_and_goes_out_again(judge: Judge) -> None:
     market = judge.market
     task = await market.task()
     await market.store.rows("begin_funding", await market.poster_of(task), task)
-    await market.commands.cancel(await market.poster_of(task), task, None)
+    await market.commands.tasks.cancel(await market.poster_of(task), task, None)
     await judge.does(
         "insert into settlements (escrow_id, kind, refund_amount, payment)"
         " select id, 'REFUND', 4000, 'pi_' || id from escrows where task_id = $1",
@@ -912,7 +912,7 @@ async def _held_for_its_bank(judge: Judge) -> tuple[str, str]:
     """A refund that waits for a dispute at the provider: the settlement, and the dispute's name."""
     market = judge.market
     task = await market.funded("STANDARD")
-    await market.commands.cancel(await market.poster_of(task), task, None)
+    await market.commands.tasks.cancel(await market.poster_of(task), task, None)
     name = f"dp_{task}"
     row = await market.app.fetchrow(
         "select s.id, e.stripe_payment_intent_id as payment from settlements as s"

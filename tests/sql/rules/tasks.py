@@ -162,7 +162,7 @@ async def an_arrival_is_recorded_once_and_binds_the_poster(judge: Judge) -> None
     await judge.refuses(TRANSITION, cancel, task, "POSTER_CANCELLED")
     await judge.refuses(TRANSITION, cancel, task, None)
     await judge.allows(cancel, task, "HUSTLER_RELEASED")
-    await judge.market.commands.release(hustler, task, None)
+    await judge.market.commands.tasks.release(hustler, task, None)
 
 
 @rule("tasks.task_marks_guard")
@@ -276,7 +276,7 @@ async def a_task_completes_only_with_an_accepted_proof(judge: Judge) -> None:
     await judge.does("update proofs set state = 'ACCEPTED' where task_id = $1", proven)
     await judge.allows("update tasks set state = 'COMPLETED' where id = $1", proven)
     free, hustler = await judge.market.working(requires_proof=False)
-    await judge.market.commands.submit_proof(hustler, free, None)
+    await judge.market.commands.proofs.submit(hustler, free, None)
     await judge.allows("update tasks set state = 'COMPLETED' where id = $1", free)
 
 
@@ -367,7 +367,7 @@ async def only_the_eligible_accept(judge: Judge) -> None:
     accept = "update tasks set state = 'ACCEPTED', assigned_hustler_id = $2 where id = $1"
     task = await market.task("STANDARD")
     await judge.does("update tasks set required_trust_tier = 3 where id = $1", task)
-    await market.commands.fund(await market.poster_of(task), task)
+    await market.commands.money.fund(await market.poster_of(task), task)
     for stranger in (
         await market.user("hustler", trust_tier=2),
         await market.user("poster", trust_tier=3),
@@ -376,8 +376,8 @@ async def only_the_eligible_accept(judge: Judge) -> None:
     able = await market.user("hustler", trust_tier=3)
     await judge.does("insert into acceptances (task_id, hustler_id) values ($1, $2)", task, able)
     await judge.allows(accept, task, able)
-    await market.commands.accept(able, task)
-    await market.commands.release(able, task, None)
+    await market.commands.live.accept(able, task)
+    await market.commands.tasks.release(able, task, None)
     heir = await judge.value("select id from tasks where predecessor_id = $1", task)
     await judge.refuses(("HX012", "ELIGIBILITY"), accept, heir, able)
 

@@ -115,7 +115,7 @@ class History:
     async def begin_payment(self) -> UUID:
         """The poster's app asks for the payment, and again until it gets an answer."""
         self._paying = True
-        funding = await self.do(lambda process: process.commands.fund(self.poster, self.task))
+        funding = await self.do(lambda process: process.commands.money.fund(self.poster, self.task))
         self._paying = False
         return funding.escrow
 
@@ -127,15 +127,15 @@ class History:
 
     async def accept(self) -> None:
         """The hustler takes the task."""
-        await self.process.commands.accept(self.hustler, self.task)
+        await self.process.commands.live.accept(self.hustler, self.task)
 
     async def work(self) -> None:
         """Start and proof."""
         codes = self.market.codes
-        await self.process.commands.start(
+        await self.process.commands.tasks.start(
             self.hustler, self.task, codes.code(self.task, "START", 1)
         )
-        await self.process.commands.submit_proof(
+        await self.process.commands.proofs.submit(
             self.hustler, self.task, codes.code(self.task, "COMPLETION", 1)
         )
 

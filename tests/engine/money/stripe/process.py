@@ -9,7 +9,7 @@ from uuid import UUID
 
 import stripe
 
-from engine.commands import Commands
+from engine.api.commands import Commands
 from engine.kernel.applied import EffectSink
 from engine.kernel.store import Store
 from engine.live.broadcast_plan import BroadcastPlan

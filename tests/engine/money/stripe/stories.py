@@ -23,14 +23,14 @@ HELD: Final = ("COMPLETED", "LOCKED_DISPUTE")
 async def never_paid(h: History) -> None:
     """Cancelled before anybody paid."""
     await h.begin()
-    await h.process.commands.cancel(h.poster, h.task, None)
+    await h.process.commands.tasks.cancel(h.poster, h.task, None)
 
 
 async def paid_too_late(h: History) -> None:
     """Cancelled while the payment was under way: it comes, and goes back."""
     await h.begin()
     escrow = await h.begin_payment()
-    await h.process.commands.cancel(h.poster, h.task, None)
+    await h.process.commands.tasks.cancel(h.poster, h.task, None)
     h.confirm(escrow)
 
 
@@ -38,13 +38,13 @@ async def cancelled(h: History) -> None:
     """A full refund."""
     await h.begin()
     await h.pay()
-    await h.process.commands.cancel(h.poster, h.task, None)
+    await h.process.commands.tasks.cancel(h.poster, h.task, None)
 
 
 async def approved(h: History) -> None:
     """The hustler is paid."""
     await _submitted(h)
-    await h.process.commands.approve(h.poster, h.task)
+    await h.process.commands.proofs.approve(h.poster, h.task)
 
 
 async def approved_without_account(h: History) -> None:
@@ -53,7 +53,7 @@ async def approved_without_account(h: History) -> None:
     await h.pay()
     await h.accept()
     await h.work()
-    await h.process.commands.approve(h.poster, h.task)
+    await h.process.commands.proofs.approve(h.poster, h.task)
     await h.until(lambda: h.settlement_is("HELD"))
     await h.open_account()
     h.fake.ledger.finish_onboarding(h.account)
@@ -80,11 +80,11 @@ async def repriced(h: History) -> None:
     await h.pay()
     await h.accept()
     commands = h.process.commands
-    proposal = await commands.propose_price(h.hustler, h.task, h.terms.price_cents + 500)
-    await commands.answer_proposal(h.poster, h.task, proposal, agrees=True)
+    proposal = await commands.pricing.propose(h.hustler, h.task, h.terms.price_cents + 500)
+    await commands.pricing.answer(h.poster, h.task, proposal, agrees=True)
     await h.pay()
     await h.work()
-    await h.process.commands.approve(h.poster, h.task)
+    await h.process.commands.proofs.approve(h.poster, h.task)
 
 
 async def slow_refund(h: History) -> None:
@@ -143,7 +143,7 @@ def asked_before_work(*statuses: str) -> Story:
         h.fake.ledger.close_dispute(dispute, "warning_closed")
         await h.accept()
         await h.work()
-        await h.process.commands.approve(h.poster, h.task)
+        await h.process.commands.proofs.approve(h.poster, h.task)
 
     return story
 
@@ -182,7 +182,7 @@ async def account_taken_from_us(h: History) -> None:
     """The hustler's account is disconnected before the payout; another one is opened and paid."""
     await _submitted(h)
     h.fake.ledger.disconnect(h.account)
-    await h.process.commands.approve(h.poster, h.task)
+    await h.process.commands.proofs.approve(h.poster, h.task)
     await h.until(lambda: h.settlement_is("HELD"))
     await h.open_account()
     h.fake.ledger.finish_onboarding(h.account)
@@ -208,7 +208,7 @@ def disputed(ruling: str) -> Story:
 
     async def story(h: History) -> None:
         await _submitted(h)
-        await h.process.commands.dispute(h.poster, h.task, "It is crooked.")
+        await h.process.commands.disputes.open(h.poster, h.task, "It is crooked.")
         await h.resolve(ruling)
 
     return story

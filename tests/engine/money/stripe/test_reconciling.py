@@ -85,14 +85,14 @@ async def test_delayed_movements_are_booked_when_their_time_is_over(
             every_s=60.0,
         )
         task = await market.task("STANDARD")
-        await market.commands.fund(await market.poster_of(task), task)
+        await market.commands.money.fund(await market.poster_of(task), task)
         assert await reconciling.sweep() == 0
         assert await market.escrow_state(task) == "PENDING"
         now = 5.0
         assert await reconciling.sweep() == 1
         assert await market.escrow_state(task) == "FUNDED"
 
-        await market.commands.cancel(await market.poster_of(task), task, None)
+        await market.commands.tasks.cancel(await market.poster_of(task), task, None)
         for _ in range(3):
             await market.settling.settle_waiting()
         assert await reconciling.sweep() == 0
@@ -177,7 +177,7 @@ async def test_an_account_that_becomes_ready_while_it_is_missed_is_not_missed(
     await history.pay()
     await history.accept()
     await history.work()
-    await history.process.commands.approve(history.poster, history.task)
+    await history.process.commands.proofs.approve(history.poster, history.task)
     (row,) = await market.store.rows("waiting_settlements", 10)
     await history.open_account()
     history.fake.ledger.finish_onboarding(history.account)
@@ -196,7 +196,7 @@ async def test_one_side_s_trouble_does_not_keep_the_other_waiting(history: Histo
     await history.pay()
     await history.accept()
     await history.work()
-    await history.process.commands.dispute(history.poster, history.task, "It is crooked.")
+    await history.process.commands.disputes.open(history.poster, history.task, "It is crooked.")
     await history.resolve("SPLIT")
     await history.until(lambda: history.settlement_is("HELD"))
     assert history.fake.ledger.held["posters"] == -1_500
@@ -233,7 +233,7 @@ async def approved_for_nobody(history: History) -> None:
     await history.open_account()
     await history.accept()
     await history.work()
-    await history.process.commands.approve(history.poster, history.task)
+    await history.process.commands.proofs.approve(history.poster, history.task)
     await history.until(lambda: history.settlement_is("HELD"))
 
 
@@ -275,7 +275,7 @@ async def test_a_payout_to_an_account_that_is_gone_waits_for_another(
         await history.fake.post.everything(history._deliver)
     else:
         history.fake.ledger.delete_account(history.account)
-    await history.process.commands.approve(history.poster, history.task)
+    await history.process.commands.proofs.approve(history.poster, history.task)
     await history.until(lambda: history.settlement_is("HELD"))
     await history.process.reconciling.sweep()
     gone = "select closed_at is not null from payout_accounts where user_id = $1"
@@ -317,7 +317,7 @@ async def test_books_that_agree_have_no_differences(history: History, auditing: 
     await history.pay()
     await history.accept()
     await history.work()
-    await history.process.commands.dispute(history.poster, history.task, "It is crooked.")
+    await history.process.commands.disputes.open(history.poster, history.task, "It is crooked.")
     await history.resolve("SPLIT")
     await history.until(lambda: history.current_is("REFUND_PARTIAL"))
     assert await whats(auditing) == []
@@ -379,7 +379,7 @@ async def test_a_leg_that_we_missed_is_repaired_too(
     """The worker died after the call and everything was lost."""
     await history.begin()
     await history.pay()
-    await history.process.commands.cancel(history.poster, history.task, None)
+    await history.process.commands.tasks.cancel(history.poster, history.task, None)
     (row,) = await market.store.rows("waiting_settlements", 10)
     payments = history.process.settling._payments
     await payments.refund(row["id"], row["payment"], 4_000, escrow=row["escrow_id"])

@@ -9,11 +9,11 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID, uuid4
 
-from engine.admin.commands import Desk, Outcome
+from engine.disputes.admin import Outcome
 from engine.kernel.applied import Applied
 from engine.kernel.errors import Refusal
 from engine.kernel.ids import AwardId, BadgeId, DisputeId, ItemId, SettlementId, TaskId, UserId
-from engine.views import Mode
+from engine.tasks.views import Mode
 from tests.support.market import Market
 
 WHY = "It is right so."
@@ -71,16 +71,16 @@ class Busy:
 
     async def start(self, task: TaskId, hustler: UserId) -> None:
         """The work begins."""
-        await self.market.commands.start(hustler, task, self.market.codes.code(task, "START", 1))
+        await self.market.commands.tasks.start(hustler, task, self.market.codes.code(task, "START", 1))
 
     async def disputed(self) -> tuple[TaskId, DisputeId]:
         """A task in dispute, from either side, with evidence of both."""
         task, hustler = await self.submitted()
         poster = await self.market.poster_of(task)
         sides = [poster, hustler]
-        await self.market.commands.dispute(self.random.choice(sides), task, "We disagree.")
+        await self.market.commands.disputes.open(self.random.choice(sides), task, "We disagree.")
         for side in sides:
-            await self.market.commands.add_evidence(side, task, "I am right.", [])
+            await self.market.commands.disputes.add_evidence(side, task, "I am right.", [])
         return task, await self.dispute_of(task)
 
     async def dispute_of(self, task: TaskId) -> DisputeId:
@@ -135,10 +135,10 @@ class Busy:
         """On offer, with a decline and a skip."""
         task = await self.market.funded(price_cents=self.price())
         broadcast = await self.market.broadcast_of(task)
-        await self.market.commands.respond(
+        await self.market.commands.live.respond(
             await self.market.offered(task), broadcast, "DECLINE", "FAR"
         )
-        await self.market.commands.respond(await self.market.offered(task), broadcast, "SKIP")
+        await self.market.commands.live.respond(await self.market.offered(task), broadcast, "SKIP")
         await self.market.offered(task)
         return task
 
@@ -166,7 +166,7 @@ class Busy:
     async def scene_rework(self) -> None:
         """The proof was turned down."""
         task, _ = await self.submitted()
-        await self.market.commands.reject(await self.market.poster_of(task), task, "Not yet.")
+        await self.market.commands.proofs.reject(await self.market.poster_of(task), task, "Not yet.")
 
     async def scene_thrice_rejected(self) -> None:
         """The third rejection is a dispute."""
@@ -174,16 +174,16 @@ class Busy:
         poster = await self.market.poster_of(task)
         code = self.market.codes.code(task, "COMPLETION", 1)
         for _ in range(2):
-            await self.market.commands.reject(poster, task, "Not yet.")
-            await self.market.commands.submit_proof(hustler, task, code)
-        await self.market.commands.reject(poster, task, "Never.")
+            await self.market.commands.proofs.reject(poster, task, "Not yet.")
+            await self.market.commands.proofs.submit(hustler, task, code)
+        await self.market.commands.proofs.reject(poster, task, "Never.")
 
     # ── Done ────────────────────────────────────────────────────────────────────────────────────
 
     async def scene_completed(self) -> TaskId:
         """Done and paid."""
         task, _ = await self.submitted()
-        await self.market.commands.approve(await self.market.poster_of(task), task)
+        await self.market.commands.proofs.approve(await self.market.poster_of(task), task)
         await self.settle()
         return task
 
@@ -192,11 +192,11 @@ class Busy:
         hustler = await self.market.user("hustler")
         for _ in range(3):
             task = await self.market.funded("STANDARD", price_cents=self.price())
-            await self.market.commands.accept(hustler, task)
+            await self.market.commands.live.accept(hustler, task)
             await self.start(task, hustler)
             code = self.market.codes.code(task, "COMPLETION", 1)
-            await self.market.commands.submit_proof(hustler, task, code)
-            await self.market.commands.approve(await self.market.poster_of(task), task)
+            await self.market.commands.proofs.submit(hustler, task, code)
+            await self.market.commands.proofs.approve(await self.market.poster_of(task), task)
             await self.settle()
 
     async def scene_photos(self) -> None:
@@ -210,18 +210,18 @@ class Busy:
         made = await self.market.app.fetchval(
             "select add_upload($1, $2::jsonb) ->> 'upload_id'", hustler, json.dumps(facts)
         )
-        await self.market.commands.submit_photos(hustler, task, [UUID(made)])
+        await self.market.commands.proofs.submit_photos(hustler, task, [UUID(made)])
 
     async def scene_not_paid_yet(self) -> TaskId:
         """Approved, and the money still on its way."""
         task, _ = await self.submitted()
-        await self.market.commands.approve(await self.market.poster_of(task), task)
+        await self.market.commands.proofs.approve(await self.market.poster_of(task), task)
         return task
 
     async def scene_provider_is_faster(self) -> None:
         """The provider tells of a transfer before the worker has booked it."""
         task, _ = await self.submitted()
-        await self.market.commands.approve(await self.market.poster_of(task), task)
+        await self.market.commands.proofs.approve(await self.market.poster_of(task), task)
         row = await self.market.app.fetchrow(
             "select * from settlements where id = $1", await self.settlement_of(task)
         )
@@ -238,14 +238,14 @@ class Busy:
     async def scene_cancelled(self) -> None:
         """The poster changed their mind."""
         task, _ = await self.accepted()
-        await self.market.commands.cancel(await self.market.poster_of(task), task, None)
+        await self.market.commands.tasks.cancel(await self.market.poster_of(task), task, None)
         if self.random.random() < 0.5:
             await self.settle()
 
     async def scene_released(self) -> TaskId:
         """The hustler gave it back; a successor is on offer."""
         task, hustler = await self.accepted()
-        await self.market.commands.release(hustler, task, None)
+        await self.market.commands.tasks.release(hustler, task, None)
         return task
 
     async def scene_no_choice_yet(self) -> TaskId:
@@ -259,14 +259,14 @@ class Busy:
         """From LIVE to the feed."""
         task = await self.scene_no_choice_yet()
         poster = await self.market.poster_of(task)
-        await self.market.commands.choose(poster, task, "SWITCH_TO_STANDARD")
+        await self.market.commands.tasks.choose(poster, task, "SWITCH_TO_STANDARD")
 
     async def scene_price_raised(self) -> TaskId:
         """Offered again for more, once the replacement is paid."""
         task = await self.scene_no_choice_yet()
         poster = await self.market.poster_of(task)
-        await self.market.commands.choose(poster, task, "INCREASE_PRICE", 40_000)
-        await self.market.commands.fund(poster, task)
+        await self.market.commands.tasks.choose(poster, task, "INCREASE_PRICE", 40_000)
+        await self.market.commands.money.fund(poster, task)
         if self.random.random() < 0.5:
             await self.settle()
         return task
@@ -276,12 +276,12 @@ class Busy:
         for answer in ("PAID", "AGREED", "DECLINED"):
             task, hustler = await self.accepted()
             poster = await self.market.poster_of(task)
-            proposal = await self.market.commands.propose_price(hustler, task, 35_000)
-            await self.market.commands.answer_proposal(
+            proposal = await self.market.commands.pricing.propose(hustler, task, 35_000)
+            await self.market.commands.pricing.answer(
                 poster, task, proposal, agrees=answer != "DECLINED"
             )
             if answer == "PAID":
-                await self.market.commands.fund(poster, task)
+                await self.market.commands.money.fund(poster, task)
 
     async def scene_late_payment(self) -> None:
         """The payment came after the task was cancelled, and goes back."""
@@ -291,7 +291,7 @@ class Busy:
             escrow = await self.market.app.fetchval(
                 "select begin_funding($1, $2) ->> 'id'", poster, task
             )
-            await self.market.commands.cancel(poster, task, None)
+            await self.market.commands.tasks.cancel(poster, task, None)
             await self.told(
                 "PAYMENT_SUCCEEDED",
                 escrow_id=escrow,
@@ -308,7 +308,7 @@ class Busy:
         escrow = await self.market.app.fetchval(
             "select begin_funding($1, $2) ->> 'id'", poster, task
         )
-        await self.market.commands.cancel(poster, task, None)
+        await self.market.commands.tasks.cancel(poster, task, None)
         payment = f"pi_{uuid4().hex}"
         await self.told("PAYMENT_SUCCEEDED", escrow_id=escrow, payment=payment, amount_cents=4_000)
         for what in ("OPENED", "LOST"):

@@ -11,8 +11,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from engine.admin.commands import Outcome
-from engine.admin.queries import DeskReading
+from engine.disputes.admin import Outcome
 from engine.kernel.errors import Refusal
 from engine.kernel.ids import SettlementId, TaskId
 from engine.money.provider import Movement, PaymentFailed, PaymentRefused
@@ -65,7 +64,7 @@ async def test_a_decision_moves_the_money_to_the_cent(
     """33.33 held: decided over REST, carried out, and shown in the money timeline."""
     market = scenes.market
     task, hustler = await market.submitted(price_cents=3_333)
-    await market.commands.dispute(hustler, task, "I did it.")
+    await market.commands.disputes.open(hustler, task, "I did it.")
     dispute = await scenes.dispute_of(task)
     body: dict[str, Any] = {"outcome": ruling.outcome, "reason": WHY}
     if ruling.split is not None:
@@ -97,7 +96,7 @@ async def test_a_decision_that_means_nothing_is_refused(
 ) -> None:
     """A split names its cents, and leaves something to both; nothing has changed after it."""
     task, hustler = await scenes.market.submitted(price_cents=4_000)
-    await scenes.market.commands.dispute(hustler, task, "I did it.")
+    await scenes.market.commands.disputes.open(hustler, task, "I did it.")
     dispute = await scenes.dispute_of(task)
     path = f"/v1/admin/disputes/{dispute}"
     answer = await admin.call("POST", f"{path}/resolve", body | {"reason": WHY})
@@ -235,7 +234,7 @@ async def test_a_leg_done_by_hand_is_booked_by_its_reference(shop: Shop) -> None
     scenes, payments, desk = shop
     payments.error = PaymentRefused("The card is gone.")
     task, _ = await scenes.accepted()
-    await scenes.market.commands.cancel(await scenes.market.poster_of(task), task, None)
+    await scenes.market.commands.tasks.cancel(await scenes.market.poster_of(task), task, None)
     settlement = await scenes.settlement_of(task)
     with pytest.raises(Refusal):
         await scenes.desk.book_leg(scenes.admin, settlement, "REFUND", "re_hand", WHY)
@@ -251,7 +250,7 @@ async def test_a_leg_done_by_hand_is_booked_by_its_reference(shop: Shop) -> None
         await scenes.desk.book_leg(scenes.admin, settlement, "REFUND", "re_other", WHY)
 
     other, _ = await scenes.accepted()
-    await scenes.market.commands.cancel(await scenes.market.poster_of(other), other, None)
+    await scenes.market.commands.tasks.cancel(await scenes.market.poster_of(other), other, None)
     await scenes.settle()
     with pytest.raises(Refusal, match="another settlement"):
         await scenes.desk.book_leg(
@@ -297,14 +296,14 @@ async def test_trapped_money_shows_and_gets_its_settlement(shop: Shop, ended: st
     market = scenes.market
     if ended == "COMPLETED":
         task, _ = await scenes.submitted()
-        await market.commands.approve(await market.poster_of(task), task)
+        await market.commands.proofs.approve(await market.poster_of(task), task)
     elif ended == "CANCELLED":
         task = TaskId(UUID(await trapped(scenes)))
     elif ended == "REPLACED":
         task = await scenes.scene_no_choice_yet()
         poster = await market.poster_of(task)
-        await market.commands.choose(poster, task, "INCREASE_PRICE", 40_000)
-        await market.commands.fund(poster, task)
+        await market.commands.tasks.choose(poster, task, "INCREASE_PRICE", 40_000)
+        await market.commands.money.fund(poster, task)
     else:
         task, dispute = await scenes.disputed()
         await scenes.desk.resolve(scenes.admin, dispute, "SPLIT", 500, WHY)
@@ -336,7 +335,7 @@ async def test_an_account_sets_held_payouts_free(shop: Shop) -> None:
     scenes, payments, desk = shop
     payments.error = PaymentRefused("No account to be paid to.")
     task, hustler = await scenes.submitted()
-    await scenes.market.commands.approve(await scenes.market.poster_of(task), task)
+    await scenes.market.commands.proofs.approve(await scenes.market.poster_of(task), task)
     await scenes.settle()
     payments.error = None
     await scenes.desk.set_payout_account(scenes.admin, hustler, "acct_1", enabled=True, reason=WHY)

@@ -226,13 +226,13 @@ async def test_a_suspended_poster_offers_nothing(
     for task in (live, standard):
         assert (await market.escrow_state(task), await open_items(market, task)) == ("FUNDED", 1)
     # what somebody holds already goes on
-    await market.commands.start(holder, held, market.codes.code(held, "START", 1))
+    await market.commands.tasks.start(holder, held, market.codes.code(held, "START", 1))
     assert await open_items(market, held) == 0
 
     await admin.good("POST", f"{path}/reinstate", {"reason": WHY})
     assert [await open_items(market, task) for task in (live, standard)] == [0, 0]
-    await market.commands.accept(UserId(hustler.user_id), standard)
-    await market.commands.choose(poster, live, "SWITCH_TO_STANDARD")
+    await market.commands.live.accept(UserId(hustler.user_id), standard)
+    await market.commands.tasks.choose(poster, live, "SWITCH_TO_STANDARD")
     assert await market.state(live) == "CANCELLED"
 
 
@@ -244,8 +244,8 @@ async def test_money_that_comes_for_a_suspended_poster_starts_nothing(
     unpaid = await market.task("LIVE", poster=poster)
     given_back, hustler = await market.accepted("LIVE", poster=poster)
     await admin.good("POST", f"/v1/admin/users/{poster}/suspend", {"reason": WHY})
-    await market.commands.fund(poster, unpaid)
-    await market.commands.release(hustler, given_back, None)
+    await market.commands.money.fund(poster, unpaid)
+    await market.commands.tasks.release(hustler, given_back, None)
     successor = await market.app.fetchval(
         "select id from tasks where predecessor_id = $1", given_back
     )

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from engine.admin.queries import DeskReading
 from engine.kernel.ids import ItemId
 from tests.gateway.http.admin.busy import WHY, Busy
 from tests.support.rest import Person
@@ -67,7 +66,7 @@ async def holder_suspended(scenes: Busy) -> object:
 async def money_not_moved(scenes: Busy) -> object:
     """Its settlement waits for an hour."""
     task, _ = await scenes.submitted()
-    await scenes.market.commands.approve(await scenes.market.poster_of(task), task)
+    await scenes.market.commands.proofs.approve(await scenes.market.poster_of(task), task)
     await scenes.market.advance("61 minutes")
     return task
 
