@@ -10,7 +10,7 @@ import pytest
 
 from gateway import limits
 from gateway.ws import asyncapi, close_codes, messages
-from sql.migrate import migrations
+from sql.schema_files import read_schema
 from tests.gateway.ws.service import Service, joined, live, near, open_client, somewhere
 from tests.market import open_market
 from tests.servers import TestDatabase
@@ -111,7 +111,7 @@ def test_the_protocol_page_names_every_reason_for_which_a_task_ends() -> None:
     """The reasons that the commands give, each in its table."""
     page = (DOCS / "protocol.md").read_text(encoding="utf-8")
     ends = r"(?:end_task|succeed_task)\(\s*t,\s*(?:'\w+'|\S+),\s*\w+,\s*'([A-Z_]+)'"
-    reasons = {r for m in migrations() for r in re.findall(ends, m.text)}
+    reasons = {r for f in read_schema().present for r in re.findall(ends, f.text)}
     assert {"NO_SHOW", "DEADLINE", "HUSTLER_RELEASED", "CHARGEBACK", "UNFUNDED"} <= reasons
     for reason in reasons:
         assert f"| {reason} |" in page, reason
