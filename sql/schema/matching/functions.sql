@@ -209,7 +209,8 @@ return (
 
 -- Whether an offer that no socket took has waited for p_age. One from the future was made before the
 -- clock was set back: nobody knows for how long it has waited, so it has.
-create or replace function offer_waits(p_offered_at timestamptz, at timestamptz, p_age interval) returns boolean
+create or replace function offer_waits(p_offered_at timestamptz, at timestamptz, p_age interval)
+returns boolean
 language sql immutable
 return p_offered_at < at - p_age or p_offered_at > at;
 

@@ -49,7 +49,8 @@ $$;
 -- Brings a settlement in step with what was taken. While that is undecided it is held. What the poster
 -- has got that way counts as the refund, as soon as it is all of it; where more or less is gone, an
 -- operator decides. p_free: the taking is over, and what was held goes on.
-create or replace function cover_settlement(p_settlement uuid, p_free boolean default false) returns settlements
+create or replace function cover_settlement(p_settlement uuid, p_free boolean default false)
+returns settlements
 language plpgsql
 as $$
 declare
