@@ -1,5 +1,5 @@
 -- What an operator does and reads (engine/desk.py, engine/desk_reading.py). The commands and views
--- stand in sql/schema/, in the commands of each subject.
+-- stand in sql/schema/, with their subject.
 
 -- name: admin_dispute_task
 select admin_dispute_task($1, $2, $3);
