@@ -6,7 +6,11 @@ import subprocess
 import sys
 from typing import Final
 
-BENCHMARKS: Final = ("bench.radius_query", "bench.accept_storm", "bench.first_offer")
+BENCHMARKS: Final = (
+    "bench.micro.radius_query",
+    "bench.micro.accept_storm",
+    "bench.micro.first_offer",
+)
 """Each in a process of its own, so that none warms or burdens the next."""
 
 

@@ -21,14 +21,14 @@ from uuid import UUID
 
 import structlog
 
+from broadcast.active_broadcast import Running
 from broadcast.database_clock import DatabaseClock
 from broadcast.evaluation import Evaluation
 from broadcast.limits import WaveLimits
 from broadcast.ports import Delivery, WaveMetrics
-from broadcast.running import Running
 from broadcast.wave_store import WaveStore
-from engine.ids import UserId
-from geo.presence import Presence
+from engine.kernel.ids import UserId
+from geo.presence.presence import Presence
 from sql.database import Database
 
 _log = structlog.get_logger(__name__)

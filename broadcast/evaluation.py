@@ -16,21 +16,21 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from broadcast.breather import Breather
+from broadcast.active_broadcast import Running
 from broadcast.caps import choose
 from broadcast.database_clock import DatabaseClock
-from broadcast.judged import NEVER
+from broadcast.evaluation_cache import NEVER
 from broadcast.limits import WaveLimits
+from broadcast.loop_yield import Breather
 from broadcast.pair_inputs import score_inputs
 from broadcast.ports import Delivery, WaveMetrics
-from broadcast.running import Running
-from broadcast.surroundings import Pairs, Surroundings
+from broadcast.presence_snapshot import Pairs, Surroundings
 from broadcast.wave_store import Verdicts, Wave, WaveStore
-from engine.ids import UserId
+from engine.kernel.ids import UserId
 from engine.matching import score as scoring
 from engine.matching.score import Floats, Scored
 from geo.cells import Cells, cover
-from geo.presence import Presence
+from geo.presence.presence import Presence
 from geo.units import METRES_PER_MILE
 
 _FINAL = ("OFFERED", "RELEASED")

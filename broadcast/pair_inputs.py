@@ -9,7 +9,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from broadcast.running import Running
+from broadcast.active_broadcast import Running
 from broadcast.wave_store import Verdicts
 from engine.matching.score import CATEGORY_MEDIAN_CENTS, Floats, ScoreInputs
 

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from engine.applied import ClosedBroadcast
-from engine.ids import UserId
+from engine.kernel.applied import ClosedBroadcast
+from engine.kernel.ids import UserId
 from engine.views import BroadcastState, OfferCard
 
 
@@ -50,7 +50,7 @@ class Delivery(Protocol):
 
 
 class WaveMetrics(Protocol):
-    """Counts what the broadcaster does (`gateway.metrics`). Nothing here raises."""
+    """Counts what the broadcaster does (`gateway.metrics.metrics`). Nothing here raises."""
 
     def offers_made(self, count: int) -> None:
         """Offers inserted."""

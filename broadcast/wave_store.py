@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from broadcast.database_clock import DatabaseClock
 from broadcast.ports import WaveMetrics
-from engine.ids import UserId
+from engine.kernel.ids import UserId
 from engine.matching.score import Floats
 from engine.views import BroadcastState, OfferCard
 from sql.database import Database

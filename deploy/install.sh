@@ -9,6 +9,6 @@ pip="env PIP_DISABLE_PIP_VERSION_CHECK=1 $release/bin/python -m pip -q install -
 $pip --require-hashes --only-binary :all: -r requirements-production.lock
 # From a copy: building leaves folders where it is done, and this one may be read-only.
 copy=$(mktemp -d)
-cp -R pyproject.toml README.md bench broadcast deploy engine gateway geo sql "$copy"
-$pip --no-deps --no-build-isolation "$copy"
+cp -R pyproject.toml README.md bench broadcast clients deploy engine gateway geo sql "$copy"
+$pip --no-deps --no-build-isolation "$copy/clients/python" "$copy"
 rm -rf "$copy"

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 lock=$1
 
 # What must be the same for the last installation to be still good: lock, project, place.
-wanted="$(cat "$lock" pyproject.toml | cksum) $PWD"
+wanted="$(cat "$lock" pyproject.toml clients/python/pyproject.toml | cksum) $PWD"
 stamp=".venv/installed-$lock"
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && .venv/bin/python -c '' 2>/dev/null; then
     exit 0
@@ -36,5 +36,5 @@ fi
 echo "Installing $lock (hashes checked) ..."
 pip="env PIP_DISABLE_PIP_VERSION_CHECK=1 .venv/bin/python -m pip -qq"
 $pip install --require-hashes --only-binary :all: -r "$lock"
-$pip install --no-deps --no-build-isolation -e .
+$pip install --no-deps --no-build-isolation -e clients/python -e .
 echo "$wanted" > "$stamp"

@@ -1,6 +1,6 @@
 """What may be asked of the engine. Each command is one database call; effects follow the commit.
 
-Every method raises `engine.errors.Refusal` when the answer is no, and `sql.database.DatabaseAway`
+Every method raises `engine.kernel.errors.Refusal` when the answer is no, and `sql.database.DatabaseAway`
 when nobody knows: the command may then be repeated, for repeating what is done already changes
 nothing.
 """
@@ -14,18 +14,18 @@ from uuid import UUID
 
 import msgspec
 
-from engine import errors
-from engine.applied import Applied, EffectSink
-from engine.ids import BadgeId, BroadcastId, EscrowId, ProofId, ProposalId, TaskId, UserId
+from engine.kernel import errors
+from engine.kernel.applied import Applied, EffectSink
+from engine.kernel.ids import BadgeId, BroadcastId, EscrowId, ProofId, ProposalId, TaskId, UserId
+from engine.kernel.store import Store
+from engine.live.broadcast_plan import BroadcastPlan
 from engine.money.provider import (
     PROVIDER_TIMEOUT_S,
     PaymentFailed,
     PaymentProvider,
     PaymentRefused,
 )
-from engine.plan import BroadcastPlan
 from engine.queries import LastFix
-from engine.store import Store
 from engine.tasks.codes import CodeBook, CodeKind
 from engine.tasks.draft import TaskDraft
 from geo.points import LatLng

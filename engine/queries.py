@@ -10,9 +10,9 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from engine import errors
-from engine.ids import BadgeId, EscrowId, ProofId, ProposalId, TaskId, UserId
-from engine.store import Store
+from engine.kernel import errors
+from engine.kernel.ids import BadgeId, EscrowId, ProofId, ProposalId, TaskId, UserId
+from engine.kernel.store import Store
 from engine.tasks.codes import CodeBook
 from engine.views import (
     BadgeView,

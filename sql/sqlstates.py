@@ -3,7 +3,7 @@
 Every class of the standard and of PostgreSQL falls to one of three sides:
 
 - *away*, here: the statement met no fault of its own, and the connection is not to be used again;
-- *refused*, `engine/refusals.py`: a rule of ours, input that the database turned down, or a lock,
+- *refused*, `engine/kernel/db_errors.py`: a rule of ours, input that the database turned down, or a lock,
   deadlock or time-out after which nothing was done;
 - *a defect of ours*, all the rest: syntax, missing objects and privileges, internal errors.
 """

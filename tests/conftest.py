@@ -18,7 +18,14 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
-from tests.servers import RunServers, ServersOfRun, TestDatabase, clone_of, copy_prepared, wait_for
+from tests.support.servers import (
+    RunServers,
+    ServersOfRun,
+    TestDatabase,
+    clone_of,
+    copy_prepared,
+    wait_for,
+)
 
 SERVERS_FILE = "PYTEST_SERVERS_FILE"
 _servers = pytest.StashKey[ServersOfRun]()

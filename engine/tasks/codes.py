@@ -11,7 +11,7 @@ import hmac
 from dataclasses import dataclass
 from typing import Literal
 
-from engine.ids import TaskId
+from engine.kernel.ids import TaskId
 
 CodeKind = Literal["START", "COMPLETION"]
 

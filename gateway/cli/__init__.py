@@ -14,9 +14,9 @@ from typing import Final
 import cyclopts
 
 from deploy.failures import EmbeddedError
-from gateway.command_errors import CommandError, UsageError, in_words
-from gateway.logs import last_word
-from gateway.settings import SettingsError
+from gateway.server.cli_errors import CommandError, UsageError, in_words
+from gateway.server.logs import last_word
+from gateway.settings.groups import SettingsError
 from geo.valkey import ValkeyAway
 from sql.database import DatabaseAway, DatabaseError, DatabaseUnfit
 from sql.schema_files import MigrationError

@@ -11,8 +11,8 @@ from pathlib import Path
 import cyclopts
 
 from gateway.cli.run_file import deployment
-from gateway.command_errors import UsageError
-from gateway.settings import Settings, SettingsError
+from gateway.server.cli_errors import UsageError
+from gateway.settings.groups import Settings, SettingsError
 from sql.database import Database
 
 clock = cyclopts.App(name="clock", help="Move the clock that all rules read; development only.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_text
 import os
 
-from gateway.settings import Settings, catalogue, markdown
+from gateway.settings.groups import Settings, catalogue, markdown
 
 
 def config(*, json: bool = False, markdown_table: bool = False) -> int:

@@ -16,11 +16,11 @@ from typing import TextIO
 from deploy.embedded import Servers, embedded_servers
 from gateway.cli.run_file import Running, announced
 from gateway.cli.seed import seed_people
-from gateway.command_errors import CommandError, UsageError
-from gateway.logs import configure_logs
-from gateway.serving import listen, serve, url_of
-from gateway.settings import Http, Settings
-from gateway.stopping import Stop, run
+from gateway.server.cli_errors import CommandError, UsageError
+from gateway.server.logs import configure_logs
+from gateway.server.serving import listen, serve, url_of
+from gateway.server.shutdown import Stop, run
+from gateway.settings.groups import Http, Settings
 from sql.migrate import OtherSchema, migrate
 
 CITY_STOP_LIMIT_S = 10.0

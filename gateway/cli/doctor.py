@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from engine.tasks.photo_store import PhotoStoreAway
+from engine.photos.storage import PhotoStoreAway
 from gateway.cli.run_file import deployment
 from gateway.identity.issuers import Issuer
 from gateway.identity.keys import fetch_over_http, unreadable
-from gateway.photo_keeping import photo_store
-from gateway.settings import Settings
+from gateway.server.photo_storage import photo_store
+from gateway.settings.groups import Settings
 from geo.valkey import ValkeyAway, open_valkey
 from sql.database import Database, DatabaseAway, DatabaseError, Session
 from sql.schema_files import read_schema

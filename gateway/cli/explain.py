@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from broadcast.explaining import explain_score
+from broadcast.score_explanation import explain_score
 from engine.matching.score import Part
 from gateway.cli.run_file import deployment
-from gateway.command_errors import CommandError
 from gateway.identity.auth import MAY_WORK
-from gateway.metrics import Metrics
-from gateway.settings import Settings
+from gateway.metrics.metrics import Metrics
+from gateway.server.cli_errors import CommandError
+from gateway.settings.groups import Settings
 from geo import cells, distance, units
 from geo.points import LatLng
-from geo.presence import Presence
+from geo.presence.presence import Presence
 from geo.valkey import open_valkey
 from sql.database import Database
 

@@ -14,19 +14,19 @@ from uuid import UUID
 
 import msgspec
 
-from engine.applied import Applied
-from engine.errors import Refusal
-from engine.ids import UserId
-from engine.money.accounts import utc_now
-from engine.money.auditing import SETTLED, Auditing
+from engine.kernel.applied import Applied
+from engine.kernel.errors import Refusal
+from engine.kernel.ids import UserId
+from engine.kernel.store import Store
+from engine.money.audit import SETTLED, Auditing
 from engine.money.comparing import Difference
+from engine.money.payout_accounts import utc_now
 from engine.money.provider import PaymentFailed
-from engine.store import Store
 from gateway.cli.clock import duration_of
 from gateway.cli.run_file import deployment
-from gateway.command_errors import CommandError, UsageError
-from gateway.money import open_money
-from gateway.settings import Settings
+from gateway.server.cli_errors import CommandError, UsageError
+from gateway.server.payments import open_money
+from gateway.settings.groups import Settings
 from sql.database import Database
 
 

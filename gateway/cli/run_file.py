@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from gateway.settings import Settings, SettingsError
+from gateway.settings.groups import Settings, SettingsError
 
 
 @dataclass(frozen=True, slots=True)

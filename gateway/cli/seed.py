@@ -7,11 +7,11 @@ import os
 from pathlib import Path
 from typing import Final
 
+from gateway.cli.dev_accounts import open_vouching
 from gateway.cli.run_file import deployment
 from gateway.cli.token import subject_of
-from gateway.cli.vouching import open_vouching
 from gateway.identity.auth import Role
-from gateway.settings import Settings
+from gateway.settings.groups import Settings
 
 PEOPLE: Final[dict[str, Role]] = {
     "Paula": "poster",

@@ -9,13 +9,13 @@ from typing import Literal
 
 import structlog
 
-from gateway.command_errors import CommandError
-from gateway.logs import own_standard_error
-from gateway.money import demand_sdk
-from gateway.serving import listen
-from gateway.serving import serve as serve_until_stopped
-from gateway.settings import Settings, SettingsError
-from gateway.stopping import Stop, run
+from gateway.server.cli_errors import CommandError
+from gateway.server.logs import own_standard_error
+from gateway.server.payments import demand_sdk
+from gateway.server.serving import listen
+from gateway.server.serving import serve as serve_until_stopped
+from gateway.server.shutdown import Stop, run
+from gateway.settings.groups import Settings, SettingsError
 
 
 def serve(*, role: Literal["all", "gateway", "broadcaster", "worker"] = "all") -> int:

@@ -8,11 +8,11 @@ import os
 from pathlib import Path
 from uuid import uuid4
 
+from gateway.cli.dev_accounts import Person, open_vouching
 from gateway.cli.run_file import deployment
-from gateway.cli.vouching import Person, open_vouching
-from gateway.command_errors import UsageError
 from gateway.identity.auth import Role
-from gateway.settings import Settings
+from gateway.server.cli_errors import UsageError
+from gateway.settings.groups import Settings
 
 
 def token(

@@ -11,13 +11,13 @@ import time
 from collections.abc import Sequence
 from itertools import islice
 
-from engine.ids import UserId
+from engine.kernel.ids import UserId
+from engine.kernel.loops import steadily
 from engine.queries import Queries
-from engine.steady import steadily
-from gateway import limits
+from gateway.contract import limits
 from gateway.delivery.hub import Hub
 from gateway.delivery.snapshots import Snapshots
-from gateway.ws import rendering
+from gateway.session import rendering
 
 
 class Catchup:

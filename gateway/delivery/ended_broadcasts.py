@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from uuid import UUID
 
-from gateway import limits
+from gateway.contract import limits
 
 
 class EndedBroadcasts:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import structlog
 
-from gateway import limits
+from gateway.contract import limits
 
 log = structlog.get_logger(__name__)
 

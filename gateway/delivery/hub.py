@@ -1,6 +1,6 @@
 """The one place from which anything is pushed to those who are connected.
 
-The hub hears of every committed command (`engine.applied.EffectSink`) and shows the broadcaster's
+The hub hears of every committed command (`engine.kernel.applied.EffectSink`) and shows the broadcaster's
 cards (`broadcast.ports.Delivery`).  Nothing here waits, raises or blocks: what is lost comes back
 by the log (`catchup`) or by the broadcaster's pulse.
 """
@@ -18,20 +18,20 @@ from uuid import UUID
 import structlog
 
 from broadcast.ports import BroadcastUpdate
-from engine import errors
-from engine.applied import Applied, ClosedBroadcast
-from engine.ids import UserId
-from engine.steady import steadily
+from engine.kernel import errors
+from engine.kernel.applied import Applied, ClosedBroadcast
+from engine.kernel.ids import UserId
+from engine.kernel.loops import steadily
 from engine.views import OfferCard, Snapshot, UserEvent
-from gateway import limits
-from gateway.delivery.attendance import Attendance, Person
+from gateway.contract import close_codes, limits, messages
+from gateway.contract.messages import Reference
 from gateway.delivery.ended_broadcasts import EndedBroadcasts
 from gateway.delivery.fanout import Fanout
 from gateway.delivery.long_polls import Poller, Woken
-from gateway.metrics import Metrics
-from gateway.ws import close_codes, messages, rendering, session
-from gateway.ws.connection import Connection
-from gateway.ws.messages import Reference
+from gateway.delivery.registry import Attendance, Person
+from gateway.metrics.metrics import Metrics
+from gateway.session import rendering, session
+from gateway.session.connection import Connection
 
 log = structlog.get_logger(__name__)
 

@@ -10,7 +10,7 @@ import asyncio
 from typing import Literal
 from uuid import UUID
 
-from gateway import limits
+from gateway.contract import limits
 
 Woken = Literal["EVENT", "OFFERS", "TIMEOUT", "STOPPING"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from engine import errors
-from engine.ids import UserId
+from engine.kernel import errors
+from engine.kernel.ids import UserId
 from engine.queries import Queries
 from engine.views import Snapshot
-from gateway import limits
+from gateway.contract import limits
 
 
 class Snapshots:

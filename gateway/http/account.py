@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from engine.views import BadgeView, MeView, ProgressView, Snapshot
-from gateway.http.calls import Ask
+from gateway.http.endpoint import Ask
+from gateway.http.parts import Parts
 from gateway.http.requests import AccountEdit, Nothing
-from gateway.parts import Parts
 
 
 async def me(parts: Parts, ask: Ask[Nothing, Nothing]) -> MeView:

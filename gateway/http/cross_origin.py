@@ -10,10 +10,10 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway import problems
-from gateway.http.border import REQUEST_ID_HEADER
+from gateway.contract import problems
 from gateway.http.idempotency import REPLAYED_HEADER
-from gateway.metrics import Metrics
+from gateway.http.middleware import REQUEST_ID_HEADER
+from gateway.metrics.metrics import Metrics
 
 MAX_AGE_S: Final = 600
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from engine import errors
+from engine.kernel import errors
 from engine.queries import Cursor
 
 _TAG_BYTES: Final = 16

@@ -10,11 +10,12 @@ from msgspec import UNSET, Struct, UnsetType
 
 from engine.queries import Log
 from engine.views import OfferCard
+from gateway.contract import messages
 from gateway.delivery.long_polls import Woken
-from gateway.http.calls import Ask
+from gateway.http.endpoint import Ask
+from gateway.http.parts import Parts
 from gateway.http.requests import EventsQuery, Nothing
-from gateway.parts import Parts
-from gateway.ws import messages, rendering
+from gateway.session import rendering
 
 GONE_EVERY_S: Final = 0.5
 """How often a waiting caller is looked after."""

@@ -18,11 +18,11 @@ from typing import Final
 
 from starlette.responses import Response
 
-from engine import errors
-from engine.ids import UserId
-from engine.steady import steadily
-from engine.store import Store
-from gateway import problems
+from engine.kernel import errors
+from engine.kernel.ids import UserId
+from engine.kernel.loops import steadily
+from engine.kernel.store import Store
+from gateway.contract import problems
 
 REPLAYED_HEADER: Final = "Idempotency-Replayed"
 MAX_KEY_CHARS: Final = 255

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from engine import errors
-from engine.ids import TaskId, UserId
+from engine.kernel import errors
+from engine.kernel.ids import TaskId, UserId
 from engine.views import LiveView, OfferCard
+from gateway.contract import messages
 from gateway.http import requests
-from gateway.http.calls import Ask
+from gateway.http.endpoint import Ask
+from gateway.http.parts import Parts
 from gateway.http.requests import Nothing
-from gateway.parts import Parts
-from gateway.ws import messages
 
 
 class Offers(Struct, frozen=True):

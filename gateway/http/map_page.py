@@ -25,7 +25,7 @@ class MapPage:
 
     def __init__(self, observer: Callable[[], str] | None) -> None:
         self._observer = observer
-        self._page = files("gateway").joinpath("pages", "map.html").read_text()
+        self._page = files("gateway").joinpath("pages", "map", "map.html").read_text()
         assert _SLOT in self._page
 
     async def show(self, request: Request) -> Response:

@@ -9,8 +9,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import Response
 
-from engine import errors
-from gateway.parts import Parts
+from engine.kernel import errors
+from gateway.http.parts import Parts
 from sql.database import DatabaseAway
 
 log = structlog.get_logger(__name__)

@@ -10,8 +10,8 @@ from typing import Final
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from engine import errors
-from gateway.problems import Unreadable
+from engine.kernel import errors
+from gateway.contract.problems import Unreadable
 
 MEDIA_TYPE: Final = "multipart/form-data"
 MAX_OVERHEAD_BYTES: Final = 16 * 1024

@@ -7,11 +7,11 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from engine import errors
+from engine.kernel import errors
 from engine.money.provider import PROVIDER_TIMEOUT_S, PaymentFailed, PaymentRefused
-from gateway.http.calls import Ask
+from gateway.http.endpoint import Ask
+from gateway.http.parts import Parts
 from gateway.http.requests import Nothing, Sent
-from gateway.parts import Parts
 
 Url = Annotated[
     str,

@@ -11,17 +11,17 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 from starlette.requests import ClientDisconnect, Request
 
-from engine import errors
-from engine.tasks.photos import MAX_UPLOAD_BYTES
+from engine.kernel import errors
+from engine.photos.checks import MAX_UPLOAD_BYTES
 from engine.views import UploadView
-from gateway import limits
+from gateway.contract import limits
+from gateway.contract.problems import Unreadable
 from gateway.http import requests
-from gateway.http.calls import Ask, Raw, Received, Taking
+from gateway.http.endpoint import Ask, Raw, Received, Taking
 from gateway.http.multipart import MAX_OVERHEAD_BYTES, MEDIA_TYPE, OneFile
+from gateway.http.parts import Parts
 from gateway.http.requests import Nothing
 from gateway.identity.auth import Caller
-from gateway.parts import Parts
-from gateway.problems import Unreadable
 
 FIELD: Final = "file"
 MEDIA_TYPES: Final = ("image/jpeg", "image/png")

@@ -16,12 +16,12 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 from starlette.requests import ClientDisconnect, Request
 
-from engine import errors
 from engine.commands import BroadcastChoice
+from engine.kernel import errors
 from engine.tasks.draft import TaskDraft
 from engine.views import Mode, TaskState
-from gateway import field_errors, limits
-from gateway.fields import (
+from gateway.contract import field_errors, limits
+from gateway.contract.fields import (
     Address,
     Category,
     Cents,
@@ -42,7 +42,7 @@ from gateway.fields import (
     Version,
     in_utc,
 )
-from gateway.problems import Unreadable
+from gateway.contract.problems import Unreadable
 from geo import cells
 
 MAX_BODY_BYTES: Final = 65_536

@@ -13,11 +13,11 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
-from engine import errors
-from engine.money import stripe_events, stripe_signature
-from engine.money.events import ProviderEvents
+from engine.kernel import errors
+from engine.money.provider_events import ProviderEvents
+from engine.money.providers.stripe import events, signature
+from gateway.contract.problems import Unreadable
 from gateway.http import requests
-from gateway.problems import Unreadable
 
 MAX_EVENT_BYTES: Final = 256 * 1024
 """Stripe's largest events are far smaller."""
@@ -47,7 +47,7 @@ class StripeWebhook:
             raise errors.refusal("NOT_FOUND")
         body = await requests.read_raw(request, MAX_EVENT_BYTES)
         try:
-            stripe_signature.check(
+            signature.check(
                 body,
                 request.headers.get("stripe-signature", ""),
                 self._secrets,
@@ -55,13 +55,13 @@ class StripeWebhook:
             )
             if b"\\u0000" in body:
                 raise Unreadable(400, "Postgres text holds no NUL character.")
-            event = stripe_events.parse(body)
-        except stripe_signature.BadSignature as bad:
+            event = events.parse(body)
+        except signature.BadSignature as bad:
             log.warning("webhook_refused", reason=str(bad))
             raise Unreadable(400, str(bad)) from None
-        except stripe_events.NotAnEvent:
+        except events.NotAnEvent:
             raise Unreadable(400, "The body is no event.") from None
-        fact = stripe_events.fact_of(event, livemode=self._livemode)
+        fact = events.fact_of(event, livemode=self._livemode)
         log.info("webhook", event_id=event.id, event_type=event.type, fact=fact.kind)
         await self._events.book(event.id, event.type, fact)
         return Response(b'{"received":true}', media_type="application/json")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-from engine import errors
-from engine.applied import Applied
+from engine.kernel import errors
+from engine.kernel.applied import Applied
 from engine.views import (
     DisputeView,
     EscrowView,
@@ -17,9 +17,9 @@ from engine.views import (
     TransitionView,
 )
 from gateway.http import requests
-from gateway.http.calls import Ask, Repeated
+from gateway.http.endpoint import Ask, Repeated
+from gateway.http.parts import Parts
 from gateway.http.requests import Nothing
-from gateway.parts import Parts
 
 
 class Proofs(Struct, frozen=True):

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
-from engine import errors
-from gateway import limits
+from engine.kernel import errors
+from gateway.contract import limits
 
 
 class UploadSlots:

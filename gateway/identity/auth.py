@@ -21,10 +21,10 @@ import msgspec
 import structlog
 from msgspec import Meta, Struct
 
-from engine import errors
-from engine.ids import UserId
+from engine.kernel import errors
+from engine.kernel.ids import UserId
 from engine.queries import User
-from gateway import fields
+from gateway.contract import fields
 from gateway.identity import keys
 from gateway.identity.issuers import Issuer
 

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from gateway.identity.auth import Role
 from gateway.identity.issuers import Issuer
-from gateway.kept_files import kept
+from gateway.identity.secret_files import load_or_create
 
 DEV_ISSUER: Final = "hustlexp-dev"
 DEV_AUDIENCE: Final = "hustlexp"
@@ -64,7 +64,7 @@ def mint(
 
 def _key(data_dir: Path) -> Ed25519PrivateKey:
     path = data_dir / KEY_FILE
-    key = load_pem_private_key(kept(path, _new_key), password=None)
+    key = load_pem_private_key(load_or_create(path, _new_key), password=None)
     if not isinstance(key, Ed25519PrivateKey):
         raise TypeError(f"{path} is not an Ed25519 key")
     return key

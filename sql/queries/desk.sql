@@ -1,4 +1,4 @@
--- What an operator does and reads (engine/desk.py, engine/desk_reading.py). The commands and views
+-- What an operator does and reads (engine/admin/commands.py, engine/admin/queries.py). The commands and views
 -- stand in sql/schema/, with their subject.
 
 -- name: admin_dispute_task

@@ -1,4 +1,4 @@
--- What happened to a task or to a hustler, told for the map's readers (engine/stories.py).
+-- What happened to a task or to a hustler, told for the map's readers (engine/admin/stories.py).
 
 -- name: task_story
 -- $1 the task

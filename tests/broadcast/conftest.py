@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.broadcast.town import Town, town
-from tests.servers import RunServers, TestDatabase, clone_of
+from tests.broadcast.world import Town, town
+from tests.support.servers import RunServers, TestDatabase, clone_of
 
 
 @pytest.fixture(scope="session")

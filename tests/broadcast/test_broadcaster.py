@@ -13,19 +13,19 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from broadcast.explaining import explain_score
 from broadcast.limits import WaveLimits
+from broadcast.score_explanation import explain_score
 from deploy.binaries import find_binaries
-from engine.ids import UserId
+from engine.kernel.ids import UserId
+from engine.live.broadcast_plan import BroadcastPlan
 from engine.matching.score import Profile
-from engine.plan import BroadcastPlan
 from engine.views import OfferCard
 from geo.cells import place_centre
 from geo.distance import distance_m
-from geo.presence import Beat
+from geo.presence.presence import Beat
 from geo.units import METRES_PER_MILE
-from tests.broadcast.town import MIDDLE, QUICK, Town, north, town, until
-from tests.servers import TestDatabase
+from tests.broadcast.world import MIDDLE, QUICK, Town, north, town, until
+from tests.support.servers import TestDatabase
 
 
 async def test_the_radius_decides_who_is_offered_and_when(place: Town) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from broadcast.radius_plan import RadiusPlan
 from broadcast.wave_store import Wave
-from tests.broadcast.town import Town
+from tests.broadcast.world import Town
 
 START = datetime(2030, 1, 1, 12, tzinfo=UTC)
 SHARED = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])

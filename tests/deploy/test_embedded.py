@@ -26,15 +26,15 @@ from deploy.binaries import find_binaries
 from deploy.embedded import Servers, embedded_servers
 from deploy.failures import EmbeddedError
 from deploy.folders import open_folders
+from tests.support.paths import ROOT
 
-REPOSITORY = Path(__file__).parents[2]
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
 LAUNCHER = """
 import asyncio, sys
 from pathlib import Path
 from deploy.embedded import embedded_servers
-from gateway.stopping import run
+from gateway.server.shutdown import run
 
 async def main(stop):
     async with embedded_servers(Path(sys.argv[1])) as servers:
@@ -129,7 +129,7 @@ async def launcher(data_dir: Path) -> AsyncIterator[tuple[subprocess.Popen[str],
     """The launcher as a process of its own, so that it can be killed."""
     with subprocess.Popen(
         [sys.executable, "-c", LAUNCHER, str(data_dir)],
-        cwd=REPOSITORY,
+        cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
@@ -286,7 +286,7 @@ class TestIdentity:
             told = subprocess.run(
                 [sys.executable, "-c", ORDINARY, str(home), str(nobody.pw_uid)],
                 check=False,
-                cwd=REPOSITORY,
+                cwd=ROOT,
                 capture_output=True,
                 text=True,
             )

@@ -21,11 +21,11 @@ import httpx
 import pytest
 import yaml  # type: ignore[import-untyped]  # comes with sqlfluff
 
-from gateway.settings import Http, catalogue
-from tests.programs import program
-from tests.servers import TestDatabase
+from gateway.settings.groups import Http, catalogue
+from tests.support.paths import ROOT
+from tests.support.programs import program
+from tests.support.servers import TestDatabase
 
-ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 SETTINGS = {item.name for item in catalogue()}
 SHUTDOWN_S = Http().shutdown_s

@@ -24,10 +24,10 @@ import psutil
 
 from deploy.binaries import find_binaries
 from deploy.identity import choose_identity, clean_environment
-from tests.programs import program
+from tests.support.paths import ROOT
+from tests.support.programs import program
 
 END_S: Final = 5
-ROOT: Final = Path(__file__).parents[2]
 PORTS: Final = (
     *("PORT", "METRICS_PORT", "HTTPS_PORT", "POSTGRES_PORT", "RESTORED_PORT"),
     *("PGBOUNCER_PORT", "REDIS_PORT"),

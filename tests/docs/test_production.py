@@ -12,8 +12,9 @@ import sys
 
 import pytest
 
-from gateway.settings import catalogue
-from tests.docs.machine import ROOT, Machine, edited
+from gateway.settings.groups import catalogue
+from tests.docs.machine import Machine, edited
+from tests.support.paths import ROOT
 
 PAGE = (ROOT / "docs" / "production.md").read_text()
 SETTINGS = {item.name for item in catalogue()}

@@ -21,8 +21,8 @@ import httpx
 import pytest
 
 from tests.crash.rig import Rig
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 ELSEWHERE = frozenset({"docs/production.md"})
 OURS = frozenset({"hustlexp", "websockets", "python"})
 """Programs of the virtual environment: a newcomer's PATH has none, or others."""

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.market import Market, open_market
-from tests.servers import RunServers, TestDatabase, clone_of
+from tests.support.market import Market, open_market
+from tests.support.servers import RunServers, TestDatabase, clone_of
 
 
 @pytest.fixture(scope="session")

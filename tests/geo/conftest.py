@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from geo.presence import Presence
+from geo.presence.presence import Presence
 from geo.valkey import Valkey, open_valkey
 
 

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.market import Market, open_market
-from tests.servers import RunServers, TestDatabase, clone_of
 from tests.sql.rules.court import Court, in_session
+from tests.support.market import Market, open_market
+from tests.support.servers import RunServers, TestDatabase, clone_of
 
 
 @pytest.fixture

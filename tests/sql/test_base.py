@@ -13,9 +13,9 @@ import pytest
 
 from sql.migrate import migrate
 from sql.schema_files import read_schema
-from tests.servers import RunServers, TestDatabase, clone_of
 from tests.sql.base import restore
 from tests.sql.catalogue import Catalogue, catalogue, differences
+from tests.support.servers import RunServers, TestDatabase, clone_of
 
 HINT = (
     "a table was changed without its migration, or a routine is not run again as it stands;"

@@ -3,11 +3,11 @@
 import asyncpg
 import pytest
 
-from engine import refusals
-from engine.errors import Refusal
+from engine.kernel import db_errors
+from engine.kernel.errors import Refusal
 from sql import failures
 from sql.database import Database, DatabaseAway, DatabaseError
-from tests.market import Market
+from tests.support.market import Market
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ async def test_what_was_busy_is_refused_and_may_be_tried_again(
     """A lock, a deadlock, a time-out: nothing was done."""
     with pytest.raises(DatabaseError) as caught:
         await raised(market, sqlstate)
-    refusal = refusals.refusal_of(caught.value)
+    refusal = db_errors.refusal_of(caught.value)
     assert refusal is not None
     assert (refusal.kind.code, refusal.kind.retryable) == ("HX017", True)
 
@@ -99,7 +99,7 @@ async def test_what_is_wrong_with_a_statement_is_a_defect(market: Market, sqlsta
     """Neither away nor a refusal: it would be the same the next time."""
     with pytest.raises(DatabaseError) as caught:
         await raised(market, sqlstate)
-    assert refusals.refusal_of(caught.value) is None
+    assert db_errors.refusal_of(caught.value) is None
 
 
 async def test_a_connection_that_met_an_absence_is_not_used_again(database_dsn: str) -> None:

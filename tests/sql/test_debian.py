@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from deploy.identity import choose_identity
-from tests.clusters import cluster
-from tests.programs import program
+from tests.support.clusters import cluster
+from tests.support.paths import ROOT
+from tests.support.programs import program
 
-REPOSITORY = Path(__file__).parents[2]
 SUITE = ("tests/sql", "tests/engine", "tests/broadcast", "tests/geo", "tests/gateway/http")
 
 
@@ -33,7 +33,7 @@ async def test_all_sql_holds_on_postgresql_15_and_redis_7(run_folder: Path) -> N
             environ["HX_REDIS_URL"] = f"unix://{socket}"
             run = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "pytest", "-q", "-n", "2", "-m", "not long", *SUITE),
-                cwd=REPOSITORY,
+                cwd=ROOT,
                 env=environ,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,

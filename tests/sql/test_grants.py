@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncpg
 
-from tests.market import Market
 from tests.sql.rules.grants import APP, APP_COLUMNS, HIDDEN, READS
+from tests.support.market import Market
 
 Granted = set[tuple[str, str, str]]
 

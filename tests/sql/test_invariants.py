@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from engine.views import Mode
-from tests.market import Market
+from tests.support.market import Market
 
 ROLES = ("app", "owner")
 

@@ -15,9 +15,9 @@ from sql.database import Database, DatabaseUnfit
 from sql.migrate import migrate
 from sql.schema_files import File, read_schema
 from sql.service_login import equip, equip_itself
-from tests.clusters import EMBEDDED, Cluster, cluster
 from tests.conftest import SERVERS_FILE
-from tests.servers import RunServers
+from tests.support.clusters import EMBEDDED, Cluster, cluster
+from tests.support.servers import RunServers
 
 _numbers = itertools.count()
 

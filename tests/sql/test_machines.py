@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import pytest
 
-from engine import lifecycle
-from engine.lifecycle import Machine
+from engine.kernel import lifecycle
+from engine.kernel.lifecycle import Machine
 from tests.sql.rules.court import Court
 from tests.sql.rules.judge import ROLES, Role, Verdict
 

@@ -12,8 +12,8 @@ import pytest
 from sql import named
 from sql.migrate import migrate, plan
 from sql.schema_files import File, MigrationError, Schema, read_schema
-from tests.market import Market
-from tests.servers import RunServers, TestDatabase
+from tests.support.market import Market
+from tests.support.servers import RunServers, TestDatabase
 
 SCHEMA = read_schema()
 GRANTS = "schema/grants.sql"

@@ -11,14 +11,14 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-from tests.market import Market
-from tests.servers import RunServers, clone_of
 from tests.sql.rules.catalogue import objects, rules_of
 from tests.sql.rules.court import Court, in_session
 from tests.sql.rules.judge import RULES
 from tests.sql.rules.mutants import PATCHES, Patch, apply, drop, source_of
 from tests.sql.rules.town import Town
 from tests.sql.test_grants import expected, granted
+from tests.support.market import Market
+from tests.support.servers import RunServers, clone_of
 
 GUARDS = sorted({guard for rule in RULES for guard in rule.guards})
 

@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from engine.money.simulated import SimulatedPayments
+from engine.money.providers.simulated import SimulatedPayments
 from sql import invariants
 from sql.database import Database, DatabaseUnfit
 from sql.service_login import equip, login_of
-from tests.market import Market, open_market
-from tests.pgbouncer import USUAL, pgbouncer
-from tests.servers import RunServers, TestDatabase, with_database
+from tests.support.market import Market, open_market
+from tests.support.pgbouncer import USUAL, pgbouncer
+from tests.support.servers import RunServers, TestDatabase, with_database
 
 KEY = "p1"
 

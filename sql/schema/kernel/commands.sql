@@ -1,6 +1,6 @@
 -- What happens when a deadline is due.
 --
--- Commands of every subject: one function, one transaction, one answer (engine/applied.py, Applied).
+-- Commands of every subject: one function, one transaction, one answer (engine/kernel/applied.py, Applied).
 -- Lock order everywhere: tasks (by id) → broadcast → escrow → live status → user counters.
 -- Events are collected and appended by one append_events call, last; pushing happens after commit.
 

@@ -7,14 +7,15 @@ return clock_timestamp() + coalesce((select c.amount from clock_offset as c), in
 comment on function hx_clock() is
 'The clock that decides. Rules read it after taking their locks.';
 
--- A time as every message writes it (gateway/encoding.py): for facts without a type of their own.
+-- A time as every message writes it (gateway/contract/encoding.py): for facts without a type of their own.
 create or replace function wire_time(p_at timestamptz) returns text
 language sql stable
 return to_char(p_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
 
 -- ── Texts of people ─────────────────────────────────────────────────────────────────────────────
 -- Whether a text shows something, and holds no control character but tab and new line and nothing
--- that turns the direction of the text around it. Twin of gateway/fields.py; a test holds them equal.
+-- that turns the direction of the text around it. Twin of gateway/contract/fields.py; a test holds them
+-- equal.
 create or replace function visible_text(p_text text) returns boolean
 language sql immutable
 return

@@ -86,7 +86,7 @@ insert into error_catalogue (code, invariant, title, retryable) values
 ('INTERNAL_ERROR', '', 'Something went wrong on our side.', false);
 
 -- ── Lifecycle ───────────────────────────────────────────────────────────────────────────────────
--- Every machine's legal steps, as one table. Twin of engine/lifecycle.py; a test holds them equal,
+-- Every machine's legal steps, as one table. Twin of engine/kernel/lifecycle.py; a test holds them equal,
 -- and docs/lifecycle.md is drawn from it.
 create table lifecycle (
     machine text not null,

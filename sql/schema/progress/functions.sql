@@ -14,7 +14,7 @@ create or replace function streak_ends_at(
 language sql stable
 return ((p_last_on + 2)::timestamp at time zone p_time_zone) + p_grace;
 
--- The streak after a completion; twin of engine/progress/streaks.py. The next day raises it; within the
+-- The streak after a completion; twin of tests/oracles/streaks.py. The next day raises it; within the
 -- grace it is kept, not raised. A completion on a day before the last one, which was booked late or seen
 -- from another time zone, changes nothing.
 create or replace function streak_after(
@@ -53,7 +53,7 @@ end;
 
 -- ── XP ──────────────────────────────────────────────────────────────────────────────────────────
 -- 1 + 0.05 a day, at most 2.0 (product_spec §5.2). The three multipliers are twins of
--- engine/progress/xp.py; numeric throughout, for a float would lose a point at some borders.
+-- tests/oracles/xp.py; numeric throughout, for a float would lose a point at some borders.
 create or replace function streak_multiplier(p_days integer) returns numeric
 language sql immutable
 return least(1 + 0.05 * p_days, 2.00);

@@ -1,7 +1,7 @@
 -- XP, levels, streaks, badges, trust. Definitions: docs/progress.md.
 
 -- ── Levels ──────────────────────────────────────────────────────────────────────────────────────
--- product_spec §5.4, the table; twin of engine/progress/xp.py.
+-- product_spec §5.4, the table; twin of tests/oracles/xp.py.
 create table levels (
     level smallint not null,
     xp_required integer not null,

@@ -10,12 +10,12 @@ from uuid import uuid4
 import pytest
 from starlette.responses import Response
 
-from engine import errors
-from engine.ids import UserId
-from engine.store import Store
+from engine.kernel import errors
+from engine.kernel.ids import UserId
+from engine.kernel.store import Store
 from gateway.http.idempotency import Idempotency
 from sql.database import Database
-from tests.gateway.http.rest import People
+from tests.support.rest import People
 
 ROUTE = "POST /v1/tasks"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.gateway.http.rest import Answer, People, Person
+from tests.support.rest import Answer, People, Person
 
 IN_A_WEEK = datetime.now(UTC).replace(microsecond=0) + timedelta(days=7)
 

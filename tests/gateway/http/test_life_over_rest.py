@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
-from tests.gateway.http.rest import People, Person, offers_of
+from tests.support.rest import People, Person, offers_of
 
 
 async def events(person: Person, after: int = 0, wait: float = 0) -> Any:

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from engine import errors
+from engine.kernel import errors
+from gateway.contract.problems import status_of
 from gateway.http.multipart import MAX_OVERHEAD_BYTES, OneFile
-from gateway.problems import status_of
 
 TYPE = "multipart/form-data; boundary=edge"
 

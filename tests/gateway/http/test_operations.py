@@ -15,17 +15,17 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from engine import errors
-from engine.store import Store
-from gateway.app import create_app
-from gateway.health import Health
-from gateway.http import openapi
-from gateway.measured import Measured
-from gateway.metrics import Metrics
-from gateway.parts import Parts
-from gateway.routes import CALLS
+from engine.kernel import errors
+from engine.kernel.store import Store
+from gateway.http.docs import openapi
+from gateway.http.health import Health
+from gateway.http.parts import Parts
+from gateway.metrics.db_metrics import Measured
+from gateway.metrics.metrics import Metrics
+from gateway.server.app import create_app
+from gateway.server.routes import CALLS
 from sql.database import DatabaseError, Session
-from tests.gateway.http.rest import People
+from tests.support.rest import People
 
 
 async def ready() -> None:
@@ -81,7 +81,7 @@ async def test_readiness_says_what_is_missing(
     expected: tuple[bool, str, str, str],
 ) -> None:
     """Ready needs a writable PostgreSQL, its guard and all migrations as they are here; Valkey degrades only."""
-    monkeypatch.setattr("gateway.health.PROBE_WITHIN_S", 0.05)
+    monkeypatch.setattr("gateway.http.health.PROBE_WITHIN_S", 0.05)
 
     async def applied() -> Mapping[str, str]:
         if isinstance(migrations, Exception):
@@ -135,7 +135,7 @@ async def test_time_to_accept_is_counted_once(
     people: People, store: Store, owner_execute: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An accept is in the histogram once it has settled, with its time, and only once."""
-    monkeypatch.setattr("gateway.measured.SETTLED", timedelta(0))
+    monkeypatch.setattr("gateway.metrics.db_metrics.SETTLED", timedelta(0))
     metrics, now = Metrics(), [0.0]
     measured = Measured(store, metrics, lambda: now[0])
     await measured.refresh()
@@ -166,7 +166,7 @@ async def test_what_a_failed_look_missed_is_counted_by_the_next(
     people: People, hasty_store: Store, owner_holds: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A scrape that the database gave up is a refusal, and no accept falls through."""
-    monkeypatch.setattr("gateway.measured.SETTLED", timedelta(0))
+    monkeypatch.setattr("gateway.metrics.db_metrics.SETTLED", timedelta(0))
     metrics, now = Metrics(), [0.0]
     measured = Measured(hasty_store, metrics, lambda: now[0])
     await measured.refresh()

@@ -7,10 +7,10 @@ from uuid import uuid4
 
 import pytest
 
-from gateway.http import openapi
-from gateway.routes import CALLS
-from tests.gateway.http.rest import People, Person
+from gateway.http.docs import openapi
+from gateway.server.routes import CALLS
 from tests.gateway.http.test_life_over_rest import types_until
+from tests.support.rest import People, Person
 
 
 async def paid(people: People) -> Person:

@@ -13,13 +13,13 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from gateway.app import create_app
-from gateway.cli.vouching import open_vouching
-from gateway.settings import Settings
-from gateway.wiring import open_parts
+from gateway.cli.dev_accounts import open_vouching
+from gateway.server.app import create_app
+from gateway.server.wiring import open_parts
+from gateway.settings.groups import Settings
 from sql.database import Database, DatabaseAway
-from tests.gateway.http.rest import People, Person
-from tests.servers import RunServers, TestDatabase
+from tests.support.rest import People, Person
+from tests.support.servers import RunServers, TestDatabase
 
 CONNECTIONS = 4
 

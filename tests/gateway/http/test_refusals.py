@@ -12,15 +12,15 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from engine import errors
-from gateway import problems
-from gateway.app import create_app
-from gateway.http.calls import Call
-from gateway.http.rates import BAD_TOKEN
+from engine.kernel import errors
+from gateway.contract import problems
+from gateway.http.endpoint import Call
+from gateway.http.parts import Parts
 from gateway.identity.auth import ANYONE
-from gateway.parts import Parts
-from gateway.routes import CALLS
-from tests.gateway.http.rest import Answer, People, Person
+from gateway.identity.rates import BAD_TOKEN
+from gateway.server.app import create_app
+from gateway.server.routes import CALLS
+from tests.support.rest import Answer, People, Person
 
 
 async def accept(person: Person, task: Any, **body: Any) -> Answer:

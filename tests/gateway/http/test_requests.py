@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import errors
+from engine.kernel import errors
+from gateway.contract import messages
+from gateway.contract.problems import Unreadable
 from gateway.http import requests
 from gateway.http.cursors import Cursors
-from gateway.http.rates import ACCEPT, BAD_TOKEN, EVERY_CALL, Rates
-from gateway.problems import Unreadable
-from gateway.routes import CALLS
-from gateway.ws import messages
+from gateway.identity.rates import ACCEPT, BAD_TOKEN, EVERY_CALL, Rates
+from gateway.server.routes import CALLS
 
 TASK: dict[str, Any] = {
     "mode": "LIVE",
@@ -292,7 +292,7 @@ def test_an_address_that_guesses_tokens_is_slowed_down() -> None:
 
 def test_buckets_are_bounded(monkeypatch: pytest.MonkeyPatch, users: tuple[Any, Any]) -> None:
     """Forgetting the longest unused bucket keeps memory flat."""
-    monkeypatch.setattr("gateway.http.rates.MAX_BUCKETS", 1)
+    monkeypatch.setattr("gateway.identity.rates.MAX_BUCKETS", 1)
     rates = Rates(lambda: 0.0)
     for user in (*users, users[0]):
         rates.spend_user(user, None)

@@ -7,7 +7,6 @@ import io
 import re
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, ExitStack
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -17,17 +16,18 @@ import pytest
 import structlog
 from PIL import Image
 
-from engine import errors
-from engine.tasks import jpeg_file, photos, png_file
-from engine.tasks.uploads import MAX_UNUSED
-from gateway import limits
+from engine.kernel import errors
+from engine.photos import checks, jpeg_file, png_file
+from engine.photos.uploads import MAX_UNUSED
+from gateway.contract import limits
 from gateway.http.multipart import MAX_OVERHEAD_BYTES
-from gateway.http.rates import UPLOAD
+from gateway.http.parts import Parts
 from gateway.http.requests import MAX_PHOTOS
 from gateway.http.upload_slots import UploadSlots
-from gateway.parts import Parts
-from tests.gateway.http.rest import Answer, People, Person
-from tests.tasks import pictures
+from gateway.identity.rates import UPLOAD
+from tests.engine.photos import pictures
+from tests.support.paths import ROOT
+from tests.support.rest import Answer, People, Person
 
 JPEG = pictures.jpeg()
 
@@ -157,7 +157,7 @@ async def test_the_body_is_one_file(hustler: Person) -> None:
 
 async def test_more_than_ten_mebibytes_are_413(hustler: Person) -> None:
     """Announced or not; exactly ten pass."""
-    limit = photos.MAX_UPLOAD_BYTES
+    limit = checks.MAX_UPLOAD_BYTES
     whole = JPEG + b"\x00" * (limit - len(JPEG))
     assert (await send(hustler, ("file", whole))).status == 201
     assert (await send(hustler, ("file", whole + b"\x00"))).refusal() == (413, "TOO_LARGE", None)
@@ -335,13 +335,13 @@ async def test_evidence_is_shown_to_both_sides(people: People) -> None:
 
 def test_the_page_on_photos_holds_the_limits() -> None:
     """docs/photos.md says the figures of the code."""
-    page = (Path(__file__).parents[3] / "docs" / "photos.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "photos.md").read_text(encoding="utf-8")
     said = dict(re.findall(r"^\| ([^|]+?) \| ([^|]+?) \|", page, re.MULTILINE))
-    assert said["File"] == f"{photos.MAX_UPLOAD_BYTES >> 20} MiB"
+    assert said["File"] == f"{checks.MAX_UPLOAD_BYTES >> 20} MiB"
     assert said["Body beside the file"] == f"{MAX_OVERHEAD_BYTES >> 10} KiB"
     assert said["Time for the whole body"] == f"{limits.UPLOAD_WITHIN_S:g} s"
-    assert said["Side"] == f"{photos.MAX_SIDE_PIXELS:,} pixels"
-    assert said["Size"] == f"{photos.MAX_PIXELS // 1_000_000} megapixels"
+    assert said["Side"] == f"{checks.MAX_SIDE_PIXELS:,} pixels"
+    assert said["Size"] == f"{checks.MAX_PIXELS // 1_000_000} megapixels"
     parts = f"{jpeg_file.MAX_SCANS} and {jpeg_file.MAX_SEGMENTS:,}"
     assert said["Scans and segments of a JPEG"] == parts
     assert said["Chunks of a PNG"] == f"{png_file.MAX_CHUNKS:,}"

@@ -9,15 +9,15 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from gateway.parts import Parts
-from gateway.routes import CALLS
-from tests.gateway.http.rest import People
+from gateway.http.parts import Parts
+from gateway.server.routes import CALLS
+from tests.support.rest import People
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "FOO")
 PAGES = (
     "/", "/ws", "/livez", "/readyz", "/metrics", "/openapi.json", "/asyncapi.json", "/docs",
     "/docs.css", "/errors/NOT_FOUND",
-    *(f"/{page.name}" for page in files("gateway").joinpath("pages").iterdir()),
+    *(f"/{page.name}" for page in files("gateway").joinpath("pages", "map").iterdir()),
 )  # fmt: skip
 
 

@@ -11,14 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
-from gateway import limits
+from gateway.contract import close_codes, limits
+from gateway.contract.close_codes import Action
 from gateway.delivery.ended_broadcasts import EndedBroadcasts
 from gateway.delivery.fanout import Fanout
 from gateway.delivery.long_polls import Poller
-from gateway.ws import close_codes
-from gateway.ws.close_codes import Action
-from gateway.ws.outbound import Outbound, text_frame
-from gateway.ws.token_bucket import TokenBucket
+from gateway.identity.token_bucket import TokenBucket
+from gateway.session.outbound import Outbound, text_frame
 
 # ── Token bucket ─────────────────────────────────────────────────────────────────────────────────
 

@@ -9,11 +9,11 @@ from uuid import UUID
 
 import asyncpg
 
-from gateway.presence.absences import Absences
-from geo.presence import Presence
+from gateway.tracking.absences import Absences
+from geo.presence.presence import Presence
 from geo.valkey import open_valkey
 from sql.session import LOCK_TIMEOUT_MS
-from tests.gateway.ws.service import Service, joined, near, somewhere
+from tests.support.service import Service, joined, near, somewhere
 
 
 @asynccontextmanager

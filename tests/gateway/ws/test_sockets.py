@@ -13,14 +13,14 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from engine.kernel.store import Store
 from engine.queries import Queries
-from engine.store import Store
 from engine.views import UserEvent
-from gateway import limits
+from gateway.contract import close_codes, limits, messages
 from gateway.delivery.snapshots import Snapshots
-from gateway.ws import close_codes, messages, rendering
+from gateway.session import rendering
 from sql.database import Record
-from tests.gateway.ws.service import Service, User, joined, open_client, somewhere
+from tests.support.service import Service, User, joined, open_client, somewhere
 
 MIB = 1024 * 1024
 

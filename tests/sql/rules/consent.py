@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.ids import TaskId, UserId
+from engine.kernel.ids import TaskId, UserId
 from tests.sql.rules.judge import Judge, rule
 from tests.sql.rules.shapes import references
 

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from tests.market import open_market
-from tests.servers import RunServers, TestDatabase, with_database
 from tests.sql.rules.judge import ROLES, Judge, Role
 from tests.sql.rules.town import Town, found
+from tests.support.market import open_market
+from tests.support.servers import RunServers, TestDatabase, with_database
 
 Court = dict[Role, Judge]
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 import asyncpg
 
-from tests.market import Market
 from tests.sql.rules.town import Town
+from tests.support.market import Market
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

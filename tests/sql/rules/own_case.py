@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID, uuid4
 
-from engine.ids import TaskId, UserId
-from tests.market import Market
+from engine.kernel.ids import TaskId, UserId
 from tests.sql.rules.judge import Judge, rule
+from tests.support.market import Market
 
 OWN_CASE = ("HX503", "OWN-CASE")
 PERMISSION = ("HX503", "PERMISSION")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from engine.ids import TaskId, UserId
-from tests.market import Market
+from engine.kernel.ids import TaskId, UserId
+from tests.support.market import Market
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,95 @@
+"""The peer: the same service, but its broadcaster is the loop that first comes to mind.
+
+GEOSEARCH for everyone in the radius, nearest first, then one guarded INSERT and one push for each.
+Same process, hub, sockets, SQL rules and caps; it neither scores nor looks again.
+Started by `bench.micro.first_offer` as `python -m bench.micro.first_offer.peer dev …`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable
+from typing import Any, Final
+from unittest.mock import patch
+from uuid import UUID
+
+import msgspec
+
+from broadcast.ports import Delivery, WaveMetrics
+from broadcast.wave_store import Facts, Wave
+from gateway.cli import main
+from gateway.cli.run_file import deployment
+from gateway.server import wiring
+from geo.presence.presence import Presence
+from geo.units import METRES_PER_MILE
+from geo.valkey import Valkey, open_valkey
+from sql.database import Database
+
+GEO_KEY: Final = b"bench:first_offer"
+"""Where the crowd put everybody's position."""
+OFFERS: Final = 200
+OPEN_OFFERS: Final = 10
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    broadcasts: list[Facts]
+
+
+class OneByOne:
+    """Has the broadcaster's face towards the composition root."""
+
+    def __init__(
+        self,
+        database: Database,
+        presence: Presence,
+        delivery: Delivery,
+        metrics: WaveMetrics,
+        **settings: Any,
+    ) -> None:
+        del presence, metrics, settings
+        self._database = database
+        self._delivery = delivery
+        self._rung: asyncio.Queue[UUID] = asyncio.Queue()
+
+    def ring(self, broadcast_id: UUID) -> None:
+        """A broadcast has started."""
+        self._rung.put_nowait(broadcast_id)
+
+    def sent(self, pairs: Iterable[tuple[UUID, UUID]]) -> None:
+        """It does not remember what reached a socket."""
+
+    async def run(self) -> None:
+        """One broadcast after the other, for ever."""
+        broadcast_id = await self._rung.get()
+        valkey = open_valkey(deployment(None, os.environ).redis.url)
+        while True:
+            await self._offer(valkey, broadcast_id)
+            broadcast_id = await self._rung.get()
+
+    async def _offer(self, valkey: Valkey, broadcast_id: UUID) -> None:
+        answer = await self._database.json("wave_broadcasts", [broadcast_id])
+        for facts in msgspec.json.decode(answer, type=_Answer).broadcasts:
+            found = await valkey.one(
+                b"GEOSEARCH", GEO_KEY, b"FROMLONLAT", repr(facts.lng), repr(facts.lat),
+                b"BYRADIUS", repr(facts.initial_radius_miles * METRES_PER_MILE), b"m",
+                b"ASC", b"COUNT", OFFERS, b"WITHDIST",
+            )  # fmt: skip
+            for hustler, metres in found:
+                miles = [float(metres) / METRES_PER_MILE]
+                made = await self._database.json(
+                    "wave_make_offers",
+                    [broadcast_id],
+                    [UUID(bytes=hustler)],
+                    miles,
+                    miles,
+                    [0.5],
+                    OPEN_OFFERS,
+                )
+                wave = msgspec.json.decode(made, type=Wave)
+                self._delivery.cards(list(wave.deliveries()))
+
+
+if __name__ == "__main__":
+    with patch.object(wiring, "Broadcaster", OneByOne):
+        main()

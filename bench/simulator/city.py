@@ -1,0 +1,198 @@
+"""The city: hires hustlers and posters, lets tasks arrive, and ends cleanly.
+
+Who the hustlers are and what is wished for comes from a `Crowd`: Marlow Bay or recorded traces.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+from typing import Final, Protocol
+
+import httpx
+
+from bench.simulator import plans
+from bench.simulator.code_exchange import Doorstep
+from bench.simulator.hustler import Habits, Hustler, Person
+from bench.simulator.movement import Mover
+from bench.simulator.people import Mint, enrol
+from bench.simulator.poster import Poster, Wish
+from bench.simulator.projection import Degrees, miles_between
+from bench.simulator.run_log import Chronicle
+from bench.simulator.time_scale import Pace
+from hustlexp_client import Api, Session
+
+FIRST_RADIUS_MILES: Final = 3.0
+HIRES_AT_ONCE: Final = 16
+POSTER_NUMBERS_FROM: Final = 1_000_000
+STAFFED_SHARE: Final = 0.8
+STAFFED_WITHIN_S: Final = 20.0
+"""Tasks begin to arrive once most hustlers are live, or after this long anyhow."""
+CONNECTIONS: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a run is: where the service is, who takes part, how fast, how long (None: forever)."""
+
+    base_url: str
+    ws_url: str
+    hustlers: int
+    seed: int
+    speed: float
+    duration_s: float | None = None
+
+
+class Crowd(Protocol):
+    """Who takes part in a city, and what its posters wish."""
+
+    name: str
+
+    async def staff(self, city: City) -> None:
+        """Hire hustlers as they are needed; returns when nobody will come any more."""
+        ...
+
+    def wishes(self) -> Iterator[tuple[float, Wish]]:
+        """(seconds of life to wait, wish), one after the other."""
+        ...
+
+
+class CityOver(Exception):
+    """Ends the run's task group."""
+
+
+class City:
+    """A run; `people` and `posters` are those hired so far, for the view and the summary."""
+
+    def __init__(self, setting: Setting, crowd: Crowd, mint: Mint, chronicle: Chronicle) -> None:
+        self.setting = setting
+        self.crowd = crowd
+        self.chronicle = chronicle
+        self.pace = Pace(setting.speed)
+        self.people: list[Hustler] = []
+        self.posters: list[Poster] = []
+        self._mint = mint
+        self._doorstep = Doorstep()
+        self._works = {errand.title: errand.work_s for errand in plans.ERRANDS}
+        self._over = asyncio.Event()
+        self._hiring = asyncio.Semaphore(HIRES_AT_ONCE)
+
+    @property
+    def on_duty(self) -> int:
+        """Hustlers that are live or hold a task."""
+        return sum(hustler.live or hustler.task is not None for hustler in self.people)
+
+    def anyone_near(self, place: Degrees) -> bool:
+        """Whether a free hustler stands inside the first radius around a place."""
+        return any(
+            hustler.free and miles_between(hustler.mover.where(), place) <= FIRST_RADIUS_MILES
+            for hustler in self.people
+        )
+
+    def sessions(self) -> list[Session]:
+        """Every session opened so far."""
+        hustlers = [hustler.session for hustler in self.people]
+        return hustlers + [poster.session for poster in self.posters]
+
+    async def run(self) -> None:
+        """Live until the duration is over; every session is closed on the way out."""
+        limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
+        http = httpx.AsyncClient(
+            base_url=self.setting.base_url, limits=limits, timeout=20, trust_env=False
+        )
+        try:
+            async with http as self._http, asyncio.TaskGroup() as self._group:
+                await self._live()
+        except* CityOver:
+            self.chronicle.tell("end", "the city goes to sleep")
+
+    async def _live(self) -> None:
+        async with asyncio.TaskGroup() as hiring:
+            for number in range(max(3, self.setting.hustlers // 8)):
+                hiring.create_task(self._hire_poster(POSTER_NUMBERS_FROM + number))
+        busy = self._group.create_task(self._staff_and_post())
+        over = self._group.create_task(self._over.wait())
+        await asyncio.wait(
+            [busy, over],
+            timeout=self.setting.duration_s,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        raise CityOver
+
+    async def _staff_and_post(self) -> None:
+        """Ends when a crowd comes to its end."""
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self.crowd.staff(self))
+            both.create_task(self._post())
+
+    def end(self) -> None:
+        """Let the run end at once."""
+        self._over.set()
+
+    # People
+
+    async def hire(
+        self, number: int, home: Degrees, mover: Mover, habits: Habits
+    ) -> asyncio.Task[None]:
+        """Give a new hustler an account and send it on its shift, which is returned."""
+        async with self._hiring:
+            person = await enrol(self._mint, "hustler", self.setting.seed, number, home)
+        hustler = Hustler(
+            person,
+            self._session(person),
+            self._api(person),
+            mover,
+            pace=self.pace,
+            chronicle=self.chronicle,
+            doorstep=self._doorstep,
+            seed=self.setting.seed,
+            works=self._works,
+            habits=habits,
+        )
+        self.people.append(hustler)
+        return self._group.create_task(hustler.shift())
+
+    async def _hire_poster(self, number: int) -> None:
+        async with self._hiring:
+            person = await enrol(self._mint, "poster", self.setting.seed, number, None)
+        poster = Poster(
+            person,
+            self._session(person),
+            self._api(person),
+            pace=self.pace,
+            chronicle=self.chronicle,
+            doorstep=self._doorstep,
+            anyone_near=self.anyone_near,
+            seed=self.setting.seed,
+        )
+        self.posters.append(poster)
+        self._group.create_task(poster.attend())
+        await poster.session.ready()
+
+    def _session(self, person: Person) -> Session:
+        jitter = Random(f"jitter {self.setting.seed} {person.number}")
+        return Session(self.setting.ws_url, person.token, rng=jitter)
+
+    def _api(self, person: Person) -> Api:
+        return Api(self._http, person.token, rng=Random(f"retry {person.number}"))
+
+    # Tasks
+
+    async def _post(self) -> None:
+        await self._until_staffed()
+        for wait_s, wish in self.crowd.wishes():
+            await self.pace.people(wait_s)
+            draw = Random(f"who posts {self.setting.seed} {wish.number}")
+            poster = self.posters[draw.randrange(len(self.posters))]
+            self._group.create_task(poster.post(wish))
+
+    async def _until_staffed(self) -> None:
+        loop = asyncio.get_running_loop()
+        latest = loop.time() + STAFFED_WITHIN_S
+        wanted = self.setting.hustlers * STAFFED_SHARE
+        while True:
+            if self.on_duty >= wanted or loop.time() >= latest:
+                return
+            await asyncio.sleep(0.1)

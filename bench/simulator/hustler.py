@@ -1,0 +1,375 @@
+"""A hustler: goes live, looks at cards, answers some, drives, works, gets paid, comes back.
+
+An ordinary outside client: everything it knows came over its own session, its own REST calls,
+or was told at the doorstep.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+from typing import Final
+from uuid import UUID
+
+from bench.simulator.code_exchange import Codes, Doorstep
+from bench.simulator.decisions import RELEASE_SHARE, Temper, draw_for, weigh
+from bench.simulator.movement import Mover
+from bench.simulator.projection import Degrees
+from bench.simulator.run_log import Chronicle
+from bench.simulator.time_scale import Pace, human_s
+from hustlexp_client import (
+    Api,
+    HeldTask,
+    JobCancelled,
+    LiveState,
+    Message,
+    NoAnswer,
+    Offer,
+    OfferClosed,
+    PaymentCaptured,
+    Problem,
+    ProofRejected,
+    Refused,
+    SentAway,
+    Session,
+    TaskStatus,
+    Welcome,
+)
+
+DOOR_WAIT_S: Final = 60.0
+CODE_MEDIAN_S: Final = 8.0
+"""From standing at the door to having typed the code, in life."""
+REWORK_MEDIAN_S: Final = 60.0
+REVIEW_PATIENCE_S: Final = 300.0
+"""In life: doing again what was turned down, and waiting for a review before going home."""
+SWITCH_AGAIN: Final = timedelta(minutes=5, seconds=2)
+"""HX904: LIVE mode is switched on at most once in 5 minutes, by the service's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """What breaks a shift, in seconds of the run; None is never.
+
+    Mean time between coffee pauses and between lost connections, and the length of the shift.
+    """
+
+    pause_every_s: float | None
+    outage_every_s: float | None
+    shift_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody with an account: `number` seeds everything they decide."""
+
+    number: int
+    name: str
+    token: str
+    user_id: UUID
+
+
+class ShiftOver(Exception):
+    """Ends a shift's task group, whatever is still pending in it."""
+
+
+class Hustler:
+    """One hustler's shift. `free` says whether offers can reach it right now."""
+
+    def __init__(
+        self,
+        person: Person,
+        session: Session,
+        api: Api,
+        mover: Mover,
+        *,
+        pace: Pace,
+        chronicle: Chronicle,
+        doorstep: Doorstep,
+        seed: int,
+        works: dict[str, float],
+        habits: Habits,
+    ) -> None:
+        self.person = person
+        self.session = session
+        self.mover = mover
+        self.live = False
+        self.starting = True
+        self.task: HeldTask | None = None
+        self._api = api
+        self._pace = pace
+        self._chronicle = chronicle
+        self._doorstep = doorstep
+        self._seed = seed
+        self._works = works
+        self._habits = habits
+        self._temper = Temper.drawn(self._draw("temper"))
+        self._open: dict[UUID, Offer] = {}
+        self._answered: set[UUID] = set()
+        self._job: asyncio.Task[None] | None = None
+        self._in_review: dict[UUID, tuple[HeldTask, Codes]] = {}
+        self._back_at = self.session.server_now()
+
+    @property
+    def free(self) -> bool:
+        """ACTIVE and without a task."""
+        return self.live and self.task is None
+
+    async def shift(self) -> None:
+        """Work from going live to the end of the shift; returns when it is over."""
+        try:
+            async with self.session, asyncio.TaskGroup() as self._group:
+                self._group.create_task(self._listen())
+                await self._work()
+        except* ShiftOver:
+            self._chronicle.tell("leave", f"{self.person.name} goes home")
+        except* (Refused, NoAnswer, SentAway) as lost:
+            self._chronicle.refused("SHIFT", f"ended early: {lost.exceptions[0]}")
+        self.live = self.starting = False
+
+    async def _work(self) -> None:
+        await self.session.ready()
+        self._chronicle.counts["session"] += 1
+        await self._go_live()
+        self.starting = False
+        self._group.create_task(self._stay_live())
+        if self._habits.pause_every_s is not None:
+            self._group.create_task(self._pauses(self._habits.pause_every_s))
+        if self._habits.outage_every_s is not None:
+            self._group.create_task(self._outages(self._habits.outage_every_s))
+        moving = self._group.create_task(self.mover.report(self._send))
+        await asyncio.wait([moving], timeout=self._habits.shift_s)
+        if self._job is not None:
+            await asyncio.wait([self._job])
+        await self._ask_off()
+        for _ in range(60):
+            if self._in_review:
+                await self._pace.people(REVIEW_PATIENCE_S / 60)
+        raise ShiftOver
+
+    def _draw(self, habit: str) -> Random:
+        """Each habit has its own source, so that none depends on the timing of another."""
+        return Random(f"{habit} {self._seed} {self.person.number}")
+
+    async def _send(self, place: Degrees, at: datetime | None) -> bool:
+        """The app reports positions only while live or holding a task."""
+        if not self.live and self.task is None:
+            return False
+        return await self.session.move(place.lat, place.lng, at) is not None
+
+    # Being live
+
+    async def _go_live(self) -> None:
+        try:
+            state = await self.session.go_live(*self.mover.where(), at=self.mover.seen_at())
+        except Refused as refused:
+            self._chronicle.refused(refused.code, refused.message)
+            wait_s = refused.retry_after_s
+            self._back_at = self.session.server_now() + (
+                SWITCH_AGAIN if wait_s is None else timedelta(seconds=wait_s + 1)
+            )
+            return
+        self._heard(state)
+
+    async def _stay_live(self) -> None:
+        """Come back when a pause or a cool-down is over."""
+        while True:
+            await asyncio.sleep(0.5)
+            due = self.session.server_now() >= self._back_at
+            if not self.live and self.task is None and due:
+                await self._go_live()
+
+    async def _pauses(self, every_s: float) -> None:
+        """A coffee now and then: off, and on again when the service allows it."""
+        draw = self._draw("pauses")
+        while True:
+            await asyncio.sleep(draw.expovariate(1 / every_s))
+            if self.free:
+                self._chronicle.tell("pause", f"{self.person.name} takes a break")
+                self._back_at = self.session.server_now() + SWITCH_AGAIN
+                await self._ask_off()
+
+    async def _ask_off(self) -> None:
+        self.live = False
+        try:
+            await self.session.go_off()
+        except (Refused, NoAnswer) as refused:
+            self._chronicle.refused("OFF", str(refused))
+
+    async def _outages(self, every_s: float) -> None:
+        """Tunnels and lifts: the connection breaks without a goodbye."""
+        draw = self._draw("outages")
+        while True:
+            await asyncio.sleep(draw.expovariate(1 / every_s))
+            self.session.drop()
+            self._chronicle.counts["outage"] += 1
+
+    def _heard(self, state: LiveState) -> None:
+        was, self.live = self.live, state.state == "ACTIVE"
+        if was and not self.live and state.state != "OFF":
+            self._chronicle.tell("rest", f"{self.person.name} rests ({state.state.lower()})")
+        if state.ends_at is not None:
+            self._back_at = max(self._back_at, state.ends_at + timedelta(seconds=1))
+        if not self.live:
+            self._open.clear()
+
+    # Listening
+
+    async def _listen(self) -> None:
+        async for message in self.session:
+            self._hear(message)
+
+    def _hear(self, message: Message) -> None:
+        match message.body:
+            case Offer() as offer:
+                self._consider(offer)
+            case OfferClosed(broadcast_id=broadcast_id):
+                self._open.pop(broadcast_id, None)
+            case Welcome(offers=offers):
+                for offer in offers:
+                    self._consider(offer)
+            case LiveState() as state:
+                self._heard(state)
+            case Problem() as problem:
+                self._regret(problem)
+            case _:
+                self._hear_of_task(message)
+
+    def _hear_of_task(self, message: Message) -> None:
+        match message.body:
+            case JobCancelled(task_id=task_id, reason=reason):
+                self._chronicle.state_of(task_id, "CANCELLED")
+                self._in_review.pop(task_id, None)
+                self._lose(task_id, reason)
+            case ProofRejected(task_id=task_id) if task_id in self._in_review:
+                self._group.create_task(self._do_again(*self._in_review.pop(task_id)))
+            case TaskStatus(task_id=task_id, state="DISPUTED"):
+                self._in_review.pop(task_id, None)
+            case PaymentCaptured(task_id=task_id):
+                self._in_review.pop(task_id, None)
+                self._chronicle.paid(task_id)
+            case _:
+                pass
+
+    def _regret(self, problem: Problem) -> None:
+        if problem.code == "HX021":
+            self._chronicle.fixes_refused[problem.message] += 1
+        else:
+            self._chronicle.refused(problem.code, problem.message)
+
+    # Cards
+
+    def _consider(self, offer: Offer) -> None:
+        if offer.broadcast_id in self._open or offer.broadcast_id in self._answered:
+            return
+        self._open[offer.broadcast_id] = offer
+        self._chronicle.card_shown(offer.task.id)
+        self._group.create_task(self._decide(offer))
+
+    async def _decide(self, offer: Offer) -> None:
+        verdict = weigh(offer, self._temper, draw_for(self._seed, self.person.number, offer))
+        await self._pace.people(verdict.after_s)
+        if verdict.response is None or not self.free or offer.broadcast_id not in self._open:
+            return
+        self._answered.add(offer.broadcast_id)
+        asked_at = time.monotonic()
+        try:
+            answer = await self.session.respond(
+                offer.broadcast_id, verdict.response, verdict.reason
+            )
+        except (Refused, NoAnswer) as refused:
+            code = refused.code if isinstance(refused, Refused) else "NO_ANSWER"
+            self._chronicle.refused(code, str(refused))
+            return
+        finally:
+            self._open.pop(offer.broadcast_id, None)
+        self._chronicle.counts[answer.outcome.lower()] += 1
+        if answer.outcome == "WON":
+            self._win(offer, answer.task, asked_at)
+
+    def _win(self, offer: Offer, task: HeldTask | None, asked_at: float) -> None:
+        story = self._chronicle.stories.get(offer.task.id)
+        if story is not None:
+            story.accepted_at, story.hustler_told_at = asked_at, time.monotonic()
+            story.hustler_name = self.person.name
+            self._chronicle.state_of(offer.task.id, "ACCEPTED")
+        distance = f"{offer.task.distance_miles:.1f} mi away"
+        self._chronicle.tell("accepted", f"{self.person.name}, {distance}: {offer.task.title}")
+        self._open.clear()
+        self._job = self._group.create_task(self._do(task, offer))
+
+    # The task
+
+    async def _do(self, task: HeldTask | None, offer: Offer) -> None:
+        try:
+            self.task = task or await self._api.task(offer.task.id)
+            await self._fulfil(self.task)
+        except (Refused, NoAnswer) as refused:
+            code = refused.code if isinstance(refused, Refused) else "NO_ANSWER"
+            self._chronicle.refused(code, str(refused))
+        except TimeoutError:
+            await self._find_nobody(offer)
+        finally:
+            self.task = None
+            self._doorstep.forget(offer.task.id)
+            self.mover.roam()
+
+    async def _fulfil(self, task: HeldTask) -> None:
+        whim = draw_for_task(self._seed, self.person.number, task)
+        if whim.random() < RELEASE_SHARE:
+            await self._pace.people(human_s(whim, 40))
+            self.task = None
+            await self._api.release(task.id, "My car broke down")
+            self._chronicle.tell("release", f"{self.person.name} gives back: {task.title}")
+            return
+        await self.mover.go_to(Degrees(task.location.lat, task.location.lng))
+        # the position has shown the arrival, or on a recorded road the code will
+        codes = await self._doorstep.ask(task.id, DOOR_WAIT_S)
+        await self._pace.people(human_s(whim, CODE_MEDIAN_S, 0.3))
+        await self._api.start(task.id, codes.start)
+        self._chronicle.state_of(task.id, "WORKING")
+        self._chronicle.tell("started", f"{self.person.name} starts: {task.title}")
+        await self._pace.people(human_s(whim, self._works.get(task.title, 240.0), 0.3))
+        await self._hand_in(task, codes)
+
+    async def _hand_in(self, task: HeldTask, codes: Codes) -> None:
+        self._in_review[task.id] = (task, codes)
+        await self._api.submit_proof(task.id, codes.completion)
+        self._chronicle.state_of(task.id, "PROOF_SUBMITTED")
+
+    async def _do_again(self, task: HeldTask, codes: Codes) -> None:
+        """What was turned down, after whatever is being done now."""
+        while self._job is not None and not self._job.done():
+            await asyncio.wait([self._job])
+        self._job, self.task = asyncio.current_task(), task
+        whim = draw_for_task(self._seed, self.person.number, task)
+        try:
+            await self._pace.people(human_s(whim, REWORK_MEDIAN_S))
+            await self._hand_in(task, codes)
+            self._chronicle.tell("again", f"{self.person.name} has done it again: {task.title}")
+        except (Refused, NoAnswer) as refused:
+            code = refused.code if isinstance(refused, Refused) else "NO_ANSWER"
+            self._chronicle.refused(code, str(refused))
+        finally:
+            self.task = None
+
+    async def _find_nobody(self, offer: Offer) -> None:
+        """Whoever stands before a closed door lets an operator decide."""
+        self._chronicle.tell("nobody", f"{self.person.name} finds nobody at the door")
+        try:
+            await self._api.dispute(offer.task.id, "Nobody opens the door")
+        except (Refused, NoAnswer) as refused:
+            code = refused.code if isinstance(refused, Refused) else "NO_ANSWER"
+            self._chronicle.refused(code, str(refused))
+
+    def _lose(self, task_id: UUID, reason: str | None) -> None:
+        if self.task is not None and self.task.id == task_id and self._job is not None:
+            self._chronicle.tell("lost", f"{self.person.name} loses the task: {reason}")
+            self._job.cancel()
+
+
+def draw_for_task(seed: int, hustler: int, task: HeldTask) -> Random:
+    """The random source of one hustler's doings on one task."""
+    return Random(f"{seed} {hustler} {task.title} {task.price_cents} {task.location.lat:.4f}")

@@ -1,0 +1,248 @@
+"""A poster: posts tasks, funds them, opens the door, tells the codes, looks at the work, pays."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+from uuid import UUID
+
+from bench.simulator.code_exchange import Codes, Doorstep
+from bench.simulator.decisions import higher_price_cents, review
+from bench.simulator.hustler import Person
+from bench.simulator.projection import Degrees
+from bench.simulator.run_log import Chronicle, Story
+from bench.simulator.time_scale import Pace, human_s
+from hustlexp_client import (
+    Api,
+    BroadcastUpdate,
+    HeldTask,
+    JobAssigned,
+    JobCancelled,
+    JobCompleted,
+    Message,
+    NoAnswer,
+    PaymentCaptured,
+    PaymentRefunded,
+    Place,
+    Problem,
+    Refused,
+    SentAway,
+    Session,
+    TaskStatus,
+)
+
+FUND_MEDIAN_S: Final = 9.0
+CHOICE_MEDIAN_S: Final = 45.0
+"""In life: the card payment, and what to do when nobody came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a poster wants done; `number` seeds every whim about it."""
+
+    number: int
+    title: str
+    category: str
+    price_cents: int
+    place: str
+    at: Degrees
+    patience_s: float | None = None
+    if_nobody: str = "CANCEL"
+
+
+class Poster:
+    """One poster with any number of tasks at once."""
+
+    def __init__(
+        self,
+        person: Person,
+        session: Session,
+        api: Api,
+        *,
+        pace: Pace,
+        chronicle: Chronicle,
+        doorstep: Doorstep,
+        anyone_near: Callable[[Degrees], bool],
+        seed: int,
+    ) -> None:
+        self.person = person
+        self.session = session
+        self._api = api
+        self._pace = pace
+        self._chronicle = chronicle
+        self._doorstep = doorstep
+        self._anyone_near = anyone_near
+        self._seed = seed
+        self._wishes: dict[UUID, Wish] = {}
+        self._ended: set[UUID] = set()
+        self.charged: dict[UUID, int] = {}
+        """What was paid, in cents, by escrow."""
+
+    async def attend(self) -> None:
+        """Listen and answer until cancelled."""
+        try:
+            async with self.session, asyncio.TaskGroup() as self._group:
+                self._chronicle.counts["session"] += 1
+                async for message in self.session:
+                    self._hear(message)
+        except* SentAway as lost:
+            self._chronicle.refused("POSTER", f"sent away: {lost.exceptions[0]}")
+
+    async def post(self, wish: Wish) -> None:
+        """Create and fund a LIVE task; perhaps lose patience later."""
+        draw = Random(f"poster {self._seed} {wish.number}")
+        try:
+            task = await self._api.create_task(
+                title=wish.title,
+                description=f"{wish.title}, today, in {wish.place}.",
+                category=wish.category,
+                price_cents=wish.price_cents,
+                location=Place(wish.at.lat, wish.at.lng, address=wish.place),
+            )
+            self._wishes[task.id] = wish
+            story = self._open_story(task, wish)
+            await self._pace.people(human_s(draw, FUND_MEDIAN_S, 0.4))
+            await self._fund(story, wish)
+            if wish.patience_s is not None:
+                await self._pace.people(wish.patience_s)
+                if story.state == "MATCHING":
+                    await self._api.cancel(task.id, "Found help elsewhere")
+                    self._chronicle.tell("cancel", f"{self.person.name} cancels: {wish.title}")
+        except (Refused, NoAnswer) as refused:
+            self._regret(refused)
+
+    def _open_story(self, task: HeldTask, wish: Wish) -> Story:
+        return self._chronicle.open_story(
+            Story(task.id, wish.title, wish.place, task.price_cents, task.hustler_pay_cents)
+        )
+
+    async def _fund(self, story: Story, wish: Wish) -> None:
+        story.in_reach = self._anyone_near(wish.at)
+        story.funded_at = time.monotonic()
+        await self._pay(story.task_id)
+        price = f"${wish.price_cents / 100:.2f}"
+        self._chronicle.tell("funded", f"{wish.title}, {price}, {wish.place}")
+
+    async def _pay(self, task_id: UUID) -> None:
+        escrow = await self._api.fund(task_id)
+        if escrow.state != "PENDING":
+            self.charged[escrow.id] = escrow.amount_cents
+
+    # Listening
+
+    def _hear(self, message: Message) -> None:
+        match message.body:
+            case BroadcastUpdate() as update:
+                self._follow(update)
+            case JobAssigned(task_id=task_id, start_code=code) if code is not None:
+                self._welcome_winner(task_id, code)
+            case JobCompleted(task_id=task_id):
+                self._group.create_task(self._review(task_id))
+            case JobCancelled(task_id=task_id, successor_id=successor):
+                self._chronicle.state_of(task_id, "CANCELLED")
+                self._carry_on(task_id, successor)
+            case TaskStatus(task_id=task_id, state=state):
+                self._chronicle.state_of(task_id, state)
+            case PaymentCaptured(task_id=task_id):
+                self._chronicle.paid(task_id)
+            case PaymentRefunded(amount_cents=cents):
+                self._chronicle.refunded(cents)
+            case Problem(code=code, message=text):
+                self._chronicle.refused(code, text)
+            case _:
+                pass
+
+    def _follow(self, update: BroadcastUpdate) -> None:
+        story = self._chronicle.stories.get(update.task_id)
+        if story is None:
+            return
+        if update.radius_miles > story.radius_miles > 0 and update.state == "ACTIVE":
+            self._chronicle.tell("wave", f"{story.title}: {update.radius_miles:g} miles")
+        story.radius_miles = update.radius_miles
+        story.notified = update.hustlers_notified
+        is_news = update.broadcast_id not in self._ended
+        if update.state == "EXPIRED" and story.state == "MATCHING" and is_news:
+            self._ended.add(update.broadcast_id)
+            self._group.create_task(self._choose(story))
+
+    def _welcome_winner(self, task_id: UUID, start_code: str) -> None:
+        story = self._chronicle.stories.get(task_id)
+        if story is not None and story.poster_told_at is None:
+            story.poster_told_at = time.monotonic()
+        self._chronicle.state_of(task_id, "ACCEPTED")
+        self._group.create_task(self._open_door(task_id, start_code))
+
+    async def _open_door(self, task_id: UUID, start_code: str) -> None:
+        task = await self._try(self._api.task(task_id))
+        if task is not None and task.completion_code is not None:
+            self._doorstep.tell(task_id, Codes(start_code, task.completion_code))
+
+    async def _review(self, task_id: UUID) -> None:
+        story = self._chronicle.stories[task_id]
+        draw = Random(f"review {self._seed} {self._wishes[task_id].number}")
+        opinion = review(draw, again=story.rejected)
+        await self._pace.people(opinion.after_s)
+        match opinion.verdict:
+            case "APPROVE":
+                if await self._try(self._api.approve(task_id)) is not None:
+                    self._chronicle.tell("approved", f"{self.person.name} approves: {story.title}")
+            case "REJECT":
+                story.rejected = True
+                if await self._try(self._api.reject(task_id, "Not quite done yet")) is not None:
+                    self._chronicle.tell(
+                        "rejected", f"{self.person.name}: once more, {story.title}"
+                    )
+            case "DISPUTE":
+                if await self._try(self._api.dispute(task_id, "Not what we agreed on")) is not None:
+                    self._chronicle.tell("disputed", f"{self.person.name} disputes: {story.title}")
+
+    async def _choose(self, story: Story) -> None:
+        wish = self._wishes[story.task_id]
+        draw = Random(f"choice {self._seed} {wish.number}")
+        story.nobody_came = True
+        self._chronicle.tell("expired", f"nobody took: {story.title}")
+        await self._pace.people(human_s(draw, CHOICE_MEDIAN_S))
+        choice = "CANCEL" if story.raised else wish.if_nobody
+        price_cents = higher_price_cents(story.price_cents) if choice == "INCREASE_PRICE" else None
+        try:
+            await self._api.choose(story.task_id, choice, price_cents)
+            self._chronicle.tell("choice", f"{choice.lower().replace('_', ' ')}: {wish.title}")
+            if price_cents is not None:
+                await self._pay_more(story, draw)
+        except (Refused, NoAnswer) as refused:
+            self._regret(refused)
+
+    async def _pay_more(self, story: Story, draw: Random) -> None:
+        """Fund the replacement; the task goes out again for the higher price."""
+        story.raised = True
+        await self._pace.people(human_s(draw, FUND_MEDIAN_S, 0.4))
+        await self._pay(story.task_id)
+        task = await self._api.task(story.task_id)
+        story.price_cents, story.pay_cents = task.price_cents, task.hustler_pay_cents
+        self._chronicle.tell("funded", f"{story.title}, now ${story.price_cents / 100:.2f}")
+
+    def _carry_on(self, task_id: UUID, successor: UUID | None) -> None:
+        """A released task lives on as its successor; a switch to standard leaves this city."""
+        wish = self._wishes.get(task_id)
+        story = self._chronicle.stories.get(task_id)
+        if wish is None or story is None or successor is None or story.accepted_at is None:
+            return
+        self._wishes[successor] = wish
+        heir = self._chronicle.open_story(story.heir(successor))
+        heir.funded_at = time.monotonic()
+        heir.in_reach = self._anyone_near(wish.at)
+
+    async def _try(self, call: Awaitable[HeldTask]) -> HeldTask | None:
+        try:
+            return await call
+        except (Refused, NoAnswer) as refused:
+            self._regret(refused)
+            return None
+
+    def _regret(self, refused: Refused | NoAnswer) -> None:
+        code = refused.code if isinstance(refused, Refused) else "NO_ANSWER"
+        self._chronicle.refused(code, str(refused))

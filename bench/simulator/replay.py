@@ -1,0 +1,165 @@
+"""Hustlers driven by recorded traces: every fix is sent when and as the device took it.
+
+A recording cannot be steered. So a replayed hustler keeps to its recorded road after an accept, and
+asks for the start code after the time the drive would have taken (crow-fly x 1.4 at 25 mph).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from random import Random
+
+from bench.simulator.city import City
+from bench.simulator.hustler import Habits
+from bench.simulator.marlow_bay import OPENING_TASKS, TASKS_PER_HUSTLER_HOUR
+from bench.simulator.movement import Send
+from bench.simulator.plans import ERRANDS, LEAST_PRICE_CENTS
+from bench.simulator.poster import Wish
+from bench.simulator.projection import Degrees, miles_between
+from bench.simulator.run_log import Chronicle
+from bench.simulator.time_scale import Pace
+from bench.simulator.traces import CabDay, Fix, Recording
+
+ROAD_FACTOR = 1.4
+ROAD_MPH = 25.0
+HABITS = Habits(pause_every_s=None, outage_every_s=120.0, shift_s=None)
+"""A recording has its own pauses; connections break every two minutes of the run."""
+NEAR_DEGREES = 0.002
+AHEAD_S = 900
+"""A task is posted within so many seconds ahead of where some cab will pass."""
+
+
+@dataclass(slots=True)
+class TraceClock:
+    """Trace time, seconds of the day from `start_s` to `end_s`, `speed` times as fast as life.
+
+    Devices stamp their fixes with the recording's own seconds between them, the last of the window
+    at the moment the run ends: so speeds are those really driven, and no stamp lies in the future.
+    """
+
+    start_s: float
+    end_s: float
+    speed: float
+    _began_at: float = 0.0
+    _ends_at: float = 0.0
+
+    def start(self) -> None:
+        """Trace time runs from now on."""
+        self._began_at = time.monotonic()
+        self._ends_at = time.time() + (self.end_s - self.start_s) / self.speed
+
+    def due_at(self, second: float) -> float:
+        """The monotonic time at which a second of the trace is played."""
+        return self._began_at + (second - self.start_s) / self.speed
+
+    def stamp(self, second: float) -> datetime:
+        """What the device's clock shows at a second of the trace."""
+        return datetime.fromtimestamp(self._ends_at - (self.end_s - second), UTC)
+
+
+class TraceDrive:
+    """A mover that plays one cab-day."""
+
+    def __init__(
+        self, fixes: tuple[Fix, ...], clock: TraceClock, pace: Pace, chronicle: Chronicle
+    ) -> None:
+        self._fixes = fixes
+        self._clock = clock
+        self._pace = pace
+        self._chronicle = chronicle
+        self._last = fixes[0]
+
+    def where(self) -> Degrees:
+        """The last recorded position that was played."""
+        return Degrees(self._last.lat, self._last.lng)
+
+    def seen_at(self) -> datetime:
+        """When the device recorded it."""
+        return self._clock.stamp(self._last.second)
+
+    async def report(self, send: Send) -> None:
+        """Send every fix when it is due; fixes due while away or off are lost."""
+        for fix in self._fixes:
+            await asyncio.sleep(self._clock.due_at(fix.second) - time.monotonic())
+            self._last = fix
+            sent = await send(self.where(), self.seen_at())
+            self._chronicle.counts["fix" if sent else "fix_lost"] += 1
+
+    async def go_to(self, goal: Degrees) -> None:
+        """Let the drive's usual time pass."""
+        hours = miles_between(self.where(), goal) * ROAD_FACTOR / ROAD_MPH
+        await self._pace.people(hours * 3600)
+
+    def roam(self) -> None:
+        """The recording goes on as it is."""
+
+
+class Replay:
+    """Recorded cab-days as a crowd; each begins at its first fix inside the played window."""
+
+    name = "recorded traces"
+
+    def __init__(
+        self, recording: Recording, clock: TraceClock, pace: Pace, chronicle: Chronicle, seed: int
+    ) -> None:
+        self._clock = clock
+        self._pace = pace
+        self._chronicle = chronicle
+        self._seed = seed
+        self._ways = [way for day in recording.days if (way := self._inside(day))]
+
+    @property
+    def hustlers(self) -> int:
+        """How many cab-days have at least two fixes inside the window."""
+        return len(self._ways)
+
+    def _inside(self, day: CabDay) -> tuple[Fix, ...]:
+        clock = self._clock
+        inside = tuple(fix for fix in day.fixes if clock.start_s <= fix.second < clock.end_s)
+        return inside if len(inside) > 1 else ()
+
+    async def staff(self, city: City) -> None:
+        """Each cab-day comes when its first fix is due; returns when all have gone home."""
+        self._clock.start()
+        async with asyncio.TaskGroup() as group:
+            for number, way in enumerate(self._ways):
+                group.create_task(self._send(city, number, way))
+
+    async def _send(self, city: City, number: int, way: tuple[Fix, ...]) -> None:
+        await asyncio.sleep(self._clock.due_at(way[0].second) - time.monotonic())
+        drive = TraceDrive(way, self._clock, self._pace, self._chronicle)
+        await (await city.hire(number, drive.where(), drive, HABITS))
+
+    def wishes(self) -> Iterator[tuple[float, Wish]]:
+        """Poisson arrivals, each where some cab will soon pass."""
+        rng = Random(f"wishes {self._seed}")
+        per_hour = TASKS_PER_HUSTLER_HOUR * self.hustlers
+        second = self._clock.start_s
+        for number in itertools.count():
+            wait_s = 0.0 if number < OPENING_TASKS else rng.expovariate(per_hour / 3600)
+            second += wait_s
+            passing = [
+                fix for way in self._ways for fix in way if second <= fix.second < second + AHEAD_S
+            ]
+            if not passing:
+                return
+            yield wait_s, _wish(number, rng.choice(passing), rng)
+
+
+def _wish(number: int, near: Fix, rng: Random) -> Wish:
+    errand = rng.choice(ERRANDS)
+    price = errand.usual_cents * rng.lognormvariate(0.0, 0.3)
+    lat, lng = near.lat + rng.gauss(0, NEAR_DEGREES), near.lng + rng.gauss(0, NEAR_DEGREES)
+    return Wish(
+        number=number,
+        title=errand.title,
+        category=errand.category,
+        price_cents=max(LEAST_PRICE_CENTS, 50 * int(price / 50)),
+        place="near a recorded road",
+        at=Degrees(round(lat, 6), round(lng, 6)),
+    )

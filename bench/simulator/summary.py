@@ -1,0 +1,201 @@
+"""A run in figures: what the closing note of a run cites, as text and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from statistics import quantiles
+
+from msgspec import Struct
+
+from bench.simulator.city import City
+from bench.simulator.money_check import Money
+from bench.simulator.run_log import Chronicle, Story
+
+
+class Spread(Struct, frozen=True):
+    """Median, 95th percentile and number of measurements, in seconds."""
+
+    median_s: float
+    p95_s: float
+    count: int
+
+    def __str__(self) -> str:
+        """Milliseconds where they say more."""
+        return f"median {_duration(self.median_s)}, p95 {_duration(self.p95_s)} (n={self.count})"
+
+
+class Tasks(Struct, frozen=True):
+    """How many tasks came how far. `waited` had no free hustler within 3 miles at first."""
+
+    posted: int
+    funded: int
+    accepted: int
+    paid: int
+    nobody_came: int
+    cancelled: int
+    under_way: int
+    waited: int
+    raised: int
+    rejected: int
+    disputed: int
+
+
+class Fixes(Struct, frozen=True):
+    """Recorded positions; `lost` were due while the connection was away."""
+
+    read: int
+    junk_lines: int
+    sent: int
+    lost: int
+    refused: dict[str, int]
+
+
+class Summary(Struct, frozen=True):
+    """What happened, from the outside."""
+
+    crowd: str
+    seed: int
+    speed: float
+    seconds: float
+    hustlers: int
+    posters: int
+    tasks: Tasks
+    money: Money | None
+    cards: int
+    answers: dict[str, int]
+    time_to_accept: Spread | None
+    human: Spread | None
+    funded_to_card: Spread | None
+    accept_to_told: Spread | None
+    fixes: Fixes | None
+    reconnects: int
+    gaps: int
+    duplicates: int
+    resyncs: int
+    refusals: dict[str, int]
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def spread(values: Iterable[float | None]) -> Spread | None:
+    """The spread of what was measured; None when nothing was."""
+    known = sorted(value for value in values if value is not None)
+    if not known:
+        return None
+    if len(known) == 1:
+        return Spread(known[0], known[0], 1)
+    cuts = quantiles(known, n=20, method="inclusive")
+    return Spread(cuts[9], cuts[18], len(known))
+
+
+def times(
+    chronicle: Chronicle, measure: Callable[[Story], float | None], *, in_reach: bool
+) -> Spread | None:
+    """A measure over all tasks, or only those that had a free hustler in reach at once."""
+    stories = chronicle.stories.values()
+    return spread(measure(story) for story in stories if story.in_reach or not in_reach)
+
+
+def summarise(city: City, recorded: tuple[int, int] | None, money: Money | None = None) -> Summary:
+    """The figures of a run; `recorded` is (fixes read, junk lines) of a replay."""
+    chronicle, counts = city.chronicle, city.chronicle.counts
+    sessions = [session.counts for session in city.sessions()]
+    return Summary(
+        crowd=city.crowd.name,
+        seed=city.setting.seed,
+        speed=city.setting.speed,
+        seconds=round(chronicle.elapsed_s(), 1),
+        hustlers=len(city.people),
+        posters=len(city.posters),
+        tasks=_tasks(list(chronicle.stories.values())),
+        money=money,
+        cards=counts["card"],
+        answers={word: counts[word] for word in OUTCOMES if counts[word]},
+        time_to_accept=times(chronicle, lambda story: story.time_to_accept_s, in_reach=False),
+        human=times(chronicle, lambda story: story.time_to_decide_s, in_reach=False),
+        funded_to_card=times(chronicle, lambda story: story.time_to_card_s, in_reach=True),
+        accept_to_told=times(chronicle, lambda story: story.time_to_tell_s, in_reach=False),
+        fixes=None if recorded is None else _fixes(chronicle, *recorded),
+        reconnects=sum(counts.reconnects for counts in sessions),
+        gaps=sum(counts.gaps for counts in sessions),
+        duplicates=sum(counts.duplicates for counts in sessions),
+        resyncs=sum(counts.resyncs for counts in sessions),
+        refusals=dict(chronicle.refusals.most_common()),
+    )
+
+
+OUTCOMES = ("won", "taken", "expired", "declined", "skipped")
+
+
+def _tasks(stories: list[Story]) -> Tasks:
+    def count(holds: Callable[[Story], bool]) -> int:
+        return sum(holds(story) for story in stories)
+
+    return Tasks(
+        posted=len(stories),
+        funded=count(lambda story: story.funded_at is not None),
+        accepted=count(lambda story: story.accepted_at is not None),
+        paid=count(lambda story: story.paid_at is not None),
+        nobody_came=count(lambda story: story.nobody_came),
+        cancelled=count(lambda story: story.state == "CANCELLED" and not story.nobody_came),
+        under_way=count(lambda story: story.ended_at is None),
+        waited=count(lambda story: not story.in_reach),
+        raised=count(lambda story: story.raised),
+        rejected=count(lambda story: story.rejected),
+        disputed=count(lambda story: story.disputed),
+    )
+
+
+def _fixes(chronicle: Chronicle, read: int, junk_lines: int) -> Fixes:
+    return Fixes(
+        read=read,
+        junk_lines=junk_lines,
+        sent=chronicle.counts["fix"],
+        lost=chronicle.counts["fix_lost"],
+        refused=dict(chronicle.fixes_refused.most_common()),
+    )
+
+
+def text(summary: Summary) -> str:
+    """The summary for people."""
+    tasks = summary.tasks
+    lines = [
+        (
+            f"{summary.crowd}, seed {summary.seed}, {summary.seconds:g} s at {summary.speed:g}x life: "
+            f"{summary.hustlers} hustlers, {summary.posters} posters"
+        ),
+        (
+            f"tasks    posted {tasks.posted}, funded {tasks.funded}, accepted {tasks.accepted}, "
+            f"paid {tasks.paid}, nobody came {tasks.nobody_came}, cancelled {tasks.cancelled}, "
+            f"under way {tasks.under_way}"
+        ),
+        (
+            f"         price raised {tasks.raised}, proof turned down {tasks.rejected}, "
+            f"disputed {tasks.disputed}"
+        ),
+        f"money    {summary.money or 'not counted: the service was gone'}",
+        f"offers   {summary.cards} cards; answers: "
+        + (", ".join(f"{word} {n}" for word, n in summary.answers.items()) or "none"),
+        f"time to accept   {summary.time_to_accept or 'nothing accepted'}",
+        f"  people         {summary.human or '-'} (at {summary.speed:g}x life)",
+        f"  machinery      funded → first card {summary.funded_to_card or '-'}",
+        f"                 accept → both told {summary.accept_to_told or '-'}",
+        f"  {tasks.waited} tasks first waited for somebody to come into reach",
+        (
+            f"sessions reconnects {summary.reconnects}, gaps {summary.gaps}, "
+            f"duplicates dropped {summary.duplicates}, resyncs {summary.resyncs}"
+        ),
+    ]
+    if summary.fixes is not None:
+        fixes = summary.fixes
+        lines.append(
+            f"fixes    read {fixes.read} ({fixes.junk_lines} junk lines), sent {fixes.sent}, "
+            f"lost while away {fixes.lost}, refused {sum(fixes.refused.values())}"
+        )
+        lines += [f"  {n:6} {reason}" for reason, n in fixes.refused.items()]
+    if summary.refusals:
+        lines.append("refused  by the service, besides fixes:")
+        lines += [f"  {n:6} {what}" for what, n in summary.refusals.items()]
+    return "\n".join(lines)

@@ -1,0 +1,253 @@
+"""The run on a terminal: figures, running tasks with their growing radius, the diary.
+
+`screen` is a pure function of the city and the terminal's size; without a terminal the diary is
+printed line by line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from itertools import islice
+
+from rich.bar import Bar
+from rich.console import Console, Group, RenderableType
+from rich.layout import Layout
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from bench.simulator.city import City
+from bench.simulator.money_check import dollars
+from bench.simulator.run_log import Event, Story
+from bench.simulator.summary import Spread, times
+
+FRAMES_PER_S = 4
+MAX_RADIUS_MILES = 10.0
+BAR_WIDTH = 10
+WIDE_COLUMNS = 112
+FIGURES_ROWS = 6
+
+STATE_STYLE = {
+    "MATCHING": ("looking", "yellow"),
+    "ACCEPTED": ("en route", "cyan"),
+    "WORKING": ("working", "magenta"),
+    "PROOF_SUBMITTED": ("review", "blue"),
+    "DISPUTED": ("disputed", "red"),
+    "COMPLETED": ("done", "green"),
+    "CANCELLED": ("cancelled", "bright_black"),
+    "EXPIRED": ("expired", "red"),
+}
+EVENT_STYLE = {
+    "funded": "yellow",
+    "accepted": "bold cyan",
+    "started": "magenta",
+    "approved": "blue",
+    "paid": "bold green",
+    "rejected": "red",
+    "disputed": "bold red",
+    "wave": "yellow",
+    "expired": "red",
+    "lost": "red",
+}
+
+
+def screen(city: City, width: int, height: int, map_url: str) -> RenderableType:
+    """Everything in one picture of exactly that size (80x24 is enough, more shows more)."""
+    layout = Layout()
+    rest = height - 1 - FIGURES_ROWS
+    tasks, diary = Layout(name="tasks"), Layout(name="diary")
+    body = Layout(name="body")
+    if width >= WIDE_COLUMNS:
+        task_rows, diary_rows, task_columns = rest - 3, rest - 2, width * 3 // 5
+        tasks.ratio, diary.ratio = 3, 2
+        body.split_row(tasks, diary)
+    else:
+        task_rows = max(3, (rest - 5) * 3 // 5)
+        diary_rows, task_columns = max(1, rest - task_rows - 5), width
+        tasks.size = task_rows + 3
+        body.split_column(tasks, diary)
+    layout.split_column(
+        Layout(_title(city, map_url), size=1), Layout(_figures(city), size=FIGURES_ROWS), body
+    )
+    tasks.update(
+        Panel(_task_table(city, task_rows, task_columns), title="tasks", title_align="left")
+    )
+    diary.update(Panel(_diary(city, diary_rows), title="diary", title_align="left"))
+    return layout
+
+
+def _title(city: City, map_url: str) -> Text:
+    minutes, seconds = divmod(int(city.chronicle.elapsed_s()), 60)
+    title = Text(no_wrap=True, overflow="ellipsis")
+    title.append(f" {city.crowd.name} ", "bold reverse")
+    title.append(f" {minutes}:{seconds:02} · people live {city.setting.speed:g}x as fast as life")
+    title.append(f" · map {map_url}", "cyan")
+    return title
+
+
+def _figures(city: City) -> RenderableType:
+    counts, stories = city.chronicle.counts, city.chronicle.stories.values()
+    states = [story.state for story in stories if story.funded_at and story.ended_at is None]
+    people, tasks = Text(no_wrap=True), Text(no_wrap=True)
+    connected = sum(session.connected for session in city.sessions())
+    for text, parts in (
+        (
+            people,
+            (
+                ("sessions", connected),
+                ("live", city.on_duty),
+                ("cards", counts["card"]),
+                ("rejected", counts["rejected"]),
+                ("disputed", sum(story.disputed for story in stories)),
+            ),
+        ),
+        (
+            tasks,
+            (
+                ("looking", states.count("MATCHING")),
+                ("en route", states.count("ACCEPTED")),
+                ("working", states.count("WORKING") + states.count("PROOF_SUBMITTED")),
+                ("accepted", sum(story.accepted_at is not None for story in stories)),
+                ("paid", sum(story.paid_at is not None for story in stories)),
+            ),
+        ),
+    ):
+        for word, number in parts:
+            text.append(f"{number:>3} ", "bold")
+            text.append(f"{word}  ", "bright_black")
+    grid = Table.grid(padding=(0, 1))
+    grid.add_row(Text("time to accept"), _accept_line(city))
+    grid.add_row(Text("machinery"), _machinery_line(city))
+    moved = f"paid {dollars(city.chronicle.paid_cents)}, refunded {dollars(city.chronicle.refunded_cents)}"
+    return Panel(
+        Group(people, tasks, grid),
+        title="now",
+        title_align="left",
+        subtitle=moved,
+        subtitle_align="right",
+    )
+
+
+def _accept_line(city: City) -> Text:
+    whole = times(city.chronicle, lambda story: story.time_to_accept_s, in_reach=False)
+    human = times(city.chronicle, lambda story: story.time_to_decide_s, in_reach=False)
+    line = Text(no_wrap=True, overflow="ellipsis")
+    line.append(f" {_median(whole)}", "bold green")
+    line.append(", people ", "bright_black")
+    line.append(_median(human), "bold yellow")
+    line.append(" of it", "bright_black")
+    if (seconds := at_lifes_pace_s(city)) is not None:
+        line.append("; at life's pace about ", "bright_black")
+        line.append(f"{seconds:.0f} s", "bold")
+    return line
+
+
+def at_lifes_pace_s(city: City) -> float | None:
+    """The median time to accept if people took as long as in life; the machinery stays as it is."""
+    whole = times(city.chronicle, lambda story: story.time_to_accept_s, in_reach=False)
+    human = times(city.chronicle, lambda story: story.time_to_decide_s, in_reach=False)
+    if whole is None or human is None or city.setting.speed == 1:
+        return None
+    return max(0.0, whole.median_s - human.median_s) + human.median_s * city.setting.speed
+
+
+def _machinery_line(city: City) -> Text:
+    card = times(city.chronicle, lambda story: story.time_to_card_s, in_reach=True)
+    told = times(city.chronicle, lambda story: story.time_to_tell_s, in_reach=False)
+    line = Text(no_wrap=True, overflow="ellipsis")
+    line.append(" funded → first card ", "bright_black")
+    line.append(_median(card), "bold cyan")
+    line.append("  accept → both told ", "bright_black")
+    line.append(_median(told), "bold cyan")
+    return line
+
+
+def _median(figure: Spread | None) -> str:
+    if figure is None:
+        return "–"
+    seconds = figure.median_s
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def _task_table(city: City, rows: int, columns: int) -> RenderableType:
+    now = time.monotonic()
+    table = Table(box=None, expand=True, padding=(0, 1, 0, 0), header_style="bright_black")
+    table.add_column("task", ratio=1, no_wrap=True, overflow="ellipsis")
+    table.add_column("", width=9, no_wrap=True)
+    table.add_column("radius", width=BAR_WIDTH + 6, no_wrap=True)
+    table.add_column("cards", width=5, justify="right")
+    table.add_column("since", width=6, justify="right")
+    if columns >= 90:
+        table.add_column("hustler", width=8, no_wrap=True)
+    for story in islice(_running(city, now), rows):
+        word, style = STATE_STYLE.get(story.state, (story.state.lower(), "white"))
+        price = f"[bright_black]${story.price_cents / 100:.0f}[/]"
+        cells: list[RenderableType] = [
+            Text.from_markup(f"{story.title} {price}"),
+            Text(word, style),
+            _radius(story, style),
+            Text(str(story.notified or "")),
+            Text(f"{now - (story.funded_at or now):.0f} s"),
+        ]
+        if columns >= 90:
+            cells.append(Text(story.hustler_name, "cyan"))
+        table.add_row(*cells)
+    return table
+
+
+def _running(city: City, now: float) -> list[Story]:
+    """Newest first; what ended stays for a moment."""
+    shown = [
+        story
+        for story in city.chronicle.stories.values()
+        if story.funded_at is not None and (story.ended_at is None or now - story.ended_at < 5)
+    ]
+    return sorted(shown, key=lambda story: -(story.funded_at or 0))
+
+
+def _radius(story: Story, style: str) -> RenderableType:
+    if story.radius_miles == 0:
+        return Text("")
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_row(
+        Bar(MAX_RADIUS_MILES, 0, story.radius_miles, width=BAR_WIDTH, color=style),
+        Text(f"{story.radius_miles:g} mi", "bright_black"),
+    )
+    return grid
+
+
+def _diary(city: City, rows: int) -> RenderableType:
+    last = list(city.chronicle.events)[-rows:]
+    return Group(*(_line(event) for event in reversed(last)))
+
+
+def _line(event: Event) -> Text:
+    minutes, seconds = divmod(int(event.at), 60)
+    line = Text(no_wrap=True, overflow="ellipsis")
+    line.append(f"{minutes:>2}:{seconds:02} ", "bright_black")
+    line.append(f"{event.kind:<9}", EVENT_STYLE.get(event.kind, "white"))
+    line.append(event.text)
+    return line
+
+
+async def watch(city: City, console: Console, map_url: str) -> None:
+    """Show the run until cancelled: full screen on a terminal, plain lines elsewhere."""
+    if not console.is_terminal:
+        await _print_lines(city, console)
+    with Live(console=console, screen=True, auto_refresh=False) as live:
+        while True:
+            live.update(screen(city, console.width, console.height, map_url), refresh=True)
+            await asyncio.sleep(1 / FRAMES_PER_S)
+
+
+async def _print_lines(city: City, console: Console) -> None:
+    """The diary, each line once."""
+    printed = 0
+    while True:
+        fresh = city.chronicle.told - printed
+        for event in list(city.chronicle.events)[-fresh:] if fresh else ():
+            console.print(_line(event), soft_wrap=True)
+        printed = city.chronicle.told
+        await asyncio.sleep(1 / FRAMES_PER_S)

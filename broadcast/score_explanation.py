@@ -1,0 +1,39 @@
+"""Why a pair scores what it scores: for `hustlexp explain-offer`."""
+
+from __future__ import annotations
+
+import time
+from uuid import UUID
+
+import numpy as np
+
+from broadcast.active_broadcast import Running
+from broadcast.database_clock import DatabaseClock
+from broadcast.pair_inputs import score_inputs
+from broadcast.ports import WaveMetrics
+from broadcast.wave_store import WaveStore
+from engine.matching.score import Part, breakdown, score
+from geo.distance import distance_m
+from geo.points import LatLng
+from geo.units import METRES_PER_MILE
+from sql.database import Database
+
+
+async def explain_score(
+    database: Database, metrics: WaveMetrics, broadcast_id: UUID, hustler: UUID, where: LatLng
+) -> list[Part] | None:
+    """The parts of the score a hustler at `where` would have now; None when nothing runs.
+
+    Raises what `sql.database` raises.
+    """
+    clock = DatabaseClock(time.monotonic)
+    store = WaveStore(database, clock, time.monotonic, metrics)
+    for facts in await store.broadcasts([broadcast_id]):
+        broadcast = Running(facts)
+        exact = distance_m(broadcast.exact, where) / METRES_PER_MILE
+        verdicts = await store.verdicts([broadcast_id], [hustler], [exact])
+        place_miles = np.array([distance_m(broadcast.place, where) / METRES_PER_MILE])
+        first = np.zeros(1, np.int64)
+        inputs = score_inputs([broadcast], first, place_miles, verdicts, clock.now())
+        return list(breakdown(score(inputs), 0))
+    return None

@@ -1,0 +1,431 @@
+"""One user's WebSocket session that survives its connections.
+
+    async with Session("ws://127.0.0.1:8000/ws", token) as session:
+        await session.go_live(44.97, -124.0)
+        async for message in session:
+            match message.body:
+                case Offer() as offer:
+                    outcome = await session.respond(offer.broadcast_id, "ACCEPT")
+
+Reconnecting, resuming by `last_seq`, heartbeats and dropping duplicates happen inside.
+A gap in `seq` is never silent: it is yielded as a `Gap` message and counted.
+Requests wait through a reconnect and are sent again: every command of the contract is safe to
+repeat, because repeating what was achieved answers the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from random import Random
+from types import TracebackType
+from typing import Any, Literal, Self
+from uuid import UUID
+
+import msgspec
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+
+from hustlexp_client import messages
+from hustlexp_client.messages import (
+    Gap,
+    LiveState,
+    Message,
+    Outcome,
+    Pong,
+    Problem,
+    Resync,
+    Welcome,
+)
+from hustlexp_client.reconnect import Step, after_close, delay_s
+from hustlexp_client.refused import NoAnswer, Overrun, Refused, SentAway
+
+TokenSource = str | Callable[[], Awaitable[str]]
+"""A token, or how to get a fresh one (asked again when the server wants a fresh AUTH)."""
+
+OPEN_TIMEOUT_S = 10.0
+WELCOME_TIMEOUT_S = 15.0
+MAX_UNREAD = 10_000
+MAX_FRAME_BYTES = 1 << 20
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a session lived through: reconnects, seqs seen twice, seqs never seen, heartbeats."""
+
+    connects: int = 0
+    reconnects: int = 0
+    duplicates: int = 0
+    gaps: int = 0
+    resyncs: int = 0
+    round_trips_s: list[float] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Pending:
+    frame: str
+    answer: asyncio.Future[Message]
+
+
+class Session:
+    """A session; open it with `async with`, iterate over it for messages.
+
+    `last_seq` resumes where an earlier session of the same user ended; without it the session
+    starts at the user's present. Randomness (jitter) comes from `rng`.
+    """
+
+    def __init__(
+        self,
+        ws_url: str,
+        token: TokenSource,
+        *,
+        last_seq: int | None = None,
+        rng: Random | None = None,
+    ) -> None:
+        self._url = ws_url
+        self._token_source = token
+        self._token = token if isinstance(token, str) else None
+        self._rng = rng or Random()
+        self._ids = itertools.count(1)
+        self._unread: asyncio.Queue[Message | None] = asyncio.Queue()
+        self._pending: dict[str, _Pending] = {}
+        self._socket: ClientConnection | None = None
+        self._runner: asyncio.Task[None] | None = None
+        self._welcomed = asyncio.Event()
+        self._ended: BaseException | None = None
+        self._live: dict[str, Any] | None = None
+        self._server_ahead = timedelta()
+        self._pinged_at: float | None = None
+        self.last_seq = last_seq
+        self.counts = Counts()
+
+    # Life
+
+    async def __aenter__(self) -> Self:
+        self._runner = asyncio.create_task(self._run(), name="client session")
+        self._runner.add_done_callback(self._ran)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connection (1000) and stop reconnecting; unread messages stay readable."""
+        if self._runner is not None and not self._runner.done():
+            self._runner.cancel()
+            await asyncio.wait([self._runner])
+
+    @property
+    def connected(self) -> bool:
+        """Whether a welcomed connection is open right now."""
+        return self._socket is not None and self._welcomed.is_set()
+
+    async def ready(self, timeout_s: float = 30.0) -> None:
+        """Wait until the server has said WELCOME; `NoAnswer` or why the session ended."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._welcomed.wait()
+        except TimeoutError:
+            raise NoAnswer(f"no WELCOME within {timeout_s:g} s") from None
+        if self._ended is not None:
+            raise self._ended
+
+    def server_now(self) -> datetime:
+        """The server's clock as far as this client can tell (from the last WELCOME)."""
+        return datetime.now(UTC) + self._server_ahead
+
+    def drop(self) -> None:
+        """Cut the connection without a goodbye, as a tunnel does; the session reconnects."""
+        if self._socket is not None:
+            self._socket.transport.abort()
+
+    # Reading
+
+    def __aiter__(self) -> AsyncIterator[Message]:
+        return self._iterate()
+
+    async def _iterate(self) -> AsyncIterator[Message]:
+        while (message := await self._unread.get()) is not None:
+            yield message
+        self._unread.put_nowait(None)
+        if self._ended is not None:
+            raise self._ended
+
+    # Commands
+
+    async def request(
+        self, kind: str, data: dict[str, Any] | None = None, *, timeout_s: float = 15.0
+    ) -> Message:
+        """Send a message and wait for the reply that repeats its id.
+
+        Retryable refusals are tried again until the time-out. Raises `Refused`, `NoAnswer`
+        (the command may have worked: repeat it) or why the session ended.
+        """
+        deadline = time.monotonic() + timeout_s
+        for attempt in itertools.count():
+            answer = await self._ask(kind, data, deadline - time.monotonic())
+            if not isinstance(answer.body, Problem):
+                return answer
+            problem = answer.body
+            wait_s = problem.retry_after_seconds or delay_s(Step.BACK_OFF, attempt, self._rng)
+            if not problem.retryable or time.monotonic() + wait_s >= deadline:
+                raise Refused(
+                    problem.code,
+                    problem.message,
+                    invariant=problem.invariant,
+                    retryable=problem.retryable,
+                    retry_after_s=problem.retry_after_seconds,
+                )
+            await asyncio.sleep(wait_s)
+        raise AssertionError("count() never ends")
+
+    async def _ask(self, kind: str, data: dict[str, Any] | None, timeout_s: float) -> Message:
+        if self._runner is None or self._runner.done():
+            raise self._ended or NoAnswer("the session is not open")
+        reference = str(next(self._ids))
+        frame = _encode(kind, data, reference)
+        pending = _Pending(frame, asyncio.get_running_loop().create_future())
+        self._pending[reference] = pending
+        try:
+            if self.connected:
+                await self._write(frame)
+            async with asyncio.timeout(timeout_s):
+                return await pending.answer
+        except TimeoutError:
+            raise NoAnswer(f"{kind}: no answer within {timeout_s:.1f} s") from None
+        finally:
+            del self._pending[reference]
+
+    async def tell(self, kind: str, data: dict[str, Any] | None = None) -> str | None:
+        """Send a message that has no answer; returns its id, or None when not connected.
+
+        An ERROR to it is yielded by the iteration and carries that id.
+        """
+        if not self.connected:
+            return None
+        reference = str(next(self._ids))
+        return reference if await self._write(_encode(kind, data, reference)) else None
+
+    async def go_live(
+        self,
+        lat: float,
+        lng: float,
+        *,
+        radius_miles: float | None = None,
+        categories: list[str] | None = None,
+        at: datetime | None = None,
+        timeout_s: float = 15.0,
+    ) -> LiveState:
+        """Start receiving offers from here; kept up over reconnects until `go_off`.
+
+        `at` is when the device measured the position; later positions must not be older.
+        """
+        at = at or self.server_now()
+        data: dict[str, Any] = {"location": {"lat": lat, "lng": lng}, "at": at}
+        if radius_miles is not None:
+            data["radius_miles"] = radius_miles
+        if categories is not None:
+            data["categories"] = categories
+        reply = await self.request("SUBSCRIBE_LIVE_MODE", data, timeout_s=timeout_s)
+        assert isinstance(reply.body, LiveState)
+        self._live = data if reply.body.state == "ACTIVE" else None
+        return reply.body
+
+    async def go_off(self) -> LiveState:
+        """Stop receiving offers."""
+        self._live = None
+        reply = await self.request("UNSUBSCRIBE_LIVE_MODE")
+        assert isinstance(reply.body, LiveState)
+        return reply.body
+
+    async def move(self, lat: float, lng: float, at: datetime | None = None) -> str | None:
+        """Report a position; `at` defaults to now on the server's clock. Id, or None if away."""
+        location = {"lat": lat, "lng": lng}
+        at = at or self.server_now()
+        if self._live is not None:
+            self._live |= {"location": location, "at": at}
+        return await self.tell("UPDATE_LOCATION", {"location": location, "at": at})
+
+    async def respond(
+        self,
+        broadcast_id: UUID,
+        response: Literal["ACCEPT", "DECLINE", "SKIP"],
+        decline_reason: str | None = None,
+    ) -> Outcome:
+        """Answer an offer; the outcome says whether it was won."""
+        data: dict[str, Any] = {"broadcast_id": broadcast_id, "response": response}
+        if decline_reason is not None:
+            data["decline_reason"] = decline_reason
+        reply = await self.request("RESPOND_TO_BROADCAST", data)
+        assert isinstance(reply.body, Outcome)
+        return reply.body
+
+    # The connection, again and again
+
+    async def _run(self) -> None:
+        step, failures = Step.AT_ONCE, 0
+        while True:
+            if self.counts.connects or failures:
+                await asyncio.sleep(delay_s(step, failures, self._rng))
+            welcomed = self.counts.connects
+            step, ended_by = await self._connect_once(fresh=step is Step.FRESH_AUTH)
+            failures = 0 if self.counts.connects > welcomed else failures + 1
+            if step is Step.STOP:
+                raise ended_by
+
+    async def _connect_once(self, *, fresh: bool) -> tuple[Step, Exception]:
+        """One connection from handshake to close; what to do next, and why it ended."""
+        try:
+            token = await self._take_token(fresh=fresh)
+            socket = await connect(
+                self._url,
+                compression=None,
+                ping_interval=None,
+                open_timeout=OPEN_TIMEOUT_S,
+                close_timeout=1,
+                max_size=MAX_FRAME_BYTES,
+                proxy=None,
+            )
+        except InvalidStatus as error:
+            refused = error.response.status_code in (401, 403, 404)
+            return (Step.STOP if refused else Step.WAIT), error
+        except (OSError, TimeoutError, InvalidHandshake) as error:
+            return Step.BACK_OFF, error
+        async with socket:
+            self._socket = socket
+            try:
+                auth: dict[str, Any] = {"token": token}
+                if self.last_seq is not None:
+                    auth["last_seq"] = self.last_seq
+                await socket.send(_encode("AUTH", auth))
+                await self._converse(socket)
+            except ConnectionClosed as closed:
+                code = closed.rcvd.code if closed.rcvd else 1006
+                reason = closed.rcvd.reason if closed.rcvd else "connection lost"
+                return after_close(code), SentAway(code, reason)
+            except TimeoutError as error:
+                socket.transport.abort()
+                return Step.AT_ONCE, error
+            finally:
+                self._socket = None
+                self._welcomed.clear()
+        raise AssertionError("_converse ends only by an exception")
+
+    async def _take_token(self, *, fresh: bool) -> str:
+        if self._token is None or (fresh and not isinstance(self._token_source, str)):
+            assert not isinstance(self._token_source, str)
+            self._token = await self._token_source()
+        return self._token
+
+    async def _converse(self, socket: ClientConnection) -> None:
+        """Read until the connection ends; a heartbeat left unanswered for a period ends it too."""
+        heartbeat_s: float | None = None
+        next_beat = time.monotonic() + WELCOME_TIMEOUT_S
+        while True:
+            try:
+                async with asyncio.timeout(next_beat - time.monotonic()):
+                    frame = await socket.recv()
+            except TimeoutError:
+                if heartbeat_s is None or self._pinged_at is not None:
+                    raise
+                self._pinged_at = time.monotonic()
+                next_beat = self._pinged_at + heartbeat_s
+                await socket.send(_encode("PING", None))
+                continue
+            message = messages.decode(frame)
+            if isinstance(message.body, Welcome):
+                heartbeat_s = message.body.heartbeat_seconds
+                # The first beat at a random fraction keeps a crowd that reconnected together apart.
+                next_beat = time.monotonic() + heartbeat_s * self._rng.random()
+                self._pinged_at = None
+                await self._greet(message.body)
+            self._take(message)
+
+    async def _greet(self, welcome: Welcome) -> None:
+        self.counts.reconnects += self.counts.connects > 0
+        self.counts.connects += 1
+        if self.last_seq is None:
+            self.last_seq = welcome.last_seq
+        self._server_ahead = welcome.server_time - datetime.now(UTC)
+        self._welcomed.set()
+        for pending in list(self._pending.values()):
+            await self._write(pending.frame)
+        if self._live is not None:
+            if welcome.live is not None and welcome.live.state == "ACTIVE":
+                await self._write(_encode("SUBSCRIBE_LIVE_MODE", self._live, str(next(self._ids))))
+            else:
+                self._live = None
+
+    def _take(self, message: Message) -> None:
+        """Route one message: replies to their request, everything else to the iteration."""
+        pending = self._pending.get(message.id) if message.id is not None else None
+        if pending is not None and not pending.answer.done():
+            pending.answer.set_result(message)
+        if message.seq is not None:
+            if self.last_seq is not None and message.seq <= self.last_seq:
+                self.counts.duplicates += 1
+                return
+            if self.last_seq is not None and message.seq > self.last_seq + 1:
+                self.counts.gaps += 1
+                self._deliver(Message("GAP", Gap(self.last_seq, message.seq)))
+            self.last_seq = message.seq
+        elif pending is not None:
+            return
+        match message.body:
+            case Pong():
+                if self._pinged_at is not None:
+                    self.counts.round_trips_s.append(time.monotonic() - self._pinged_at)
+                self._pinged_at = None
+                return
+            case Resync():
+                self.counts.resyncs += 1
+                self.last_seq = None
+            case LiveState(state=state) if state != "ACTIVE":
+                self._live = None
+            case _:
+                pass
+        self._deliver(message)
+
+    def _deliver(self, message: Message) -> None:
+        if self._unread.qsize() >= MAX_UNREAD:
+            raise Overrun(f"{MAX_UNREAD} messages unread")
+        self._unread.put_nowait(message)
+
+    async def _write(self, frame: str) -> bool:
+        """Write to the open socket; False when it has gone (the reader notices and reconnects)."""
+        socket = self._socket
+        if socket is None:
+            return False
+        try:
+            await socket.send(frame)
+        except ConnectionClosed:
+            return False
+        return True
+
+    def _ran(self, runner: asyncio.Task[None]) -> None:
+        """Tell everyone who waits that the session is over, and why."""
+        self._ended = None if runner.cancelled() else runner.exception()
+        closed = self._ended or NoAnswer("the session was closed")
+        for pending in self._pending.values():
+            if not pending.answer.done():
+                pending.answer.set_exception(closed)
+        self._welcomed.set()  # wakes `ready`, which then raises why
+        self._unread.put_nowait(None)
+
+
+def _encode(kind: str, data: dict[str, Any] | None, reference: str | None = None) -> str:
+    envelope: dict[str, Any] = {"type": kind}
+    if reference is not None:
+        envelope["id"] = reference
+    if data is not None:
+        envelope["data"] = data
+    return msgspec.json.encode(envelope).decode()

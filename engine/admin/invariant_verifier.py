@@ -1,0 +1,101 @@
+"""Looks at every derived fact by itself, and calls a person where one does not hold.
+
+The caches of the truth (totals, tiers, states) are kept by triggers; this is the net under them
+(architecture §3.3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import Final, Protocol
+
+import msgspec
+import structlog
+
+from engine.kernel.errors import Refusal
+from engine.kernel.loops import steadily
+from engine.kernel.store import Store
+from sql import invariants
+from sql.invariants import Verdict
+
+log = structlog.get_logger()
+
+FIRST_AFTER_S: Final = 300
+"""A service that is restarted often is verified all the same, but not while it starts."""
+PAUSE_S: Final = 60.0
+"""After a round that failed."""
+ITEM: Final = "INVARIANT_BROKEN"
+
+
+class VerifyMetrics(Protocol):
+    """What is measured here."""
+
+    def invariant(self, check: str, disagreements: int) -> None:
+        """What one check found."""
+
+    def verified(self) -> None:
+        """All checks have been looked at."""
+
+
+class Verifying:
+    """One verification every `every_s` seconds; 0 means never."""
+
+    def __init__(self, dsn: str, store: Store, metrics: VerifyMetrics, every_s: int) -> None:
+        self._dsn = dsn
+        self._store = store
+        self._metrics = metrics
+        self._every_s = every_s
+
+    async def run(self) -> None:
+        """For ever. A database that is away only delays."""
+        if not self._every_s:
+            return
+        await asyncio.sleep(min(FIRST_AFTER_S, self._every_s))
+        await steadily("verifying", self._round, pause_s=PAUSE_S)
+
+    async def _round(self) -> None:
+        await self.verify()
+        await asyncio.sleep(self._every_s)
+
+    async def verify(self) -> list[str]:
+        """Look once; the names of the checks that disagree, each with an open operator item.
+
+        An item whose check agrees again closes by itself.
+        """
+        broken = []
+        async with aclosing(invariants.verify(self._dsn)) as verdicts:
+            async for verdict in verdicts:
+                self._metrics.invariant(verdict.check.name, verdict.count)
+                if not verdict.agrees:
+                    broken.append(verdict.check.name)
+                try:
+                    await self._note(verdict)
+                except Refusal as busy:
+                    # Somebody holds that item just now; the other checks are looked at all the same.
+                    log.warning("item_waits", check=verdict.check.name, error=str(busy))
+        self._metrics.verified()
+        return broken
+
+    async def _note(self, verdict: Verdict) -> None:
+        if verdict.agrees:
+            await self._store.execute("desk_close_item", ITEM, verdict.check.name)
+        else:
+            await self._tell(verdict)
+
+    async def _tell(self, verdict: Verdict) -> None:
+        log.critical(
+            "invariant_broken",
+            check=verdict.check.name,
+            sentence=verdict.check.sentence,
+            count=verdict.count,
+            rows=[f"{row.subject}: {row.found}" for row in verdict.rows],
+        )
+        details = {
+            "sentence": verdict.check.sentence,
+            "count": verdict.count,
+            "rows": verdict.rows,
+        }
+        await self._store.execute(
+            "desk_open_item", ITEM, verdict.check.name, msgspec.json.encode(details).decode()
+        )

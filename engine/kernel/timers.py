@@ -1,0 +1,72 @@
+"""Fires what is due. At least once and idempotent: the database judges each firing by its clock.
+
+A row that somebody else holds is waited for a few milliseconds (the query `fire_timer`) and then left for a
+while, so that no other timer is late for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from uuid import UUID
+
+import structlog
+
+from engine.kernel.applied import Applied, EffectSink
+from engine.kernel.errors import Refusal
+from engine.kernel.loops import steadily
+from engine.kernel.retry_pauses import Resting
+from engine.kernel.store import Store
+from sql.database import DatabaseError
+
+log = structlog.get_logger()
+
+POLL_S = 0.25
+BATCH = 100
+
+
+class Timers:
+    """One loop over `timers`, one transaction per firing."""
+
+    def __init__(
+        self,
+        store: Store,
+        effects: EffectSink,
+        lag: Callable[[float], None],
+    ) -> None:
+        self._store = store
+        self._effects = effects
+        self._lag = lag
+        self._resting: Resting[tuple[str, UUID]] = Resting()
+
+    async def run(self) -> None:
+        """For ever."""
+        await steadily("timers", self._round)
+
+    async def _round(self) -> None:
+        await self.fire_due()
+        await asyncio.sleep(POLL_S)
+
+    async def fire_due(self) -> int:
+        """Fire what is due now; how many timers that was. Returns without waiting when none is."""
+        rows = await self._store.rows("due_timers", BATCH + len(self._resting))
+        self._lag(max((row["lag_s"] for row in rows), default=0.0))
+        free = [row for row in rows if (row["kind"], row["subject"]) not in self._resting]
+        for row in free:
+            await self._fire(row["kind"], row["subject"])
+        return len(free)
+
+    async def _fire(self, kind: str, subject: UUID) -> None:
+        try:
+            applied = await self._store.one(Applied, "fire_timer", kind, subject)
+            self._resting.done((kind, subject))
+        except (Refusal, DatabaseError) as error:
+            self._resting.put((kind, subject))
+            if isinstance(error, Refusal) and error.kind.retryable:
+                log.info("timer_waits", kind=kind, subject=str(subject))
+                return
+            # A broken one waits and stays in sight, so that the others have their turn.
+            log.exception("timer_failed", kind=kind, subject=str(subject))
+            await self._store.execute("timer_failed", kind, subject)
+            return
+        self._effects.applied(applied)

@@ -1,0 +1,113 @@
+"""Compares our books with the provider's, tells operators, and repairs what may be repaired."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from engine.kernel.applied import Applied, EffectSink
+from engine.kernel.ids import UserId
+from engine.kernel.store import Store
+from engine.live.broadcast_plan import BroadcastPlan
+from engine.money.books import Moved, ProviderBooks
+from engine.money.comparing import Booked, Difference, differences
+from engine.money.provider import PaymentProvider, PaymentRefused
+
+EARLIER: Final = timedelta(days=2)
+"""How much earlier than the window the provider may have begun what we booked inside it."""
+SETTLED: Final = timedelta(minutes=5)
+"""Younger movements are not judged: their booking may be under way."""
+
+
+class Auditing:
+    """One comparison at a time, asked for by an operator."""
+
+    def __init__(
+        self,
+        store: Store,
+        payments: PaymentProvider,
+        books: ProviderBooks,
+        effects: EffectSink,
+        plan: BroadcastPlan,
+    ) -> None:
+        self._store = store
+        self._payments = payments
+        self._books = books
+        self._effects = effects
+        self._plan = msgspec.json.encode(plan).decode()
+
+    async def compare(self, since: datetime, until: datetime) -> list[Difference]:
+        """What differs between two times; changes nothing. Raises PaymentFailed."""
+        moved = [_with_our_ids(each) for each in await self._books.moved_since(since - EARLIER)]
+        escrows = [UUID(each.escrow_id) for each in moved if each.escrow_id]
+        settlements = [UUID(each.settlement_id) for each in moved if each.settlement_id]
+        references = [each.reference for each in moved]
+        booked = await self._store.one(
+            list[Booked], "booked_movements", since, references, escrows, settlements
+        )
+        rows = await self._store.rows("known_owners", escrows, settlements)
+        known = {str(row["id"]) for row in rows}
+        found = differences(booked, moved, since=since, until=until, known=known)
+        return [each for each in found if not await self._began_long_ago(each)]
+
+    async def report(self, found: Sequence[Difference]) -> None:
+        """One operator's item for each, however often it is found."""
+        for each in found:
+            details = msgspec.json.encode(each).decode()
+            await self._store.execute("report_difference", each.subject, details)
+
+    async def repair(
+        self, found: Sequence[Difference], admin: UserId, reason: str
+    ) -> list[Difference]:
+        """Book what the provider moved and we had not booked; what is left for people.
+
+        Each repair is an audited act of the admin's, in the transaction of the booking. Raises
+        Refusal for who is no admin, and for what the guards refuse.
+        """
+        left = []
+        for each in found:
+            if not each.repairable:
+                left.append(each)
+                continue
+            applied = await self._store.one(
+                Applied,
+                "repair_funding" if each.kind == "PAYMENT" else "repair_leg",
+                admin,
+                reason,
+                msgspec.json.encode(each).decode(),
+                UUID(each.owner),
+                each.reference,
+                self._plan if each.kind == "PAYMENT" else each.kind,
+            )
+            self._effects.applied(applied)
+        return left
+
+    async def _began_long_ago(self, each: Difference) -> bool:
+        """Whether what the list did not show is there all the same, begun before its window."""
+        if each.what != "NOT_MOVED":
+            return False
+        try:
+            movement = await self._payments.look_up(each.kind, each.reference)
+        except PaymentRefused:
+            return False
+        return movement.state == "SUCCEEDED"
+
+
+def _with_our_ids(movement: Moved) -> Moved:
+    """Without ids that cannot be ours: other business on the same account has words of its own."""
+    return msgspec.structs.replace(
+        movement,
+        escrow_id=_uuid_or_none(movement.escrow_id),
+        settlement_id=_uuid_or_none(movement.settlement_id),
+    )
+
+
+def _uuid_or_none(text: str | None) -> str | None:
+    try:
+        return str(UUID(text or ""))
+    except ValueError:
+        return None

@@ -1,0 +1,152 @@
+"""Payout accounts: where a hustler's money goes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Protocol
+from uuid import UUID
+
+import structlog
+from msgspec import Struct
+
+from engine.kernel.applied import Applied, EffectSink
+from engine.kernel.errors import Refusal
+from engine.kernel.ids import UserId
+from engine.kernel.store import Store
+from engine.money.provider import PROVIDER_TIMEOUT_S, PaymentFailed, PaymentRefused
+from sql.database import DatabaseError
+
+log = structlog.get_logger()
+
+
+def utc_now() -> datetime:
+    """This machine's clock; the provider's events are compared with it."""
+    return datetime.now(UTC)
+
+
+class PayoutAccount(Struct, frozen=True):
+    """An account at the provider."""
+
+    account_id: str
+    payouts_enabled: bool
+    closed: bool = False
+    """Deleted, or taken from us by its holder: it is never paid again."""
+
+
+class PayoutAccountClosed(PaymentRefused):
+    """The provider does not let us use this account any more; another one may be opened."""
+
+
+class PayoutAccounts(Protocol):
+    """The provider's accounts. Every method raises PaymentFailed, or PaymentRefused."""
+
+    async def open_account(self, user: UUID, *, replaces: str | None = None) -> PayoutAccount:
+        """The user's account, made if need be; repeating within a day makes no second one.
+
+        `replaces` is the account that this user had and that is closed.
+        """
+
+    async def account(self, account_id: str) -> PayoutAccount:
+        """An account as the provider has it now; PayoutAccountClosed for one that is gone."""
+
+    async def onboarding_url(self, account_id: str, return_url: str) -> str | None:
+        """Where the hustler tells the provider who they are; it leads back to `return_url`."""
+
+
+class Payouts:
+    """Keeps each hustler's account in step with the provider's."""
+
+    def __init__(
+        self,
+        store: Store,
+        effects: EffectSink,
+        accounts: PayoutAccounts,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._store = store
+        self._effects = effects
+        self._accounts = accounts
+        self._clock = clock
+
+    async def of(self, user: UserId) -> PayoutAccount | None:
+        """The account as we know it; None before it was opened."""
+        return await self._store.maybe(PayoutAccount, "payout_account", user)
+
+    async def open(self, user: UserId) -> PayoutAccount:
+        """The account as the provider has it now, opened if there is none yet or it was closed.
+
+        Money that was held for want of one goes on its way.
+        """
+        known = await self.of(user)
+        asked_at = self._now()
+        account = await self._account(user, known)
+        if account != known:
+            applied = await self._store.one(
+                Applied,
+                "set_payout_account",
+                user,
+                account.account_id,
+                account.payouts_enabled,
+                asked_at,
+            )
+            self._effects.applied(applied)
+        return account
+
+    async def refresh(self, limit: int) -> int:
+        """Ask how the accounts stand that held payouts wait for; how many had changed.
+
+        One that cannot be asked about now waits for the next time.
+        """
+        changed = 0
+        for row in await self._store.rows("awaited_accounts", limit):
+            known = PayoutAccount(row["account_id"], payouts_enabled=row["payouts_enabled"])
+            try:
+                async with asyncio.timeout(PROVIDER_TIMEOUT_S):
+                    changed += await self._refreshed(known)
+            except (PaymentFailed, TimeoutError, Refusal, DatabaseError) as error:
+                log.warning("account_not_asked", account=known.account_id, error=repr(error))
+        return changed
+
+    def _now(self) -> datetime:
+        """In whole seconds, as the provider's events have it: one of this second is no older."""
+        return self._clock().replace(microsecond=0)
+
+    async def _account(self, user: UserId, known: PayoutAccount | None) -> PayoutAccount:
+        if known is None:
+            return await self._accounts.open_account(user)
+        if not known.closed:
+            with contextlib.suppress(PayoutAccountClosed):
+                return await self._accounts.account(known.account_id)
+        return await self._accounts.open_account(user, replaces=known.account_id)
+
+    async def _refreshed(self, known: PayoutAccount) -> int:
+        asked_at = self._now()
+        try:
+            account = await self._accounts.account(known.account_id)
+        except PayoutAccountClosed:
+            account = PayoutAccount(known.account_id, payouts_enabled=False, closed=True)
+        if account == known:
+            await self._store.execute("account_unchanged", known.account_id, asked_at)
+            return 0
+        applied = await self._store.one(
+            Applied,
+            "note_payout_account",
+            account.account_id,
+            account.payouts_enabled,
+            account.closed,
+            asked_at,
+        )
+        self._effects.applied(applied)
+        return 1
+
+    async def onboarding_url(self, account: PayoutAccount, return_url: str) -> str | None:
+        """Where the rest of an account that cannot be paid yet is filled in; None for a ready one.
+
+        A link is for one visit and a few minutes.
+        """
+        if account.payouts_enabled:
+            return None
+        return await self._accounts.onboarding_url(account.account_id, return_url)

@@ -1,0 +1,158 @@
+"""Brings our rows back in step with the provider, whatever was lost on the way.
+
+Webhooks are the quick road; this is the sure one. Payments and legs that have begun are looked up,
+accounts that held payouts wait for are asked about, and the provider's events of an overlapping
+window are told again: what was booked already changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from engine.kernel.applied import Applied, EffectSink
+from engine.kernel.errors import Refusal
+from engine.kernel.loops import steadily
+from engine.kernel.store import Store
+from engine.live.broadcast_plan import BroadcastPlan
+from engine.money.books import ProviderBooks, Told
+from engine.money.payout_accounts import Payouts, utc_now
+from engine.money.provider import (
+    PROVIDER_TIMEOUT_S,
+    Movement,
+    MovementKind,
+    PaymentFailed,
+    PaymentProvider,
+)
+from engine.money.provider_events import ProviderEvents
+from engine.money.settlements import MAX_ERROR_CHARS
+from sql.database import DatabaseError
+
+log = structlog.get_logger()
+
+BATCH: Final = 100
+"""Payments and legs that are looked up in one round, the longest waiting first."""
+FIRST_WINDOW: Final = timedelta(days=1)
+"""How far back a new process asks for events."""
+OVERLAP: Final = timedelta(minutes=10)
+"""How much of the last window is asked for again: events appear late in Stripe's list."""
+REPLAY_BATCH: Final = 1_000
+
+
+class Reconciling:
+    """The loop; `books` is None for a provider that has none."""
+
+    def __init__(
+        self,
+        store: Store,
+        payments: PaymentProvider,
+        effects: EffectSink,
+        plan: BroadcastPlan,
+        *,
+        books: ProviderBooks | None,
+        payouts: Payouts,
+        every_s: float,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._store = store
+        self._payments = payments
+        self._effects = effects
+        self._plan = msgspec.json.encode(plan).decode()
+        self._events = ProviderEvents(store, effects, plan)
+        self._books = books
+        self._payouts = payouts
+        self._every_s = every_s
+        self._clock = clock
+        self._told_until: datetime | None = None
+
+    async def run(self) -> None:
+        """For ever; begins with a round, for the process before may have been killed."""
+        await steadily("reconciling", self._round, pause_s=min(self._every_s, 5.0))
+
+    async def _round(self) -> None:
+        await self.sweep()
+        await asyncio.sleep(self._every_s)
+
+    async def sweep(self) -> int:
+        """One round; how much was booked. What the provider cannot tell now waits for the next."""
+        booked = 0
+        for row in await self._store.rows("open_payments", BATCH):
+            booked += await self._payment(row)
+        for row in await self._store.rows("begun_legs", BATCH):
+            booked += await self._leg(row)
+        booked += await self._payouts.refresh(BATCH)
+        if self._books is not None:
+            booked += await self._replay(self._books)
+        return booked
+
+    async def _payment(self, row: Any) -> int:
+        async with self._told(row["id"]):
+            movement = await self._looked_up("PAYMENT", row["payment"])
+            if movement.state == "SUCCEEDED":
+                return await self._apply("reconcile_funding", row["id"], row["payment"], self._plan)
+        return 0
+
+    async def _leg(self, row: Any) -> int:
+        settlement, leg, reference = row["id"], row["leg"], row["reference"]
+        async with self._told(settlement):
+            movement = await self._looked_up(leg, reference)
+            if movement.state == "SUCCEEDED":
+                return await self._apply("book_leg", settlement, leg, reference)
+            if movement.state == "FAILED":
+                said = (movement.note or f"The {leg.lower()} failed.")[:MAX_ERROR_CHARS]
+                return await self._apply("leg_failed", settlement, leg, reference, said)
+        return 0
+
+    async def _replay(self, books: ProviderBooks) -> int:
+        began = self._clock()
+        since = began - FIRST_WINDOW if self._told_until is None else self._told_until - OVERLAP
+        booked = refused = 0
+        async with self._told("events"):
+            told = await books.told_since(since)
+            for start in range(0, len(told), REPLAY_BATCH):
+                batch = told[start : start + REPLAY_BATCH]
+                unseen = await self._events.unseen([event.event_id for event in batch])
+                for event in batch:
+                    if event.event_id in unseen and await self._book(event):
+                        booked += 1
+                    elif event.event_id in unseen:
+                        refused += 1
+            if not refused:
+                # Else the window is asked for again, with what was refused in it.
+                self._told_until = began
+        return booked
+
+    async def _book(self, event: Told) -> bool:
+        """One event; its trouble keeps none after it waiting."""
+        async with self._told(event.event_id):
+            await self._events.book(event.event_id, event.event_type, event.fact)
+            return True
+        return False
+
+    async def _looked_up(self, kind: MovementKind, reference: str) -> Movement:
+        async with asyncio.timeout(PROVIDER_TIMEOUT_S):
+            movement = await self._payments.look_up(kind, reference)
+        if movement.unknown_status is not None:
+            details = msgspec.json.encode({"kind": kind, "reference": reference}).decode()
+            await self._store.execute(
+                "report_unknown_status", reference, movement.unknown_status, details
+            )
+        return movement
+
+    async def _apply(self, name: str, *args: object) -> int:
+        self._effects.applied(await self._store.one(Applied, name, *args))
+        return 1
+
+    @asynccontextmanager
+    async def _told(self, subject: object) -> AsyncIterator[None]:
+        """One thing's trouble is logged and keeps no other waiting; losing Postgres passes."""
+        try:
+            yield
+        except (PaymentFailed, TimeoutError, Refusal, DatabaseError) as error:
+            log.warning("not_reconciled", subject=str(subject), error=repr(error))

@@ -1,0 +1,198 @@
+"""Carries out settlements: provider call first, then the transaction that books its success."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+from msgspec import Struct
+
+from engine.kernel.applied import Applied, EffectSink
+from engine.kernel.errors import Refusal
+from engine.kernel.loops import steadily
+from engine.kernel.retry_pauses import Resting
+from engine.kernel.store import Store
+from engine.money.provider import (
+    PROVIDER_TIMEOUT_S,
+    LegKind,
+    Movement,
+    PaymentFailed,
+    PaymentProvider,
+    PaymentRefused,
+)
+from sql.database import DatabaseError
+
+log = structlog.get_logger()
+
+BATCH: Final = 50
+POLL_S: Final = 1.0
+MAX_ERROR_CHARS: Final = 500
+
+
+class Leg(Struct, frozen=True):
+    """One movement of a settlement that has not begun yet."""
+
+    kind: LegKind
+    settlement: UUID
+    escrow: UUID
+    amount_cents: int
+    payment: str | None
+    hustler: UUID | None
+    account: str | None
+
+
+class Settling:
+    """The worker behind `settlements`: woken after a commit, polling as the net."""
+
+    def __init__(
+        self,
+        store: Store,
+        payments: PaymentProvider,
+        effects: EffectSink,
+        waiting: Callable[[int], None],
+    ) -> None:
+        self._store = store
+        self._payments = payments
+        self._effects = effects
+        self._waiting = waiting
+        self._bell = asyncio.Event()
+        self._resting: Resting[UUID] = Resting()
+
+    def ring(self) -> None:
+        """A settlement may be waiting."""
+        self._bell.set()
+
+    async def run(self) -> None:
+        """For ever. Losing Postgres only delays: the rows wait."""
+        await steadily("settling", self._round)
+
+    async def _round(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(POLL_S):
+                await self._bell.wait()
+        self._bell.clear()
+        await self.settle_waiting()
+
+    async def settle_waiting(self) -> int:
+        """Carry out what is due now; how many movements were booked.
+
+        A settlement whose rows somebody else holds rests, and keeps no other waiting.
+        """
+        rows = await self._store.rows("waiting_settlements", BATCH + len(self._resting))
+        self._waiting(len(rows))
+        booked = 0
+        for row in rows:
+            if row["id"] in self._resting:
+                continue
+            try:
+                booked += await self._settle(row)
+                self._resting.done(row["id"])
+            except (Refusal, DatabaseError) as error:
+                log.warning("settlement_waits", settlement=str(row["id"]), error=repr(error))
+                self._resting.put(row["id"])
+        return booked
+
+    async def _settle(self, row: Any) -> int:
+        """Every leg has its try, so that one side's trouble does not keep the other waiting."""
+        booked = 0
+        failures: list[PaymentFailed] = []
+        for step in self._steps(row):
+            try:
+                booked += await step
+            except PaymentFailed as error:
+                log.warning("settlement_failed", settlement=str(row["id"]), error=repr(error))
+                failures.append(error)
+        if failures:
+            await self._failed(row, failures)
+        return booked
+
+    def _steps(self, row: Any) -> Iterator[Awaitable[int]]:
+        legs = list(missing_legs(row))
+        for leg in legs:
+            yield self._carry_out(leg)
+        if not legs:
+            # The bank has done it (a chargeback that was lost): only the end is missing.
+            kind: LegKind = "REFUND" if row["refund_done"] else "TRANSFER"
+            yield self._book(row["id"], kind, row[f"{kind.lower()}_reference"])
+
+    async def _failed(self, row: Any, failures: list[PaymentFailed]) -> None:
+        said = " ".join(str(error) for error in failures)[:MAX_ERROR_CHARS]
+        if not any(isinstance(error, PaymentRefused) for error in failures):
+            await self._store.execute("settlement_failed", row["id"], said)
+        elif row["payout_account_id"] is None and row["hustler_id"] is not None:
+            held = await self._store.one(
+                Applied, "hold_unpayable", row["id"], row["hustler_id"], said
+            )
+            self._effects.applied(held)
+        else:
+            await self._store.execute("hold_settlement", row["id"], said)
+
+    async def _carry_out(self, leg: Leg) -> int:
+        movement = await self._moved(leg)
+        if movement.state == "FAILED":
+            raise PaymentRefused(movement.note or f"The {leg.kind.lower()} failed.")
+        if movement.state == "PENDING":
+            await self._store.execute("note_leg", leg.settlement, leg.kind, movement.reference)
+            return 0
+        return await self._book(leg.settlement, leg.kind, movement.reference)
+
+    async def _book(self, settlement: UUID, kind: LegKind, reference: str) -> int:
+        try:
+            booked = await self._store.one(Applied, "book_leg", settlement, kind, reference)
+        except (Refusal, DatabaseError) as error:
+            if isinstance(error, Refusal) and error.kind.retryable:
+                # Called again the provider gives the same movement: the booking comes then.
+                raise
+            # The money moved but the escrow refuses the booking: an operator's case, kept in
+            # sight, and no reason for the others to wait.
+            raise PaymentRefused(f"{reference} moved but could not be booked: {error}") from error
+        self._effects.applied(booked)
+        return 1
+
+    async def _moved(self, leg: Leg) -> Movement:
+        try:
+            async with asyncio.timeout(PROVIDER_TIMEOUT_S):
+                return await move(self._payments, leg)
+        except PaymentFailed:
+            raise
+        except Exception as error:
+            # Whatever a provider's client raises, the money has not been seen to move: again later.
+            raise PaymentFailed(repr(error)) from error
+
+
+def missing_legs(row: Any) -> Iterator[Leg]:
+    """What of a settlement is neither done nor under way; the poster's part first."""
+    wanted: dict[LegKind, int] = {}
+    if row["kind"] in ("REFUND", "SPLIT"):
+        wanted["REFUND"] = row["refund_amount"]
+    if row["kind"] in ("RELEASE", "SPLIT"):
+        wanted["TRANSFER"] = row["release_amount"] - row["fee_amount"]
+    for kind, amount_cents in wanted.items():
+        if row[f"{kind.lower()}_reference"] is None:
+            yield Leg(
+                kind=kind,
+                settlement=row["id"],
+                escrow=row["escrow_id"],
+                amount_cents=amount_cents,
+                payment=row["payment"],
+                hustler=row["hustler_id"],
+                account=row["payout_account_id"],
+            )
+
+
+async def move(payments: PaymentProvider, leg: Leg) -> Movement:
+    """The provider call of a leg."""
+    if leg.kind == "TRANSFER":
+        if leg.hustler is None:
+            raise PaymentRefused("There is no hustler to pay.")
+        return await payments.transfer(
+            leg.settlement, leg.account, leg.hustler, leg.amount_cents,
+            escrow=leg.escrow, payment=leg.payment,
+        )  # fmt: skip
+    if leg.payment is None:
+        raise PaymentRefused("There is no payment to give back.")
+    return await payments.refund(leg.settlement, leg.payment, leg.amount_cents, escrow=leg.escrow)

@@ -1,0 +1,43 @@
+"""What a click on the map tells: the story of a task, and of the hustler at a place."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from msgspec import Meta
+
+from engine.admin.stories import HustlerStory, TaskStory
+from engine.kernel import errors
+from engine.kernel.ids import UserId
+from gateway.http.endpoint import Ask
+from gateway.http.parts import Parts
+from gateway.http.requests import Nothing, Sent
+from geo.points import LatLng
+
+NEAR_MILES: Final = 0.5
+"""A hustler farther from the place than this was not meant."""
+
+
+class MapPlace(Sent, frozen=True):
+    """GET …/hustlers/nearest?lat&lng, in degrees."""
+
+    lat: Annotated[float, Meta(ge=-90, le=90)]
+    lng: Annotated[float, Meta(ge=-180, le=180)]
+
+
+async def task(parts: Parts, ask: Ask[Nothing, Nothing]) -> TaskStory:
+    """A task step by step with its times: waves, answers, work, money."""
+    return await parts.stories.task(ask.task_id)
+
+
+async def hustler(parts: Parts, ask: Ask[Nothing, Nothing]) -> HustlerStory:
+    """A hustler's last 24 hours: cards, answers, tasks, earnings."""
+    return await parts.stories.hustler(UserId(ask.path["user_id"]))
+
+
+async def nearest(parts: Parts, ask: Ask[Nothing, MapPlace]) -> HustlerStory:
+    """The story of the hustler in LIVE mode nearest to a place, within half a mile."""
+    user = parts.positions.nearest(LatLng(ask.query.lat, ask.query.lng), NEAR_MILES)
+    if user is None:
+        raise errors.refusal("NOT_FOUND")
+    return await parts.stories.hustler(user)

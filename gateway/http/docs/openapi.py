@@ -1,0 +1,228 @@
+"""OpenAPI 3.1, generated from the URL table and the types of the handlers."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+
+from engine.kernel import errors
+from gateway.contract import problems, schemas
+from gateway.contract.problems import Problem
+from gateway.http.docs import examples
+from gateway.http.endpoint import JSON, Call
+from gateway.http.requests import Nothing
+
+REF: Final = "#/components/schemas/{name}"
+_PATH_PARAMETER = re.compile(r"\{(\w+):uuid\}")
+
+Schema = dict[str, Any]
+
+
+def document(calls: Sequence[Call], version: str) -> Schema:
+    """The whole description as a JSON-ready dict."""
+    types = _types(calls)
+    schema_of, components = schemas.components(types, REF)
+    paths: dict[str, Schema] = {}
+    for call in calls:
+        path = _PATH_PARAMETER.sub(r"{\1}", call.path)
+        operations = paths.setdefault(path, {})
+        operations[call.method.lower()] = _operation(call, schema_of, components)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "HustleXP Live",
+            "version": version,
+            "description": (
+                "A real-time matching engine for a task marketplace. Times are RFC 3339 UTC, "
+                "money integer cents, positions degrees, distances miles."
+            ),
+        },
+        "security": [{"bearer": []}],
+        "paths": paths | _open_paths(),
+        "components": {
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+            },
+            "schemas": components,
+            "responses": _responses(schema_of, components),
+        },
+    }
+
+
+def _types(calls: Sequence[Call]) -> list[Any]:
+    """Every type that appears in a body, a query or an answer, once."""
+    seen: dict[Any, None] = {Problem: None}
+    for call in calls:
+        for kind in (call.query_type, *call.answer_types):
+            if kind is not Nothing:
+                seen[kind] = None
+        if _has_shape(call):
+            seen[call.body_type] = None
+    return list(seen)
+
+
+def _has_shape(call: Call) -> bool:
+    """Whether the body's schema is drawn from the handler's type."""
+    return call.body_type is not Nothing and call.takes.schema is None
+
+
+def _operation(call: Call, schema_of: Mapping[Any, Schema], components: Schema) -> Schema:
+    doc = inspect.getdoc(call.handler) or ""
+    resource = call.handler.__module__.removeprefix("gateway.http.").replace(".", "_")
+    operation: Schema = {
+        "operationId": f"{resource}_{call.handler.__name__}",
+        "summary": doc.partition("\n")[0],
+        "description": f"Roles: {', '.join(sorted(call.who))}.",
+        "tags": [resource],
+        "parameters": _parameters(call, components),
+        "responses": _answers(call, schema_of, components),
+    }
+    if _has_shape(call):
+        operation["requestBody"] = {
+            "required": _has_required(components, call.body_type),
+            "content": {JSON: _with_example(schema_of[call.body_type], components, brief=True)},
+        }
+    if call.takes.schema is not None:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {call.takes.media_type: {"schema": dict(call.takes.schema)}},
+        }
+    return operation
+
+
+def _parameters(call: Call, components: Schema) -> list[Schema]:
+    parameters: list[Schema] = [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string", "format": "uuid"},
+        }
+        for name in _PATH_PARAMETER.findall(call.path)
+    ]
+    if call.query_type is not Nothing:
+        query = components[call.query_type.__name__]
+        parameters += [
+            {
+                "name": name,
+                "in": "query",
+                "required": name in query.get("required", ()),
+                "schema": schema,
+            }
+            for name, schema in query["properties"].items()
+        ]
+    if call.method in ("POST", "PUT"):
+        parameters.append(
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "required": False,
+                "description": "Remembered 24 h per user and route; a repetition gets the "
+                "first answer again.",
+                "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+            }
+        )
+    return parameters
+
+
+def _with_example(schema: Schema, components: Schema, *, brief: bool = False) -> Schema:
+    """What a media type carries, and one such value."""
+    return {"schema": schema, "example": examples.of(schema, components, brief=brief)}
+
+
+def _answers(call: Call, schema_of: Mapping[Any, Schema], components: Schema) -> Schema:
+    success: Schema = {"description": HTTPStatus(call.status).phrase}
+    shapes = [schema_of[kind] for kind in call.answer_types]
+    if shapes:
+        shape = {"anyOf": shapes} if shapes[1:] else shapes[0]
+        success["content"] = {JSON: _with_example(shape, components)}
+    elif call.gives != (JSON,):
+        success["content"] = {media: {} for media in call.gives}
+    answers: Schema = {str(int(call.status)): success}
+    if call.may_repeat:
+        answers["200"] = success | {"description": "Done before; the same answer again"}
+    for status in sorted(_statuses(call)):
+        answers[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
+    return answers
+
+
+def _statuses(call: Call) -> set[int]:
+    """The error statuses a call can give: what every call can, and what writing ones can."""
+    every = {401, 403, 422, 429, 500, 503}
+    if "{" in call.path:
+        every.add(404)
+    if call.method != "GET":
+        every |= {400, 409, 413, 415}
+    return every
+
+
+def _responses(schema_of: Mapping[Any, Schema], components: Schema) -> Schema:
+    """One reusable response per error status, naming the identities that have it."""
+    by_status: dict[int, list[str]] = {400: ["VALIDATION_ERROR"], 415: ["VALIDATION_ERROR"]}
+    for kind in errors.REGISTRY.values():
+        name = problems.problem_type(kind).removeprefix(problems.TYPE_PREFIX)
+        by_status.setdefault(problems.disposition(kind).status, []).append(name)
+    return {
+        f"Problem{status}": {
+            "description": f"{HTTPStatus(status).phrase}: {', '.join(sorted(names))}",
+            "content": {
+                problems.PROBLEM_JSON: {
+                    "schema": schema_of[Problem],
+                    "example": examples.of(schema_of[Problem], components)
+                    | _problem(names[0], status),
+                }
+            },
+        }
+        for status, names in sorted(by_status.items())
+    }
+
+
+def _problem(name: str, status: int) -> Schema:
+    """The fields of a problem that follow from its status."""
+    code = name.partition("-")[0] if name.startswith("HX") else name
+    titles = {kind.code: kind.title for kind in errors.REGISTRY.values()}
+    title = titles.get(code, HTTPStatus(status).phrase)
+    return {
+        "type": f"{problems.TYPE_PREFIX}{name}",
+        "title": title,
+        "status": status,
+        "detail": title,
+        "code": code,
+    }
+
+
+def _open_paths() -> dict[str, Schema]:
+    """What needs no token."""
+    return {
+        path: {
+            "get": {
+                "operationId": path.strip("/").replace(".", "_"),
+                "summary": summary,
+                "tags": ["operations"],
+                "security": [],
+                "responses": {"200": {"description": "OK", "content": {media: {}}}} | more,
+            }
+        }
+        for path, summary, media, more in (
+            ("/livez", "The process runs.", JSON, {}),
+            (
+                "/readyz",
+                "PostgreSQL answers with a complete schema; says whether Valkey does.",
+                JSON,
+                {"503": {"description": "Not ready; the body says what is missing"}},
+            ),
+            ("/metrics", "Prometheus metrics.", "text/plain", {}),
+            ("/openapi.json", "This document.", JSON, {}),
+            ("/asyncapi.json", "The messages of the WebSocket.", JSON, {}),
+            ("/docs", "Calls, messages and errors, readable.", "text/html", {}),
+        )
+    }
+
+
+def _has_required(components: Schema, kind: type[msgspec.Struct]) -> bool:
+    return bool(components[kind.__name__].get("required"))

@@ -1,0 +1,251 @@
+"""One REST call as a row of the URL table, and the way every call takes.
+
+authenticate → may this role? → rate → decode → idempotency → handler → encode.
+The types of body, query and answer are read from the handler's annotations, so that routing,
+decoding and OpenAPI can't disagree. How a body is read is the row's `takes`: JSON if it says nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from http import HTTPStatus
+from types import NoneType, UnionType
+from typing import Any, Final, Generic, TypeVar, get_args, get_type_hints
+from uuid import UUID
+
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from engine.kernel import errors
+from engine.kernel.ids import BadgeId, BroadcastId, ProposalId, TaskId, UploadId, UserId
+from gateway.contract import encoding, problems
+from gateway.http import requests
+from gateway.http.parts import Parts
+from gateway.identity.auth import Caller, Role
+from gateway.identity.rates import Rate
+
+JSON = "application/json"
+
+Body = TypeVar("Body", bound=Struct)
+Query = TypeVar("Query", bound=Struct)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask(Generic[Body, Query]):
+    """A call's authenticated caller and its decoded input."""
+
+    caller: Caller
+    path: Mapping[str, UUID]
+    body: Body
+    query: Query
+    gone: Callable[[], Awaitable[bool]]
+    """Whether the caller has hung up."""
+
+    @property
+    def user_id(self) -> UserId:
+        """Who asks."""
+        return self.caller.user_id
+
+    @property
+    def task_id(self) -> TaskId:
+        """The task in the path."""
+        return TaskId(self.path["task_id"])
+
+    @property
+    def broadcast_id(self) -> BroadcastId:
+        """The broadcast in the path."""
+        return BroadcastId(self.path["broadcast_id"])
+
+    @property
+    def proposal_id(self) -> ProposalId:
+        """The price proposal in the path."""
+        return ProposalId(self.path["proposal_id"])
+
+    @property
+    def badge_id(self) -> BadgeId:
+        """The badge in the path."""
+        return BadgeId(self.path["badge_id"])
+
+    @property
+    def upload_id(self) -> UploadId:
+        """The uploaded photo in the path."""
+        return UploadId(self.path["photo_id"])
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """An answer that the caller had already got: told with 200 where a first one says 201."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """An answer that is no JSON: its bytes, their media type, and headers of its own."""
+
+    content: bytes
+    content_type: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A body that was read, and the bytes that make it the same request as another one."""
+
+    body: Struct
+    identity: bytes
+
+
+Reader = Callable[[Parts, Caller, Request, type[Struct]], AbstractAsyncContextManager[Received]]
+"""Reads a body as the handler's type; what it holds is given back when the call has its answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """How the body of a call is read, and what OpenAPI says of it."""
+
+    media_type: str
+    read: Reader
+    schema: Mapping[str, Any] | None = None
+    """JSON Schema of the body; None draws it from the handler's type."""
+
+
+@asynccontextmanager
+async def _read_json(
+    _parts: Parts, _caller: Caller, request: Request, kind: type[Struct]
+) -> AsyncIterator[Received]:
+    raw = b"{}" if request.method in ("GET", "HEAD") else await requests.read_body(request)
+    yield Received(requests.decode(raw, kind), raw)
+
+
+JSON_BODY: Final = Taking(JSON, _read_json)
+
+Handler = Callable[[Parts, Ask[Any, Any]], Awaitable[Any]]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One row: method, path, handler, who may call, and what a first success answers."""
+
+    method: str
+    path: str
+    handler: Handler
+    who: frozenset[Role]
+    status: int = HTTPStatus.OK
+    rate: Rate | None = None
+    takes: Taking = JSON_BODY
+    gives: tuple[str, ...] = (JSON,)
+    """Media types of a success; others than JSON for a handler that answers `Raw`."""
+
+    @cached_property
+    def hints(self) -> Mapping[str, Any]:
+        """The handler's annotations, resolved."""
+        return get_type_hints(self.handler)
+
+    @cached_property
+    def body_type(self) -> type[Struct]:
+        """What the body must be."""
+        return _argument(self.hints["ask"], 0)
+
+    @cached_property
+    def query_type(self) -> type[Struct]:
+        """What the query string must be."""
+        return _argument(self.hints["ask"], 1)
+
+    @cached_property
+    def answer_types(self) -> tuple[type, ...]:
+        """What a success may carry; nothing for an empty answer."""
+        kinds = _kinds(self.hints["return"])
+        return tuple(kind for kind in kinds if kind not in (Raw, Repeated, NoneType))
+
+    @cached_property
+    def may_repeat(self) -> bool:
+        """Whether a repetition is told apart by its status."""
+        return Repeated in _kinds(self.hints["return"])
+
+
+def call_routes(calls: Sequence[Call], parts: Parts) -> list[Route]:
+    """One route for each path, so that a method it does not know is told all that it does."""
+    by_path: dict[str, dict[str, Call]] = {}
+    for call in calls:
+        by_path.setdefault(call.path, {})[call.method] = call
+    return [_route(path, by_method, parts) for path, by_method in by_path.items()]
+
+
+def _route(path: str, by_method: Mapping[str, Call], parts: Parts) -> Route:
+    async def endpoint(request: Request) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
+        return await answer(by_method[method], parts, request)
+
+    return Route(path, endpoint, methods=list(by_method))
+
+
+async def answer(call: Call, parts: Parts, request: Request) -> Response:
+    """Carry one request along the common way; refusals travel as `Refusal`."""
+    caller = await _authenticated(parts, request)
+    if caller.role not in call.who:
+        raise errors.refusal("HX503", "PERMISSION")
+    parts.rates.spend_user(caller.user_id, call.rate)
+    query = requests.decode_query(request.query_params.multi_items(), call.query_type)
+    async with call.takes.read(parts, caller, request, call.body_type) as received:
+        ask: Ask[Any, Any] = Ask(
+            caller, request.path_params, received.body, query, request.is_disconnected
+        )
+
+        async def run() -> Response:
+            return _encoded(await call.handler(parts, ask), call.status)
+
+        key = request.headers.get("idempotency-key")
+        if key is None or call.method not in ("POST", "PUT"):
+            return await run()
+        return await parts.idempotency.once(
+            user=caller.user_id,
+            route=f"{call.method} {call.path}",
+            key=key,
+            request=request.url.path.encode() + b"\n" + received.identity,
+            request_id=request.state.request_id,
+            run=run,
+        )
+
+
+async def _authenticated(parts: Parts, request: Request) -> Caller:
+    """The caller; an address that shows many bad tokens is told to slow down instead."""
+    try:
+        return await parts.authenticator.caller(request.headers.get("authorization"))
+    except errors.Refusal as refusal:
+        if problems.status_of(refusal) == HTTPStatus.UNAUTHORIZED:
+            parts.rates.spend_address(request.client.host if request.client else "unknown")
+        raise
+
+
+def _encoded(value: Any, status: int) -> Response:
+    """A handler's value as a response; None becomes 204."""
+    if isinstance(value, Repeated):
+        value, status = value.value, HTTPStatus.OK
+    if value is None:
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+    if isinstance(value, Raw):
+        return Response(
+            value.content,
+            status_code=status,
+            headers=dict(value.headers),
+            media_type=value.content_type,
+        )
+    return Response(encoding.encode(value), status_code=status, media_type=JSON)
+
+
+def _kinds(hint: Any) -> tuple[Any, ...]:
+    """The members of a union; any other hint alone."""
+    return get_args(hint) if isinstance(hint, UnionType) else (hint,)
+
+
+def _argument(hint: Any, index: int) -> type[Struct]:
+    kind = get_args(hint)[index]
+    assert isinstance(kind, type)
+    assert issubclass(kind, Struct)
+    return kind

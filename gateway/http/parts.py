@@ -1,0 +1,60 @@
+"""What the gateway's handlers work with: the opened parts, handed down by the composition root."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from engine.admin.commands import Desk
+from engine.admin.queries import DeskReading
+from engine.admin.stories import Stories
+from engine.commands import Commands
+from engine.money.payout_accounts import Payouts
+from engine.photos.uploads import Uploads
+from engine.queries import Queries
+from gateway.delivery.hub import Hub
+from gateway.http.cursors import Cursors
+from gateway.http.health import Health
+from gateway.http.idempotency import Idempotency
+from gateway.http.stripe_webhook import StripeWebhook
+from gateway.http.upload_slots import UploadSlots
+from gateway.identity.auth import Authenticator
+from gateway.identity.client_address import Network
+from gateway.identity.rates import Rates
+from gateway.metrics.db_metrics import Measured
+from gateway.metrics.metrics import Metrics
+from gateway.tracking.location_tracker import Positions
+from gateway.ws.endpoint import Door
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """One of each; nobody looks anything up in globals."""
+
+    commands: Commands
+    queries: Queries
+    uploads: Uploads
+    payouts: Payouts
+    stripe_webhook: StripeWebhook
+    desk: Desk
+    desk_reading: DeskReading
+    stories: Stories
+    hub: Hub
+    positions: Positions
+    socket: Door
+    authenticator: Authenticator
+    idempotency: Idempotency
+    cursors: Cursors
+    rates: Rates
+    upload_slots: UploadSlots
+    metrics: Metrics
+    measured: Measured
+    health: Health
+    metrics_apart: bool = False
+    """Whether /metrics has a port of its own and is not on the public one."""
+    observer: Callable[[], str] | None = None
+    """Makes the token with which the map shows itself; None outside of development."""
+    cors_origins: tuple[str, ...] = ()
+    """Exact origins of browsers apps; empty allows none but our own pages."""
+    trusted_proxies: tuple[Network, ...] = ()
+    """Where the `X-Forwarded-…` fields are believed; empty believes nobody."""

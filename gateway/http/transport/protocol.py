@@ -1,0 +1,446 @@
+"""uvicorn's HTTP protocol with our own framing and a bound on everything a client may delay.
+
+One request at a time: the next head is looked at when the answer before it has been written and its
+body has been read to the end, so that nothing of one request can be taken for another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Literal, cast
+from urllib.parse import unquote
+from uuid import uuid4
+
+import structlog
+from starlette.responses import Response
+from uvicorn._types import ASGI3Application, ASGIReceiveEvent, ASGISendEvent
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
+from uvicorn.server import ServerState
+
+from gateway.contract import limits, problems
+from gateway.http.middleware import REQUEST_ID_HEADER, SECURITY_HEADERS
+from gateway.http.transport import chunks
+from gateway.http.transport.chunks import Unframed
+from gateway.http.transport.framing import Head, Requests
+
+Reason = chunks.Reason | Literal["silent", "slow_head", "slow_body", "slow_reader"]
+"""Why a connection was closed although its client would have gone on."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a connection may take for each of its steps, in seconds."""
+
+    head_within_s: float = limits.HEAD_WITHIN_S
+    body_stall_s: float = limits.BODY_STALL_S
+    body_within_s: float = limits.BODY_WITHIN_S
+    answer_stall_s: float = limits.ANSWER_STALL_S
+    keep_alive_s: float = limits.KEEP_ALIVE_S
+    linger_s: float = limits.LINGER_S
+    linger_within_s: float = limits.LINGER_WITHIN_S
+
+
+PATIENCE: Final = Patience()
+
+
+class GatewayHttpProtocol(HttpToolsProtocol):
+    """One connection, until it is closed or becomes a WebSocket."""
+
+    cycle: RequestResponseCycle | None  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        closed: Callable[[Reason], None] = lambda _: None,
+        patience: Patience = PATIENCE,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._closed = closed
+        self._patience = patience
+        self._requests = Requests()
+        self._spoke = False
+        self._ended = False
+        self._lingered_bytes = 0
+        self._lingering = False
+        self._linger_by = math.inf
+        self._body_by = math.inf
+        self._unsent_bytes = 0
+        self._deadline = math.inf
+        self._timer: asyncio.TimerHandle | None = None
+
+    # ── asyncio.Protocol ─────────────────────────────────────────────────────────────────────────
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The first head is waited for."""
+        super().connection_made(cast("asyncio.Transport", transport))
+        self._wait_s(self._patience.head_within_s)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is waited for any more."""
+        super().connection_lost(exc)
+        self._wait_no_more()
+
+    def data_received(self, data: bytes) -> None:
+        """Reads on; what comes behind the last answer is dropped."""
+        if self._lingering:
+            self._lingered_bytes += len(data)
+            if self._lingered_bytes > limits.MAX_LINGER_BYTES:
+                self.transport.abort()
+            else:
+                self._await_silence()
+            return
+        self._requests.feed(data)
+        self._advance()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Keeps the connection for its answers: a client that sends no more may still read."""
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or self._requests.in_body:
+            return False
+        assert isinstance(cycle, _Cycle)
+        cycle.gone = self._ended = True
+        return True
+
+    def pause_writing(self) -> None:
+        """The client is given time to take what was written."""
+        super().pause_writing()
+        self._unsent_bytes = self.transport.get_write_buffer_size()
+        self._look_in_s(self._patience.answer_stall_s)
+
+    def resume_writing(self) -> None:
+        """It has: what was waited for before is waited for again."""
+        super().resume_writing()
+        if self._requests.in_body:
+            self._await_body()
+        elif self.cycle is None or self.cycle.response_complete:
+            self._idle()
+        else:
+            self._wait_s(math.inf)
+
+    def shutdown(self) -> None:
+        """The server stops: an idle connection closes now, another one behind its answer."""
+        if self._lingering:
+            self.transport.abort()
+        elif self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+        else:
+            self.transport.close()
+
+    # ── Requests ─────────────────────────────────────────────────────────────────────────────────
+
+    def _advance(self) -> None:
+        """Takes whatever has arrived as far as the request under way allows."""
+        try:
+            while not (self._lingering or self.transport.is_closing()):
+                if self._requests.in_body and not self._take_body():
+                    self._close_if_ended()
+                    return
+                if self.cycle is not None and not self.cycle.response_complete:
+                    self._hold_back()
+                    return
+                head = self._requests.head()
+                if head is None:
+                    self._await_head()
+                    self._close_if_ended()
+                    return
+                if head.upgrades:
+                    self._upgrade(head)
+                    return
+                self._begin(head)
+        except Unframed as unframed:
+            self._refuse(unframed.status, unframed.detail, unframed.reason)
+
+    def _close_if_ended(self) -> None:
+        """What is not complete by the client's end never will be."""
+        if self._ended:
+            self.transport.close()
+
+    def _await_head(self) -> None:
+        """A head that has begun must be complete in time, counted from its first byte."""
+        if self._requests.waiting_bytes and not self._spoke:
+            self._spoke = True
+            self._wait_s(self._patience.head_within_s)
+
+    def _hold_back(self) -> None:
+        """Requests that come before the answer to the one before them wait in the kernel."""
+        if self._requests.waiting_bytes:
+            self.flow.pause_reading()
+
+    def _begin(self, head: Head) -> None:
+        """Hands one request to the application."""
+        self._spoke = True
+        self._wait_s(math.inf)
+        path = head.path.decode()
+        self.scope = {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": head.version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme or "http",
+            "method": head.method,
+            "root_path": self.root_path,
+            "path": self.root_path + (unquote(path) if "%" in path else path),
+            "raw_path": self.root_path.encode() + head.path,
+            "query_string": head.query,
+            "headers": head.fields,
+            "state": self.app_state.copy(),
+        }
+        self.cycle = _Cycle(self, head, gone=self._ended)
+        self.cycle.more_body = self._requests.in_body
+        if self._requests.in_body:
+            self._body_by = self.loop.time() + self._patience.body_within_s
+            self._await_body()
+        else:
+            self.cycle.message_event.set()
+        self._start_asgi_task(self.cycle, cast("ASGI3Application", self.app))
+
+    def _take_body(self) -> bool:
+        """Whether the body is complete, once what has arrived of it was passed on, or dropped."""
+        cycle = self.cycle
+        assert cycle is not None
+        part = self._requests.body()
+        if not cycle.response_complete:
+            cycle.body += part
+            if len(cycle.body) > limits.MAX_UNREAD_BODY_BYTES:
+                self.flow.pause_reading()
+            cycle.message_event.set()
+        if self._requests.in_body:
+            self._await_body()
+            return False
+        cycle.more_body = False
+        self._wait_s(math.inf)
+        if cycle.response_complete:
+            self._idle()
+        return True
+
+    def _await_body(self) -> None:
+        by = min(self.loop.time() + self._patience.body_stall_s, self._body_by)
+        self._wait_s(by - self.loop.time())
+
+    def may_go_on(self) -> bool:
+        """Whether another request can follow the answer that begins now.
+
+        Not where the rest of this one's body may never come, as it need not after `Expect`, or is
+        too long to be read for nothing.
+        """
+        if not self._requests.in_body:
+            return True
+        remaining = self._requests.remaining_bytes
+        assert self.cycle is not None
+        return (
+            not self.cycle.waiting_for_100_continue
+            and remaining is not None
+            and remaining <= limits.MAX_DRAINED_BYTES
+        )
+
+    def on_response_complete(self) -> None:
+        """The next request, once the body of this one has been read to its end."""
+        self.server_state.total_requests += 1
+        if self._lingering or self.transport.is_closing():
+            return
+        assert self.cycle is not None
+        self.cycle.body.clear()  # what nobody read; the connection may idle for long
+        self.flow.resume_reading()
+        if self._requests.in_body:
+            self._body_by = self.loop.time() + self._patience.body_within_s
+            self._await_body()
+        else:
+            self._idle()
+        self._advance()
+
+    def _idle(self) -> None:
+        self._spoke = False
+        self._wait_s(self._patience.keep_alive_s)
+
+    # ── WebSocket ────────────────────────────────────────────────────────────────────────────────
+
+    def _upgrade(self, head: Head) -> None:
+        """The connection becomes a WebSocket; bytes behind the handshake are its frames."""
+        self._wait_no_more()
+        self.connections.discard(self)
+        target = head.path + b"?" + head.query if head.query else head.path
+        lines = [b"%b:%b" % field for field in head.fields if field[0] != b"content-length"]
+        protocol = cast("Any", self.ws_protocol_class)(
+            config=self.config, server_state=self.server_state, app_state=self.app_state
+        )
+        protocol.connection_made(self.transport)
+        self.transport.set_protocol(protocol)
+        protocol.data_received(b"\r\n".join([b"GET %b HTTP/1.1" % target, *lines, b"", b""]))
+        if frames := self._requests.rest():
+            protocol.data_received(frames)
+
+    # ── The end ──────────────────────────────────────────────────────────────────────────────────
+
+    def _refuse(self, status: int, detail: str, reason: Reason) -> None:
+        """Answers for the application, and closes."""
+        self._closed(reason)
+        log.info("connection_refused", reason=reason, status=status)
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
+            if cycle.response_started:
+                self.transport.abort()
+                return
+        self.transport.write(_answer(status, detail, self.server_state.default_headers))
+        self._linger()
+
+    def close_gently(self) -> None:
+        """Closes behind what has been written, and leaves the client time to read it."""
+        if self._requests.in_body or self._requests.waiting_bytes:
+            self._linger()
+        else:
+            self.transport.close()
+
+    def _linger(self) -> None:
+        self._lingering = True
+        self._lingered_bytes = 0
+        if self.transport.can_write_eof() and not self.transport.is_closing():
+            self.transport.write_eof()
+        self.flow.resume_reading()
+        self._linger_by = self.loop.time() + self._patience.linger_within_s
+        self._await_silence()
+
+    def _await_silence(self) -> None:
+        by = min(self.loop.time() + self._patience.linger_s, self._linger_by)
+        self._look_in_s(by - self.loop.time())
+
+    # ── Time ─────────────────────────────────────────────────────────────────────────────────────
+
+    def _wait_s(self, seconds: float) -> None:
+        """Gives the client's next step so long, unless its present one is to read."""
+        if not self.flow.write_paused:
+            self._look_in_s(seconds)
+
+    def _look_in_s(self, seconds: float) -> None:
+        """Sets the time at which `_expire` looks; one timer serves the connection's whole life."""
+        if seconds == math.inf:
+            self._deadline = math.inf
+            return
+        self._deadline = self.loop.time() + seconds
+        if self._timer is not None:
+            if self._timer.when() <= self._deadline:
+                return
+            self._timer.cancel()
+        self._timer = self.loop.call_later(seconds, self._expire)
+
+    def _wait_no_more(self) -> None:
+        self._deadline = math.inf
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _expire(self) -> None:
+        self._timer = None
+        left_s = self._deadline - self.loop.time()
+        if left_s > 0:
+            self._look_in_s(left_s)
+        elif self._lingering:
+            self.transport.abort()
+        elif self.flow.write_paused:
+            self._expire_unread()
+        elif self._requests.in_body:
+            self._expire_body()
+        elif self._requests.waiting_bytes:
+            self._refuse(408, "The head of the request took too long.", "slow_head")
+        else:
+            self._expire_idle()
+
+    def _expire_unread(self) -> None:
+        """Cuts who has taken nothing of the answer since the last look."""
+        unsent_bytes = self.transport.get_write_buffer_size()
+        if unsent_bytes >= self._unsent_bytes:
+            self._closed("slow_reader")
+            self.transport.abort()
+            return
+        self._unsent_bytes = unsent_bytes
+        self._look_in_s(self._patience.answer_stall_s)
+
+    def _expire_body(self) -> None:
+        """Gives up a body that does not come, unless it is we who do not read it."""
+        if self.flow.read_paused and self.loop.time() < self._body_by:
+            self._await_body()
+        elif self.cycle is not None and self.cycle.response_complete:
+            self._closed("slow_body")
+            self.transport.abort()
+        else:
+            self._refuse(408, "The body of the request took too long.", "slow_body")
+
+    def _expire_idle(self) -> None:
+        if self.cycle is None:
+            self._closed("silent")
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        else:
+            self.transport.close()
+
+
+class _Cycle(RequestResponseCycle):
+    """One request and its answer; the answer says whether another request may follow."""
+
+    def __init__(self, protocol: GatewayHttpProtocol, head: Head, *, gone: bool) -> None:
+        super().__init__(
+            scope=protocol.scope,
+            transport=cast("asyncio.Transport", _Out(protocol)),
+            flow=protocol.flow,
+            logger=protocol.logger,
+            access_logger=protocol.access_logger,
+            access_log=False,
+            default_headers=protocol.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=head.expects_continue,
+            keep_alive=head.keeps_alive,
+            on_response=protocol.on_response_complete,
+        )
+        self._may_go_on = protocol.may_go_on
+        self.gone = gone
+        """The client sends no more: whether it still reads nobody knows."""
+
+    async def receive(self) -> ASGIReceiveEvent:
+        """The body, and then its client's end: who waits for news waits no longer."""
+        if self.gone and not self.message_event.is_set():
+            return {"type": "http.disconnect"}
+        return await super().receive()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Sends a part of the answer."""
+        if not self.response_started:
+            self.keep_alive = self.keep_alive and self._may_go_on()
+        await super().send(message)
+
+
+class _Out:
+    """The transport as an answer sees it: its close waits for what the client still sends."""
+
+    __slots__ = ("close", "is_closing", "write")
+
+    def __init__(self, protocol: GatewayHttpProtocol) -> None:
+        self.write = protocol.transport.write
+        self.is_closing = protocol.transport.is_closing
+        self.close = protocol.close_gently
+
+
+def _answer(status: int, detail: str, headers: list[tuple[bytes, bytes]]) -> bytes:
+    """A whole problem document, for a request that no application sees."""
+    request_id = uuid4().hex
+    response: Response = problems.response(problems.Unreadable(status, detail), request_id)
+    for name, value in {**SECURITY_HEADERS, REQUEST_ID_HEADER: request_id}.items():
+        response.headers.setdefault(name, value)
+    response.headers["Connection"] = "close"
+    lines = [b"%b: %b\r\n" % field for field in (*headers, *response.raw_headers)]
+    return b"".join([STATUS_LINE[status], *lines, b"\r\n", bytes(response.body)])

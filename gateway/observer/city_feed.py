@@ -1,0 +1,155 @@
+"""CITY: the map of everything, made once per tick for all observers (contract, role admin)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from engine.kernel.ids import UserId
+from engine.kernel.loops import steadily
+from engine.kernel.store import Store
+from engine.views import TaskState
+from gateway.contract import limits, messages
+from gateway.contract.messages import CITY_STATE, City, CityStats, CityTask
+from gateway.delivery.hub import Hub
+from gateway.tracking.location_tracker import Positions
+
+_QUERY_EVERY_S: Final = 1.0
+_DIGITS: Final = 5
+_STATE_OF_TASK: Final[Mapping[TaskState, int]] = {
+    "ACCEPTED": CITY_STATE["EN_ROUTE"],
+    "WORKING": CITY_STATE["WORKING"],
+    "PROOF_SUBMITTED": CITY_STATE["WORKING"],
+}
+
+
+class Running(Struct, frozen=True):
+    """A running task as the query has it."""
+
+    id: UUID
+    state: TaskState
+    lat: float
+    lng: float
+    price_cents: int
+    title: str
+    hustlers_notified: int
+    hustler_id: UUID | None = None
+    hustler_name: str | None = None
+    radius_miles: float | None = None
+    initial_radius_miles: float | None = None
+    started_at: datetime | None = None
+    expires_at: datetime | None = None
+
+
+class Counts(Struct, frozen=True):
+    """What the database counts for `CityStats`."""
+
+    matching: int
+    en_route: int
+    working: int
+    offers_today: int
+    accepted_today: int
+    paid_today: int
+    no_accept_today: int
+    median_time_to_accept_s: float | None
+    p95_time_to_accept_s: float | None
+    median_first_card_s: float | None
+    median_human_s: float | None
+
+
+class Known(Struct, frozen=True):
+    """What the database knows of the city."""
+
+    at: datetime
+    tasks: list[Running]
+    counts: Counts
+
+
+class CityFeed:
+    """Joins one query a second with the positions in memory. Sleeps while nobody looks."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        positions: Positions,
+        store: Store,
+        pace: Callable[[], float | None] | None = None,
+    ) -> None:
+        self._hub = hub
+        self._positions = positions
+        self._store = store
+        self._pace_now = pace
+        self._pace: float | None = None
+        self._known: Known | None = None
+        self._known_at = float("-inf")
+
+    async def run(self) -> None:
+        """Round after round; for ever."""
+        await steadily("city", self.tick)
+
+    async def tick(self) -> None:
+        """One frame to every observer who reads them."""
+        await asyncio.sleep(limits.CITY_EVERY_S)
+        if not self._hub.observers:
+            return
+        if time.monotonic() - self._known_at >= _QUERY_EVERY_S or self._known is None:
+            self._known = await self._store.one(Known, "city", limits.MAX_CITY_TASKS)
+            self._known_at = time.monotonic()
+            self._pace = self._pace_now() if self._pace_now else None
+        payload = messages.encode("CITY", self.frame(self._known))
+        for connection in tuple(self._hub.observers):
+            if not connection.lags:
+                connection.session.outbox.append(payload)
+                connection.flush()
+
+    def frame(self, known: Known) -> City:
+        """The picture now."""
+        busy = {task.hustler_id: _STATE_OF_TASK.get(task.state, 0) for task in known.tasks}
+        hustlers = [
+            (
+                *_rounded(traveller.track.point.lat, traveller.track.point.lng),
+                busy.get(traveller.user, 0),
+            )
+            for traveller in self._positions.live
+        ]
+        stats = CityStats(
+            sessions=self._hub.sessions,
+            live=len(hustlers),
+            **msgspec.structs.asdict(known.counts),
+        )
+        return City(known.at, hustlers, self._tasks(known.tasks), stats, self._pace)
+
+    def _tasks(self, running: Sequence[Running]) -> list[CityTask]:
+        return [
+            CityTask(
+                id=task.id,
+                state=task.state,
+                lat=task.lat,
+                lng=task.lng,
+                price_cents=task.price_cents,
+                title=task.title,
+                radius_miles=task.radius_miles,
+                hustlers_notified=task.hustlers_notified,
+                started_at=task.started_at,
+                expires_at=task.expires_at,
+                hustler=self._place(task.hustler_id),
+                hustler_name=task.hustler_name,
+                initial_radius_miles=task.initial_radius_miles,
+            )
+            for task in running
+        ]
+
+    def _place(self, hustler: UUID | None) -> tuple[float, float] | None:
+        place = self._positions.place(UserId(hustler)) if hustler else None
+        return _rounded(place.lat, place.lng) if place else None
+
+
+def _rounded(lat: float, lng: float) -> tuple[float, float]:
+    return round(lat, _DIGITS), round(lng, _DIGITS)

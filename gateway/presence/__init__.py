@@ -1,1 +1,0 @@
-"""Positions of hustlers: believed, kept present, shown to posters, missed."""

@@ -1,0 +1,140 @@
+"""Serves the service: one port for REST, WebSocket and pages, until a signal says stop."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any, cast
+
+import structlog
+import uvicorn
+
+from gateway.contract import limits
+from gateway.http.parts import Parts
+from gateway.http.transport.protocol import PATIENCE, GatewayHttpProtocol, Patience
+from gateway.server.app import create_app
+from gateway.server.cli_errors import CommandError
+from gateway.server.metrics_port import metrics_served
+from gateway.server.shutdown import Stop
+from gateway.server.wiring import open_parts
+from gateway.session.transport import GatewayWebSocketProtocol
+from gateway.settings.groups import Http, MetricsPort, Settings
+
+BACKLOG = 2_048
+
+log = structlog.get_logger(__name__)
+
+
+async def serve(
+    settings: Settings, listener: socket.socket, ready: Callable[[str], None], stop: Stop
+) -> None:
+    """Opens the parts, serves until `stop` is asked for, closes the parts in reverse.
+
+    `ready` gets the URL when the first request can be answered.
+    """
+    async with AsyncExitStack() as stack:
+        apart = listen_for_metrics(settings.metrics)
+        if apart is not None:
+            stack.callback(apart.close)
+        parts = await stack.enter_async_context(open_parts(settings))
+        await stack.enter_async_context(metrics_served(parts, apart))
+        if (await parts.health.readiness()).migrations == "missing":
+            log.critical(
+                "not_migrated", remedy="run `hustlexp migrate`; until then /readyz says 503"
+            )
+        server = _Server(
+            configured(parts, settings.http.shutdown_s),
+            ready=lambda: ready(url_of(listener)),
+        )
+
+        def wind_down() -> None:
+            # Long polls answer and sockets are told to come back, so that nothing waits for them.
+            parts.hub.stop()
+            server.wind_down()
+
+        with stop.by(wind_down):
+            await server.serve(sockets=[listener])
+
+
+def configured(parts: Parts, shutdown_s: float, patience: Patience = PATIENCE) -> uvicorn.Config:
+    """How uvicorn carries the application: REST, WebSocket and pages on one port."""
+    metrics = parts.metrics
+    return uvicorn.Config(
+        create_app(parts),
+        http=cast("Any", partial(GatewayHttpProtocol, closed=metrics.closed, patience=patience)),
+        ws=cast(
+            "Any", partial(GatewayWebSocketProtocol, refused=partial(metrics.refused, "socket"))
+        ),
+        ws_max_size=limits.MAX_FRAME_BYTES,
+        ws_per_message_deflate=False,
+        # Heartbeats are the protocol's own (gateway/session/session.py).
+        ws_ping_interval=None,
+        ws_ping_timeout=None,
+        lifespan="off",
+        log_config=None,
+        # Who is in front is told by HX_TRUSTED_PROXIES (gateway/identity/client_address.py), not believed.
+        proxy_headers=False,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=round(shutdown_s),
+    )
+
+
+def listen(http: Http) -> socket.socket:
+    """The listening socket; raises CommandError if the address is taken or not ours."""
+    return _listening(http.host, http.port, "--port or HX_PORT")
+
+
+def listen_for_metrics(own: MetricsPort) -> socket.socket | None:
+    """The listening socket of /metrics, if it has a port of its own; raises as `listen`."""
+    return None if own.port is None else _listening(own.host, own.port, "HX_METRICS_PORT")
+
+
+def _listening(host: str, port: int, named_by: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With the protocol named, asyncio's own loop switches Nagle's algorithm off, as uvloop always does.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise CommandError(
+            f"Cannot listen on {host}:{port}: {error.strerror}. Name another port with {named_by}."
+        ) from error
+    listener.setblocking(False)
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """The service's address as a client on this machine writes it."""
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{host}:{port}"
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server with our own signals and a word when it is ready."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Starts to accept, then says so."""
+        await super().startup(sockets)
+        self._ready()
+
+    def wind_down(self) -> None:
+        """Lets requests and sockets finish; asked again, cuts them."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leaves the signals to `Stop`: uvicorn's own would raise them again at the end."""
+        yield

@@ -1,0 +1,78 @@
+"""One socket and its session: writes what the session says, cuts what does not read."""
+
+from __future__ import annotations
+
+from gateway.contract import limits
+from gateway.session.outbound import Outbound, text_frame
+from gateway.session.session import Session
+from gateway.session.transport import Wire
+
+
+class Connection:
+    """Joins a `Session` to a `Wire`. Nothing here waits. Times are monotonic seconds."""
+
+    __slots__ = ("_outbound", "_shut", "address", "cut_for", "session", "wire")
+
+    def __init__(self, session: Session, wire: Wire, now: float, address: str = "unknown") -> None:
+        self.session = session
+        self.wire = wire
+        self.address = address
+        """What limits by address count this socket by."""
+        self.cut_for: str | None = None
+        """Why we cut the socket: "slow" or "silent"."""
+        self._outbound = Outbound(now)
+        self._shut = False
+
+    @property
+    def gone(self) -> bool:
+        """Closed or cut by us: nothing more is written."""
+        return self._shut
+
+    def closed(self) -> None:
+        """The socket has closed, whoever began it."""
+        self._shut = True
+
+    @property
+    def lags(self) -> bool:
+        """The client reads late: what the next message replaces anyway is left out."""
+        return self.wire.unsent_bytes() > limits.VOLATILE_OUTBOUND_BYTES
+
+    def flush(self) -> None:
+        """Writes everything the session has to say in one go, then its close if it ends."""
+        if self._shut:
+            self.session.outbox.clear()
+            return
+        outbox = self.session.outbox
+        if outbox:
+            frames = (
+                text_frame(outbox[0])
+                if len(outbox) == 1
+                else b"".join(text_frame(payload) for payload in outbox)
+            )
+            outbox.clear()
+            self.wire.write(frames)
+            self._outbound.wrote(len(frames))
+            if self.wire.unsent_bytes() > limits.MAX_OUTBOUND_BYTES:
+                self._cut("slow")
+                return
+        ending = self.session.ending
+        if ending is not None:
+            self._shut = True
+            self.wire.shut(ending.code, ending.meaning)
+
+    def tick(self, now: float, unix_now: float, *, judge_silence: bool = True) -> None:
+        """Once a second: time-outs of the session, slow and silent clients."""
+        if self._shut:
+            return
+        self.session.tick(now, unix_now)
+        if self._outbound.too_slow(now, self.wire.unsent_bytes()):
+            self._cut("slow")
+        elif judge_silence and self.session.silent(now):
+            self._cut("silent")
+        else:
+            self.flush()
+
+    def _cut(self, why: str) -> None:
+        self._shut = True
+        self.cut_for = why
+        self.wire.abort()

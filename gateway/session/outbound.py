@@ -1,0 +1,45 @@
+"""What waits to be read by one client: bounded in bytes and in age.
+
+Nothing is queued by us: frames go to the transport, and what it has not handed to the kernel is the
+queue (TCP_NOTSENT_LOWAT keeps the kernel from hiding megabytes).  This only judges it.
+"""
+
+from __future__ import annotations
+
+from gateway.contract import limits
+
+
+class Outbound:
+    """Judges whether a client reads what is written to it. Times are monotonic seconds."""
+
+    __slots__ = ("_mark_at", "_mark_bytes", "_written_bytes")
+
+    def __init__(self, now: float) -> None:
+        self._written_bytes = 0
+        self._mark_bytes = 0
+        self._mark_at = now
+
+    def wrote(self, size_bytes: int) -> None:
+        """So many bytes more were handed to the transport."""
+        self._written_bytes += size_bytes
+
+    def too_slow(self, now: float, unsent_bytes: int) -> bool:
+        """Whether the client must be cut: too much unsent, or something unsent for too long."""
+        if unsent_bytes > limits.MAX_OUTBOUND_BYTES:
+            return True
+        if self._written_bytes - unsent_bytes >= self._mark_bytes:
+            # everything written before the last look has left: look anew from here
+            self._mark_bytes = self._written_bytes
+            self._mark_at = now
+            return False
+        return now - self._mark_at > limits.MAX_OUTBOUND_AGE_S
+
+
+def text_frame(payload: bytes) -> bytes:
+    """A whole WebSocket text message as a server sends it: unmasked, one frame (RFC 6455 §5.2)."""
+    size = len(payload)
+    if size < 126:
+        return b"\x81" + size.to_bytes(1) + payload
+    if size < 65_536:
+        return b"\x81\x7e" + size.to_bytes(2) + payload
+    return b"\x81\x7f" + size.to_bytes(8) + payload

@@ -1,0 +1,40 @@
+"""Durable events as their user may see them: the log never holds a code (design §2, Codes)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+import msgspec
+
+from engine.kernel.ids import TaskId
+from engine.queries import Queries
+from engine.views import UserEvent
+
+
+def needs_code(event: UserEvent) -> bool:
+    """JOB_ASSIGNED for the poster: the start code is filled in when it is told."""
+    return event.type == "JOB_ASSIGNED" and event.data["hustler_id"] != str(event.user_id)
+
+
+async def complete(queries: Queries, events: Iterable[UserEvent]) -> list[UserEvent]:
+    """The events with their codes, which are read by one query."""
+    events = list(events)
+    assigned = {_task(event) for event in events if needs_code(event)}
+    if not assigned:
+        return events
+    codes = await queries.start_codes(list(assigned))
+    return [
+        _with_start_code(event, codes.get(_task(event))) if needs_code(event) else event
+        for event in events
+    ]
+
+
+def _task(event: UserEvent) -> TaskId:
+    return TaskId(UUID(event.data["task_id"]))
+
+
+def _with_start_code(event: UserEvent, code: str | None) -> UserEvent:
+    if code is None:
+        return event
+    return msgspec.structs.replace(event, data=event.data | {"start_code": code})

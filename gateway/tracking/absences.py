@@ -1,0 +1,67 @@
+"""LIVE sessions nobody has heard of for five minutes end as OFFLINE (design §2, Live mode)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from engine.commands import Commands
+from engine.kernel.errors import Refusal
+from engine.kernel.ids import UserId
+from engine.kernel.loops import steadily
+from engine.queries import Queries
+from gateway.contract import limits
+from gateway.tracking.heartbeats import Heartbeats
+from geo.presence.presence import Presence
+
+log = structlog.get_logger()
+
+_AWAY: Final = timedelta(seconds=limits.AWAY_ENDS_SESSION_S)
+
+
+class Absences:
+    """Asks the directory who is still there; never right after Valkey or this process began."""
+
+    def __init__(
+        self, commands: Commands, queries: Queries, presence: Presence, heartbeats: Heartbeats
+    ) -> None:
+        self._commands = commands
+        self._queries = queries
+        self._presence = presence
+        self._heartbeats = heartbeats
+
+    async def run(self) -> None:
+        """Round after round; for ever."""
+        await steadily("absences", self.round)
+
+    async def round(self) -> None:
+        """Looks now and then."""
+        await asyncio.sleep(limits.AWAY_SWEEP_EVERY_S)
+        if time.monotonic() - self._heartbeats.lost_at >= limits.AWAY_ENDS_SESSION_S:
+            await self.sweep()
+
+    async def sweep(self) -> list[UserId]:
+        """Ends the sessions of those the directory does not know; whose they were."""
+        sessions = await self._queries.open_live_sessions()
+        if not sessions:
+            return []
+        now = await self._queries.clock()
+        long_open = [user for user, since in sessions if now - since > _AWAY]
+        present = await self._presence.present(long_open)
+        heard_since = time.monotonic() - limits.AWAY_ENDS_SESSION_S
+        heard = {t.user for t in self._heartbeats.live if t.heard_at > heard_since}
+        away = [user for user in long_open if user not in present and user not in heard]
+        return [user for user in away if await self._ended(user)]
+
+    async def _ended(self, user: UserId) -> bool:
+        """Not where somebody else holds the session just now: then in the next sweep."""
+        try:
+            await self._commands.end_away(user)
+        except Refusal as refusal:
+            log.info("absence_waits", hustler=str(user), code=refusal.kind.code)
+            return False
+        return True

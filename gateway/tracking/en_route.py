@@ -1,0 +1,114 @@
+"""Hustlers on the way to a task in ACCEPTED: the poster sees them come, and arrival is noticed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.kernel.ids import TaskId, UserId
+from engine.queries import Engagement, Queries
+from gateway.contract import limits, messages
+from gateway.delivery.hub import Hub
+from geo.distance import distance_m, eta_minutes, is_within
+from geo.points import LatLng
+
+
+@dataclass(slots=True)
+class Trip:
+    """One task a hustler drives to."""
+
+    task: TaskId
+    poster: UserId
+    goal: LatLng
+    arrived: bool
+    told_at: float = float("-inf")
+    owed: LatLng | None = None
+    """The newest place, when the poster was told too lately to be told again."""
+
+
+class EnRoute:
+    """hustler → trips. Positions come in, HUSTLER_LOCATION and arrivals go out."""
+
+    def __init__(self, hub: Hub, queries: Queries) -> None:
+        self._hub = hub
+        self._queries = queries
+        self._trips: dict[UserId, dict[TaskId, Trip]] = {}
+        self._loads = 0
+        self._loading: set[int] = set()
+        self._loaded_by: dict[UserId, int] = {}
+
+    def __contains__(self, hustler: object) -> bool:
+        return hustler in self._trips
+
+    async def load(self, hustlers: Sequence[UserId]) -> None:
+        """Reads anew which tasks these hustlers drive to; what was asked last stands."""
+        self._loads += 1
+        number = self._loads
+        self._loading.add(number)
+        try:
+            self._take(number, hustlers, await self._queries.engagements(hustlers))
+        finally:
+            self._loading.discard(number)
+            if not self._loading:
+                self._loaded_by.clear()
+
+    def _take(
+        self, number: int, hustlers: Sequence[UserId], engagements: Sequence[Engagement]
+    ) -> None:
+        found: defaultdict[UserId, dict[TaskId, Trip]] = defaultdict(dict)
+        for engaged in engagements:
+            known = self._trips.get(engaged.hustler, {}).get(engaged.task)
+            found[engaged.hustler][engaged.task] = Trip(
+                engaged.task,
+                engaged.poster,
+                LatLng(engaged.lat, engaged.lng),
+                engaged.arrived,
+                known.told_at if known else float("-inf"),
+            )
+        for hustler in hustlers:
+            if self._loaded_by.get(hustler, 0) > number:
+                continue  # a later question was answered earlier
+            self._loaded_by[hustler] = number
+            if hustler in found:
+                self._trips[hustler] = found[hustler]
+            else:
+                self._trips.pop(hustler, None)
+
+    def moved(self, hustler: UserId, place: LatLng) -> list[TaskId]:
+        """Tells the posters; the tasks at which the hustler has just arrived."""
+        arrived = []
+        now = time.monotonic()
+        for trip in self._trips.get(hustler, {}).values():
+            if not trip.arrived and is_within(place, trip.goal, limits.ARRIVAL_M):
+                trip.arrived = True
+                arrived.append(trip.task)
+            if now - trip.told_at >= limits.POSTER_VIEW_EVERY_S:
+                self._tell(trip, place, now)
+            else:
+                trip.owed = place
+        return arrived
+
+    async def round(self) -> None:
+        """Pays what is owed, so that a poster's last view is never an old one."""
+        await asyncio.sleep(limits.POSTER_VIEW_EVERY_S / 4)
+        now = time.monotonic()
+        for trips in self._trips.values():
+            for trip in trips.values():
+                if trip.owed is not None and now - trip.told_at >= limits.POSTER_VIEW_EVERY_S:
+                    self._tell(trip, trip.owed, now)
+
+    def _tell(self, trip: Trip, place: LatLng, now: float) -> None:
+        """The newest place replaces the one before: a poster who reads late is spared it."""
+        trip.told_at = now
+        trip.owed = None
+        if not self._hub.connections(trip.poster):
+            return
+        seen = messages.HustlerLocation(
+            trip.task,
+            messages.Point(place.lat, place.lng),
+            eta_minutes(distance_m(place, trip.goal)),
+        )
+        self._hub.tell(trip.poster, messages.encode("HUSTLER_LOCATION", seen), volatile=True)

@@ -1,0 +1,412 @@
+"""Positions of hustlers: whose are believed, and where they go (design §4).
+
+A hustler in LIVE mode goes to presence and is matchable; whoever drives to a task in ACCEPTED is
+seen by its poster, LIVE or not.  Sockets and REST use the same entries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final, TypeVar
+
+import structlog
+
+from engine.commands import Commands, EndReason, Sighting
+from engine.kernel import errors
+from engine.kernel.errors import Refusal
+from engine.kernel.ids import TaskId, UserId
+from engine.kernel.loops import steadily
+from engine.queries import LastFix, Queries
+from gateway.contract import limits
+from gateway.contract.messages import GoLive, Moved
+from gateway.delivery.hub import Hub
+from gateway.session.connection import Connection
+from gateway.tracking.en_route import EnRoute
+from gateway.tracking.heartbeats import Heartbeats
+from gateway.tracking.tracked_hustlers import Source, Traveller, fix_of, refused
+from geo import distance, fixes
+from geo.points import LatLng
+from geo.presence.present_hustlers import OLD_FIX_MS
+from geo.units import METRES_PER_MILE
+from geo.valkey import ValkeyAway
+
+log = structlog.get_logger(__name__)
+
+_OLD_FIX_S: Final = OLD_FIX_MS / 1000
+Key = TypeVar("Key")
+_AGAIN_S: Final = 1.0
+
+
+class Positions:
+    """hustler → traveller, and the work that follows from a move."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        commands: Commands,
+        queries: Queries,
+        heartbeats: Heartbeats,
+        en_route: EnRoute,
+        *,
+        unix: Callable[[], float] = time.time,
+    ) -> None:
+        self._hub = hub
+        self._commands = commands
+        self._queries = queries
+        self._heartbeats = heartbeats
+        self._en_route = en_route
+        self._unix = unix
+        self._travellers: dict[UserId, Traveller] = {}
+        self._changed: set[UserId] = set()
+        self._arrived: set[tuple[UserId, TaskId]] = set()
+        self._suspects: set[UserId] = set()
+        self._returned: dict[UserId, Connection] = {}
+        self._work = asyncio.Event()
+
+    # ── LIVE mode ────────────────────────────────────────────────────────────────────────────────
+
+    async def go_live(self, user: UserId, wish: GoLive, source: Source = "REST") -> None:
+        """Switches LIVE mode on; from now on this source alone is believed.
+
+        HX021 for a bad fix, HX904 too soon, HX905 banned, HX503 for who may not work.
+        """
+        fix = fix_of(wish.location, wish.at.timestamp() if wish.at else self._unix())
+        try:
+            track = self._judged(user, await self._last_track(user), fix)
+        except Refusal:
+            await self._refuse_banned(user)  # no other position would help
+            raise
+        await self._commands.go_live(user, wish.radius_miles, wish.categories)
+        self._believe_from(user, source, track, live=True)
+        await self._keep(user)
+        self._hub.may_have_reopened(user)
+
+    async def _refuse_banned(self, user: UserId) -> None:
+        live = await self._queries.live(user)
+        if live.reason == "BANNED":
+            left = live.ends_at - await self._queries.clock() if live.ends_at else None
+            raise Refusal(
+                errors.kind("HX905", "LIVE-BAN"),
+                retry_after_s=float(math.ceil(left.total_seconds())) if left else None,
+            )
+
+    async def end_live(self, user: UserId, reason: EndReason) -> None:
+        """Ends LIVE mode; the hustler leaves presence at once."""
+        await self._keep(user)
+        await self._commands.end_live(user, reason)
+        await self._leave(user)
+
+    async def _keep(self, user: UserId) -> None:
+        """Keeps the last believed position for whatever process judges the next one."""
+        traveller = self._travellers.get(user)
+        if traveller is not None:
+            track = traveller.track
+            fixed_at = datetime.fromtimestamp(track.at_s, UTC)
+            fix = LastFix(track.point.lat, track.point.lng, track.accuracy_m, fixed_at)
+            await self._commands.keep_fix(user, fix)
+
+    async def _last_track(self, user: UserId) -> fixes.Track | None:
+        """What the next fix of this hustler is judged by; None when nothing is known."""
+        now_s = self._unix()
+        last = None if user in self._travellers else await self._queries.last_fix(user)
+        traveller = self._travellers.get(user)
+        if traveller is not None:
+            return traveller.track
+        if last is None:
+            return None
+        at_s = min(last.fixed_at.timestamp(), now_s - last.kept_for_s)
+        if now_s - at_s > fixes.REMEMBERED_S:
+            return None
+        track = fixes.Track(LatLng(last.lat, last.lng), at_s, last.accuracy_m)
+        await self._meet(user, track, now_s - at_s)
+        return track
+
+    async def _meet(self, user: UserId, track: fixes.Track, age_s: float) -> None:
+        """A LIVE session that another process saw begin: its suspects count here from now on."""
+        is_live = (await self._queries.live(user)).state != "OFF"
+        if is_live and user not in self._travellers:
+            fixed_at = time.monotonic() - age_s
+            self._travellers[user] = Traveller(user, None, track, fixed_at, fixed_at, live=True)
+
+    async def _leave(self, user: UserId) -> None:
+        self._returned.pop(user, None)
+        traveller = self._travellers.get(user)
+        if traveller is None:
+            return
+        traveller.live = False
+        # what made the session suspect ended with it
+        traveller.track = replace(traveller.track, fast_in_a_row=0, suspects_s=())
+        if user not in self._en_route:
+            del self._travellers[user]
+        await self._heartbeats.stop(traveller)
+
+    # ── Moves ────────────────────────────────────────────────────────────────────────────────────
+
+    async def move(self, user: UserId, moved: Moved, source: Source = "REST") -> None:
+        """A new position. HX021 for one that is not believed, HX903 when it is nobody's business."""
+        if self.moved(user, moved, source):
+            return
+        fix = fix_of(moved.location, moved.at.timestamp() if moved.at else self._unix())
+        live = (await self._queries.live(user)).state != "OFF"
+        if not live:
+            await self._en_route.load([user])
+            if user not in self._en_route:
+                raise errors.refusal("HX903", "LIVE-3")
+        track = self._judged(user, await self._last_track(user), fix)
+        self._believe_from(user, source, track, live=live)
+
+    def moved(self, user: UserId, moved: Moved, source: Source) -> bool:
+        """As `move`, at once; False when the database must be asked first."""
+        traveller = self._travellers.get(user)
+        if traveller is None or not (traveller.live or user in self._en_route):
+            return False
+        if traveller.source is not source:
+            # another phone is the source: its owner carries that one
+            return self._speaks(traveller)
+        fix = fix_of(moved.location, moved.at.timestamp() if moved.at else self._unix())
+        self._go_to(traveller, self._judged(user, traveller.track, fix))
+        return True
+
+    def heard(self, user: UserId, connection: Connection) -> None:
+        """A frame of this socket: a sign of life when it is the source of a LIVE session."""
+        traveller = self._travellers.get(user)
+        if traveller is None or not traveller.live or traveller.source is not connection:
+            return
+        now = time.monotonic()
+        traveller.heard_at = now
+        if now - traveller.signed_at >= limits.LAST_SEEN_EVERY_S:
+            traveller.signed_at = now
+            self._heartbeats.sign(traveller)
+
+    def returned(self, user: UserId, connection: Connection) -> None:
+        """A hustler in LIVE mode is back on a socket: it carries on for a source that is gone.
+
+        If this process never knew the place, presence may: another one wrote it before it died.
+        """
+        traveller = self._travellers.get(user)
+        if traveller is None:
+            self._returned[user] = connection
+            self._work.set()
+        elif traveller.live and not self._speaks(traveller):
+            traveller.source = connection
+            self.heard(user, connection)
+
+    def left(self, connection: Connection) -> None:
+        """The socket closed: its hustler stays present until 90 s after the last heartbeat."""
+        user = connection.session.user_id
+        traveller = self._travellers.get(user) if user is not None else None
+        if traveller is not None and traveller.source is connection:
+            traveller.source = None
+
+    @property
+    def live(self) -> Iterable[Traveller]:
+        """Hustlers in LIVE mode heard within 90 s."""
+        now = time.monotonic()
+        return (t for t in self._heartbeats.live if now - t.heard_at < limits.PRESENT_S)
+
+    def place(self, user: UserId) -> LatLng | None:
+        """Where a hustler was last, if known here."""
+        traveller = self._travellers.get(user)
+        return traveller.track.point if traveller else None
+
+    def nearest(self, point: LatLng, within_miles: float) -> UserId | None:
+        """Who of those that move was last seen nearest to a point."""
+        seen = (
+            (distance.distance_m(traveller.track.point, point), traveller.user)
+            for traveller in self._travellers.values()
+        )
+        metres, user = min(seen, key=lambda pair: pair[0], default=(math.inf, None))
+        return user if metres <= within_miles * METRES_PER_MILE else None
+
+    def _speaks(self, traveller: Traveller) -> bool:
+        """The present source is still there; a REST caller is, for a while after each call."""
+        if traveller.source == "REST":
+            return time.monotonic() - traveller.heard_at < limits.POLL_GRACE_S
+        return traveller.source is not None and not traveller.source.gone
+
+    def _judged(self, user: UserId, last: fixes.Track | None, fix: fixes.Fix) -> fixes.Track:
+        """The track after a good fix; raises HX021, and remembers what makes a suspect."""
+        known = self._travellers.get(user)
+        verdict = fixes.judge(last, fix, self._unix())
+        if known is not None and verdict.track is not None and verdict.refusal is not None:
+            known.track = verdict.track
+        if verdict.ends_session and known is not None and known.live:
+            self._suspects.add(user)
+            self._work.set()
+        if verdict.refusal is not None or verdict.track is None:
+            raise refused(verdict.refusal or fixes.Refusal.NOT_FINITE)
+        return verdict.track
+
+    def _believe_from(
+        self, user: UserId, source: Source, track: fixes.Track, *, live: bool
+    ) -> None:
+        """A new source: its generation is asked of Valkey with its first heartbeat."""
+        now = time.monotonic()
+        before = self._travellers.get(user)
+        traveller = Traveller(user, source, track, now, now, live=live)
+        if before is not None:
+            traveller.residence = before.residence
+        self._travellers[user] = traveller
+        self._go_to(traveller, track)
+
+    def _go_to(self, traveller: Traveller, track: fixes.Track) -> None:
+        age_s = max(0.0, self._unix() - track.at_s)
+        traveller.believe(track, time.monotonic(), age_s)
+        if traveller.live:
+            self._heartbeats.moved(traveller)
+        if age_s > _OLD_FIX_S:
+            return  # where somebody was is not where they are: no view for the poster, no arrival
+        for task in self._en_route.moved(traveller.user, track.point):
+            self._arrived.add((traveller.user, task))
+            self._work.set()
+
+    # ── Arrival ──────────────────────────────────────────────────────────────────────────────────
+
+    async def arrive(self, user: UserId, task: TaskId) -> None:
+        """The hustler says that they are at the place; the last known fix confirms or refuses it.
+
+        HX021 ARRIVAL for a fresh fix elsewhere; without a fresh one it stays a claim.
+        """
+        await self._commands.arrived(user, task, await self._sighting(user))
+
+    async def _sighting(self, user: UserId) -> Sighting | None:
+        """What this process knows of the hustler, else what presence does."""
+        traveller = self._travellers.get(user)
+        if traveller is not None:
+            return Sighting(traveller.track.point, self._unix() - traveller.track.at_s)
+        try:
+            place = (await self._heartbeats.last_places([user])).get(user)
+        except ValkeyAway:
+            return None
+        return Sighting(place.point, self._unix() - place.fixed_at_s) if place else None
+
+    # ── What follows ─────────────────────────────────────────────────────────────────────────────
+
+    def changed(self, user: UserId) -> None:
+        """A task or the LIVE state of this user changed: what is known here is read anew."""
+        self._changed.add(user)
+        self._work.set()
+
+    async def run(self) -> None:
+        """Round after round; for ever."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(steadily("positions", self.round), name="positions")
+            group.create_task(steadily("en-route", self._en_route.round), name="en-route")
+
+    async def round(self) -> None:
+        """Reads anew what changed, records arrivals, ends suspect sessions."""
+        await self._work.wait()
+        await self._read_changed()
+        await self._record_arrivals()
+        await self._end_suspects()
+        if self._returned:
+            await self._take_over()
+        if not (self._changed or self._arrived or self._suspects or self._returned):
+            self._work.clear()
+
+    async def _take_over(self) -> None:
+        """Whoever came back to a process that does not know them stands where they stood."""
+        returned = dict(self._returned)
+        places = await self._heartbeats.last_places(returned)
+        for user, connection in returned.items():
+            if self._returned.get(user) is not connection:
+                continue  # left, or came back once more, while presence was asked
+            del self._returned[user]
+            place = places.get(user)
+            if place is None or connection.gone or user in self._travellers:
+                continue
+            now = time.monotonic()
+            traveller = Traveller(
+                user,
+                connection,
+                fixes.Track(place.point, place.fixed_at_s),
+                heard_at=now,
+                fixed_at=now - (self._unix() - place.fixed_at_s),
+                live=True,
+                residence=place.residence,
+            )
+            self._travellers[user] = traveller
+            self._heartbeats.moved(traveller)
+
+    async def _read_changed(self) -> None:
+        # A change that comes while these are read is read in the next round.
+        users, self._changed = self._changed, set()
+        if not users:
+            return
+        try:
+            await self._en_route.load(list(users))
+            for user in users:
+                await self._read_live(user)
+                self._look_for_arrivals(user)
+        except BaseException:
+            self._changed |= users
+            raise
+
+    async def _read_live(self, user: UserId) -> None:
+        """Lets go of a hustler who is no longer LIVE."""
+        traveller = self._travellers.get(user)
+        if user in self._returned or (traveller is not None and traveller.live):
+            is_off = (await self._queries.live(user)).state == "OFF"
+            if is_off and self._travellers.get(user) is traveller:
+                await self._keep(user)
+                await self._leave(user)
+        elif traveller is not None and user not in self._en_route:
+            await self._keep(user)
+            if self._travellers.get(user) is traveller and user not in self._en_route:
+                del self._travellers[user]
+
+    def _look_for_arrivals(self, user: UserId) -> None:
+        traveller = self._travellers.get(user)
+        if traveller is None or time.monotonic() - traveller.fixed_at > _OLD_FIX_S:
+            return
+        if user in self._en_route:
+            arrived = self._en_route.moved(user, traveller.track.point)
+            self._arrived.update((user, task) for task in arrived)
+
+    async def _record_arrivals(self) -> None:
+        for user, task in tuple(self._arrived):
+            if not await self._record_arrival(user, task):
+                # it is looked for again with the next fix
+                await self._en_route.load([user])
+            self._arrived.discard((user, task))
+
+    async def _record_arrival(self, user: UserId, task: TaskId) -> bool:
+        fix = await self._sighting(user)
+        if fix is None or fix.age_s > _OLD_FIX_S:
+            return False
+        try:
+            await self._commands.arrived(user, task, fix)
+        except Refusal as refusal:
+            log.info("arrival_refused", task=str(task), code=refusal.kind.code)
+            if refusal.kind.retryable:
+                self._again(self._arrived, (user, task))
+            return False
+        return True
+
+    async def _end_suspects(self) -> None:
+        for user in tuple(self._suspects):
+            log.warning("impossible_positions_end_session", hustler=str(user))
+            await self._keep(user)
+            try:
+                await self._commands.end_impossible(user)
+            except Refusal as refusal:
+                if not refusal.kind.retryable:
+                    raise
+                self._again(self._suspects, user)
+            else:
+                await self._leave(user)
+            self._suspects.discard(user)
+
+    def _again(self, work: set[Key], key: Key) -> None:
+        """What a row that somebody else holds kept back is tried again, and delays nobody."""
+
+        def put() -> None:
+            work.add(key)
+            self._work.set()
+
+        asyncio.get_running_loop().call_later(_AGAIN_S, put)

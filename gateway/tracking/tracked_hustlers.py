@@ -1,0 +1,54 @@
+"""What is known of one hustler on the move, and whether the next fix is believed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from engine.kernel import errors
+from engine.kernel.ids import UserId
+from gateway.contract.messages import Location
+from gateway.session.connection import Connection
+from geo import fixes
+from geo.presence.presence import Residence
+
+Source = Connection | Literal["REST"]
+"""Where a hustler's position may come from: one socket, or REST calls."""
+
+
+@dataclass(slots=True)
+class Traveller:
+    """A hustler in LIVE mode or on the way to a task. Times are monotonic seconds."""
+
+    user: UserId
+    source: Source | None
+    """Who is believed: the latest to switch LIVE mode on; None once that socket has closed."""
+    track: fixes.Track
+    heard_at: float
+    fixed_at: float
+    """When the last good fix was measured: a phone may tell late where it was."""
+    live: bool = False
+    generation: int | None = None
+    """Order among sources; None until Valkey gave one."""
+    seq: int = 0
+    residence: Residence | None = None
+    signed_at: float = 0.0
+    """When last-seen was last refreshed without a position."""
+
+    def believe(self, track: fixes.Track, now: float, age_s: float) -> None:
+        """Moves to the place of a good fix, measured `age_s` ago."""
+        self.track = track
+        self.heard_at = self.signed_at = now
+        self.fixed_at = now - age_s
+
+
+def fix_of(location: Location, at_s: float) -> fixes.Fix:
+    """The device's claim as the rules want it; Unix seconds."""
+    return fixes.Fix(location.lat, location.lng, at_s, location.accuracy_m)
+
+
+def refused(why: fixes.Refusal) -> errors.Refusal:
+    """HX021 with the rule that was broken."""
+    return errors.refusal(
+        "HX021", "LOCATION", f"The location was refused: {why.value}.", reason=why.value
+    )

@@ -1,0 +1,131 @@
+"""The WebSocket's door: who may open one, and the loop that reads it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
+from typing import cast
+from uuid import UUID, uuid4
+
+from starlette.datastructures import Headers
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from engine.kernel import errors
+from gateway.contract import problems
+from gateway.delivery.hub import Hub
+from gateway.identity.client_address import ANY_PORT, counted_as, same_origin
+from gateway.metrics.metrics import Metrics
+from gateway.session.connection import Connection
+from gateway.session.session import Session
+from gateway.session.transport import EXTENSION, Wire
+from gateway.ws.handlers import Answers
+from gateway.ws.request_queue import Conversation
+
+
+class Door:
+    """The ASGI application behind `/ws`."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        answers: Answers,
+        metrics: Metrics,
+        origins: Collection[str] = (),
+        *,
+        new_id: Callable[[], UUID] = uuid4,
+    ) -> None:
+        self._hub = hub
+        self._answers = answers
+        self._metrics = metrics
+        self._origins = frozenset(origins)
+        self._new_id = new_id
+        self._requests: asyncio.TaskGroup | None = None
+
+    async def run(self) -> None:
+        """Owns the requests under way; for ever."""
+        async with asyncio.TaskGroup() as group:
+            self._requests = group
+            await asyncio.Event().wait()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuses before the upgrade, or reads the socket until it closes."""
+        address = counted_as(scope["client"][0] if scope.get("client") else "unknown")
+        await receive()
+        if not self._welcomes(scope):
+            await self._deny(
+                errors.refusal("HX503", "PERMISSION", "This origin may not connect."), send
+            )
+        elif self._hub.full or self._hub.stopping or self._requests is None:
+            await self._deny(errors.refusal("UNAVAILABLE"), send)
+        elif self._hub.full_for(address):
+            await self._deny(errors.refusal("RATE_LIMITED"), send)
+        else:
+            await send({"type": "websocket.accept"})
+            await self._converse(scope, address, receive, self._requests)
+
+    async def _converse(
+        self, scope: Scope, address: str, receive: Receive, requests: asyncio.TaskGroup
+    ) -> None:
+        wire = cast("Wire", scope["extensions"][EXTENSION])
+        token = _bearer(Headers(scope=scope))
+        session = Session(self._new_id(), time.monotonic(), token, self._refused)
+        connection = Connection(session, wire, time.monotonic(), address)
+        conversation = Conversation(connection, self._answers, requests)
+        self._hub.opened(connection)
+        try:
+            while (frame := await receive())["type"] != "websocket.disconnect":
+                text = frame.get("text")
+                if connection.gone:
+                    continue
+                if text is None:
+                    session.receive_binary(time.monotonic())
+                else:
+                    message = session.receive(text, time.monotonic(), datetime.now(UTC))
+                    if message is not None:
+                        conversation.take(message)
+                self._answers.heard(connection)
+                connection.flush()
+        finally:
+            connection.closed()
+            self._hub.left(connection)
+
+    def _refused(self, kind: errors.ErrorKind) -> None:
+        self._metrics.refused("socket", kind)
+
+    def _welcomes(self, scope: Scope) -> bool:
+        """Only browsers send Origin: ours, and those that are configured, may connect."""
+        headers = Headers(scope=scope)
+        origin = headers.get("origin")
+        if origin is None or origin.lower() in self._origins:
+            return True
+        scheme, _, authority = origin.partition("://")
+        any_port = scope.get("state", {}).get(ANY_PORT, False)
+        return same_origin((scheme, authority), headers.get("host", ""), any_port=any_port)
+
+    async def elsewhere(self, socket: WebSocket) -> None:
+        """Every other path: no WebSocket lives there."""
+        refusal = errors.refusal("NOT_FOUND")
+        self._refused(refusal.kind)
+        await socket.send_denial_response(problems.response(refusal, uuid4().hex))
+
+    async def _deny(self, refusal: errors.Refusal, send: Send) -> None:
+        """An HTTP problem in place of the upgrade."""
+        self._refused(refusal.kind)
+        response = problems.response(refusal, uuid4().hex)
+        await send(
+            {
+                "type": "websocket.http.response.start",
+                "status": response.status_code,
+                "headers": response.raw_headers,
+            }
+        )
+        await send({"type": "websocket.http.response.body", "body": bytes(response.body)})
+
+
+def _bearer(headers: Headers) -> str | None:
+    """The token of the handshake, for a client whose AUTH gives only `last_seq`."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None

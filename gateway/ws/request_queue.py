@@ -1,0 +1,55 @@
+"""The requests of one socket, one after the other: a client that sends two gets two answers in turn.
+
+What needs no database (heartbeats, most positions) does not wait behind what does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+
+from engine.kernel import errors
+from gateway.contract import limits, messages
+from gateway.session.connection import Connection
+from gateway.ws.handlers import Answers
+
+
+class Conversation:
+    """Queues the requests of a socket; its worker exists only while there are some."""
+
+    __slots__ = ("_answers", "_connection", "_group", "_waiting", "_working")
+
+    def __init__(self, connection: Connection, answers: Answers, group: asyncio.TaskGroup) -> None:
+        self._connection = connection
+        self._answers = answers
+        self._group = group
+        self._waiting: deque[messages.ClientMessage] = deque()
+        self._working = False
+
+    def take(self, message: messages.ClientMessage) -> None:
+        """Carries the request out now, or after those that wait."""
+        if (
+            isinstance(message, messages.UpdateLocation)
+            and not self._working
+            and self._answers.moved(self._connection, message)
+        ):
+            return
+        if len(self._waiting) >= limits.MAX_WAITING_REQUESTS:
+            self._connection.session.refuse(
+                errors.refusal("RATE_LIMITED"), message.id, time.monotonic()
+            )
+            return
+        self._waiting.append(message)
+        if not self._working:
+            self._working = True
+            self._group.create_task(self._work(), name="socket-requests")
+
+    async def _work(self) -> None:
+        """Ends when nothing waits; what is under way when the socket closes is finished."""
+        try:
+            while self._waiting and not self._connection.gone:
+                await self._answers.answer(self._connection, self._waiting.popleft())
+        finally:
+            self._working = False
+            self._waiting.clear()

@@ -1,0 +1,115 @@
+"""AUTH: from a token to WELCOME, with everything that was missed in between (design §7)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from http import HTTPStatus
+
+from engine.kernel import errors
+from engine.kernel.ids import UserId
+from engine.queries import Queries
+from engine.views import Snapshot
+from gateway.contract import close_codes, limits, messages, problems
+from gateway.delivery.hub import Hub
+from gateway.delivery.snapshots import Snapshots
+from gateway.identity.auth import Authenticator, Caller
+from gateway.identity.rates import Rates
+from gateway.metrics.metrics import Metrics
+from gateway.session import rendering
+from gateway.session.connection import Connection
+from gateway.session.session import Session, durable
+from gateway.ws import error_mapping
+
+
+class Joining:
+    """Opens sessions, and refreshes their tokens."""
+
+    def __init__(
+        self,
+        *,
+        hub: Hub,
+        authenticator: Authenticator,
+        queries: Queries,
+        snapshots: Snapshots,
+        metrics: Metrics,
+        rates: Rates,
+    ) -> None:
+        self._hub = hub
+        self._authenticator = authenticator
+        self._queries = queries
+        self._snapshots = snapshots
+        self._metrics = metrics
+        self._rates = rates
+
+    async def join(self, connection: Connection, message: messages.Auth) -> Snapshot | None:
+        """Authenticates, registers, replays, welcomes; in this order, so that no push is missed.
+
+        What the WELCOME said; None when there was none.
+        """
+        session = connection.session
+        again = session.user_id is not None
+        try:
+            await self._authenticate(connection, message)
+            if session.ending is not None or session.user_id is None:
+                return None
+            snapshot = await self._snapshots.read(session.user_id)
+            last_seq = session.order.written if again else message.data.last_seq
+            await self._replay(session, snapshot, last_seq)
+        except Exception as error:  # noqa: BLE001 - whatever it was, no session hangs half open
+            session.not_joined(error_mapping.told(error), message.id, time.monotonic())
+            return None
+        if connection.gone:
+            return None
+        self._hub.welcome(connection, snapshot, message.id)
+        return snapshot
+
+    async def _authenticate(self, connection: Connection, message: messages.Auth) -> None:
+        session = connection.session
+        token = message.data.token or session.header_token
+        if token is None:
+            raise errors.refusal("HX501", "TOKEN-MISSING")
+        caller = await self._caller(connection, token)
+        if connection.gone:
+            return  # its place has been given up: nobody would take it out again
+        stranger = session.user_id is None
+        if session.authenticated(caller, message.id, time.monotonic()) and stranger:
+            self._hub.joined(connection)
+
+    async def _caller(self, connection: Connection, token: str) -> Caller:
+        """The user of a token; refused ones are counted against the address that shows them."""
+        try:
+            return await self._authenticator.user(token)
+        except errors.Refusal as refusal:
+            if problems.status_of(refusal) == HTTPStatus.UNAUTHORIZED:
+                await self._brake(connection)
+            raise
+
+    async def _brake(self, connection: Connection) -> None:
+        """RATE_LIMITED, late, for an address that has shown too many bad tokens."""
+        try:
+            self._rates.spend_address(connection.address)
+        except errors.Refusal:
+            await asyncio.sleep(limits.BAD_AUTH_WAITS_S)
+            connection.session.end(close_codes.FLOOD)
+            raise
+
+    async def _replay(self, session: Session, snapshot: Snapshot, last_seq: int | None) -> None:
+        """Writes what the client missed, page by page, up to the snapshot's point."""
+        user = UserId(snapshot.user_id)
+        after = session.begin(snapshot.last_seq, last_seq)
+        how = "new" if last_seq is None else "resumed"
+        while after is not None:
+            log = await self._queries.events_after(user, after)
+            if not log.events or log.events[0].seq != after + 1:
+                session.resync("TOO_OLD")
+                how = "resync"
+                break
+            events = await rendering.complete(self._queries, log.events)
+            self._metrics.replayed.inc(len(events))
+            if session.replay((event, durable(event)) for event in events):
+                break
+            after = session.order.written
+        if last_seq is not None and last_seq > snapshot.last_seq:
+            how = "resync"
+        self._metrics.session_starts.labels(how).inc()

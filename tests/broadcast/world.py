@@ -1,0 +1,294 @@
+"""A small town around one place: hustlers at given miles, tasks in its middle, real servers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from random import Random
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+from msgspec import json as msgjson
+
+from broadcast.broadcaster import Broadcaster
+from broadcast.limits import WaveLimits
+from broadcast.ports import BroadcastUpdate
+from engine.kernel.applied import ClosedBroadcast
+from engine.kernel.ids import UserId
+from engine.live.broadcast_plan import BroadcastPlan
+from engine.views import OfferCard
+from geo.cells import place_centre
+from geo.points import LatLng
+from geo.presence.presence import Beat, Presence
+from geo.valkey import open_valkey
+from sql.database import Database
+from tests.support.servers import TestDatabase
+
+MIDDLE = LatLng(37.7749, -122.4194)
+MILES_PER_DEGREE = 69.0934
+QUICK = WaveLimits(
+    tick_s=0.03, pulse_s=0.06, report_s=0.02, resend_after_s=0.25, update_gap_s=0.0, backoff_s=0.02
+)
+
+
+def north(miles: float) -> LatLng:
+    """So many miles north of the middle."""
+    return LatLng(MIDDLE.lat + miles / MILES_PER_DEGREE, MIDDLE.lng)
+
+
+@dataclass
+class Counted:
+    """The broadcaster's metrics, as a test reads them."""
+
+    offers: int = 0
+    deferred: int = 0
+    resent: int = 0
+    evaluated: int = 0
+    ticks: int = 0
+    pulses: int = 0
+    calls: int = 0
+    failures: list[str] = field(default_factory=list)
+    waits_s: list[float] = field(default_factory=list)
+    now_running: int = 0
+
+    def offers_made(self, count: int) -> None:
+        """Offers inserted."""
+        self.offers += count
+
+    def offers_deferred(self, count: int) -> None:
+        """Put off by a cap."""
+        self.deferred += count
+
+    def offers_resent(self, count: int) -> None:
+        """Delivered again."""
+        self.resent += count
+
+    def pairs_evaluated(self, count: int) -> None:
+        """Asked."""
+        self.evaluated += count
+
+    def ticked(self, seconds: float) -> None:
+        """One tick."""
+        assert seconds >= 0
+        self.ticks += 1
+
+    def database_called(self) -> None:
+        """One query."""
+        self.calls += 1
+
+    def failed(self, loop: str) -> None:
+        """One lost round."""
+        self.failures.append(loop)
+
+    def running(self, broadcasts: int) -> None:
+        """How many run; told once in a pulse."""
+        self.pulses += 1
+        self.now_running = broadcasts
+
+    def funded_to_insert(self, seconds: float) -> None:
+        """The machinery's share."""
+        self.waits_s.append(seconds)
+
+
+@dataclass
+class Screens:
+    """Everybody's screen: takes cards as sockets do, and reports them when told to."""
+
+    shown: list[tuple[UUID, OfferCard]] = field(default_factory=list)
+    told: list[tuple[UUID, BroadcastUpdate]] = field(default_factory=list)
+    told_at_s: list[float] = field(default_factory=list)
+    closings: list[ClosedBroadcast] = field(default_factory=list)
+    online: set[UserId] = field(default_factory=set)
+    report: Callable[[Iterable[tuple[UUID, UUID]]], None] | None = None
+
+    def cards(self, cards: Sequence[tuple[UserId, OfferCard]]) -> None:
+        """Keep what is shown."""
+        self.shown += cards
+        if self.report is not None:
+            self.report([(card.broadcast_id, hustler) for hustler, card in cards])
+
+    def broadcast_update(self, poster: UserId, update: BroadcastUpdate) -> None:
+        """Keep what posters hear."""
+        self.told.append((poster, update))
+        self.told_at_s.append(time.monotonic())
+
+    def closed(self, closed: ClosedBroadcast) -> None:
+        """Keep what ends."""
+        self.closings.append(closed)
+
+    def connected(self) -> Collection[UserId]:
+        """Whose screen is on."""
+        return self.online
+
+    @property
+    def updates(self) -> list[BroadcastUpdate]:
+        """What posters heard, without whom."""
+        return [update for _, update in self.told]
+
+    def of(self, hustler: UUID) -> list[OfferCard]:
+        """What one hustler was shown."""
+        return [card for owner, card in self.shown if owner == hustler]
+
+
+class Town:
+    """Real PostgreSQL and Valkey, and shorthand for what happens in a town."""
+
+    def __init__(self, owner: Any, database: Database, presence: Presence) -> None:
+        self.owner = owner
+        self.database = database
+        self.presence = presence
+        self.screens = Screens()
+        self.counted = Counted()
+        self._seq = 0
+
+    async def user(self, role: str, **columns: Any) -> UUID:
+        """Somebody new."""
+        columns = {"issuer": "test", "subject": str(uuid4()), "role": role} | columns
+        places = ", ".join(f"${n}" for n in range(1, len(columns) + 1))
+        made: UUID = await self.value(
+            f"insert into users ({', '.join(columns)}) values ({places}) returning id",
+            *columns.values(),
+        )
+        return made
+
+    async def hustler(
+        self,
+        miles: float,
+        *,
+        radius: float | None = None,
+        categories: list[str] | None = None,
+        profile: dict[str, Any] | None = None,
+        **columns: Any,
+    ) -> UUID:
+        """A hustler who is live so many miles north of the middle, screen on."""
+        hustler = await self.user("hustler", **columns)
+        for name, value in (profile or {}).items():
+            await self.value(
+                f"update hustler_profiles set {name} = $2 where user_id = $1",
+                hustler,
+                value,
+            )
+        await self.value("select go_live($1, $2, $3)", hustler, radius, categories)
+        await self.at(hustler, miles)
+        self.screens.online.add(UserId(hustler))
+        return hustler
+
+    async def at(self, hustler: UUID, miles: float) -> None:
+        """The hustler's phone says where it is."""
+        self._seq += 1
+        await self.presence.write([Beat(hustler, north(miles), 1, self._seq)])
+
+    async def task(self, *, price: int = 4000, **draft: Any) -> tuple[UUID, UUID]:
+        """An unfunded LIVE task in the middle, and its poster."""
+        poster = await self.user("poster", first_name="Pat", trust_tier=3)
+        place = place_centre(MIDDLE.lat, MIDDLE.lng)
+        terms = {
+            "mode": "LIVE",
+            "title": "Carry a sofa",
+            "description": "Two floors",
+            "category": "moving",
+            "price_cents": price,
+            "lat": MIDDLE.lat,
+            "lng": MIDDLE.lng,
+            "place_lat": place.lat,
+            "place_lng": place.lng,
+            "requires_proof": True,
+            "min_photos": 1,
+            "required_trust_tier": 1,
+            "insurance_required": False,
+            "background_check_required": False,
+        } | draft
+        made = json.loads(await self.value("select create_task($1, $2)", poster, json.dumps(terms)))
+        return poster, UUID(made["task_id"])
+
+    async def fund(self, poster: UUID, task: UUID, plan: BroadcastPlan | None = None) -> UUID:
+        """Fund a task; the broadcast that starts. No bell rings."""
+        escrow = json.loads(await self.value("select begin_funding($1, $2)", poster, task))
+        booked = json.loads(
+            await self.value(
+                "select book_funding($1, $2, $3)",
+                UUID(escrow["id"]),
+                f"pay-{escrow['id']}",
+                msgjson.encode(plan or BroadcastPlan()).decode(),
+            )
+        )
+        return UUID(booked["started"][0])
+
+    async def broadcast(self, **draft: Any) -> UUID:
+        """A funded task's broadcast."""
+        return await self.fund(*await self.task(**draft))
+
+    async def advance(self, seconds: float) -> None:
+        """Move the database's clock."""
+        await self.value(
+            "insert into clock_offset (amount) values ($1) on conflict (singleton) "
+            "do update set amount = clock_offset.amount + excluded.amount",
+            timedelta(seconds=seconds),
+        )
+
+    async def value(self, query: str, *arguments: Any) -> Any:
+        """One value, asked as the owner."""
+        return await self.owner.fetchval(query, *arguments)
+
+    @asynccontextmanager
+    async def broadcaster(self, limits: WaveLimits = QUICK) -> AsyncIterator[Broadcaster]:
+        """A running broadcaster whose screens report what they show."""
+        broadcaster = Broadcaster(
+            self.database,
+            self.presence,
+            self.screens,
+            self.counted,
+            random=Random(1),
+            limits=limits,
+        )
+        self.screens.report = broadcaster.sent
+        task = asyncio.create_task(broadcaster.run())
+        try:
+            yield broadcaster
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def ticks(self, count: int = 3) -> None:
+        """So many more ticks have passed."""
+        seen = self.counted.ticks
+        await until(lambda: self.counted.ticks >= seen + count)
+
+    async def pulses(self, count: int = 3) -> None:
+        """So many more pulses have passed whole: one may be under way now."""
+        seen = self.counted.pulses
+        await until(lambda: self.counted.pulses > seen + count)
+
+    async def reported(self, count: int) -> None:
+        """So many offers are noted as sent."""
+        noted = "select count(*) from offers where sent_at is not null"
+        async with asyncio.timeout(5.0):
+            while await self.value(noted) != count:  # noqa: ASYNC110 - of the database
+                await asyncio.sleep(0.005)
+
+
+async def until(happened: Callable[[], bool], within_s: float = 5.0) -> None:
+    """Wait until it happened; fails after `within_s`."""
+    async with asyncio.timeout(within_s):
+        while not happened():  # noqa: ASYNC110 - what happens in the town sets no event
+            await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def town(database: TestDatabase, valkey_url: str) -> AsyncIterator[Town]:
+    """An empty town on its own database."""
+    owner = await asyncpg.connect(database.owner_dsn)
+    opened = await Database.open(database.dsn, role="hx_app", size=4)
+    valkey = open_valkey(valkey_url)
+    try:
+        yield Town(owner, opened, Presence(valkey))
+    finally:
+        await valkey.close()
+        await opened.close()
+        await owner.close()
