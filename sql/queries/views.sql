@@ -128,7 +128,7 @@ where t.assigned_hustler_id = any($1::uuid[]) and t.state = 'ACCEPTED';
 select user_id, active_since from live_status where session_id is not null;
 
 -- name: migrations_applied
-select name from schema_migrations order by name;
+select name, checksum from schema_migrations;
 
 -- name: clock
 select hx_clock();
