@@ -29,7 +29,7 @@ from gateway.delivery.ended_broadcasts import EndedBroadcasts
 from gateway.delivery.fanout import Fanout
 from gateway.delivery.long_polls import Poller, Woken
 from gateway.delivery.registry import Attendance, Person
-from gateway.metrics.metrics import Metrics
+from gateway.metrics.sessions import SessionMetrics
 from gateway.session import rendering, session
 from gateway.session.connection import Connection
 
@@ -59,7 +59,7 @@ class Hub(Attendance):
 
     def __init__(
         self,
-        metrics: Metrics,
+        metrics: SessionMetrics,
         *,
         monotonic: Callable[[], float] = time.monotonic,
         unix: Callable[[], float] = time.time,
@@ -158,7 +158,7 @@ class Hub(Attendance):
             person.poller.event(event.seq)
         self._follow_live_state(event, replayed=complete)
         if taken and rendering.needs_code(event):
-            self._metrics.told_seconds.observe(max(0.0, self._unix() - event.at.timestamp()))
+            self._metrics.accept_notified(max(0.0, self._unix() - event.at.timestamp()))
         return taken
 
     def _follow_live_state(self, event: UserEvent, *, replayed: bool) -> None:
@@ -319,7 +319,7 @@ class Hub(Attendance):
         """Writes events from the log to the sessions that miss them."""
         for event in events:
             if self.push(event, complete=True):
-                self._metrics.replayed.inc()
+                self._metrics.events_replayed(1)
 
     def resync(self, user: UserId) -> None:
         """The log cannot bring what these sessions miss."""

@@ -9,7 +9,7 @@ from uuid import UUID
 from engine.kernel.ids import UserId
 from gateway.contract import close_codes, limits
 from gateway.delivery.long_polls import Poller
-from gateway.metrics.metrics import Metrics
+from gateway.metrics.sessions import SessionMetrics
 from gateway.session.connection import Connection
 from gateway.session.session import Phase
 
@@ -28,7 +28,7 @@ class Person:
 class Attendance:
     """user → sockets and long polls; task → onlookers."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: SessionMetrics) -> None:
         self._metrics = metrics
         self._people: dict[UserId, Person] = {}
         self._sockets: set[Connection] = set()
@@ -71,7 +71,7 @@ class Attendance:
         user = connection.session.user_id
         assert user is not None
         self._known(connection)
-        self._metrics.sessions.inc()
+        self._metrics.connected()
         person = self._people.setdefault(user, Person())
         person.connections.append(connection)
         speaking = [known for known in person.connections if not known.gone]
@@ -86,12 +86,12 @@ class Attendance:
         for task_id in tuple(connection.session.watched):
             self.unwatch(connection, task_id)
         if connection.cut_for == "slow":
-            self._metrics.slow_sockets.inc()
+            self._metrics.slow_socket_dropped()
         user = connection.session.user_id
         if user is None:
             self._known(connection)
             return
-        self._metrics.sessions.dec()
+        self._metrics.disconnected()
         person = self._people[user]
         person.connections.remove(connection)
         if not person.connections and person.poller is None:

@@ -82,9 +82,9 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
 
         # Layer 1: the engine
         metrics = Metrics()
-        metrics.pool(database.use)
-        database.waited = metrics.database_wait_seconds.observe
-        hub = Hub(metrics)
+        metrics.database.watch(database.use)
+        database.waited = metrics.database.waited
+        hub = Hub(metrics.sessions)
         store = Store(database)
         secret = code_key(settings)
         codes = CodeBook(secret)
@@ -94,7 +94,7 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
         commands = Commands(store, hub, codes, money.payments, plan)
         queries = Queries(store, codes)
         payouts = Payouts(store, hub, money.accounts)
-        settling = Settling(store, money.payments, hub, metrics.settlements_waiting)
+        settling = Settling(store, money.payments, hub, metrics.background_work.settlements_waiting)
         reconciling = Reconciling(
             store,
             money.payments,
@@ -104,14 +104,16 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
             payouts=payouts,
             every_s=money.look_every_s or settings.payments.reconcile_s,
         )
-        timers = Timers(store, hub, metrics.timer_lag)
-        metrics.verify_interval_seconds.set(settings.verify.every_s)
-        verifying = Verifying(settings.postgres.dsn, store, metrics, settings.verify.every_s)
+        timers = Timers(store, hub, metrics.background_work.timer_lag)
+        metrics.invariants.interval(settings.verify.every_s)
+        verifying = Verifying(
+            settings.postgres.dsn, store, metrics.invariants, settings.verify.every_s
+        )
         broadcaster = Broadcaster(
             database,
             presence,
             hub,
-            metrics,
+            metrics.broadcasts,
             random=SystemRandom(),
             limits=WaveLimits(
                 tick_s=settings.broadcast.tick_s,
@@ -148,7 +150,7 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
                 authenticator=authenticator,
                 queries=queries,
                 snapshots=snapshots,
-                metrics=metrics,
+                metrics=metrics.sessions,
                 rates=rates,
             ),
             commands=commands,
@@ -157,7 +159,7 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
             positions=positions,
         )
         idempotency = Idempotency(store)
-        door = Door(hub, answers, metrics, settings.http.origins)
+        door = Door(hub, answers, metrics.requests, settings.http.origins)
         parts = Parts(
             commands=commands,
             queries=queries,
@@ -201,7 +203,7 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
             positions, absences, door, idempotency, CityFeed(hub, positions, store, pace),
             UploadSweep(store, photos), verifying,
             ProcessFigures(
-                metrics.loop_lag_seconds.observe, metrics.full_collection_seconds.observe
+                metrics.process.loop_lag, metrics.process.full_collection
             ),
         )  # fmt: skip
         await stack.enter_async_context(running(loops))

@@ -36,8 +36,8 @@ def page(database: Database, secrets: list[str] | None = None) -> httpx.AsyncCli
     )
     app = Starlette(
         routes=[Route(PAGE, webhook.receive, methods=["POST"])],
-        middleware=[Middleware(Border, metrics=metrics)],
-        exception_handlers=exception_handlers(metrics),
+        middleware=[Middleware(Border, metrics=metrics.requests)],
+        exception_handlers=exception_handlers(metrics.requests),
     )
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://hx")
 
