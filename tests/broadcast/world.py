@@ -33,7 +33,7 @@ from tests.support.servers import TestDatabase
 MIDDLE = LatLng(37.7749, -122.4194)
 MILES_PER_DEGREE = 69.0934
 QUICK = WaveLimits(
-    tick_s=0.03, pulse_s=0.06, report_s=0.02, resend_after_s=0.25, update_gap_s=0.0, backoff_s=0.02
+    tick_s=0.03, pulse_s=0.06, report_s=0.02, resend_after_s=0.25, update_gap_s=0.0, backoff_s=0.04
 )
 
 
