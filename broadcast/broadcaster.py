@@ -15,11 +15,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable, Collection
 from random import Random
 from uuid import UUID
-
-import structlog
 
 from broadcast.active_broadcast import Running
 from broadcast.database_clock import DatabaseClock
@@ -29,10 +27,9 @@ from broadcast.ports import Delivery, WaveMetrics
 from broadcast.wave_store import WaveStore
 from engine.kernel.applied import Applied
 from engine.kernel.ids import UserId
+from engine.kernel.loops import Backoff, steadily
 from geo.presence.presence import Presence
 from sql.database import Database
-
-_log = structlog.get_logger(__name__)
 
 
 class Broadcaster:
@@ -52,7 +49,7 @@ class Broadcaster:
         self._limits = limits or WaveLimits()
         self._delivery = delivery
         self._metrics = metrics
-        self._random = random
+        self._backoff = Backoff(self._limits.backoff_s, self._limits.backoff_max_s, random)
         self._monotonic = monotonic
         clock = DatabaseClock(monotonic)
         self._store = WaveStore(database, clock, monotonic, metrics)
@@ -82,28 +79,17 @@ class Broadcaster:
 
     async def run(self) -> None:
         """Work until cancelled."""
+        rounds = {
+            "bell": self._answer_bell,
+            "tick": self._tick,
+            "pulse": self._pulse,
+            "report": self._report,
+        }
         async with asyncio.TaskGroup() as loops:
-            loops.create_task(self._forever("bell", self._answer_bell))
-            loops.create_task(self._forever("tick", self._tick))
-            loops.create_task(self._forever("pulse", self._pulse))
-            loops.create_task(self._forever("report", self._report))
-
-    async def _forever(self, name: str, round_: Callable[[], Awaitable[None]]) -> None:
-        failures = 0
-        while True:
-            try:
-                await round_()
-                failures = 0
-            except Exception as error:  # noqa: BLE001
-                # Whatever it is, the other broadcasts must go on: count it, say it, try again.
-                failures += 1
-                self._metrics.failed(name)
-                _log.warning("wave_round_lost", loop=name, failures=failures, error=repr(error))
-                await asyncio.sleep(self._backoff_s(failures))
-
-    def _backoff_s(self, failures: int) -> float:
-        ceiling = min(self._limits.backoff_s * 2.0 ** min(failures, 10), self._limits.backoff_max_s)
-        return self._random.uniform(ceiling / 2, ceiling)
+            for name, work in rounds.items():
+                loops.create_task(
+                    steadily(name, work, backoff=self._backoff, failed=self._metrics.failed)
+                )
 
     async def _answer_bell(self) -> None:
         await self._bell.wait()

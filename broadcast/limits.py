@@ -37,6 +37,7 @@ class WaveLimits:
     """Cards sent again, and hustlers looked for, in one pulse."""
     block_s: float = 0.004
     """How long the broadcaster may hold the event loop."""
-    backoff_s: float = 0.1
+    backoff_s: float = 0.2
+    """After the first failure of a loop; doubled with each one in a row, and jittered."""
     backoff_max_s: float = 3.0
     profile: Profile = HX_1_0

@@ -53,7 +53,7 @@ class Delivery(Protocol):
 
 
 class WaveMetrics(Protocol):
-    """Counts what the broadcaster does (`gateway.metrics.metrics`). Nothing here raises."""
+    """Counts what the broadcaster does (`gateway.metrics.broadcasts`). Nothing here raises."""
 
     def offers_made(self, count: int) -> None:
         """Offers inserted."""

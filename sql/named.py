@@ -51,8 +51,10 @@ def function_call(function: str, arity: int, lock_timeout_ms: int | None = None)
     if not _FUNCTION.match(function):
         raise ValueError(f"{function!r} is no name of a function")
     arguments = ", ".join(f"${number}" for number in range(1, arity + 1))
-    patience = "" if lock_timeout_ms is None else (
-        f" from set_config('lock_timeout', '{lock_timeout_ms}ms', true)"
+    patience = (
+        ""
+        if lock_timeout_ms is None
+        else (f" from set_config('lock_timeout', '{lock_timeout_ms}ms', true)")
     )
     return f"select {function}({arguments}){patience}"
 

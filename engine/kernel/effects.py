@@ -29,6 +29,7 @@ class Effects:
     """
 
     def __init__(self, subscribers: Sequence[Subscriber], failed: Callable[[str], object]) -> None:
+        """`failed` is called with the name of a subscriber that raised."""
         self._subscribers = tuple(subscribers)
         self._failed = failed
 

@@ -18,7 +18,7 @@ import structlog
 
 from engine.kernel.errors import Refusal
 from engine.kernel.execution import Execution
-from engine.kernel.loops import steadily
+from engine.kernel.loops import Backoff, steadily
 from engine.kernel.store import Store
 from engine.live.broadcast_plan import BroadcastPlan
 from engine.money.books import ProviderBooks, Told
@@ -76,7 +76,7 @@ class Reconciling:
 
     async def run(self) -> None:
         """For ever; begins with a round, for the process before may have been killed."""
-        await steadily("reconciling", self._round, pause_s=min(self._every_s, 5.0))
+        await steadily("reconciling", self._round, backoff=Backoff(min(self._every_s, 5.0)))
 
     async def _round(self) -> None:
         await self.sweep()

@@ -79,7 +79,7 @@ class Catchup:
             }
             if positions:
                 found = await self._queries.events.after_many(positions)
-                events = await rendering.complete(self._queries, found)
+                events = await rendering.complete(self._queries.codes, found)
                 for user, after in positions.items():
                     own = [event for event in events if event.user_id == user]
                     if not own or own[0].seq != after + 1:

@@ -20,7 +20,7 @@ from gateway.contract.messages import Reference
 from gateway.delivery.long_polls import LongPolls
 from gateway.delivery.offer_cards import OfferCards
 from gateway.delivery.registry import ConnectionRegistry
-from gateway.metrics.metrics import Metrics
+from gateway.metrics.sessions import SessionMetrics
 from gateway.session import rendering, session
 from gateway.session.connection import Connection
 
@@ -33,7 +33,7 @@ class Hub:
 
     def __init__(
         self,
-        metrics: Metrics,
+        metrics: SessionMetrics,
         *,
         monotonic: Callable[[], float] = time.monotonic,
         unix: Callable[[], float] = time.time,
@@ -111,7 +111,7 @@ class Hub:
             connections.poller.event(event.seq)
         self._follow_live_state(event, replayed=complete)
         if taken and rendering.needs_code(event):
-            self._metrics.told_seconds.observe(max(0.0, self._unix() - event.at.timestamp()))
+            self._metrics.accept_notified(max(0.0, self._unix() - event.at.timestamp()))
         return taken
 
     def _follow_live_state(self, event: UserEvent, *, replayed: bool) -> None:
@@ -170,7 +170,7 @@ class Hub:
         """Writes events from the log to the sessions that miss them."""
         for event in events:
             if self.push(event, complete=True):
-                self._metrics.replayed.inc()
+                self._metrics.events_replayed(1)
 
     def resync(self, user: UserId) -> None:
         """Sends RESYNC to the sessions that miss what the log holds no more."""

@@ -71,9 +71,7 @@ class OfferCards:
         """Whether no card of this broadcast may be shown any more."""
         return broadcast_id in self._ended
 
-    def opened_with(
-        self, connection: Connection, user: UserId, broadcasts: Iterable[UUID]
-    ) -> None:
+    def opened_with(self, connection: Connection, user: UserId, broadcasts: Iterable[UUID]) -> None:
         """Counts the cards of a snapshot as shown on this socket."""
         for broadcast_id in broadcasts:
             self._shown[broadcast_id].add(connection)

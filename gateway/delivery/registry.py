@@ -9,7 +9,7 @@ from uuid import UUID
 from engine.kernel.ids import UserId
 from gateway.contract import close_codes, limits
 from gateway.delivery.poller import Poller
-from gateway.metrics.metrics import Metrics
+from gateway.metrics.sessions import SessionMetrics
 from gateway.session.connection import Connection
 from gateway.session.session import Phase
 
@@ -28,7 +28,7 @@ class UserConnections:
 class ConnectionRegistry:
     """Holds user → sockets and long poll, task → watchers, and how many are unauthenticated."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: SessionMetrics) -> None:
         self._metrics = metrics
         self._users: dict[UserId, UserConnections] = {}
         self._sockets: set[Connection] = set()
@@ -66,7 +66,7 @@ class ConnectionRegistry:
         user = connection.session.user_id
         assert user is not None
         self._authenticated(connection)
-        self._metrics.sessions.inc()
+        self._metrics.connected()
         sockets = self.of(user).sockets
         sockets.append(connection)
         open_ones = [known for known in sockets if not known.gone]
@@ -81,12 +81,12 @@ class ConnectionRegistry:
         for task_id in tuple(connection.session.watched):
             self.unwatch(connection, task_id)
         if connection.cut_for == "slow":
-            self._metrics.slow_sockets.inc()
+            self._metrics.slow_socket_dropped()
         user = connection.session.user_id
         if user is None:
             self._authenticated(connection)
             return
-        self._metrics.sessions.dec()
+        self._metrics.disconnected()
         self._users[user].sockets.remove(connection)
         self._forget_if_gone(user)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from engine.api.queries import Queries
+from engine.events.queries import EventQueries
 from engine.events.views import Snapshot
 from engine.kernel import errors
 from engine.kernel.ids import UserId
@@ -14,14 +14,14 @@ from gateway.contract import limits
 class Snapshots:
     """Gathers the users of a window; its readers wait for the answer of theirs."""
 
-    def __init__(self, queries: Queries) -> None:
+    def __init__(self, queries: EventQueries) -> None:
         self._queries = queries
         self._wanted: dict[UserId, list[asyncio.Future[Snapshot]]] = {}
         self._someone = asyncio.Event()
         self.queries_made = 0
 
     async def read(self, user: UserId) -> Snapshot:
-        """The user's snapshot, taken after this call; errors as `Queries.snapshots`."""
+        """The user's snapshot, taken after this call; errors as `EventQueries.snapshots`."""
         future: asyncio.Future[Snapshot] = asyncio.get_running_loop().create_future()
         self._wanted.setdefault(user, []).append(future)
         self._someone.set()
@@ -43,7 +43,7 @@ class Snapshots:
     async def _answer(self, batch: dict[UserId, list[asyncio.Future[Snapshot]]]) -> None:
         self.queries_made += 1
         try:
-            found = await self._queries.events.snapshots(list(batch))
+            found = await self._queries.snapshots(list(batch))
         except Exception as error:  # noqa: BLE001 - every reader gets it
             for future in (future for futures in batch.values() for future in futures):
                 if not future.done():

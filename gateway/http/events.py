@@ -88,6 +88,6 @@ async def _told(
         return Resync("TOO_OLD", log.last_seq)
     events = [
         Event(event.seq, event.type, messages.logged(event.type, event.data), event.at)
-        for event in await rendering.complete(parts.queries, log.events)
+        for event in await rendering.complete(parts.queries.codes, log.events)
     ]
     return Events(events, events[-1].seq if events else log.last_seq, offers)

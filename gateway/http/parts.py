@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.admin.stories import Stories
+from engine.api.admin import Admin
 from engine.api.commands import Commands
 from engine.api.queries import Queries
 from engine.money.payout_accounts import Payouts
@@ -34,8 +35,7 @@ class Parts:
     uploads: Uploads
     payouts: Payouts
     stripe_webhook: StripeWebhook
-    desk: Desk
-    desk_reading: DeskReading
+    admin: Admin
     stories: Stories
     hub: Hub
     positions: Positions

@@ -118,7 +118,9 @@ async def release(parts: Parts, ask: Ask[requests.ReasonRequest, Nothing]) -> Ta
 async def submit_proof(parts: Parts, ask: Ask[requests.ProofRequest, Nothing]) -> ProofView:
     """Hand in the work: with photos, with the completion code, or without where none is asked."""
     if ask.body.photos is not None:
-        proof_id = await parts.commands.proofs.submit_photos(ask.user_id, ask.task_id, ask.body.photos)
+        proof_id = await parts.commands.proofs.submit_photos(
+            ask.user_id, ask.task_id, ask.body.photos
+        )
     else:
         proof_id = await parts.commands.proofs.submit(ask.user_id, ask.task_id, ask.body.code)
     return await parts.queries.proofs.proof(proof_id)
@@ -154,7 +156,9 @@ async def show_dispute(parts: Parts, ask: Ask[Nothing, Nothing]) -> DisputeView:
 
 async def add_evidence(parts: Parts, ask: Ask[requests.EvidenceRequest, Nothing]) -> DisputeView:
     """Say or show something in the task's dispute."""
-    await parts.commands.disputes.add_evidence(ask.user_id, ask.task_id, ask.body.text, ask.body.photos)
+    await parts.commands.disputes.add_evidence(
+        ask.user_id, ask.task_id, ask.body.text, ask.body.photos
+    )
     return await parts.queries.disputes.of_task(ask.user_id, ask.task_id)
 
 

@@ -61,10 +61,13 @@ async def serve(
 
 def configured(parts: Parts, shutdown_s: float, patience: Patience = PATIENCE) -> uvicorn.Config:
     """How uvicorn carries the application: REST, WebSocket and pages on one port."""
-    metrics = parts.metrics
+    metrics = parts.metrics.requests
     return uvicorn.Config(
         create_app(parts),
-        http=cast("Any", partial(GatewayHttpProtocol, closed=metrics.closed, patience=patience)),
+        http=cast(
+            "Any",
+            partial(GatewayHttpProtocol, closed=metrics.connection_refused, patience=patience),
+        ),
         ws=cast(
             "Any", partial(GatewayWebSocketProtocol, refused=partial(metrics.refused, "socket"))
         ),

@@ -17,7 +17,7 @@ from engine.kernel import errors
 from gateway.contract import problems
 from gateway.delivery.hub import Hub
 from gateway.identity.client_address import ANY_PORT, counted_as, same_origin
-from gateway.metrics.metrics import Metrics
+from gateway.metrics.requests import RequestMetrics
 from gateway.session.connection import Connection
 from gateway.session.session import Session
 from gateway.session.transport import EXTENSION, Wire
@@ -32,7 +32,7 @@ class Door:
         self,
         hub: Hub,
         answers: Answers,
-        metrics: Metrics,
+        metrics: RequestMetrics,
         origins: Collection[str] = (),
         *,
         new_id: Callable[[], UUID] = uuid4,

@@ -106,7 +106,9 @@ class Answers:
         user = _user(connection)
         change = _live_change(await self._queries.live.state(user))
         connection.session.reply("LIVE_MODE_STATE_CHANGE", change, ref)
-        self._hub.registry.send(user, messages.encode("LIVE_MODE_STATE_CHANGE", change), but=connection)
+        self._hub.registry.send(
+            user, messages.encode("LIVE_MODE_STATE_CHANGE", change), but=connection
+        )
 
     async def _move(self, connection: Connection, message: messages.UpdateLocation) -> None:
         await self._positions.move(_hustler(connection), message.data, connection)

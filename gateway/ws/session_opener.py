@@ -15,7 +15,7 @@ from gateway.delivery.hub import Hub
 from gateway.delivery.snapshots import Snapshots
 from gateway.identity.auth import Authenticator, Caller
 from gateway.identity.rates import Rates
-from gateway.metrics.metrics import Metrics
+from gateway.metrics.sessions import SessionMetrics
 from gateway.session import rendering
 from gateway.session.connection import Connection
 from gateway.session.session import Session, durable
@@ -32,7 +32,7 @@ class Joining:
         authenticator: Authenticator,
         queries: Queries,
         snapshots: Snapshots,
-        metrics: Metrics,
+        metrics: SessionMetrics,
         rates: Rates,
     ) -> None:
         self._hub = hub
@@ -105,11 +105,11 @@ class Joining:
                 session.resync("TOO_OLD")
                 how = "resync"
                 break
-            events = await rendering.complete(self._queries, log.events)
-            self._metrics.replayed.inc(len(events))
+            events = await rendering.complete(self._queries.codes, log.events)
+            self._metrics.events_replayed(len(events))
             if session.replay((event, durable(event)) for event in events):
                 break
             after = session.order.written
         if last_seq is not None and last_seq > snapshot.last_seq:
             how = "resync"
-        self._metrics.session_starts.labels(how).inc()
+        self._metrics.started(how)

@@ -319,12 +319,12 @@ async def test_what_no_socket_took_is_sent_again_until_it_is_reported(place: Tow
     lost, taken, away = [await place.hustler(1) for _ in range(3)]
     place.screens.online.discard(UserId(away))
     async with place.broadcaster() as broadcaster:
-        place.screens.report = lambda pairs: broadcaster.sent(p for p in pairs if p[1] == taken)
+        place.screens.takes = lambda hustler: hustler == taken
         broadcaster.ring(await place.broadcast())
         await until(lambda: len(place.screens.of(lost)) >= 3)
         assert len(place.screens.of(taken)) == 1
         assert len(place.screens.of(away)) == 1
-        place.screens.report = broadcaster.sent
+        place.screens.takes = lambda _: True
         seen = len(place.screens.of(lost))
         await until(lambda: len(place.screens.of(lost)) > seen)
         await place.reported(2)
@@ -341,7 +341,7 @@ async def test_whoever_is_away_costs_no_question_each_second(place: Town) -> Non
     away, here = await place.hustler(1), await place.hustler(1)
     place.screens.online.discard(UserId(away))
     async with place.broadcaster(replace(QUICK, resend_after_s=0.0)) as broadcaster:
-        place.screens.report = lambda pairs: broadcaster.sent(p for p in pairs if p[1] == here)
+        place.screens.takes = lambda hustler: hustler == here
         broadcaster.ring(await place.broadcast())
         await until(lambda: len(place.screens.shown) == 2)
         await place.reported(1)
@@ -361,7 +361,7 @@ async def test_a_restarted_broadcaster_offers_nothing_twice_and_sends_what_was_u
     reported, unsent = await place.hustler(1), await place.hustler(2)
     broadcast = await place.broadcast()
     async with place.broadcaster() as broadcaster:
-        place.screens.report = lambda pairs: broadcaster.sent(p for p in pairs if p[1] == reported)
+        place.screens.takes = lambda hustler: hustler == reported
         broadcaster.ring(broadcast)
         await until(lambda: len(place.screens.shown) == 2)
         await place.reported(1)

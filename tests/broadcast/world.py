@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -33,7 +33,7 @@ from tests.support.servers import TestDatabase
 MIDDLE = LatLng(37.7749, -122.4194)
 MILES_PER_DEGREE = 69.0934
 QUICK = WaveLimits(
-    tick_s=0.03, pulse_s=0.06, report_s=0.02, resend_after_s=0.25, update_gap_s=0.0, backoff_s=0.02
+    tick_s=0.03, pulse_s=0.06, report_s=0.02, resend_after_s=0.25, update_gap_s=0.0, backoff_s=0.04
 )
 
 
@@ -105,13 +105,21 @@ class Screens:
     told_at_s: list[float] = field(default_factory=list)
     closings: list[ClosedBroadcast] = field(default_factory=list)
     online: set[UserId] = field(default_factory=set)
-    report: Callable[[Iterable[tuple[UUID, UUID]]], None] | None = None
+    takes: Callable[[UUID], bool] = lambda _: False
+    """Whose cards reach a socket."""
+    acks: dict[tuple[UUID, UUID], float] = field(default_factory=dict)
 
     def cards(self, cards: Sequence[tuple[UserId, OfferCard]]) -> None:
         """Keep what is shown."""
         self.shown += cards
-        if self.report is not None:
-            self.report([(card.broadcast_id, hustler) for hustler, card in cards])
+        for hustler, card in cards:
+            if self.takes(hustler):
+                self.acks.setdefault((card.broadcast_id, hustler), time.monotonic())
+
+    def taken(self) -> Mapping[tuple[UUID, UUID], float]:
+        """What reached a socket since the last call."""
+        acks, self.acks = self.acks, {}
+        return acks
 
     def broadcast_update(self, poster: UserId, update: BroadcastUpdate) -> None:
         """Keep what posters hear."""
@@ -247,7 +255,7 @@ class Town:
             random=Random(1),
             limits=limits,
         )
-        self.screens.report = broadcaster.sent
+        self.screens.takes = lambda _: True
         task = asyncio.create_task(broadcaster.run())
         try:
             yield broadcaster

@@ -15,14 +15,17 @@ import asyncpg
 from engine.api.commands import Commands
 from engine.api.queries import Queries
 from engine.kernel.applied import Applied
+from engine.kernel.effects import Effects, Subscriber
+from engine.kernel.execution import Execution
 from engine.kernel.ids import BroadcastId, TaskId, UserId
 from engine.kernel.store import Store
 from engine.kernel.timers import Timers
+from engine.kernel.wake import Wake
 from engine.live.broadcast_plan import BroadcastPlan
 from engine.money.provider import PaymentProvider
 from engine.money.providers.simulated import SimulatedPayments
 from engine.money.settlements import Settling
-from engine.tasks.codes import CodeBook
+from engine.tasks.codes import CodeBook, TaskCodes
 from engine.tasks.commands import Sighting
 from engine.tasks.draft import TaskDraft
 from engine.tasks.views import Mode
@@ -47,6 +50,23 @@ class Ear:
         return [e.type for a in self.heard for e in a.events if e.user_id == user]
 
 
+def execution_on(store: Store, *subscribers: Subscriber) -> Execution:
+    """Runs commands for subscribers that must not fail."""
+
+    def failed(subscriber: str) -> None:
+        raise AssertionError(f"{subscriber} raised: see the log")
+
+    return Execution(store, Effects(subscribers, failed))
+
+
+def settlement_worker(
+    store: Store, payments: PaymentProvider, *subscribers: Subscriber
+) -> Settling:
+    """A settlement worker that is called, not woken."""
+    execution = execution_on(store, *subscribers)
+    return Settling(execution, store, payments, Wake(lambda _: False), lambda _: None)
+
+
 class Market:
     """The engine on one database, with people to use it."""
 
@@ -62,10 +82,12 @@ class Market:
         self.ear = Ear()
         self.codes = CodeBook(b"k" * 32)
         self.store = Store(database)
-        self.commands = Commands(self.store, self.ear, self.codes, payments, BroadcastPlan())
-        self.queries = Queries(self.store, self.codes)
-        self.settling = Settling(self.store, payments, self.ear, lambda _: None)
-        self.timers = Timers(self.store, self.ear, lambda _: None)
+        self.execution = execution_on(self.store, self.ear)
+        codes, plan = TaskCodes(self.store, self.codes), BroadcastPlan()
+        self.commands = Commands.open(self.execution, self.store, codes, payments, plan)
+        self.queries = Queries.open(self.store, codes)
+        self.settling = settlement_worker(self.store, payments, self.ear)
+        self.timers = Timers(self.execution, self.store, lambda _: None)
 
     async def user(self, role: str, trust_tier: int = 2) -> UserId:
         """Somebody new."""
@@ -191,7 +213,9 @@ class Market:
     async def rejected(self, mode: Mode = "LIVE", **how: Any) -> tuple[TaskId, UserId]:
         """A task whose first proof was turned down, in WORKING again."""
         task, hustler = await self.photographed(mode, **how)
-        await self.commands.proofs.reject(await self.poster_of(task), task, "It still hangs crooked.")
+        await self.commands.proofs.reject(
+            await self.poster_of(task), task, "It still hangs crooked."
+        )
         return task, hustler
 
     async def completed(self, mode: Mode = "LIVE", **how: Any) -> tuple[TaskId, UserId]:

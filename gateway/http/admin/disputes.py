@@ -23,7 +23,7 @@ class Disputes(Struct, frozen=True):
 async def page(parts: Parts, ask: Ask[Nothing, DisputesQuery]) -> Disputes:
     """Disputes with their deadlines."""
     query = ask.query
-    items, end = await parts.desk_reading.disputes(
+    items, end = await parts.admin.disputes.disputes(
         query.state, parts.cursors.after(ask.user_id, query.cursor), query.limit
     )
     return Disputes(items, parts.cursors.next(ask.user_id, end))
@@ -31,26 +31,28 @@ async def page(parts: Parts, ask: Ask[Nothing, DisputesQuery]) -> Disputes:
 
 async def show(parts: Parts, ask: Ask[Nothing, Nothing]) -> DisputeFile:
     """One dispute with evidence, proofs, the task's steps, and what admins did."""
-    return await parts.desk_reading.dispute(DisputeId(ask.path["dispute_id"]))
+    return await parts.admin.disputes.dispute(DisputeId(ask.path["dispute_id"]))
 
 
 async def request_evidence(parts: Parts, ask: Ask[Why, Nothing]) -> DisputeFile:
     """Give both sides another 72 hours for evidence."""
     dispute = DisputeId(ask.path["dispute_id"])
-    await parts.desk.request_evidence(ask.user_id, dispute, ask.body.reason)
-    return await parts.desk_reading.dispute(dispute)
+    await parts.admin.disputes.request_evidence(ask.user_id, dispute, ask.body.reason)
+    return await parts.admin.disputes.dispute(dispute)
 
 
 async def escalate(parts: Parts, ask: Ask[Why, Nothing]) -> DisputeFile:
     """Hand the dispute on; what is left is the decision."""
     dispute = DisputeId(ask.path["dispute_id"])
-    await parts.desk.escalate(ask.user_id, dispute, ask.body.reason)
-    return await parts.desk_reading.dispute(dispute)
+    await parts.admin.disputes.escalate(ask.user_id, dispute, ask.body.reason)
+    return await parts.admin.disputes.dispute(dispute)
 
 
 async def resolve(parts: Parts, ask: Ask[Decision, Nothing]) -> DisputeFile:
     """Decide: for the hustler, for the poster, or a split."""
     dispute = DisputeId(ask.path["dispute_id"])
     body = ask.body
-    await parts.desk.resolve(ask.user_id, dispute, body.outcome, body.release_cents, body.reason)
-    return await parts.desk_reading.dispute(dispute)
+    await parts.admin.disputes.resolve(
+        ask.user_id, dispute, body.outcome, body.release_cents, body.reason
+    )
+    return await parts.admin.disputes.dispute(dispute)

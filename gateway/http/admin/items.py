@@ -28,13 +28,13 @@ class Actions(Struct, frozen=True):
 
 async def overview(parts: Parts, ask: Ask[Nothing, Nothing]) -> DeskView:  # noqa: ARG001
     """What waits for a person: how much of each kind, and since when."""
-    return await parts.desk_reading.overview()
+    return await parts.admin.queue.overview()
 
 
 async def page(parts: Parts, ask: Ask[Nothing, ItemsQuery]) -> Items:
     """Items that the service asked a person to look at."""
     query = ask.query
-    items, end = await parts.desk_reading.items(
+    items, end = await parts.admin.queue.items(
         query.kind, query.state, parts.cursors.after(ask.user_id, query.cursor), query.limit
     )
     return Items(items, parts.cursors.next(ask.user_id, end))
@@ -43,14 +43,14 @@ async def page(parts: Parts, ask: Ask[Nothing, ItemsQuery]) -> Items:
 async def close(parts: Parts, ask: Ask[Why, Nothing]) -> ItemView:
     """Take an item off the desk."""
     item = ItemId(ask.path["item_id"])
-    await parts.desk.close_item(ask.user_id, item, ask.body.reason)
-    return await parts.desk_reading.item(item)
+    await parts.admin.queue.close(ask.user_id, item, ask.body.reason)
+    return await parts.admin.queue.item(item)
 
 
 async def actions(parts: Parts, ask: Ask[Nothing, ActionsQuery]) -> Actions:
     """What admins did, to whom and why."""
     query = ask.query
-    items, end = await parts.desk_reading.actions(
+    items, end = await parts.admin.queue.actions(
         query.target_type,
         query.target_id,
         parts.cursors.after(ask.user_id, query.cursor),

@@ -13,62 +13,64 @@ from gateway.http.requests import Nothing
 
 async def show(parts: Parts, ask: Ask[Nothing, Nothing]) -> UserFile:
     """One account, with its newest XP awards and their flags."""
-    return await parts.desk_reading.user(UserId(ask.path["user_id"]))
+    return await parts.admin.people.user(UserId(ask.path["user_id"]))
 
 
 async def suspend(parts: Parts, ask: Ask[Why, Nothing]) -> UserFile:
     """Shut an account; its LIVE session ends."""
     user = UserId(ask.path["user_id"])
-    await parts.desk.suspend(ask.user_id, user, ask.body.reason)
+    await parts.admin.people.suspend(ask.user_id, user, ask.body.reason)
     parts.authenticator.forget(user)
-    return await parts.desk_reading.user(user)
+    return await parts.admin.people.user(user)
 
 
 async def reinstate(parts: Parts, ask: Ask[Why, Nothing]) -> UserFile:
     """Open a shut account again."""
     user = UserId(ask.path["user_id"])
-    await parts.desk.reinstate(ask.user_id, user, ask.body.reason)
-    return await parts.desk_reading.user(user)
+    await parts.admin.people.reinstate(ask.user_id, user, ask.body.reason)
+    return await parts.admin.people.user(user)
 
 
 async def live_ban(parts: Parts, ask: Ask[LiveBan, Nothing]) -> UserFile:
     """No LIVE mode until then; null lifts the ban."""
     user = UserId(ask.path["user_id"])
     if ask.body.until is None:
-        await parts.desk.lift_live_ban(ask.user_id, user, ask.body.reason)
+        await parts.admin.live.lift_ban(ask.user_id, user, ask.body.reason)
     else:
-        await parts.desk.ban_from_live(ask.user_id, user, ask.body.until, ask.body.reason)
-    return await parts.desk_reading.user(user)
+        await parts.admin.live.ban(ask.user_id, user, ask.body.until, ask.body.reason)
+    return await parts.admin.people.user(user)
 
 
 async def live(parts: Parts, ask: Ask[LiveOverride, Nothing]) -> UserFile:
     """End one LIVE session or one cooldown, or set a cooldown, without a ban."""
     user = UserId(ask.path["user_id"])
-    await parts.desk.live(ask.user_id, user, ask.body.act, ask.body.until, ask.body.reason)
-    return await parts.desk_reading.user(user)
+    await parts.admin.live.act(ask.user_id, user, ask.body.act, ask.body.until, ask.body.reason)
+    return await parts.admin.people.user(user)
 
 
 async def trust_tier(parts: Parts, ask: Ask[TrustTier, Nothing]) -> UserFile:
     """Put a hustler on another tier."""
     user = UserId(ask.path["user_id"])
-    await parts.desk.set_trust_tier(ask.user_id, user, ask.body.tier, ask.body.reason)
-    return await parts.desk_reading.user(user)
+    await parts.admin.progress.set_trust_tier(ask.user_id, user, ask.body.tier, ask.body.reason)
+    return await parts.admin.people.user(user)
 
 
 async def grant_badge(parts: Parts, ask: Ask[BadgeGrant, Nothing]) -> UserFile:
     """Grant a badge that was not earned by its rule."""
     user = UserId(ask.path["user_id"])
-    await parts.desk.grant_badge(ask.user_id, user, ask.body.badge_type, ask.body.reason)
-    return await parts.desk_reading.user(user)
+    await parts.admin.progress.grant_badge(ask.user_id, user, ask.body.badge_type, ask.body.reason)
+    return await parts.admin.people.user(user)
 
 
 async def revoke_badge(parts: Parts, ask: Ask[Why, Nothing]) -> None:
     """Hide a badge that was granted in error."""
-    await parts.desk.revoke_badge(ask.user_id, BadgeId(ask.path["badge_id"]), ask.body.reason)
+    await parts.admin.progress.revoke_badge(
+        ask.user_id, BadgeId(ask.path["badge_id"]), ask.body.reason
+    )
 
 
 async def flag_xp(parts: Parts, ask: Ask[Why, Nothing]) -> XpRowView:
     """Mark a row of the XP ledger as wrong; the row stays as it is."""
     award = AwardId(ask.path["award_id"])
-    await parts.desk.flag_xp(ask.user_id, award, ask.body.reason)
-    return await parts.desk_reading.xp_row(award)
+    await parts.admin.progress.flag_xp(ask.user_id, award, ask.body.reason)
+    return await parts.admin.progress.xp_row(award)

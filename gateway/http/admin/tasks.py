@@ -22,7 +22,7 @@ class StuckTasks(Struct, frozen=True):
 async def stuck(parts: Parts, ask: Ask[Nothing, StuckQuery]) -> StuckTasks:
     """Tasks whose money waits for something that does not come."""
     query = ask.query
-    items, end = await parts.desk_reading.stuck(
+    items, end = await parts.admin.money.stuck(
         query.kind, parts.cursors.after(ask.user_id, query.cursor), query.limit
     )
     return StuckTasks(items, parts.cursors.next(ask.user_id, end))
@@ -30,17 +30,17 @@ async def stuck(parts: Parts, ask: Ask[Nothing, StuckQuery]) -> StuckTasks:
 
 async def cancel(parts: Parts, ask: Ask[Why, Nothing]) -> TaskView:
     """End a task that nobody has arrived for, with a full refund."""
-    await parts.desk.cancel(ask.user_id, ask.task_id, ask.body.reason)
+    await parts.admin.tasks.cancel(ask.user_id, ask.task_id, ask.body.reason)
     return await parts.queries.tasks.view(ask.user_id, ask.task_id)
 
 
 async def dispute(parts: Parts, ask: Ask[Why, Nothing]) -> TaskView:
     """Lock the money of a task that a hustler holds, to decide about it."""
-    await parts.desk.dispute(ask.user_id, ask.task_id, ask.body.reason)
+    await parts.admin.tasks.dispute(ask.user_id, ask.task_id, ask.body.reason)
     return await parts.queries.tasks.view(ask.user_id, ask.task_id)
 
 
 async def unlock_codes(parts: Parts, ask: Ask[Why, Nothing]) -> TaskView:
     """Let the hustler try the task's codes again at once."""
-    await parts.desk.unlock_codes(ask.user_id, ask.task_id, ask.body.reason)
+    await parts.admin.tasks.unlock_codes(ask.user_id, ask.task_id, ask.body.reason)
     return await parts.queries.tasks.view(ask.user_id, ask.task_id)

@@ -20,6 +20,7 @@ from engine.live.broadcast_plan import BroadcastPlan
 from engine.money.books import Told
 from engine.money.facts import Fact
 from engine.money.payout_accounts import Payouts
+from engine.money.provider_events import ProviderEvents
 from engine.money.providers.simulated import SimulatedPayments
 from engine.money.reconciliation import Reconciling
 from engine.photos.storage import ObjectPhotos
@@ -150,12 +151,13 @@ async def test_a_locked_row_delays_no_other_event_of_the_provider(
         for number, escrow in enumerate(escrows)
     ]  # fmt: skip
     reconciling = Reconciling(
+        own_market.execution,
         own_market.store,
         SimulatedPayments(),
-        own_market.ear,
+        ProviderEvents(own_market.execution, own_market.store, BroadcastPlan()),
         BroadcastPlan(),
         books=Teller(told),  # type: ignore[arg-type]
-        payouts=Payouts(own_market.store, own_market.ear, SimulatedPayments()),
+        payouts=Payouts(own_market.execution, own_market.store, SimulatedPayments()),
         every_s=60.0,
     )
     async with held(fresh_database, ROWS["task"], tasks[0]):

@@ -118,7 +118,9 @@ async def test_a_decline_is_final_for_the_broadcast(market: Market) -> None:
     """HX012 for who declined."""
     task = await market.funded()
     hustler = await market.offered(task)
-    await market.commands.live.respond(hustler, await market.broadcast_of(task), "DECLINE", "too far")
+    await market.commands.live.respond(
+        hustler, await market.broadcast_of(task), "DECLINE", "too far"
+    )
 
     assert await refused(market, hustler, task) == "HX012"
 
@@ -247,7 +249,9 @@ async def test_five_declines_in_a_row_pause_the_hustler(market: Market) -> None:
         assert (await market.queries.live.state(hustler)).state == "ACTIVE", count
         task = await market.funded()
         await market.offer(task, hustler)
-        await market.commands.live.respond(hustler, await market.broadcast_of(task), "DECLINE", "no")
+        await market.commands.live.respond(
+            hustler, await market.broadcast_of(task), "DECLINE", "no"
+        )
 
     assert (await market.queries.live.state(hustler)).state == "PAUSED"
 

@@ -79,9 +79,9 @@ async def test_a_shift_warns_after_three_hours_and_rests_after_four(still_market
         await after(market, 1)
         assert withdrawn(market) == ([hustler] if ("COOLDOWN", "FATIGUE") in at_the_border else [])
         assert told(market, hustler) == at_the_border
-    assert (await market.queries.live.state(hustler)).ends_at == await market.queries.clock.now() + timedelta(
-        minutes=30
-    )
+    assert (
+        await market.queries.live.state(hustler)
+    ).ends_at == await market.queries.clock.now() + timedelta(minutes=30)
 
 
 async def test_a_rest_outlives_off_and_on(still_market: Market) -> None:

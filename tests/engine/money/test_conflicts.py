@@ -20,7 +20,6 @@ import asyncpg
 import pytest
 
 from engine.kernel.store import Store
-from engine.money.settlements import Settling
 from engine.tasks.views import Mode
 from sql.database import Database
 from tests.engine.money import clock
@@ -28,7 +27,7 @@ from tests.engine.money.actions import ACTIONS
 from tests.engine.money.asking import Answer, Lines, ask, provider_event
 from tests.engine.money.books import broken
 from tests.engine.money.stage import Case, Cast, Ledger, Stage, casts
-from tests.support.market import Ear
+from tests.support.market import settlement_worker
 from tests.support.servers import TestDatabase
 
 MINUTE = 60
@@ -228,7 +227,7 @@ class Arena:
         """The provider moves what is left to move."""
         database = await Database.open(self._database.dsn)
         try:
-            settling = Settling(Store(database), self.payments, Ear(), lambda _: None)
+            settling = settlement_worker(Store(database), self.payments)
             while await settling.settle_waiting():
                 pass
         finally:

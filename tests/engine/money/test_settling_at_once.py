@@ -16,7 +16,7 @@ from sql.database import Database
 from tests.engine.money.asking import Lines
 from tests.engine.money.books import broken
 from tests.engine.money.stage import Ledger, Stage, casts
-from tests.support.market import Ear
+from tests.support.market import Ear, settlement_worker
 from tests.support.servers import TestDatabase
 
 
@@ -69,7 +69,7 @@ async def settle_at_once(database: TestDatabase, payments: Ledger) -> list[Ear]:
         for ear in ears:
             pool = await Database.open(database.dsn, size=2)
             stack.push_async_callback(pool.close)
-            consumers.append(Settling(Store(pool), payments, ear, lambda _: None))
+            consumers.append(settlement_worker(Store(pool), payments, ear))
 
         async def consume(settling: Settling) -> None:
             while await settling.settle_waiting():
@@ -125,7 +125,7 @@ async def test_a_consumer_that_dies_between_call_and_booking_pays_nobody_twice(
     await completed(lines, owner, payments, 5)
     database = await Database.open(fresh_database.dsn)
     try:
-        settling = Settling(Store(database), payments, Ear(), lambda _: None)
+        settling = settlement_worker(Store(database), payments)
         with pytest.raises(asyncio.CancelledError):
             await settling.settle_waiting()
         assert len(payments.transfers) == 1

@@ -23,11 +23,17 @@ from tests.engine.money import clock
 from tests.engine.money.asking import ask
 from tests.engine.money.books import broken
 from tests.engine.money.stage import Case, Ledger, Stage, casts
-from tests.support.market import Ear
+from tests.support.market import Ear, execution_on
 from tests.support.servers import RunServers, TestDatabase, clone_of
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 REMINDERS = ("CHOICE", "DEADLINE_PASSED")
+
+
+def timers_on(database: Database, ear: Ear) -> Timers:
+    """One process's timers."""
+    store = Store(database)
+    return Timers(execution_on(store, ear), store, lambda _: None)
 
 
 class Desk:
@@ -45,7 +51,7 @@ class Desk:
 
     def restart(self) -> None:
         """A new process: nothing is remembered but the rows."""
-        self.timers = Timers(Store(self._database), self.ear, lambda _: None)
+        self.timers = timers_on(self._database, self.ear)
 
     async def bring(self, point: str, **more: Any) -> Case:
         """A task of new people."""
@@ -339,9 +345,7 @@ async def test_two_processes_fire_every_timer_once(
         await clock.advance(desk.owner, 3 * DAY)
         pools = [await Database.open(fresh_database.dsn, size=2) for _ in range(2)]
         ears = [Ear(), Ear()]
-        both = [
-            Timers(Store(pool), ear, lambda _: None) for pool, ear in zip(pools, ears, strict=True)
-        ]
+        both = [timers_on(pool, ear) for pool, ear in zip(pools, ears, strict=True)]
         for _ in range(3):
             await asyncio.gather(*(timers.fire_due() for timers in both))
         for pool in pools:

@@ -282,7 +282,9 @@ async def test_ninety_idle_days_cost_a_tier(own_market: Market) -> None:
     """Not a second earlier; again after ninety more; never below ROOKIE, where no timer waits."""
     market = own_market
     hustler = await rookie(market)
-    await Past(market, hustler).completed(19, at=await market.queries.clock.now() - timedelta(days=3))
+    await Past(market, hustler).completed(
+        19, at=await market.queries.clock.now() - timedelta(days=3)
+    )
     task = await completed_now(market, hustler)
     assert await tier(market, hustler) == 3
     due = await market.app.fetchval(

@@ -95,7 +95,9 @@ async def test_open_offers_are_derived(market: Market) -> None:
         await market.offer(task, hustler)
     assert len(await market.queries.live.offers(hustler)) == 3
 
-    await market.commands.live.respond(hustler, await market.broadcast_of(declined), "DECLINE", "no")
+    await market.commands.live.respond(
+        hustler, await market.broadcast_of(declined), "DECLINE", "no"
+    )
     await market.commands.live.accept(await market.offered(taken), taken)
     assert [card.task.id for card in await market.queries.live.offers(hustler)] == [mine]
     await market.commands.live.accept(hustler, mine)

@@ -143,7 +143,9 @@ async def test_durable_events_have_the_documented_shapes(fresh_database: TestDat
         poster = await market.poster_of(dearer)
         await market.commands.pricing.answer(poster, dearer, proposal, agrees=True)
         await market.commands.money.fund(poster, dearer)
-        await market.commands.proofs.submit(doer, dearer, market.codes.code(dearer, "COMPLETION", 1))
+        await market.commands.proofs.submit(
+            doer, dearer, market.codes.code(dearer, "COMPLETION", 1)
+        )
         await market.commands.proofs.reject(poster, dearer, "blurred")
         await market.settling.settle_waiting()
         await market.app.execute(

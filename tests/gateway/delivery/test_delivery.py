@@ -198,7 +198,9 @@ async def test_a_card_that_comes_after_its_end_is_dropped(service: Service) -> N
         closed = ClosedBroadcast(offer.broadcast_id, offer.task.id, "CLAIMED")
         service.parts.hub.cards.closed(closed)
         assert (await client.hear_until("LIVE_TASK_UNAVAILABLE"))["data"]["reason"] == "CLAIMED"
-        service.parts.hub.cards.cards([(UserId(other.user_id), offer), (UserId(hustler.user_id), offer)])
+        service.parts.hub.cards.cards(
+            [(UserId(other.user_id), offer), (UserId(hustler.user_id), offer)]
+        )
         await late.nothing_but(for_s=0.1)
         await client.nothing_but(for_s=0.1)
 

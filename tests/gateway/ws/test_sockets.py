@@ -13,9 +13,9 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from engine.api.queries import Queries
 from engine.kernel.applied import UserEvent
 from engine.kernel.store import Store
+from engine.tasks.codes import TaskCodes
 from gateway.contract import close_codes, limits, messages
 from gateway.delivery.snapshots import Snapshots
 from gateway.session import rendering
@@ -252,8 +252,8 @@ async def test_the_codes_of_a_whole_page_are_read_by_one_query(service: Service)
         tasks.append(task["id"])
     parts = service.parts
     events = (await parts.queries.events.after(poster.user_id, 0)).events
-    store = Counted(parts.queries._store._database)
-    complete = await rendering.complete(Queries(store, parts.queries._codes), events)
+    store = Counted(parts.queries.events._store._database)
+    complete = await rendering.complete(TaskCodes(store, parts.queries.codes._book), events)
     assert store.asked == 1
     told = {e.data["task_id"]: e.data["start_code"] for e in complete if e.type == "JOB_ASSIGNED"}
     shown = [await service.rest(poster, "GET", f"/v1/tasks/{task}") for task in tasks]
@@ -337,7 +337,7 @@ async def test_a_gap_is_filled_from_the_log_at_once(service: Service) -> None:
 async def test_a_reconnect_storm_shares_its_snapshots(service: Service) -> None:
     """All who ask within one window are answered by one query."""
     users = [(await service.user()).user_id for _ in range(20)]
-    snapshots = Snapshots(service.parts.queries)
+    snapshots = Snapshots(service.parts.queries.events)
     running = asyncio.create_task(snapshots.run())
     found = await asyncio.gather(*(snapshots.read(user) for user in users))
     running.cancel()

@@ -10,7 +10,7 @@ from uuid import UUID
 import stripe
 
 from engine.api.commands import Commands
-from engine.kernel.applied import EffectSink
+from engine.kernel.effects import Subscriber
 from engine.kernel.store import Store
 from engine.live.broadcast_plan import BroadcastPlan
 from engine.money.payout_accounts import Payouts
@@ -21,15 +21,15 @@ from engine.money.providers.stripe.accounts import StripeAccounts
 from engine.money.providers.stripe.books import StripeBooks
 from engine.money.providers.stripe.payments import StripePayments
 from engine.money.reconciliation import Reconciling
-from engine.money.settlements import Settling
-from engine.tasks.codes import CodeBook
+from engine.tasks.codes import CodeBook, TaskCodes
 from sql.database import Database
 from tests.engine.money.stripe.post import FIRST_SECRET
+from tests.support.market import execution_on, settlement_worker
 
 T = TypeVar("T")
 
 BOOKINGS: Final = {
-    "begin_funding", "book_funding", "note_payment", "book_leg", "note_leg", "leg_failed",
+    "begin_funding", "book_funding", "note_payment", "book_leg", "note_leg", "apply_provider_fact",
     "settlement_failed", "hold_settlement", "hold_unpayable", "book_provider_event",
 }  # fmt: skip
 
@@ -66,15 +66,17 @@ class MortalStore(Store):
         super().__init__(database)
         self._fate = fate
 
-    async def one(self, shape: type[T], name: str, *args: Any) -> T:
+    async def call(
+        self, shape: type[T], function: str, *args: Any, lock_timeout_ms: int | None = None
+    ) -> T:
         """As the store does, or death."""
-        deed = super().one(shape, name, *args)
-        return await (self._fate.lived_through(deed) if name in BOOKINGS else deed)
+        deed = super().call(shape, function, *args, lock_timeout_ms=lock_timeout_ms)
+        return await (self._fate.lived_through(deed) if function in BOOKINGS else deed)
 
-    async def execute(self, name: str, *args: Any) -> None:
+    async def perform(self, function: str, *args: Any, lock_timeout_ms: int | None = None) -> None:
         """As the store does, or death."""
-        deed = super().execute(name, *args)
-        await (self._fate.lived_through(deed) if name in BOOKINGS else deed)
+        deed = super().perform(function, *args, lock_timeout_ms=lock_timeout_ms)
+        await (self._fate.lived_through(deed) if function in BOOKINGS else deed)
 
 
 class MortalPayments:
@@ -127,7 +129,7 @@ class Process:
         self,
         database: Database,
         sdk: stripe.StripeClient,
-        effects: EffectSink,
+        effects: Subscriber,
         codes: CodeBook,
         fate: Fate,
         *,
@@ -138,19 +140,23 @@ class Process:
         payments = MortalPayments(
             StripePayments(sdk, test_payment_method=test_payment_method), fate
         )
-        self.commands = Commands(self.store, effects, codes, payments, plan)
-        self.settling = Settling(self.store, payments, effects, lambda _: None)
-        self.payouts = Payouts(self.store, effects, StripeAccounts(sdk))
+        execution = execution_on(self.store, effects)
+        self.commands = Commands.open(
+            execution, self.store, TaskCodes(self.store, codes), payments, plan
+        )
+        self.settling = settlement_worker(self.store, payments, effects)
+        self.payouts = Payouts(execution, self.store, StripeAccounts(sdk))
+        self._events = ProviderEvents(execution, self.store, plan)
         self.reconciling = Reconciling(
+            execution,
             self.store,
             payments,
-            effects,
+            self._events,
             plan,
             books=StripeBooks(sdk, livemode=False),
             payouts=self.payouts,
             every_s=60.0,
         )
-        self._events = ProviderEvents(self.store, effects, plan)
 
     async def take_letter(self, body: bytes, header: str, now: float) -> None:
         """What the webhook's page does with a delivery."""

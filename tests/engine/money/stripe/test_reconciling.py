@@ -11,6 +11,7 @@ from engine.live.broadcast_plan import BroadcastPlan
 from engine.money.audit import Auditing
 from engine.money.comparing import Difference
 from engine.money.payout_accounts import Payouts
+from engine.money.provider_events import ProviderEvents
 from engine.money.providers.simulated import SimulatedPayments
 from engine.money.providers.stripe.accounts import StripeAccounts
 from engine.money.providers.stripe.books import StripeBooks
@@ -45,10 +46,10 @@ def history(market: Market, stage: Stage, sdk: stripe.StripeClient) -> History:
 def auditing(market: Market, sdk: stripe.StripeClient) -> Auditing:
     """Compares that market with that Stripe."""
     return Auditing(
+        market.execution,
         market.store,
         StripePayments(sdk),
         StripeBooks(sdk, livemode=False),
-        market.ear,
         BroadcastPlan(),
     )
 
@@ -76,12 +77,13 @@ async def test_delayed_movements_are_booked_when_their_time_is_over(
     delayed = SimulatedPayments("delayed", delay_s=5.0, clock=lambda: now)
     async with open_market(fresh_database.dsn, fresh_database.owner_dsn, delayed) as market:
         reconciling = Reconciling(
+            market.execution,
             market.store,
             delayed,
-            market.ear,
+            ProviderEvents(market.execution, market.store, BroadcastPlan()),
             BroadcastPlan(),
             books=None,
-            payouts=Payouts(market.store, market.ear, delayed),
+            payouts=Payouts(market.execution, market.store, delayed),
             every_s=60.0,
         )
         task = await market.task("STANDARD")
@@ -152,12 +154,13 @@ async def test_each_round_asks_for_a_little_more_than_is_new(
     begin = datetime(2030, 5, 1, tzinfo=UTC)
     times = iter(begin + timedelta(hours=hour) for hour in range(4))
     reconciling = Reconciling(
+        market.execution,
         market.store,
         StripePayments(sdk),
-        market.ear,
+        ProviderEvents(market.execution, market.store, BroadcastPlan()),
         BroadcastPlan(),
         books=StripeBooks(sdk, livemode=False),
-        payouts=Payouts(market.store, market.ear, StripeAccounts(sdk)),
+        payouts=Payouts(market.execution, market.store, StripeAccounts(sdk)),
         every_s=60.0,
         clock=lambda: next(times),
     )

@@ -19,7 +19,7 @@ from gateway.http.stripe_webhook import MAX_EVENT_BYTES, StripeWebhook
 from gateway.metrics.metrics import Metrics
 from sql.database import Database
 from tests.engine.money.stripe.post import signature
-from tests.support.market import Ear
+from tests.support.market import execution_on
 
 SECRETS = ["whsec_new", "whsec_old"]
 PAGE = "/v1/webhooks/stripe"
@@ -28,16 +28,17 @@ PAGE = "/v1/webhooks/stripe"
 def page(database: Database, secrets: list[str] | None = None) -> httpx.AsyncClient:
     """A client of the webhook's page alone, inside the service's border."""
     metrics = Metrics()
+    store = Store(database)
     webhook = StripeWebhook(
-        ProviderEvents(Store(database), Ear(), BroadcastPlan()),
+        ProviderEvents(execution_on(store), store, BroadcastPlan()),
         SECRETS if secrets is None else secrets,
         livemode=False,
         clock=time.time,
     )
     app = Starlette(
         routes=[Route(PAGE, webhook.receive, methods=["POST"])],
-        middleware=[Middleware(Border, metrics=metrics)],
-        exception_handlers=exception_handlers(metrics),
+        middleware=[Middleware(Border, metrics=metrics.requests)],
+        exception_handlers=exception_handlers(metrics.requests),
     )
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://hx")
 

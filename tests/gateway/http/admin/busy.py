@@ -9,10 +9,14 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID, uuid4
 
+import msgspec
+
+from engine.api.admin import Admin
 from engine.disputes.admin import Outcome
 from engine.kernel.applied import Applied
 from engine.kernel.errors import Refusal
 from engine.kernel.ids import AwardId, BadgeId, DisputeId, ItemId, SettlementId, TaskId, UserId
+from engine.live.broadcast_plan import BroadcastPlan
 from engine.tasks.views import Mode
 from tests.support.market import Market
 
@@ -25,7 +29,7 @@ class Busy:
     def __init__(self, market: Market, seed: int) -> None:
         self.market = market
         self.random = random.Random(seed)
-        self.desk = Desk(market.store, market.ear)
+        self.admin_api = Admin.open(market.execution, market.store)
         self.admin = UserId(uuid4())
 
     async def play(self, rounds: int) -> None:
@@ -71,7 +75,9 @@ class Busy:
 
     async def start(self, task: TaskId, hustler: UserId) -> None:
         """The work begins."""
-        await self.market.commands.tasks.start(hustler, task, self.market.codes.code(task, "START", 1))
+        await self.market.commands.tasks.start(
+            hustler, task, self.market.codes.code(task, "START", 1)
+        )
 
     async def disputed(self) -> tuple[TaskId, DisputeId]:
         """A task in dispute, from either side, with evidence of both."""
@@ -108,13 +114,12 @@ class Busy:
 
     async def told(self, kind: str, **fact: Any) -> Applied:
         """An event of the provider."""
-        return await self.market.store.one(
-            Applied,
+        return await self.market.execution.run(
             "book_provider_event",
             f"evt_{uuid4().hex}",
             kind.lower(),
             json.dumps({"kind": kind, **fact}),
-            self.market.commands._plan,
+            json.dumps(msgspec.to_builtins(BroadcastPlan())),
         )
 
     async def item(self) -> ItemId:
@@ -166,7 +171,9 @@ class Busy:
     async def scene_rework(self) -> None:
         """The proof was turned down."""
         task, _ = await self.submitted()
-        await self.market.commands.proofs.reject(await self.market.poster_of(task), task, "Not yet.")
+        await self.market.commands.proofs.reject(
+            await self.market.poster_of(task), task, "Not yet."
+        )
 
     async def scene_thrice_rejected(self) -> None:
         """The third rejection is a dispute."""
@@ -329,8 +336,8 @@ class Busy:
         ]  # fmt: skip
         for outcome, release in rulings:
             _, dispute = await self.disputed()
-            await self.desk.request_evidence(self.admin, dispute, WHY)
-            await self.desk.resolve(self.admin, dispute, outcome, release, WHY)
+            await self.admin_api.disputes.request_evidence(self.admin, dispute, WHY)
+            await self.admin_api.disputes.resolve(self.admin, dispute, outcome, release, WHY)
             if self.random.random() < 0.7:
                 await self.settle()
 
@@ -376,11 +383,13 @@ class Busy:
             await self.chargeback(task, ending)
         outcome: Outcome = self.random.choice(["HUSTLER", "POSTER", "SPLIT"])
         release = 444 if outcome == "SPLIT" else None
-        await self.desk.resolve(self.admin, dispute, outcome, release, WHY)
+        await self.admin_api.disputes.resolve(self.admin, dispute, outcome, release, WHY)
         if not first:
             await self.chargeback(task, ending)
         with suppress(Refusal):
-            await self.desk.retry_settlement(self.admin, await self.settlement_of(task), WHY)
+            await self.admin_api.money.retry_settlement(
+                self.admin, await self.settlement_of(task), WHY
+            )
         await self.settle()
         ended = await self.market.escrow_state(task)
         assert ended in ("RELEASED", "REFUNDED", "REFUND_PARTIAL"), (outcome, ending, first, ended)
@@ -434,17 +443,17 @@ class Busy:
 
     async def scene_operators(self) -> None:
         """An account is shut, another banned; an award is marked; an item is closed."""
-        await self.desk.suspend(self.admin, await self.market.live_hustler(), WHY)
+        await self.admin_api.people.suspend(self.admin, await self.market.live_hustler(), WHY)
         hustler = await self.market.live_hustler()
         until = await self.market.app.fetchval("select hx_clock() + interval '1 day'")
-        await self.desk.ban_from_live(self.admin, hustler, until, WHY)
-        await self.desk.set_trust_tier(self.admin, hustler, 3, WHY)
-        await self.desk.grant_badge(self.admin, hustler, "TASKS_50", WHY)
+        await self.admin_api.live.ban(self.admin, hustler, until, WHY)
+        await self.admin_api.progress.set_trust_tier(self.admin, hustler, 3, WHY)
+        await self.admin_api.progress.grant_badge(self.admin, hustler, "TASKS_50", WHY)
         badge = await self.market.app.fetchval(
             "select id from badges where user_id = $1 and badge_type = 'TASKS_50'", hustler
         )
-        await self.desk.revoke_badge(self.admin, BadgeId(badge), WHY)
+        await self.admin_api.progress.revoke_badge(self.admin, BadgeId(badge), WHY)
         task = await self.scene_completed()
         award = await self.market.app.fetchval("select id from xp_ledger where task_id = $1", task)
-        await self.desk.flag_xp(self.admin, AwardId(award), WHY)
-        await self.desk.close_item(self.admin, await self.item(), WHY)
+        await self.admin_api.progress.flag_xp(self.admin, AwardId(award), WHY)
+        await self.admin_api.queue.close(self.admin, await self.item(), WHY)

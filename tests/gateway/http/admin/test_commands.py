@@ -126,7 +126,7 @@ async def grant_badge(busy: Busy) -> Said:
 async def revoke_badge(busy: Busy) -> Said:
     """And away with it."""
     user = await busy.market.user("hustler")
-    await busy.desk.grant_badge(busy.admin, user, "TASKS_50", WHY)
+    await busy.admin_api.progress.grant_badge(busy.admin, user, "TASKS_50", WHY)
     badge = await busy.market.app.fetchval("select id from badges where user_id = $1", user)
     return f"badges/{badge}/revoke", {}, "REVOKE_BADGE", "badge"
 
@@ -143,7 +143,9 @@ async def held(busy: Busy) -> str:
     task, hustler = await busy.accepted()
     await busy.start(task, hustler)
     await busy.chargeback(task, "OPENED")
-    await busy.desk.resolve(busy.admin, await busy.dispute_of(task), "HUSTLER", None, WHY)
+    await busy.admin_api.disputes.resolve(
+        busy.admin, await busy.dispute_of(task), "HUSTLER", None, WHY
+    )
     return str(await busy.settlement_of(task))
 
 

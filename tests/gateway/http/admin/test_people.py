@@ -172,7 +172,7 @@ async def test_no_admin_means_no_act_whoever_asks_the_database(scenes: Busy) -> 
     """HX503 from the function itself, for a poster and for a suspended admin."""
     market = scenes.market
     other = await market.user("admin", 1)
-    await scenes.desk.suspend(scenes.admin, other, WHY)
+    await scenes.admin_api.people.suspend(scenes.admin, other, WHY)
     hustler = await market.user("hustler")
     for nobody in (await market.user("poster"), other):
         for call in (

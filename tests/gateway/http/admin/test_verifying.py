@@ -142,7 +142,7 @@ async def test_the_service_opens_an_item_for_what_is_broken_and_closes_it_when_i
     market = own_busy.market
     task = await own_busy.scene_completed()
     metrics = Metrics()
-    verifying = Verifying(fresh_database.dsn, market.store, metrics, 3600)
+    verifying = Verifying(fresh_database.dsn, market.store, metrics.invariants, 3600)
     assert await verifying.verify() == []
 
     await tamper(market.owner, "total_xp_is_the_ledger")
@@ -172,6 +172,8 @@ async def test_the_service_opens_an_item_for_what_is_broken_and_closes_it_when_i
 
 async def test_the_service_can_be_told_not_to_look(own_busy: Busy) -> None:
     """HX_VERIFY_S=0."""
-    never = Verifying("postgresql://nobody@127.0.0.1:1/x", own_busy.market.store, Metrics(), 0)
+    never = Verifying(
+        "postgresql://nobody@127.0.0.1:1/x", own_busy.market.store, Metrics().invariants, 0
+    )
     async with asyncio.timeout(1):
         await never.run()

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from engine.api.admin import Admin
 from engine.kernel.ids import ItemId
 from tests.gateway.http.admin.busy import WHY, Busy
 from tests.support.rest import Person
@@ -59,7 +60,7 @@ async def past_deadline(scenes: Busy) -> object:
 async def holder_suspended(scenes: Busy) -> object:
     """Whoever holds it cannot sign in."""
     task, hustler = await scenes.accepted()
-    await scenes.desk.suspend(scenes.admin, hustler, WHY)
+    await scenes.admin_api.people.suspend(scenes.admin, hustler, WHY)
     return task
 
 
@@ -79,48 +80,55 @@ STUCK: list[Callable[[Busy], Awaitable[object]]] = [
 
 async def test_a_stuck_task_says_why_and_since_when(own_busy: Busy) -> None:
     """Each kind by its own name, the longest stuck first; a task at work is not among them."""
-    desk = DeskReading(own_busy.market.store)
+    desk = Admin.open(own_busy.market.execution, own_busy.market.store)
     await own_busy.scene_accepted()
     await own_busy.scene_matching()
     await own_busy.scene_submitted()
-    assert await desk.stuck(None, None, 10) == ([], None)
+    assert await desk.money.stuck(None, None, 10) == ([], None)
     for make in STUCK:
         task = await make(own_busy)
-        found, _ = await desk.stuck(None, None, 50)
+        found, _ = await desk.money.stuck(None, None, 50)
         kinds = {item.task_id: item.kind for item in found}
         assert kinds[task] == make.__name__.upper()  # type: ignore[index]
         since = [item.since for item in found]
         assert since == sorted(since)
-        one_kind, _ = await desk.stuck(kinds[task], None, 50)  # type: ignore[index]
+        one_kind, _ = await desk.money.stuck(kinds[task], None, 50)  # type: ignore[index]
         assert {item.kind for item in one_kind} == {make.__name__.upper()}
 
     waiting = {
-        (w.subject, w.kind): w for w in (await desk.overview()).waiting if w.subject == "STUCK_TASK"
+        (w.subject, w.kind): w
+        for w in (await desk.queue.overview()).waiting
+        if w.subject == "STUCK_TASK"
     }
     assert {kind for _, kind in waiting} >= {make.__name__.upper() for make in STUCK}
-    assert sum(w.count for w in waiting.values()) == len((await desk.stuck(None, None, 50))[0])
-    oldest = min(item.since for item in (await desk.stuck(None, None, 50))[0])
+    assert sum(w.count for w in waiting.values()) == len(
+        (await desk.money.stuck(None, None, 50))[0]
+    )
+    oldest = min(item.since for item in (await desk.money.stuck(None, None, 50))[0])
     assert min(w.oldest_at for w in waiting.values()) == oldest
     assert max(w.oldest_age_s for w in waiting.values()) > 100 * 3600
 
 
 async def test_an_empty_desk_is_empty(own_busy: Busy) -> None:
     """Nothing waits where nothing happened; disputes count, and past their deadline twice."""
-    desk = DeskReading(own_busy.market.store)
-    assert (await desk.overview()).waiting == []
+    desk = Admin.open(own_busy.market.execution, own_busy.market.store)
+    assert (await desk.queue.overview()).waiting == []
     await own_busy.disputed()
-    assert [(w.subject, w.kind, w.count) for w in (await desk.overview()).waiting] == [
+    assert [(w.subject, w.kind, w.count) for w in (await desk.queue.overview()).waiting] == [
         ("DISPUTE", "OPEN", 1)
     ]
     await own_busy.market.advance("73 hours")
-    assert [w.subject for w in (await desk.overview()).waiting] == ["DISPUTE", "DISPUTE_PAST_DUE"]
+    assert [w.subject for w in (await desk.queue.overview()).waiting] == [
+        "DISPUTE",
+        "DISPUTE_PAST_DUE",
+    ]
 
 
 async def test_a_page_goes_on_where_the_one_before_it_ended(admin: Person, scenes: Busy) -> None:
     """Items, acts and settlements: every row once, in order, by signed cursors."""
     for _ in range(3):
         await scenes.item()
-        await scenes.desk.close_item(scenes.admin, await scenes.item(), WHY)
+        await scenes.admin_api.queue.close(scenes.admin, await scenes.item(), WHY)
         await scenes.scene_completed()
     for path in ("items?state=OPEN", "items?state=CLOSED", "actions", "settlements?state=DONE"):
         joined = "&" if "?" in path else "?"
