@@ -99,7 +99,7 @@ async def accept(parts: Parts, ask: Ask[requests.AcceptRequest, Nothing]) -> Tas
 
 async def arrived(parts: Parts, ask: Ask[Nothing, Nothing]) -> TaskView:
     """The hustler is at the place: seen by the last position, or a claim where none is known."""
-    await parts.positions.arrive(ask.user_id, ask.task_id)
+    await parts.positions.arrivals.claim(ask.user_id, ask.task_id)
     return await parts.queries.tasks.view(ask.user_id, ask.task_id)
 
 

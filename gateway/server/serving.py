@@ -14,7 +14,8 @@ import uvicorn
 
 from gateway.contract import limits
 from gateway.http.parts import Parts
-from gateway.http.transport.protocol import PATIENCE, GatewayHttpProtocol, Patience
+from gateway.http.transport.patience import PATIENCE, Patience
+from gateway.http.transport.protocol import GatewayHttpProtocol
 from gateway.server.app import create_app
 from gateway.server.cli_errors import CommandError
 from gateway.server.metrics_port import metrics_served

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final, TypeVar
 
 import structlog
 
@@ -20,30 +19,24 @@ from engine.api.commands import Commands
 from engine.api.queries import Queries
 from engine.kernel import errors
 from engine.kernel.errors import Refusal
-from engine.kernel.ids import TaskId, UserId
+from engine.kernel.ids import UserId
 from engine.kernel.loops import steadily
 from engine.live.commands import EndReason
 from engine.live.queries import LastFix
-from engine.tasks.commands import Sighting
 from gateway.contract import limits
 from gateway.contract.messages import GoLive, Moved
 from gateway.delivery.hub import Hub
 from gateway.session.connection import Connection
+from gateway.tracking.arrivals import AGAIN_S, OLD_FIX_S, Arrivals
 from gateway.tracking.changes import HustlerChanges
 from gateway.tracking.en_route import EnRoute
 from gateway.tracking.heartbeats import Heartbeats
 from gateway.tracking.tracked_hustlers import Source, Traveller, fix_of, refused
 from geo import distance, fixes
 from geo.points import LatLng
-from geo.presence.present_hustlers import OLD_FIX_MS
 from geo.units import METRES_PER_MILE
-from geo.valkey import ValkeyAway
 
 log = structlog.get_logger(__name__)
-
-_OLD_FIX_S: Final = OLD_FIX_MS / 1000
-Key = TypeVar("Key")
-_AGAIN_S: Final = 1.0
 
 
 class Positions:
@@ -68,10 +61,12 @@ class Positions:
         self._en_route = en_route
         self._unix = unix
         self._travellers: dict[UserId, Traveller] = {}
-        self._arrived: set[tuple[UserId, TaskId]] = set()
         self._suspects: set[UserId] = set()
         self._returned: dict[UserId, Connection] = {}
         self._work = changes.work
+        self.arrivals = Arrivals(
+            commands, heartbeats, en_route, self._travellers, unix=unix, wake=self._work.set
+        )
 
     # ── LIVE mode ────────────────────────────────────────────────────────────────────────────────
 
@@ -241,8 +236,7 @@ class Positions:
         if known is not None and verdict.track is not None and verdict.refusal is not None:
             known.track = verdict.track
         if verdict.ends_session and known is not None and known.live:
-            self._suspects.add(user)
-            self._work.set()
+            self._suspect(user)
         if verdict.refusal is not None or verdict.track is None:
             raise refused(verdict.refusal or fixes.Refusal.NOT_FINITE)
         return verdict.track
@@ -264,31 +258,9 @@ class Positions:
         traveller.believe(track, time.monotonic(), age_s)
         if traveller.live:
             self._heartbeats.moved(traveller)
-        if age_s > _OLD_FIX_S:
+        if age_s > OLD_FIX_S:
             return  # where somebody was is not where they are: no view for the poster, no arrival
-        for task in self._en_route.moved(traveller.user, track.point):
-            self._arrived.add((traveller.user, task))
-            self._work.set()
-
-    # ── Arrival ──────────────────────────────────────────────────────────────────────────────────
-
-    async def arrive(self, user: UserId, task: TaskId) -> None:
-        """The hustler says that they are at the place; the last known fix confirms or refuses it.
-
-        HX021 ARRIVAL for a fresh fix elsewhere; without a fresh one it stays a claim.
-        """
-        await self._commands.tasks.arrived(user, task, await self._sighting(user))
-
-    async def _sighting(self, user: UserId) -> Sighting | None:
-        """What this process knows of the hustler, else what presence does."""
-        traveller = self._travellers.get(user)
-        if traveller is not None:
-            return Sighting(traveller.track.point, self._unix() - traveller.track.at_s)
-        try:
-            place = (await self._heartbeats.last_places([user])).get(user)
-        except ValkeyAway:
-            return None
-        return Sighting(place.point, self._unix() - place.fixed_at_s) if place else None
+        self.arrivals.moved(traveller.user, track.point)
 
     # ── What follows ─────────────────────────────────────────────────────────────────────────────
 
@@ -302,11 +274,11 @@ class Positions:
         """Reads anew what changed, records arrivals, ends suspect sessions."""
         await self._work.wait()
         await self._read_changed()
-        await self._record_arrivals()
+        await self.arrivals.record()
         await self._end_suspects()
         if self._returned:
             await self._take_over()
-        if not (self._changes.users or self._arrived or self._suspects or self._returned):
+        if not (self._changes.users or self.arrivals or self._suspects or self._returned):
             self._work.clear()
 
     async def _take_over(self) -> None:
@@ -342,7 +314,7 @@ class Positions:
             await self._en_route.load(list(users))
             for user in users:
                 await self._read_live(user)
-                self._look_for_arrivals(user)
+                self.arrivals.look(user)
         except BaseException:
             self._changes.users |= users
             raise
@@ -360,33 +332,9 @@ class Positions:
             if self._travellers.get(user) is traveller and user not in self._en_route:
                 del self._travellers[user]
 
-    def _look_for_arrivals(self, user: UserId) -> None:
-        traveller = self._travellers.get(user)
-        if traveller is None or time.monotonic() - traveller.fixed_at > _OLD_FIX_S:
-            return
-        if user in self._en_route:
-            arrived = self._en_route.moved(user, traveller.track.point)
-            self._arrived.update((user, task) for task in arrived)
-
-    async def _record_arrivals(self) -> None:
-        for user, task in tuple(self._arrived):
-            if not await self._record_arrival(user, task):
-                # it is looked for again with the next fix
-                await self._en_route.load([user])
-            self._arrived.discard((user, task))
-
-    async def _record_arrival(self, user: UserId, task: TaskId) -> bool:
-        fix = await self._sighting(user)
-        if fix is None or fix.age_s > _OLD_FIX_S:
-            return False
-        try:
-            await self._commands.tasks.arrived(user, task, fix)
-        except Refusal as refusal:
-            log.info("arrival_refused", task=str(task), code=refusal.kind.code)
-            if refusal.kind.retryable:
-                self._again(self._arrived, (user, task))
-            return False
-        return True
+    def _suspect(self, user: UserId) -> None:
+        self._suspects.add(user)
+        self._work.set()
 
     async def _end_suspects(self) -> None:
         for user in tuple(self._suspects):
@@ -397,16 +345,8 @@ class Positions:
             except Refusal as refusal:
                 if not refusal.kind.retryable:
                     raise
-                self._again(self._suspects, user)
+                # Somebody else holds the row: tried again, and delays nobody.
+                asyncio.get_running_loop().call_later(AGAIN_S, self._suspect, user)
             else:
                 await self._leave(user)
             self._suspects.discard(user)
-
-    def _again(self, work: set[Key], key: Key) -> None:
-        """What a row that somebody else holds kept back is tried again, and delays nobody."""
-
-        def put() -> None:
-            work.add(key)
-            self._work.set()
-
-        asyncio.get_running_loop().call_later(_AGAIN_S, put)
