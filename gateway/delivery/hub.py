@@ -23,8 +23,8 @@ from engine.kernel.applied import Applied, ClosedBroadcast
 from engine.kernel.ids import UserId
 from engine.kernel.loops import steadily
 from engine.views import OfferCard, Snapshot, UserEvent
-from gateway.contract import close_codes, limits, messages
-from gateway.contract.messages import Reference
+from gateway.contract import close_codes, codec, limits
+from gateway.contract.client import Reference
 from gateway.delivery.ended_broadcasts import EndedBroadcasts
 from gateway.delivery.fanout import Fanout
 from gateway.delivery.long_polls import Poller, Woken
@@ -185,8 +185,8 @@ class Hub(Attendance):
         for task_id, status in steps.items():
             watching = self._watching.get(task_id)
             if watching:
-                payload = messages.encode(
-                    "TASK_STATUS_UPDATE", messages.logged("TASK_STATUS_UPDATE", status)
+                payload = codec.encode(
+                    "TASK_STATUS_UPDATE", codec.logged("TASK_STATUS_UPDATE", status)
                 )
                 for connection in tuple(watching):
                     connection.session.outbox.append(payload)
@@ -209,7 +209,7 @@ class Hub(Attendance):
         if person is None or broadcast_id in self._ended:
             return
         taken = False
-        payload = messages.encode("LIVE_TASK_BROADCAST", card)
+        payload = codec.encode("LIVE_TASK_BROADCAST", card)
         for connection in person.connections:
             if connection.session.show(broadcast_id, card.task.id, payload):
                 taken = True
@@ -224,7 +224,7 @@ class Hub(Attendance):
     def broadcast_update(self, poster: UserId, update: BroadcastUpdate) -> None:
         """Tells the poster how the broadcast stands; not durable."""
         if poster in self._people:
-            self.tell(poster, messages.encode("LIVE_BROADCAST_UPDATE", update))
+            self.tell(poster, codec.encode("LIVE_BROADCAST_UPDATE", update))
 
     def closed(self, closed: ClosedBroadcast) -> None:
         """Takes the broadcast's cards off every screen and drops late ones; repeats are harmless."""

@@ -10,7 +10,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from engine.queries import Log
 from engine.views import OfferCard
-from gateway.contract import messages
+from gateway.contract import codec
 from gateway.delivery.long_polls import Woken
 from gateway.http.endpoint import Ask
 from gateway.http.parts import Parts
@@ -87,7 +87,7 @@ async def _told(
     if first_seq != position + 1:
         return Resync("TOO_OLD", log.last_seq)
     events = [
-        Event(event.seq, event.type, messages.logged(event.type, event.data), event.at)
+        Event(event.seq, event.type, codec.logged(event.type, event.data), event.at)
         for event in await rendering.complete(parts.queries, log.events)
     ]
     return Events(events, events[-1].seq if events else log.last_seq, offers)

@@ -7,7 +7,7 @@ from msgspec import Struct
 from engine.kernel import errors
 from engine.kernel.ids import TaskId, UserId
 from engine.views import LiveView, OfferCard
-from gateway.contract import messages
+from gateway.contract import client, codec, server
 from gateway.http import requests
 from gateway.http.endpoint import Ask
 from gateway.http.parts import Parts
@@ -25,7 +25,7 @@ async def show(parts: Parts, ask: Ask[Nothing, Nothing]) -> LiveView:
     return await parts.queries.live(ask.user_id)
 
 
-async def switch_on(parts: Parts, ask: Ask[messages.GoLive, Nothing]) -> LiveView:
+async def switch_on(parts: Parts, ask: Ask[client.GoLive, Nothing]) -> LiveView:
     """Go LIVE from a position; without radius or categories there is no limit of one's own."""
     await parts.positions.go_live(ask.user_id, ask.body)
     return await _told(parts, ask.user_id)
@@ -40,12 +40,12 @@ async def switch_off(parts: Parts, ask: Ask[Nothing, Nothing]) -> LiveView:
 async def _told(parts: Parts, user: UserId) -> LiveView:
     """The new state; the user's sockets are told it too, as when one of them had asked."""
     live = await parts.queries.live(user)
-    change = messages.LiveModeChange(live.state, live.reason, live.ends_at)
-    parts.hub.tell(user, messages.encode("LIVE_MODE_STATE_CHANGE", change))
+    change = server.LiveModeChange(live.state, live.reason, live.ends_at)
+    parts.hub.tell(user, codec.encode("LIVE_MODE_STATE_CHANGE", change))
     return live
 
 
-async def move(parts: Parts, ask: Ask[messages.Moved, Nothing]) -> None:
+async def move(parts: Parts, ask: Ask[client.Moved, Nothing]) -> None:
     """A new position; it also keeps the caller present, as a heartbeat does."""
     await parts.positions.move(ask.user_id, ask.body)
 
@@ -57,7 +57,7 @@ async def offers(parts: Parts, ask: Ask[Nothing, Nothing]) -> Offers:
 
 async def respond(
     parts: Parts, ask: Ask[requests.OfferAnswer, Nothing]
-) -> messages.BroadcastResponse:
+) -> server.BroadcastResponse:
     """Accept, decline or skip an offer; the outcome is the one the socket would tell."""
     applied = await parts.commands.respond(
         ask.user_id, ask.broadcast_id, ask.body.response, ask.body.decline_reason
@@ -68,6 +68,6 @@ async def respond(
     if outcome == "DECLINED" and applied.task_id is not None:
         parts.hub.answered(ask.user_id, ask.broadcast_id, applied.task_id)
     if outcome != "WON" or applied.task_id is None:
-        return messages.BroadcastResponse(ask.broadcast_id, outcome)
+        return server.BroadcastResponse(ask.broadcast_id, outcome)
     task = await parts.queries.task_view(ask.user_id, TaskId(applied.task_id))
-    return messages.BroadcastResponse(ask.broadcast_id, outcome, task)
+    return server.BroadcastResponse(ask.broadcast_id, outcome, task)

@@ -2,7 +2,7 @@
 
 Unknown fields are refused, so nobody can write a state, a role or a tier; every number and every
 text has bounds, so nothing of an absurd size gets past the border.
-Going LIVE and moving are the same shapes as on the socket: `messages.GoLive`, `messages.Moved`.
+Going LIVE and moving are the same shapes as on the socket: `client.GoLive`, `client.Moved`.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from engine.kernel.ids import TaskId, UserId
 from engine.queries import Engagement, Queries
-from gateway.contract import limits, messages
+from gateway.contract import codec, limits, server
 from gateway.delivery.hub import Hub
 from geo.distance import distance_m, eta_minutes, is_within
 from geo.points import LatLng
@@ -106,9 +106,9 @@ class EnRoute:
         trip.owed = None
         if not self._hub.connections(trip.poster):
             return
-        seen = messages.HustlerLocation(
+        seen = server.HustlerLocation(
             trip.task,
-            messages.Point(place.lat, place.lng),
+            server.Point(place.lat, place.lng),
             eta_minutes(distance_m(place, trip.goal)),
         )
-        self._hub.tell(trip.poster, messages.encode("HUSTLER_LOCATION", seen), volatile=True)
+        self._hub.tell(trip.poster, codec.encode("HUSTLER_LOCATION", seen), volatile=True)

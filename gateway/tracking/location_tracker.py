@@ -23,7 +23,7 @@ from engine.kernel.ids import TaskId, UserId
 from engine.kernel.loops import steadily
 from engine.queries import LastFix, Queries
 from gateway.contract import limits
-from gateway.contract.messages import GoLive, Moved
+from gateway.contract.client import GoLive, Moved
 from gateway.delivery.hub import Hub
 from gateway.session.connection import Connection
 from gateway.tracking.en_route import EnRoute

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.kernel import errors
-from gateway.contract import messages
+from gateway.contract import codec
+from gateway.contract.client import ClientMessage
 from gateway.http import requests
 from gateway.http.admin import requests as admin_requests
 from gateway.server.routes import CALLS
@@ -123,7 +124,7 @@ def test_a_query_string_is_an_object_of_its_parameters() -> None:
 def test_a_refused_message_names_its_places_too(frame: object, expected: set[str]) -> None:
     """Pointers start at the frame."""
     with pytest.raises(errors.Refusal) as caught:
-        messages.parse(json.dumps(frame))
+        codec.parse(json.dumps(frame))
     assert pointers(caught.value) == expected
 
 
@@ -159,6 +160,6 @@ def test_what_fits_is_decoded_without_the_walk(monkeypatch: pytest.MonkeyPatch) 
     """The road of good requests does not pay for the bad ones."""
     monkeypatch.setattr("gateway.contract.field_errors.refusal", None)
     requests.decode(json.dumps(TASK).encode(), requests.TaskRequest)
-    for kind in get_args(messages.ClientMessage):
+    for kind in get_args(ClientMessage):
         if kind.__struct_config__.tag == "PING":
-            messages.parse(json.dumps({"type": "PING"}))
+            codec.parse(json.dumps({"type": "PING"}))

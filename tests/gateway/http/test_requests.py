@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.kernel import errors
-from gateway.contract import messages
+from gateway.contract.client import ClientMessage, GoLive, Moved
 from gateway.contract.problems import Unreadable
 from gateway.http import requests
 from gateway.http.cursors import Cursors
@@ -233,9 +233,9 @@ def test_rest_and_socket_take_the_same_shapes() -> None:
     bodies = {call.body_type for call in CALLS}
     socket = {
         {field.name: field.type for field in msgspec.structs.fields(kind)}["data"]
-        for kind in get_args(messages.ClientMessage)
+        for kind in get_args(ClientMessage)
     }
-    assert {messages.GoLive, messages.Moved} <= bodies & socket
+    assert {GoLive, Moved} <= bodies & socket
 
 
 def test_a_cursor_is_for_its_owner_and_unchanged(cursor_end: Any, users: tuple[Any, Any]) -> None:

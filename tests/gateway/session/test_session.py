@@ -18,7 +18,8 @@ from engine.views import (
     Snapshot,
     UserEvent,
 )
-from gateway.contract import close_codes, limits, messages
+from gateway.contract import close_codes, codec, limits
+from gateway.contract.client import Auth
 from gateway.identity.auth import Caller
 from gateway.session.session import Phase, Session, durable, farewell
 
@@ -79,7 +80,7 @@ def types(session: Session) -> list[str]:
 
 def show(session: Session, offer: OfferCard) -> bool:
     """A card comes."""
-    payload = messages.encode("LIVE_TASK_BROADCAST", offer)
+    payload = codec.encode("LIVE_TASK_BROADCAST", offer)
     return session.show(offer.broadcast_id, offer.task.id, payload)
 
 
@@ -106,7 +107,7 @@ def test_malformed_before_auth_is_an_error_and_the_session_goes_on() -> None:
     session.receive("{", 1.0, NOW)
     assert told(session)[0]["data"]["code"] == "VALIDATION_ERROR"
     assert session.ending is None
-    assert isinstance(session.receive('{"type":"AUTH"}', 1.0, NOW), messages.Auth)
+    assert isinstance(session.receive('{"type":"AUTH"}', 1.0, NOW), Auth)
 
 
 def test_who_does_not_authenticate_in_ten_seconds_is_closed() -> None:
