@@ -1,24 +1,32 @@
-"""The event log over REST: for clients whose sockets are blocked, and for long poll."""
+"""The event log over REST, for clients whose sockets are blocked and for long poll, and snapshots."""
 
 from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from engine.queries import Log
-from engine.views import OfferCard
-from gateway.contract import codec
+from engine.views import OfferCard, Snapshot
+from gateway.contract import codec, limits
+from gateway.contract.fields import Seq
 from gateway.delivery.long_polls import Woken
+from gateway.http.decoding import Nothing, Sent
 from gateway.http.endpoint import Ask
 from gateway.http.parts import Parts
-from gateway.http.requests import EventsQuery, Nothing
 from gateway.session import rendering
 
 GONE_EVERY_S: Final = 0.5
 """How often a waiting caller is looked after."""
+
+
+class EventsQuery(Sent, frozen=True):
+    """GET /v1/events?after&wait; `wait` in seconds."""
+
+    after: Seq = 0
+    wait: Annotated[float, Meta(ge=0, le=limits.POLL_MAX_S)] = 0.0
 
 
 class Event(Struct, frozen=True):
@@ -91,3 +99,9 @@ async def _told(
         for event in await rendering.complete(parts.queries, log.events)
     ]
     return Events(events, events[-1].seq if events else log.last_seq, offers)
+
+
+async def snapshot(parts: Parts, ask: Ask[Nothing, Nothing]) -> Snapshot:
+    """Everything WELCOME carries: LIVE state, open offers, tasks, and where the log stands."""
+    found = await parts.queries.snapshots([ask.user_id])
+    return found[ask.user_id]

@@ -1,17 +1,31 @@
-"""LIVE mode and offers over REST: the road for clients whose sockets are blocked."""
+"""LIVE mode, offers and accepts over REST: the road for clients whose sockets are blocked."""
 
 from __future__ import annotations
 
 from msgspec import Struct
 
 from engine.kernel import errors
-from engine.kernel.ids import TaskId, UserId
-from engine.views import LiveView, OfferCard
+from engine.kernel.applied import Applied
+from engine.kernel.ids import BroadcastId, TaskId, UserId
+from engine.views import LiveView, OfferCard, TaskView
 from gateway.contract import client, codec, server
-from gateway.http import requests
+from gateway.contract.fields import OfferResponse, Reason, Version
+from gateway.http.decoding import Nothing, Sent
 from gateway.http.endpoint import Ask
 from gateway.http.parts import Parts
-from gateway.http.requests import Nothing
+
+
+class AcceptRequest(Sent, frozen=True):
+    """POST …/accept; `version` is the one the hustler saw."""
+
+    version: Version | None = None
+
+
+class OfferAnswer(Sent, frozen=True):
+    """POST /v1/offers/{broadcast_id}/response."""
+
+    response: OfferResponse
+    decline_reason: Reason | None = None
 
 
 class Offers(Struct, frozen=True):
@@ -55,19 +69,33 @@ async def offers(parts: Parts, ask: Ask[Nothing, Nothing]) -> Offers:
     return Offers(await parts.queries.offers(ask.user_id))
 
 
-async def respond(
-    parts: Parts, ask: Ask[requests.OfferAnswer, Nothing]
-) -> server.BroadcastResponse:
+async def respond(parts: Parts, ask: Ask[OfferAnswer, Nothing]) -> server.BroadcastResponse:
     """Accept, decline or skip an offer; the outcome is the one the socket would tell."""
     applied = await parts.commands.respond(
-        ask.user_id, ask.broadcast_id, ask.body.response, ask.body.decline_reason
+        ask.user_id, ask.id(BroadcastId), ask.body.response, ask.body.decline_reason
     )
     outcome = applied.outcome
     if outcome == "DONE":
         raise errors.refusal("HX017", "LOCK")
     if outcome == "DECLINED" and applied.task_id is not None:
-        parts.hub.answered(ask.user_id, ask.broadcast_id, applied.task_id)
+        parts.hub.answered(ask.user_id, ask.id(BroadcastId), applied.task_id)
     if outcome != "WON" or applied.task_id is None:
-        return server.BroadcastResponse(ask.broadcast_id, outcome)
+        return server.BroadcastResponse(ask.id(BroadcastId), outcome)
     task = await parts.queries.task_view(ask.user_id, TaskId(applied.task_id))
-    return server.BroadcastResponse(ask.broadcast_id, outcome, task)
+    return server.BroadcastResponse(ask.id(BroadcastId), outcome, task)
+
+
+async def accept(parts: Parts, ask: Ask[AcceptRequest, Nothing]) -> TaskView:
+    """Accept a task: the first hustler wins, everybody else learns that it is taken."""
+    applied = await parts.commands.accept(ask.user_id, ask.id(TaskId), ask.body.version)
+    check_won(applied)
+    return await parts.queries.task_view(ask.user_id, ask.id(TaskId))
+
+
+def check_won(applied: Applied) -> None:
+    """Turn the outcome of an accept that did not win into its refusal."""
+    match applied.outcome:
+        case "TAKEN":
+            raise errors.refusal("HX011", "TAKEN")
+        case "EXPIRED":
+            raise errors.refusal("HX015", "LIVE-5")
