@@ -10,6 +10,7 @@ from engine.kernel.ids import BroadcastId, TaskId, UserId
 from engine.views import LiveView, OfferCard, TaskView
 from gateway.contract import client, codec, server
 from gateway.contract.fields import OfferResponse, Reason, Version
+from gateway.delivery import offer_responses
 from gateway.http.decoding import Nothing, Sent
 from gateway.http.endpoint import Ask
 from gateway.http.parts import Parts
@@ -71,18 +72,14 @@ async def offers(parts: Parts, ask: Ask[Nothing, Nothing]) -> Offers:
 
 async def respond(parts: Parts, ask: Ask[OfferAnswer, Nothing]) -> server.BroadcastResponse:
     """Accept, decline or skip an offer; the outcome is the one the socket would tell."""
-    applied = await parts.commands.respond(
-        ask.user_id, ask.id(BroadcastId), ask.body.response, ask.body.decline_reason
+    answer = client.Answer(
+        broadcast_id=ask.id(BroadcastId),
+        response=ask.body.response,
+        decline_reason=ask.body.decline_reason,
     )
-    outcome = applied.outcome
-    if outcome == "DONE":
-        raise errors.refusal("HX017", "LOCK")
-    if outcome == "DECLINED" and applied.task_id is not None:
-        parts.hub.answered(ask.user_id, ask.id(BroadcastId), applied.task_id)
-    if outcome != "WON" or applied.task_id is None:
-        return server.BroadcastResponse(ask.id(BroadcastId), outcome)
-    task = await parts.queries.task_view(ask.user_id, TaskId(applied.task_id))
-    return server.BroadcastResponse(ask.id(BroadcastId), outcome, task)
+    return await offer_responses.respond(
+        parts.commands, parts.queries, parts.hub, ask.user_id, answer
+    )
 
 
 async def accept(parts: Parts, ask: Ask[AcceptRequest, Nothing]) -> TaskView:

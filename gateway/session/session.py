@@ -15,7 +15,7 @@ from uuid import UUID
 
 from engine.kernel import errors
 from engine.kernel.ids import UserId
-from engine.views import ClosedReason, OfferCard, Snapshot, TaskView, UserEvent
+from engine.views import ClosedReason, OfferCard, Snapshot, UserEvent
 from gateway.contract import client, close_codes, codec, limits, problems, server
 from gateway.contract.close_codes import CloseCode
 from gateway.identity.auth import Caller
@@ -299,24 +299,13 @@ class Session:
         for broadcast_id, task_id in self.cards.withdraw():
             self.outbox.append(farewell(broadcast_id, task_id, "WITHDRAWN"))
 
-    def answered(
-        self,
-        broadcast_id: UUID,
-        outcome: server.OfferOutcome,
-        task: TaskView | None,
-        ref: client.Reference | None,
-    ) -> None:
+    def answered(self, response: server.BroadcastResponse, ref: client.Reference | None) -> None:
         """Writes BROADCAST_RESPONSE, then the farewell that waited for it unless the card was won."""
-        data = (
-            server.BroadcastResponse(broadcast_id, outcome)
-            if task is None
-            else server.BroadcastResponse(broadcast_id, outcome, task)
-        )
-        self.reply("BROADCAST_RESPONSE", data, ref)
-        if outcome in ("WON", "DECLINED", "SKIPPED"):
-            self.cards.settled(broadcast_id)
+        self.reply("BROADCAST_RESPONSE", response, ref)
+        if response.outcome in ("WON", "DECLINED", "SKIPPED"):
+            self.cards.settled(response.broadcast_id)
         else:
-            self._write_due(broadcast_id)
+            self._write_due(response.broadcast_id)
 
     def answer_refused(
         self, broadcast_id: UUID, refusal: errors.Refusal, ref: client.Reference | None, now: float

@@ -9,11 +9,12 @@ from typing import Any, Final
 from engine.commands import Commands
 from engine.kernel import errors
 from engine.kernel.errors import Refusal
-from engine.kernel.ids import BroadcastId, TaskId, UserId
+from engine.kernel.ids import UserId
 from engine.kernel.store import Store
 from engine.queries import Queries
-from engine.views import LiveView, TaskView
+from engine.views import LiveView
 from gateway.contract import client, codec, server
+from gateway.delivery import offer_responses
 from gateway.delivery.hub import Hub
 from gateway.identity.auth import MAY_WORK
 from gateway.session.connection import Connection
@@ -110,30 +111,16 @@ class Answers:
         asked = message.data
         session.cards.answering(asked.broadcast_id)
         try:
-            response, task = await self._outcome(_hustler(connection), asked)
+            response = await offer_responses.respond(
+                self._commands, self._queries, self._hub, _hustler(connection), asked
+            )
         except Exception as error:  # noqa: BLE001 - as in `answer`
             refusal = error_mapping.told(error)
             session.answer_refused(asked.broadcast_id, refusal, message.id, time.monotonic())
             return
-        session.answered(asked.broadcast_id, response, task, message.id)
+        session.answered(response, message.id)
         if not session.cards.awaits_end(asked.broadcast_id):
             self._hub.off_screen(connection, asked.broadcast_id)
-
-    async def _outcome(
-        self, user: UserId, asked: client.Answer
-    ) -> tuple[server.OfferOutcome, TaskView | None]:
-        broadcast_id = BroadcastId(asked.broadcast_id)
-        applied = await self._commands.respond(
-            user, broadcast_id, asked.response, asked.decline_reason
-        )
-        outcome = applied.outcome
-        if outcome == "DONE" or applied.task_id is None:
-            raise errors.refusal("HX017", "LOCK")
-        if outcome == "DECLINED":
-            self._hub.answered(user, broadcast_id, applied.task_id)
-        if outcome != "WON":
-            return outcome, None
-        return outcome, await self._queries.task_view(user, TaskId(applied.task_id))
 
     # ── Tasks ────────────────────────────────────────────────────────────────────────────────────
 

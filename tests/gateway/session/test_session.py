@@ -20,6 +20,7 @@ from engine.views import (
 )
 from gateway.contract import close_codes, codec, limits
 from gateway.contract.client import Auth
+from gateway.contract.server import BroadcastResponse
 from gateway.identity.auth import Caller
 from gateway.session.session import Phase, Session, durable, farewell
 
@@ -337,7 +338,7 @@ def test_a_withdrawn_card_is_waited_for_until_it_ends_or_is_declined() -> None:
     close(session, ended)
     assert not told(session)
     session.cards.answering(declined.broadcast_id)
-    session.answered(declined.broadcast_id, "DECLINED", None, None)
+    session.answered(BroadcastResponse(declined.broadcast_id, "DECLINED"), None)
     assert session.cards.broadcasts() == []
     assert not session.cards.has_withdrawn
 
@@ -362,7 +363,7 @@ def test_the_winner_is_told_won_and_not_that_the_card_is_gone() -> None:
     session.cards.answering(offer.broadcast_id)
     close(session, offer)
     session.withdraw()
-    session.answered(offer.broadcast_id, "WON", None, "r")
+    session.answered(BroadcastResponse(offer.broadcast_id, "WON"), "r")
     assert types(session) == ["LIVE_TASK_BROADCAST", "BROADCAST_RESPONSE"]
     assert offer.broadcast_id not in session.cards
 
@@ -373,7 +374,7 @@ def test_a_loser_hears_the_outcome_and_then_that_the_card_is_gone() -> None:
     show(session, offer)
     session.cards.answering(offer.broadcast_id)
     close(session, offer)
-    session.answered(offer.broadcast_id, "TAKEN", None, "r")
+    session.answered(BroadcastResponse(offer.broadcast_id, "TAKEN"), "r")
     assert types(session) == ["LIVE_TASK_BROADCAST", "BROADCAST_RESPONSE", "LIVE_TASK_UNAVAILABLE"]
 
 
@@ -395,7 +396,7 @@ def test_an_answered_card_is_off_the_screen(outcome: Any) -> None:
     session, offer = session_at(Phase.OPEN), card()
     show(session, offer)
     session.cards.answering(offer.broadcast_id)
-    session.answered(offer.broadcast_id, outcome, None, "r")
+    session.answered(BroadcastResponse(offer.broadcast_id, outcome), "r")
     close(session, offer)
     assert types(session) == ["LIVE_TASK_BROADCAST", "BROADCAST_RESPONSE"]
 
