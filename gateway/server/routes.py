@@ -28,6 +28,7 @@ from gateway.http.parts import Parts
 from gateway.identity.auth import ANYONE, MAY_POST, MAY_WORK
 from gateway.identity.rates import ACCEPT, CODE, LOCATION, PAYOUT_ACCOUNT, TASK_CREATE, UPLOAD
 from gateway.server.admin_routes import DESK_CALLS
+from gateway.ws.endpoint import Elsewhere
 
 TASK: Final = "/v1/tasks/{task_id:uuid}"
 PROPOSAL: Final = f"{TASK}/price-proposals/{{proposal_id:uuid}}"
@@ -84,7 +85,7 @@ def routes(parts: Parts) -> list[BaseRoute]:
     assets = StaticFiles(packages=[("gateway", "pages/map")])
     return [
         WebSocketRoute("/ws", parts.socket),
-        WebSocketRoute("/{elsewhere:path}", parts.socket.elsewhere),
+        WebSocketRoute("/{elsewhere:path}", Elsewhere(parts.metrics)),
         Route("/ws", pages.socket),
         *call_routes(CALLS, parts),
         Route("/v1/webhooks/stripe", parts.stripe_webhook.receive, methods=["POST"]),
