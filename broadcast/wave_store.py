@@ -1,6 +1,6 @@
 """The broadcaster's questions to the database, typed; each one is counted.
 
-The rules behind them stand in `sql/migrations/0006_wave.sql`.
+The rules behind them stand in `sql/schema/matching/`.
 Raises what `sql.database` raises; the loops of `broadcast.broadcaster` survive it.
 """
 

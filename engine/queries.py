@@ -235,9 +235,10 @@ class Queries:
             found[UserId(snapshot.user_id)] = self._snapshot_with_codes(snapshot)
         return found
 
-    async def migrations_applied(self) -> list[str]:
-        """The names of the migrations this database has."""
-        return [row["name"] for row in await self._store.rows("migrations_applied")]
+    async def migrations_applied(self) -> dict[str, str]:
+        """The ledger of this database: checksum by name of migration or routine file."""
+        rows = await self._store.rows("migrations_applied")
+        return {row["name"]: row["checksum"] for row in rows}
 
     async def clock(self) -> datetime:
         """The database's clock, which decides."""

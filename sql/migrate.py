@@ -1,29 +1,25 @@
-"""Ordered plain-SQL migrations: checksummed, forward only, one at a time in the cluster.
+"""Brings a database to the schema of this version, forward only, one migrator at a time.
 
-Each file of `sql/migrations/` runs in a transaction of its own as `hx_owner`, together with the
-row that remembers its checksum. A file that changed after it ran is an error, never repaired here.
+A new database gets the present schema in one transaction. An older one gets each migration that it
+lacks, in a transaction of its own, and then the routine files that have changed, in one. Everything
+is run as `hx_owner`; the ledger (`schema_migrations`) remembers checksums.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 
 import asyncpg
 
-_NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
+from sql.schema_files import ROUTINE, File, MigrationError, Schema, read_schema
+
 # One number for this project, so that two migrators of one database take turns.
 ADVISORY_LOCK = 0x48584C49  # "HXLI"
 LOCK_TIMEOUT_MS = 30_000
 FAILURES = (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError)
-
-
-class MigrationError(Exception):
-    """The migrations and the database do not fit together; the message says what to do."""
 
 
 class OtherSchema(MigrationError):
@@ -31,39 +27,40 @@ class OtherSchema(MigrationError):
 
 
 @dataclass(frozen=True, slots=True)
-class Migration:
-    """One file, in order of its number."""
+class Step:
+    """What is run in one transaction, and what the ledger then holds of it."""
 
-    name: str
-    text: str
-
-    @property
-    def checksum(self) -> str:
-        """SHA-256 of the text, hexadecimal."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
+    run: tuple[File, ...]
+    recorded: tuple[File, ...]
 
 
-def migrations() -> list[Migration]:
-    """All files in order; raises MigrationError for a bad or doubled name."""
-    found: dict[str, Migration] = {}
-    for file in files("sql").joinpath("migrations").iterdir():
-        if not file.name.endswith(".sql"):
-            continue
-        match = _NAME.match(file.name)
-        if match is None:
-            raise MigrationError(f"{file.name}: a migration is named NNNN_what.sql")
-        if match[1] in found:
-            raise MigrationError(f"{file.name}: number {match[1]} is taken")
-        found[match[1]] = Migration(file.name, file.read_text(encoding="utf-8"))
-    return [found[number] for number in sorted(found)]
+def plan(applied: Mapping[str, str], schema: Schema) -> list[Step]:
+    """The steps from a ledger (checksum by name) to a schema; empty when nothing is due.
 
-
-async def migrate(owner_dsn: str, *, dry_run: bool = False) -> list[str]:
-    """Bring the database up to date; the names of the migrations applied (or due, when dry).
-
-    Raises MigrationError when an applied file has changed or vanished, when the server cannot be
-    reached or lets us not in, and when a migration itself is refused.
+    Raises OtherSchema for a migration that has changed or is unknown here.
     """
+    if not applied:
+        return [Step(schema.present, (*schema.migrations, *schema.routines))]
+    _refuse_other(applied, schema)
+    due = [file for file in schema.migrations if file.name not in applied]
+    changed = [file for file in schema.routines if applied.get(file.name) != file.checksum]
+    steps = [Step((file,), (file,)) for file in due]
+    if due or changed or _gone(applied, schema):
+        # The grants look at everything that was made.
+        again = tuple(dict.fromkeys((*changed, schema.routines[-1])))
+        steps.append(Step(again, again))
+    return steps
+
+
+async def migrate(
+    owner_dsn: str, *, dry_run: bool = False, schema: Schema | None = None
+) -> list[str]:
+    """Bring the database up to date; the names of the files applied (or due, when dry), in order.
+
+    Raises MigrationError when the database is not of this version's past, when the server cannot be
+    reached or lets us not in, and when a file is refused; its transaction is undone.
+    """
+    schema = schema or read_schema()
     try:
         connection: asyncpg.Connection = await asyncpg.connect(
             owner_dsn, timeout=10, statement_cache_size=0
@@ -71,16 +68,20 @@ async def migrate(owner_dsn: str, *, dry_run: bool = False) -> list[str]:
     except FAILURES as error:
         raise MigrationError(f"PostgreSQL lets nobody migrate: {said(error)}") from error
     try:
-        due = _due(await _applied(connection), migrations())
+        steps = plan(await _applied(connection), schema)
         if dry_run:
-            return [migration.name for migration in due]
+            return [file.name for step in steps for file in step.run]
         async with _alone(connection):
             await connection.execute(files("sql").joinpath("roles.sql").read_text(encoding="utf-8"))
             await connection.execute("set local role hx_owner")
-            await connection.execute(_LEDGER)
-        return [migration.name for migration in due if await _run(connection, migration)]
+            await connection.execute(LEDGER)
+        names: list[str] = []
+        while step := await _take_step(connection, schema):
+            names += [file.name for file in step.run]
     except FAILURES as error:
         raise MigrationError(f"A migration failed and was undone: {said(error)}") from error
+    else:
+        return names
     finally:
         await connection.close()
 
@@ -99,19 +100,36 @@ async def _alone(connection: asyncpg.Connection) -> AsyncIterator[None]:
         yield
 
 
-async def _run(connection: asyncpg.Connection, migration: Migration) -> bool:
-    """Whether it was ours to run: another migrator may have been quicker."""
+async def _take_step(connection: asyncpg.Connection, schema: Schema) -> Step | None:
+    """Runs the first step that is still due, and returns it: another migrator may be quicker."""
     async with _alone(connection):
         await connection.execute("set local role hx_owner")
-        if migration.name in await _applied(connection):
-            return False
-        await connection.execute(migration.text)
+        applied = await _applied(connection)
+        steps = plan(applied, schema)
+        if not steps:
+            return None
+        for file in steps[0].run:
+            await _run(connection, file)
+        # A migration may have made what the grants have not seen: they are due again.
+        unseen = () if steps[0].run[-1].is_routine else (schema.routines[-1].name,)
         await connection.execute(
-            "insert into schema_migrations (name, checksum) values ($1, $2)",
-            migration.name,
-            migration.checksum,
+            "delete from schema_migrations where name = any($1)",
+            [*_gone(applied, schema), *unseen],
         )
-    return True
+        await connection.executemany(
+            "insert into schema_migrations (name, checksum) values ($1, $2)"
+            " on conflict (name) do update set checksum = excluded.checksum,"
+            " applied_at = excluded.applied_at",
+            [(file.name, file.checksum) for file in steps[0].recorded],
+        )
+        return steps[0]
+
+
+async def _run(connection: asyncpg.Connection, file: File) -> None:
+    try:
+        await connection.execute(file.text)
+    except asyncpg.PostgresError as error:
+        raise MigrationError(f"{file.name} failed and was undone: {said(error)}") from error
 
 
 def said(error: Exception) -> str:
@@ -127,23 +145,34 @@ async def _applied(connection: asyncpg.Connection) -> dict[str, str]:
     return {row["name"]: row["checksum"] for row in rows}
 
 
-def _due(applied: dict[str, str], known: list[Migration]) -> list[Migration]:
-    names = {migration.name for migration in known}
-    for name in applied:
-        if name not in names:
+def _gone(applied: Mapping[str, str], schema: Schema) -> list[str]:
+    """Routine files of the ledger that this version has no more: what they made goes by migration."""
+    known = {file.name for file in schema.routines}
+    return [name for name in applied if name.startswith(ROUTINE) and name not in known]
+
+
+def _refuse_other(applied: Mapping[str, str], schema: Schema) -> None:
+    if not any(name.startswith(ROUTINE) for name in applied):
+        raise OtherSchema(
+            f"the database was made by {min(applied)}, before the schema that this version begins"
+            " with: nothing leads from it to this one"
+        )
+    known = {file.name: file for file in schema.migrations}
+    for name, checksum in applied.items():
+        if name.startswith(ROUTINE):
+            continue
+        if name not in known:
             raise OtherSchema(
                 f"the database has {name}, which this version does not know: it was migrated by"
                 " a newer one"
             )
-    for migration in known:
-        if applied.get(migration.name, migration.checksum) != migration.checksum:
+        if known[name].checksum != checksum:
             raise OtherSchema(
-                f"{migration.name} has changed since it was applied: restore it and write a new one"
+                f"{name} has changed since it was applied: restore it and write a new one"
             )
-    return [migration for migration in known if migration.name not in applied]
 
 
-_LEDGER = """
+LEDGER = """
 create table if not exists schema_migrations (
     name text not null,
     checksum text not null,

@@ -11,7 +11,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
 
-from sql.migrate import FAILURES, MigrationError, said
+from sql.migrate import FAILURES, said
+from sql.schema_files import MigrationError
 from sql.session import ROLE, statements
 
 

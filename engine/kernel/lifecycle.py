@@ -2,7 +2,7 @@
 
 A test holds the two equal; `docs/lifecycle.md` is drawn from here (`python -m engine.kernel.lifecycle`).
 The database refuses every other step with HX010, whoever asks; the guards are judged by its triggers
-and functions (sql/migrations/0003, 0004, 0007, 0008).
+and functions (`guards*.sql` of the subjects in sql/schema/).
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from gateway.server.logs import last_word
 from gateway.settings.groups import SettingsError
 from geo.valkey import ValkeyAway
 from sql.database import DatabaseAway, DatabaseError, DatabaseUnfit
-from sql.migrate import MigrationError
+from sql.schema_files import MigrationError
 
 # Imported only when called: a token should not wait for the import of the whole service.
 COMMANDS: Final = {

@@ -83,7 +83,6 @@ async def _dev(options: Options, given: Mapping[str, str], asked: Settings, stop
         except OtherSchema as error:
             if asked.postgres.dsn:
                 raise
-            # Before the first release the migrations are edited in place (ADR 9).
             raise CommandError(
                 f"{settings.data_dir} was made by another version: {error}. Nothing in it is needed"
                 " by this one; remove the folder, or name another with --data-dir."

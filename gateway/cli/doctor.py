@@ -20,7 +20,7 @@ from gateway.server.photo_storage import photo_store
 from gateway.settings.groups import Settings
 from geo.valkey import ValkeyAway, open_valkey
 from sql.database import Database, DatabaseAway, DatabaseError, Session
-from sql.migrate import migrations
+from sql.schema_files import read_schema
 
 POSTGRES_MIN: Final = 150_000  # 15.0
 REDIS_MIN: Final = (7, 0)
@@ -111,7 +111,8 @@ async def _database_findings(settings: Settings) -> list[Finding]:
     try:
         session = await database.session()
         facts = (await database.rows("server_facts"))[0]
-        applied = {row["name"] for row in await database.rows("migrations_applied")}
+        rows = await database.rows("migrations_applied")
+        applied = {row["name"]: row["checksum"] for row in rows}
         ahead: timedelta = await database.value("clock_offset")
     except DatabaseAway as error:
         return [Finding("PostgreSQL", False, str(error))]
@@ -121,7 +122,8 @@ async def _database_findings(settings: Settings) -> list[Finding]:
         return [Finding("PostgreSQL", False, str(error))]
     finally:
         await database.close()
-    due = [migration.name for migration in migrations() if migration.name not in applied]
+    expected = read_schema().ledger
+    due = [name for name, checksum in expected.items() if applied.get(name) != checksum]
     room = facts["max_connections"] - CONNECTIONS_SPARE
     return [
         Finding("PostgreSQL", facts["version_number"] >= POSTGRES_MIN, facts["version"]),
@@ -140,7 +142,7 @@ async def _database_findings(settings: Settings) -> list[Finding]:
         Finding(
             "migrations",
             not due,
-            f"due: {', '.join(due)}; run `hustlexp migrate`" if due else f"{len(applied)} applied",
+            f"due: {', '.join(due)}; run `hustlexp migrate`" if due else "up to date",
         ),
         Finding(
             "clock",

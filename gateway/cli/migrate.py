@@ -13,7 +13,7 @@ from sql.service_login import equip, equip_itself, login_of
 
 
 def migrate(*, dry_run: bool = False, data_dir: Path | None = None) -> int:
-    """Apply the migrations that are due, in order; the names go to standard output.
+    """Apply the files of the schema that are due, in order; their names go to standard output.
 
     The login of HX_POSTGRES_DSN, where it is another than the one that migrates, becomes a member
     of hx_app with time-outs of its own; what that needs an administrator for is said.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Literal, TypeVar
 
 from msgspec import Struct
@@ -45,13 +45,13 @@ class Health:
         self,
         *,
         session: Callable[[], Awaitable[Session]],
-        applied: Callable[[], Awaitable[Sequence[str]]],
-        expected: Sequence[str],
+        applied: Callable[[], Awaitable[Mapping[str, str]]],
+        expected: Mapping[str, str],
         valkey: Probe,
     ) -> None:
         self._session = session
         self._applied = applied
-        self._expected = frozenset(expected)
+        self._expected = expected
         self._valkey = valkey
 
     async def readiness(self) -> Readiness:
@@ -63,9 +63,11 @@ class Health:
             return_exceptions=True,
         )
         if isinstance(applied, DatabaseError):
-            applied = ()  # it answers that it has no such table: nothing was ever applied
+            applied = {}  # it answers that it has no such table: nothing was ever applied
         known = not isinstance(applied, BaseException)
-        complete = not isinstance(applied, BaseException) and self._expected <= set(applied)
+        complete = not isinstance(applied, BaseException) and (
+            self._expected.items() <= applied.items()
+        )
         told = known or isinstance(session, DatabaseUnfit)
         postgres = _database_state(session) if told else "away"
         valkey_ok = not isinstance(pong, BaseException)

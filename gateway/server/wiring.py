@@ -58,7 +58,7 @@ from gateway.ws.session_opener import Joining
 from geo.presence.presence import Presence
 from geo.valkey import open_valkey
 from sql.database import Database
-from sql.migrate import migrations
+from sql.schema_files import read_schema
 
 
 @asynccontextmanager
@@ -185,7 +185,7 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
             health=Health(
                 session=database.session,
                 applied=queries.migrations_applied,
-                expected=[migration.name for migration in migrations()],
+                expected=read_schema().ledger,
                 valkey=valkey.ping,
             ),
             metrics_apart=settings.metrics.port is not None,

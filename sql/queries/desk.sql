@@ -1,5 +1,5 @@
 -- What an operator does and reads (engine/admin/commands.py, engine/admin/queries.py). The commands and views
--- stand in migrations/0018_contesting.sql and 0023_operating.sql.
+-- stand in sql/schema/, with their subject.
 
 -- name: admin_dispute_task
 select admin_dispute_task($1, $2, $3);

@@ -130,4 +130,4 @@ select user_id, active_since from live_status where session_id is not null;
 select hx_clock();
 
 -- name: migrations_applied
-select name from schema_migrations order by name;
+select name, checksum from schema_migrations;

@@ -1,4 +1,4 @@
--- What a broadcaster asks (broadcast/wave_store.py). The rules stand in migrations/0006_wave.sql.
+-- What a broadcaster asks (broadcast/wave_store.py). The rules stand in sql/schema/matching/.
 
 -- name: wave_pulse
 select wave_pulse($1, $2);

@@ -82,7 +82,7 @@ def test_from_an_empty_machine_to_a_paid_task_a_restored_backup_and_an_upgrade()
     assert not re.search(
         r"^(ERR|WRONG|hustlexp:|curl:|psql:|pg_restore:)", everything, re.MULTILINE
     )
-    assert "applied: 0001_foundation.sql" in printed(
+    assert "applied: schema/kernel/tables.sql" in printed(
         said, "with migrate migrate\nwith service doctor"
     )
     assert "'state': 'RELEASED'" in printed(said, "/approve")

@@ -1,4 +1,4 @@
-"""Days in a row with a completed task. Twin of `streak_after` in 0010_progress.sql."""
+"""Days in a row with a completed task. Twin of `streak_after` in sql/schema/progress/functions.sql."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""XP and levels. Twin of the functions in 0010_progress.sql; property tests hold them equal.
+"""XP and levels. Twin of the functions in sql/schema/progress/functions.sql; property tests hold them equal.
 
 Decimal throughout: 1.05 × 1.5 has no exact float, and a floor would lose a point at some borders.
 """

@@ -6,14 +6,14 @@ import itertools
 import os
 import shutil
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from sql import migrate as migrating
 from sql.database import Database, DatabaseUnfit
 from sql.migrate import migrate
+from sql.schema_files import File, read_schema
 from sql.service_login import equip, equip_itself
 from tests.conftest import SERVERS_FILE
 from tests.support.clusters import EMBEDDED, Cluster, cluster
@@ -108,17 +108,15 @@ async def test_what_an_administrator_has_to_do_is_told(managed: Managed) -> None
     assert await equip_itself(managed.dsn("nobody_yet"), missing) == missing
 
 
-async def test_the_login_that_migrates_keeps_its_own_settings(
-    managed: Managed, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_login_that_migrates_keeps_its_own_settings(managed: Managed) -> None:
     """No time-out of a login ends a migration, and the service's are not given to this one."""
     hasty = f"alter role admin in database {managed.database} set statement_timeout = '500ms'"
     await managed.cluster.run(hasty, "admin")
-    slow = migrating.Migration("9999_slow.sql", "select pg_sleep(0.7)")
-    known = [*migrating.migrations(), slow]
-    monkeypatch.setattr(migrating, "migrations", lambda: known)
-    assert len(await migrate(managed.admin)) == len(known)
-    assert await migrate(managed.admin) == []
+    schema = read_schema()
+    await migrate(managed.admin, schema=schema)
+    slow = replace(schema, migrations=(File("9999_slow.sql", "select pg_sleep(0.7)"),))
+    assert await migrate(managed.admin, schema=slow) == ["9999_slow.sql", "schema/grants.sql"]
+    assert await migrate(managed.admin, schema=slow) == []
     assert await equip(managed.admin, "admin") == []
     database = await Database.open(managed.admin)
     assert (await database.session()).acting == "hx_app"

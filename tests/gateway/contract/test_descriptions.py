@@ -10,7 +10,7 @@ import pytest
 from gateway.contract import asyncapi, close_codes, limits
 from gateway.contract.map import CITY_STATE, City
 from gateway.contract.server import DURABLE, SERVER_MESSAGES
-from sql.migrate import migrations
+from sql.schema_files import read_schema
 from tests.support.market import open_market
 from tests.support.paths import ROOT
 from tests.support.servers import TestDatabase
@@ -112,7 +112,7 @@ def test_the_protocol_page_names_every_reason_for_which_a_task_ends() -> None:
     """The reasons that the commands give, each in its table."""
     page = (DOCS / "protocol.md").read_text(encoding="utf-8")
     ends = r"(?:end_task|succeed_task)\(\s*t,\s*(?:'\w+'|\S+),\s*\w+,\s*'([A-Z_]+)'"
-    reasons = {r for m in migrations() for r in re.findall(ends, m.text)}
+    reasons = {r for f in read_schema().present for r in re.findall(ends, f.text)}
     assert {"NO_SHOW", "DEADLINE", "HUSTLER_RELEASED", "CHARGEBACK", "UNFUNDED"} <= reasons
     for reason in reasons:
         assert f"| {reason} |" in page, reason

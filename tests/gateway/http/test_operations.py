@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -53,35 +53,37 @@ FIT = Session(
 )
 READ_ONLY = dataclasses.replace(FIT, read_only=True)
 NO_TABLE = DatabaseError("42P01", "", 'relation "schema_migrations" does not exist')
+LEDGER = {"1": "a", "2": "b"}
 UNFIT = dataclasses.replace(FIT, complaints=("lock_timeout is 0",))
 
 
 @pytest.mark.parametrize(
     ("session", "migrations", "valkey", "expected"),
     [
-        (FIT, ["1", "2"], ready, (True, "ok", "ok", "complete")),
-        (FIT, ["1", "2", "3"], ready, (True, "ok", "ok", "complete")),
-        (FIT, ["1"], ready, (False, "ok", "ok", "missing")),
+        (FIT, LEDGER, ready, (True, "ok", "ok", "complete")),
+        (FIT, {**LEDGER, "3": "c"}, ready, (True, "ok", "ok", "complete")),
+        (FIT, {"1": "a"}, ready, (False, "ok", "ok", "missing")),
+        (FIT, {**LEDGER, "2": "z"}, ready, (False, "ok", "ok", "missing")),
         (FIT, OSError(), ready, (False, "away", "ok", "unknown")),
         (FIT, NO_TABLE, ready, (False, "ok", "ok", "missing")),
-        (FIT, ["1", "2"], away, (True, "ok", "away", "complete")),
-        (FIT, ["1", "2"], slow, (True, "ok", "away", "complete")),
-        (READ_ONLY, ["1", "2"], ready, (False, "read_only", "ok", "complete")),
-        (UNFIT, ["1", "2"], ready, (False, "unfit", "ok", "complete")),
-        (None, ["1", "2"], ready, (False, "away", "ok", "complete")),
+        (FIT, LEDGER, away, (True, "ok", "away", "complete")),
+        (FIT, LEDGER, slow, (True, "ok", "away", "complete")),
+        (READ_ONLY, LEDGER, ready, (False, "read_only", "ok", "complete")),
+        (UNFIT, LEDGER, ready, (False, "unfit", "ok", "complete")),
+        (None, LEDGER, ready, (False, "away", "ok", "complete")),
     ],
 )
 async def test_readiness_says_what_is_missing(
     monkeypatch: pytest.MonkeyPatch,
     session: Session | None,
-    migrations: list[str] | Exception,
+    migrations: Mapping[str, str] | Exception,
     valkey: Any,
     expected: tuple[bool, str, str, str],
 ) -> None:
-    """Ready needs a writable PostgreSQL, its guard and all migrations; Valkey degrades only."""
+    """Ready needs a writable PostgreSQL, its guard and all migrations as they are here; Valkey degrades only."""
     monkeypatch.setattr("gateway.http.health.PROBE_WITHIN_S", 0.05)
 
-    async def applied() -> Sequence[str]:
+    async def applied() -> Mapping[str, str]:
         if isinstance(migrations, Exception):
             raise migrations
         return migrations
@@ -91,7 +93,7 @@ async def test_readiness_says_what_is_missing(
             raise OSError
         return session
 
-    health = Health(session=asked, applied=applied, expected=["1", "2"], valkey=valkey)
+    health = Health(session=asked, applied=applied, expected=LEDGER, valkey=valkey)
     told = await health.readiness()
     assert (told.ready, told.postgres, told.valkey, told.migrations) == expected
     assert told.degraded is (told.valkey == "away" or not told.ready)

@@ -1,0 +1,190 @@
+-- Switching LIVE mode on and off.
+
+create or replace function live_event(p_status live_status) returns jsonb
+language plpgsql
+as $$
+declare
+    at timestamptz := hx_clock();
+begin
+    return hx_event(p_status.user_id, 'LIVE_MODE_STATE_CHANGE', jsonb_strip_nulls(jsonb_build_object(
+        'state', live_state(p_status, at),
+        'reason', live_state_reason(p_status, at),
+        'ends_at', live_state_ends_at(p_status, at)
+    )));
+end;
+$$;
+
+create or replace function go_live(p_hustler uuid, p_radius double precision, p_categories text[])
+returns jsonb
+language plpgsql
+as $$
+declare
+    s live_status;
+    opened uuid;
+    at timestamptz;
+begin
+    perform refuse_who_may_not_work(p_hustler);
+    select * into s from live_status where user_id = p_hustler for no key update;
+    at := hx_clock();
+    if s.session_id is null then
+        insert into live_sessions (user_id, started_at) values (p_hustler, at) returning id into opened;
+        update live_status
+        set
+            session_id = opened, active_since = at,
+            radius_miles = p_radius, categories = p_categories, version = version + 1
+        where user_id = p_hustler;
+    elsif (s.radius_miles, s.categories) is distinct from (p_radius, p_categories) then
+        update live_status
+        set radius_miles = p_radius, categories = p_categories, version = version + 1
+        where user_id = p_hustler;
+    end if;
+    return jsonb_build_object('subject_id', coalesce(opened, s.session_id));
+end;
+$$;
+
+-- Time has changed the state since just before p_due: the hustler is told, the cards that no longer
+-- stand are withdrawn, and the next change gets its timer. The caller holds the row of live_status.
+create or replace function fire_live_state(p_user uuid, p_due timestamptz) returns jsonb
+language plpgsql
+as $$
+declare
+    s live_status;
+    at timestamptz := hx_clock();
+    before timestamptz := p_due - interval '1 microsecond';
+    next timestamptz;
+    told jsonb := '[]';
+begin
+    select * into s from live_status where user_id = p_user;
+    next := live_state_changes_at(s, at);
+    if next is not null then
+        perform hx_timer('LIVE_STATE', p_user, next);
+    end if;
+    if (live_state(s, before), live_state_reason(s, before))
+        is distinct from (live_state(s, at), live_state_reason(s, at))
+    then
+        told := told || live_event(s);
+    end if;
+    if s.session_id is not null and shift_s(s.shift_since, at) between 10800 and 14399.999999
+        and shift_turn(s.shift_since, at) + interval '3 hours' >= p_due
+    then
+        told := told || nudge(
+            p_user, 'LIVE_3H', null,
+            'You have been in LIVE mode for three hours. After four there is a rest of 30 minutes.'
+        );
+    end if;
+    return jsonb_build_object(
+        'subject_id', p_user,
+        'events', append_events(told),
+        'withdrawn', case
+            when live_state(s, before) = 'ACTIVE' and live_state(s, at) <> 'ACTIVE'
+                then jsonb_build_array(p_user)
+            else '[]'
+        end
+    );
+end;
+$$;
+
+-- Off is always allowed. An end by the system is told by an event.
+create or replace function end_live(p_hustler uuid, p_reason text) returns jsonb
+language plpgsql
+as $$
+declare
+    s live_status;
+    ended uuid;
+    at timestamptz;
+begin
+    select * into s from live_status where user_id = p_hustler for no key update;
+    if s.session_id is null then
+        return jsonb_build_object('outcome', 'DONE');
+    end if;
+    at := hx_clock();
+    ended := s.session_id;
+    update live_sessions set ended_at = at, end_reason = p_reason where id = ended;
+    update live_status
+    set
+        session_id = null, active_since = null,
+        version = version + 1
+    where user_id = p_hustler
+    returning * into s;
+    return jsonb_build_object(
+        'subject_id', ended,
+        'withdrawn', jsonb_build_array(p_hustler),
+        'events', case p_reason when 'MANUAL' then '[]' else append_events(jsonb_build_array(
+            hx_event(p_hustler, 'LIVE_MODE_STATE_CHANGE', jsonb_build_object(
+                'state', 'OFF', 'reason', p_reason
+            ))
+        )) end
+    );
+end;
+$$;
+
+-- A session away for five minutes ends, unless its hustler holds a task (design §2, Live mode).
+create or replace function end_away(p_hustler uuid) returns jsonb
+language plpgsql
+as $$
+begin
+    perform from live_status where user_id = p_hustler for no key update;
+    if exists (
+        select from tasks as t
+        where t.assigned_hustler_id = p_hustler and t.state in ('ACCEPTED', 'WORKING')
+    ) then
+        return jsonb_build_object('outcome', 'DONE');
+    end if;
+    return end_live(p_hustler, 'OFFLINE');
+end;
+$$;
+
+-- Positions that nobody can have been at end the session. The third such session within 30 days bans
+-- until an admin lifts it, since GPS errs and a person has to look (architecture §10.7); what came
+-- before the last lift is forgiven.
+create or replace function end_impossible_session(p_hustler uuid) returns jsonb
+language plpgsql security definer
+set search_path = public, pg_temp
+as $$
+declare
+    s live_status;
+    at timestamptz;
+    ended uuid;
+    counted jsonb;
+    told jsonb;
+begin
+    select * into s from live_status where user_id = p_hustler for no key update;
+    if s.session_id is null then
+        return jsonb_build_object('outcome', 'DONE');
+    end if;
+    at := hx_clock();
+    ended := s.session_id;
+    update live_sessions set ended_at = at, end_reason = 'FORCED', impossible_positions = true
+    where id = ended;
+    update live_status set session_id = null, active_since = null, version = version + 1
+    where user_id = p_hustler
+    returning * into s;
+    select jsonb_agg(l.id order by l.ended_at) into counted
+    from live_sessions as l
+    where l.user_id = p_hustler and l.impossible_positions
+        and l.ended_at > at - interval '30 days'
+        and l.ended_at > coalesce(
+            (
+                select max(a.created_at) from admin_actions as a
+                where a.target_type = 'user' and a.target_id = p_hustler::text
+                    and a.action_type = 'LIFT_LIVE_BAN'
+            ),
+            '-infinity'
+        );
+    told := hx_event(p_hustler, 'LIVE_MODE_STATE_CHANGE', jsonb_build_object(
+        'state', 'OFF', 'reason', 'FORCED'
+    ));
+    if jsonb_array_length(counted) >= 3 then
+        s := ban_from_live(s, 'infinity');
+        perform open_item(
+            'IMPOSSIBLE_POSITIONS', p_hustler::text, jsonb_build_object('sessions', counted)
+        );
+        told := live_event(s);
+    end if;
+    return jsonb_build_object(
+        'subject_id', ended,
+        'withdrawn', jsonb_build_array(p_hustler),
+        'events', append_events(jsonb_build_array(told))
+    );
+end;
+$$;

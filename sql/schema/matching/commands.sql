@@ -1,0 +1,166 @@
+-- The wave: who is offered what, and the one insert of offers.
+-- One row per pair asked: the verdict, how many open offers the hustler has, and what the score
+-- needs of the hustler. The verdict is OFFER, or the first rule that forbids it:
+--   OVER            the broadcast has ended (LIVE-5)
+--   OFFERED         the pair has its offer: nobody twice within a broadcast
+--   RELEASED        the hustler gave this work back
+--   NOT_ACTIVE      LIVE mode is off, cooling down or paused (LIVE-3)
+--   BUSY            the hustler holds a task
+--   NOT_ELIGIBLE    the gate
+--   OWN_RADIUS      farther than the hustler wants; p_distances are miles between exact places
+--   OWN_CATEGORIES  not what the hustler wants
+create or replace function wave_verdicts(
+    p_broadcasts uuid[], p_hustlers uuid[], p_distances double precision[]
+) returns table (
+    n bigint,
+    verdict text,
+    open_offers bigint,
+    broadcast_id uuid,
+    hustler_id uuid,
+    task_id uuid,
+    trust_tier double precision,
+    completion_rate double precision,
+    approval_rate double precision,
+    category_preferred double precision,
+    category_count double precision,
+    minimum_price_cents double precision,
+    available_hours double precision
+)
+language plpgsql stable
+-- One plan, of index look-ups alone: planning for each array would take longer than the answer, and
+-- a plan must not depend on how little a table held when the connection first asked.
+set plan_cache_mode = 'force_generic_plan'
+set enable_seqscan = 'off'
+as $$
+#variable_conflict use_column
+declare
+    at timestamptz := hx_clock();
+    since timestamptz := offers_since();
+begin
+    return query
+    select
+        a.n,
+        case
+            when not coalesce(broadcast_runs(b, at) and t.state = 'MATCHING', false) then 'OVER'
+            when exists (
+                select from offers as o
+                where o.broadcast_id = a.broadcast_id and o.hustler_id = a.hustler_id
+            ) then 'OFFERED'
+            when t.predecessor_id is not null and a.hustler_id = any(releasers(t.id))
+                then 'RELEASED'
+            when coalesce(live_state(s, at), 'OFF') <> 'ACTIVE' then 'NOT_ACTIVE'
+            when exists (
+                select from tasks as held
+                where held.assigned_hustler_id = a.hustler_id and makes_busy(held)
+            ) then 'BUSY'
+            when not coalesce(eligible(t, u, p), false) then 'NOT_ELIGIBLE'
+            when a.distance_miles > s.radius_miles then 'OWN_RADIUS'
+            when t.category <> all(s.categories) then 'OWN_CATEGORIES'
+            else 'OFFER'
+        end,
+        (
+            select count(*)
+            from offers as o
+            inner join live_broadcasts as other on other.id = o.broadcast_id
+            where o.hustler_id = a.hustler_id and o.response is null
+                and o.offered_at >= since and broadcast_runs(other, at)
+        ),
+        a.broadcast_id,
+        a.hustler_id,
+        t.id,
+        u.trust_tier::double precision,
+        p.completion_rate,
+        p.approval_rate,
+        (t.category = any(p.preferred_categories))::integer::double precision,
+        case jsonb_typeof(p.category_counts -> t.category)
+            when 'number' then (p.category_counts -> t.category)::double precision
+        end,
+        p.minimum_price_cents::double precision,
+        p.available_minutes / 60.0::double precision
+    from unnest(p_broadcasts, p_hustlers, p_distances)
+        with ordinality as a (broadcast_id, hustler_id, distance_miles, n)
+    left join live_broadcasts as b on b.id = a.broadcast_id
+    left join tasks as t on t.id = b.task_id
+    left join users as u on u.id = a.hustler_id
+    left join hustler_profiles as p on p.user_id = a.hustler_id
+    left join live_status as s on s.user_id = a.hustler_id;
+end;
+$$;
+
+-- The one insert of offers. Every rule is judged again in this statement; what it returns is
+-- delivered, nothing else. Of a hustler's several new offers the best scored fill the free places.
+-- p_exact: miles between exact places (the radius); p_distances: to the rounded place (the card).
+create or replace function make_offers(
+    p_broadcasts uuid[],
+    p_hustlers uuid[],
+    p_exact double precision[],
+    p_distances double precision[],
+    p_scores double precision[],
+    p_open_max integer
+) returns jsonb
+language plpgsql
+as $$
+declare
+    at timestamptz := hx_clock();
+    made offers[];
+begin
+    with granted as (
+        select
+            v.broadcast_id,
+            v.hustler_id,
+            v.task_id,
+            a.distance_miles,
+            a.score,
+            v.open_offers + row_number() over (
+                partition by v.hustler_id order by a.score desc, v.n
+            ) as place
+        from wave_verdicts(p_broadcasts, p_hustlers, p_exact) as v
+        inner join unnest(p_distances, p_scores) with ordinality as a (distance_miles, score, n)
+            on a.n = v.n
+        where v.verdict = 'OFFER'
+    ),
+
+    inserted as (
+        insert into offers (
+            broadcast_id, hustler_id, task_id, offered_at, distance_miles, matching_score
+        )
+        select
+            g.broadcast_id, g.hustler_id, g.task_id, greatest(at, b.started_at), g.distance_miles,
+            g.score
+        from granted as g inner join live_broadcasts as b on b.id = g.broadcast_id
+        where g.place <= p_open_max
+        on conflict (broadcast_id, hustler_id) do nothing
+        returning *
+    )
+
+    select array_agg(i::offers order by i.matching_score desc, i.hustler_id) into made
+    from inserted as i;
+    return wave_json(coalesce(made, '{}'));
+end;
+$$;
+
+-- When a card was first written to a socket. Rows that somebody else holds are left: the card is
+-- sent again and reported again.
+create or replace function offers_sent(
+    p_broadcasts uuid[], p_hustlers uuid[], p_ages_s double precision[]
+) returns bigint
+language sql
+as $$
+    with free as (
+        select o.broadcast_id, o.hustler_id, r.age_s
+        from unnest(p_broadcasts, p_hustlers, p_ages_s) as r (broadcast_id, hustler_id, age_s)
+        inner join offers as o on o.broadcast_id = r.broadcast_id and o.hustler_id = r.hustler_id
+        where o.sent_at is null
+        for no key update of o skip locked
+    ),
+
+    marked as (
+        update offers as o
+        set sent_at = greatest(clock.at - make_interval(secs => f.age_s), o.offered_at)
+        from free as f cross join (select hx_clock() as at offset 0) as clock
+        where o.broadcast_id = f.broadcast_id and o.hustler_id = f.hustler_id
+        returning 1
+    )
+
+    select count(*) from marked;
+$$;

@@ -1,0 +1,310 @@
+-- Who may be offered what, how far a broadcast reaches, and what a broadcaster asks.
+
+-- Eligibility is a gate (design §5): the one rule behind broadcast, accept and feed.
+-- Twin of engine/matching/eligibility.py; a property test holds them equal.
+create or replace function eligible(task tasks, hustler users, profile hustler_profiles) returns boolean
+language sql immutable
+return may_work(hustler.role)
+    and hustler.account_status = 'ACTIVE'
+    and hustler.id <> task.poster_id
+    and hustler.trust_tier >= task.required_trust_tier
+    and (task.required_trade is null or task.required_trade = any(profile.verified_trades))
+    and (profile.insurance_valid or not task.insurance_required)
+    and (profile.background_check_valid or not task.background_check_required);
+
+-- The same for an accept, which knows the ids.
+create or replace function eligible(p_task uuid, p_hustler uuid) returns boolean
+language sql stable
+return coalesce(
+    (
+        select eligible(t, u, p)
+        from tasks as t
+        cross join users as u
+        inner join hustler_profiles as p on p.user_id = u.id
+        where t.id = p_task and u.id = p_hustler
+    ),
+    false
+);
+
+-- ── Radius plan (LIVE-4, LIVE-5) ────────────────────────────────────────────────────────────────
+-- Whole steps since the start; after the end, those that were reached before it.
+create or replace function broadcast_steps(b live_broadcasts, at timestamptz) returns integer
+language sql immutable
+return greatest(floor(
+    extract(epoch from (
+        least(at, coalesce(b.ended_at, b.expires_at) - interval '1 microsecond') - b.started_at
+    )) / b.expansion_interval_s
+), 0)::integer;
+
+-- Twin of broadcast/radius_plan.py: 3, 5, 7, 9, 10 miles at 0, 60, 120, 180, 240 s.
+create or replace function broadcast_radius_miles(b live_broadcasts, at timestamptz) returns double precision
+language sql immutable
+return least(
+    b.initial_radius_miles + b.expansion_step_miles * broadcast_steps(b, at), b.max_radius_miles
+);
+
+-- Null when the radius never grows again. The step may not fall on the end or behind it.
+create or replace function broadcast_next_expansion_at(b live_broadcasts, at timestamptz) returns timestamptz
+language sql immutable
+return (
+    select next.due_at
+    from (
+        select b.started_at
+            + make_interval(secs => b.expansion_interval_s) * (broadcast_steps(b, at) + 1) as due_at
+    ) as next
+    where next.due_at < coalesce(b.ended_at, b.expires_at)
+        and broadcast_radius_miles(b, at) < b.max_radius_miles
+);
+
+-- ── What an offer stands on ─────────────────────────────────────────────────────────────────────
+-- LIVE-5: a broadcast runs while it is ACTIVE and unexpired, whether or not anyone swept.
+create or replace function broadcast_runs(b live_broadcasts, at timestamptz) returns boolean
+language sql immutable
+return b.state = 'ACTIVE' and b.expires_at > at;
+
+-- is_busy() for many hustlers at once: a condition that the planner joins on, where the function
+-- would be called for each. A test holds the two equal.
+create or replace function makes_busy(t tasks) returns boolean
+language sql immutable
+return t.state = 'WORKING' or (t.state = 'ACCEPTED' and t.mode = 'LIVE');
+create or replace function offers_since() returns timestamptz
+language sql stable
+return (
+    select min(b.started_at) - interval '1 minute' from live_broadcasts as b where b.state = 'ACTIVE'
+);
+
+-- An offer is open while its broadcast runs, it is unanswered, and its hustler is ACTIVE and not
+-- busy (design §2, Live mode). Derived, never written by others.
+create or replace function open_offers(p_hustlers uuid[], at timestamptz) returns setof offers
+language sql stable
+begin atomic
+    select o.*
+    from live_status as s
+    inner join offers as o on o.hustler_id = s.user_id
+    inner join live_broadcasts as b on b.id = o.broadcast_id
+    where s.user_id = any(p_hustlers)
+        and live_state(s, at) = 'ACTIVE'
+        and not exists (
+            select from tasks as t where t.assigned_hustler_id = s.user_id and makes_busy(t)
+        )
+        and o.response is null
+        and o.offered_at >= (select offers_since())
+        and broadcast_runs(b, at);
+end;
+
+-- Everyone who released this task or one before it: never offered it again (design §2, Task).
+create or replace function releasers(p_task uuid) returns uuid[]
+language sql stable
+return (
+    with recursive line as (
+        select t.predecessor_id from tasks as t where t.id = p_task
+        union all
+        select t.predecessor_id from line inner join tasks as t on t.id = line.predecessor_id
+    )
+    select coalesce(array_agg(t.assigned_hustler_id), '{}')
+    from line inner join tasks as t on t.id = line.predecessor_id
+    where t.cancel_reason = 'HUSTLER_RELEASED'
+);
+
+-- The mean of the category's newest 200 other tasks; null below 20, which are no market.
+create or replace function market_price_cents(task tasks) returns double precision
+language sql stable
+return (
+    select case when count(*) >= 20 then avg(n.price)::double precision end
+    from (
+        select o.price from tasks as o
+        where o.category = task.category and o.id <> task.id
+        order by o.created_at desc
+        limit 200
+    ) as n
+);
+
+-- ── The wave ────────────────────────────────────────────────────────────────────────────────────
+-- What a hustler reads as the distance: to a tenth of a mile, measured to the rounded place.
+create or replace function shown_miles(miles double precision) returns double precision
+language sql immutable
+return round(miles::numeric, 1)::double precision;
+
+-- Words for where a task is, for those who may not know its place. An address is what its poster
+-- wrote, so nothing of it is told but a town in the postal form, "…, Town, ST 12345"; else the
+-- centre of the cell that everybody sees, to a hundredth of a degree.
+create or replace function place_words(t tasks) returns text
+language sql stable
+return coalesce(
+    array_to_string(
+        regexp_match(
+            t.location_address,
+            ',\s*([^,0-9]{2,40}?)\s*,\s*([A-Z]{2})(?:\s+\d{5}(?:-\d{4})?)?'
+            || '\s*(?:,\s*(?:USA|US|United States)\s*)?$'
+        ),
+        ', '
+    ),
+    format(
+        'near %s° %s, %s° %s',
+        to_char(abs(t.place_lat), 'FM990.00'),
+        case when t.place_lat < 0 then 'S' else 'N' end,
+        to_char(abs(t.place_lng), 'FM990.00'),
+        case when t.place_lng < 0 then 'W' else 'E' end
+    )
+);
+
+-- A broadcast's card without what differs by hustler (contract, LIVE_TASK_BROADCAST).
+create or replace function broadcast_card(b live_broadcasts) returns jsonb
+language sql stable
+return (
+    select jsonb_build_object(
+        'broadcast_id', b.id,
+        'task', jsonb_build_object(
+            'id', t.id,
+            'version', t.version,
+            'title', t.title,
+            'description', t.description,
+            'category', t.category,
+            'price_cents', t.price,
+            'hustler_pay_cents', t.price - platform_fee_cents(t.price),
+            'location', jsonb_build_object('lat', t.place_lat, 'lng', t.place_lng, 'place', place_words(t)),
+            'distance_miles', 0,
+            'deadline', t.deadline,
+            'xp_multiplier', 1.25
+        ),
+        'matching_score', 0,
+        'expires_at', b.expires_at,
+        'poster', jsonb_build_object('first_name', u.first_name, 'trust_tier', u.trust_tier)
+    )
+    from tasks as t inner join users as u on u.id = t.poster_id
+    where t.id = b.task_id
+);
+
+-- The card of one offer: WELCOME, GET /v1/offers.
+create or replace function offer_card(o offers) returns jsonb
+language sql stable
+return (
+    select jsonb_set(
+        broadcast_card(b), '{task,distance_miles}', to_jsonb(shown_miles(o.distance_miles))
+    ) || jsonb_build_object('matching_score', o.matching_score)
+    from live_broadcasts as b where b.id = o.broadcast_id
+);
+
+-- Offers and the cards they share, so that a thousand recipients cost one card:
+-- {at, offers: [[broadcast, hustler, shown miles, score], …], cards: [card of each broadcast]}.
+create or replace function wave_json(p_offers offers[]) returns jsonb
+language sql stable
+return (
+    select jsonb_build_object(
+        'at', max(o.offered_at),
+        'offers', coalesce(jsonb_agg(jsonb_build_array(
+            o.broadcast_id, o.hustler_id, shown_miles(o.distance_miles), o.matching_score
+        ) order by o.n), '[]'),
+        'cards', (
+            select coalesce(jsonb_agg(broadcast_card(b)), '[]')
+            from live_broadcasts as b
+            where b.id in (select m.broadcast_id from unnest(p_offers) as m)
+        )
+    )
+    from unnest(p_offers) with ordinality as o (
+        broadcast_id, hustler_id, task_id, offered_at, distance_miles, matching_score, sent_at,
+        responded_at, response, decline_reason, n
+    )
+);
+
+-- Whether an offer that no socket took has waited for p_age. One from the future was made before the
+-- clock was set back: nobody knows for how long it has waited, so it has.
+create or replace function offer_waits(p_offered_at timestamptz, at timestamptz, p_age interval)
+returns boolean
+language sql immutable
+return p_offered_at < at - p_age or p_offered_at > at;
+
+-- The open offers of these hustlers that no socket took within p_age: to be delivered again.
+create or replace function unsent_offers(p_hustlers uuid[], p_age interval, p_limit integer) returns jsonb
+language sql stable
+return (
+    select wave_json(coalesce(array_agg(row(u.*)::offers), '{}'))
+    from (
+        select o.*
+        from (select hx_clock() as at) as clock
+        cross join open_offers(p_hustlers, clock.at) as o
+        where o.sent_at is null and offer_waits(o.offered_at, clock.at, p_age)
+        order by o.offered_at
+        limit p_limit
+    ) as u
+);
+
+-- The active set, once a second: who runs, what time it is, and whose cards wait for too long: the
+-- newest first, so that those who are away cannot keep the others out of p_limit.
+create or replace function wave_pulse(p_age interval, p_limit integer) returns jsonb
+language sql stable
+return (
+    select jsonb_build_object(
+        'now', clock.at,
+        'running', (
+            select coalesce(jsonb_agg(b.id), '[]') from live_broadcasts as b
+            where b.state = 'ACTIVE' and b.expires_at > clock.at
+        ),
+        'unsent', (
+            select coalesce(jsonb_agg(u.hustler_id), '[]')
+            from (
+                select o.hustler_id
+                from live_broadcasts as b
+                inner join offers as o on o.broadcast_id = b.id
+                where b.state = 'ACTIVE' and b.expires_at > clock.at
+                    and o.sent_at is null and o.response is null
+                    and offer_waits(o.offered_at, clock.at, p_age)
+                group by o.hustler_id
+                order by max(o.offered_at) desc
+                limit p_limit
+            ) as u
+        )
+    )
+    from (select hx_clock() as at) as clock
+);
+
+-- All that a broadcaster keeps of running broadcasts; a funded task's place, price, category and
+-- deadline never change.
+create or replace function wave_broadcasts(p_ids uuid[]) returns jsonb
+language sql stable
+return (
+    select jsonb_build_object(
+        'now', max(clock.at),
+        'broadcasts', coalesce(jsonb_agg(jsonb_build_object(
+            'id', b.id,
+            'task_id', t.id,
+            'poster_id', t.poster_id,
+            'started_at', b.started_at,
+            'expires_at', b.expires_at,
+            'initial_radius_miles', b.initial_radius_miles,
+            'max_radius_miles', b.max_radius_miles,
+            'expansion_step_miles', b.expansion_step_miles,
+            'expansion_interval_s', b.expansion_interval_s,
+            'lat', t.location_lat,
+            'lng', t.location_lng,
+            'place_lat', t.place_lat,
+            'place_lng', t.place_lng,
+            'category', t.category,
+            'price_cents', t.price,
+            'created_at', t.created_at,
+            'deadline', t.deadline,
+            'market_price_cents', market_price_cents(t),
+            'hustlers_notified', (
+                select count(*) from offers as o where o.broadcast_id = b.id
+            )
+        )) filter (where b.id is not null), '[]')
+    )
+    from (select hx_clock() as at) as clock
+    left join live_broadcasts as b
+        on b.id = any(p_ids) and broadcast_runs(b, clock.at)
+    left join tasks as t on t.id = b.task_id
+);
+
+-- How broadcasts ended: one that is ACTIVE past its time has EXPIRED, swept or not.
+create or replace function wave_endings(p_ids uuid[]) returns jsonb
+language sql stable
+return (
+    select coalesce(jsonb_agg(jsonb_build_object(
+        'id', b.id,
+        'state', case b.state when 'ACTIVE' then 'EXPIRED' else b.state end,
+        'radius_miles', broadcast_radius_miles(b, b.expires_at),
+        'hustlers_notified', (select count(*) from offers as o where o.broadcast_id = b.id)
+    )), '[]')
+    from live_broadcasts as b
+    where b.id = any(p_ids) and not broadcast_runs(b, hx_clock())
+);

@@ -1,0 +1,307 @@
+-- A task, posted, edited, and worked on until the proof.
+
+-- A transition, told to both sides, with the published event beside it (job_state_sync).
+create or replace function task_events(t tasks, p_type text, p_data jsonb) returns jsonb
+language plpgsql
+as $$
+declare
+    told jsonb := '[]';
+    reader uuid;
+    status jsonb := task_status(t);
+begin
+    foreach reader in array array_remove(array[t.poster_id, t.assigned_hustler_id], null) loop
+        told := told || hx_event(reader, 'TASK_STATUS_UPDATE', status);
+        if p_type is not null then
+            told := told
+                || hx_event(reader, p_type, jsonb_build_object('task_id', t.id) || p_data);
+        end if;
+    end loop;
+    return told;
+end;
+$$;
+
+create or replace function check_deadline(p_deadline timestamptz) returns void
+language plpgsql
+as $$
+declare
+    at timestamptz := hx_clock();
+begin
+    if p_deadline not between at and at + interval '1 year' then
+        raise exception using
+            errcode = 'check_violation',
+            constraint = 'tasks_deadline_ahead',
+            message = 'A deadline lies between now and a year from now.';
+    end if;
+end;
+$$;
+
+create or replace function create_task(p_poster uuid, p_draft jsonb) returns jsonb
+language plpgsql
+as $$
+declare
+    made tasks;
+begin
+    if not exists (
+        select from users as u
+        where u.id = p_poster and may_post(u.role) and u.account_status = 'ACTIVE'
+    ) then
+        perform hx_refuse('HX503', 'PERMISSION');
+    end if;
+    perform check_deadline((p_draft ->> 'deadline')::timestamptz);
+    perform hx_act(p_poster, null);
+    insert into tasks (
+        mode, state, title, description, category, price,
+        location_lat, location_lng, location_address, place_lat, place_lng,
+        deadline, requires_proof, min_photos, estimated_minutes,
+        required_trade, required_trust_tier, insurance_required, background_check_required,
+        poster_id
+    )
+    select
+        d.mode,
+        case d.mode when 'LIVE' then 'MATCHING' else 'OPEN' end,
+        d.title, d.description, d.category, d.price_cents,
+        d.lat, d.lng, d.address, d.place_lat, d.place_lng,
+        d.deadline, d.requires_proof, d.min_photos, d.estimated_minutes,
+        d.required_trade, d.required_trust_tier, d.insurance_required, d.background_check_required,
+        p_poster
+    from jsonb_to_record(p_draft) as d (
+        mode text, title text, description text, category text, price_cents integer,
+        lat double precision, lng double precision, address text,
+        place_lat double precision, place_lng double precision,
+        deadline timestamptz, requires_proof boolean, min_photos smallint,
+        estimated_minutes integer, required_trade text, required_trust_tier smallint,
+        insurance_required boolean, background_check_required boolean
+    )
+    returning * into made;
+    perform hx_timer('UNFUNDED', made.id, made.created_at + interval '24 hours');
+    if made.deadline is not null then
+        perform hx_timer('DEADLINE', made.id, made.deadline);
+    end if;
+    return jsonb_build_object('task_id', made.id);
+end;
+$$;
+
+-- Changes a task's terms: all but the mode before it is funded, title and description until the work
+-- begins. HX019 for the rest, by the judge of 0004. p_changes holds the fields that change.
+create or replace function edit_task(
+    p_poster uuid, p_task uuid, p_changes jsonb, p_version integer
+) returns jsonb
+language plpgsql
+as $$
+declare
+    t tasks := own_task(p_poster, p_task);
+    at timestamptz := hx_clock();
+    before tasks := t;
+begin
+    if t.state in ('COMPLETED', 'CANCELLED', 'EXPIRED') then
+        perform hx_refuse('HX001', 'TASK-TERMINAL');
+    end if;
+    if t.version <> p_version then
+        perform hx_refuse('HX010', 'VERSION');
+    end if;
+    perform check_deadline((p_changes ->> 'deadline')::timestamptz);
+    if (p_changes ->> 'price')::integer <> t.price then
+        -- a payment that was begun for the old price is given back when it comes
+        update escrows
+        set state = 'CANCELLED', is_current = false, ended_at = at, updated_at = at
+        where task_id = p_task and is_current and state = 'PENDING';
+    end if;
+    t := jsonb_populate_record(t, p_changes);
+    update tasks
+    set
+        title = t.title, description = t.description, category = t.category, price = t.price,
+        location_lat = t.location_lat, location_lng = t.location_lng,
+        location_address = t.location_address, place_lat = t.place_lat, place_lng = t.place_lng,
+        deadline = t.deadline, requires_proof = t.requires_proof, min_photos = t.min_photos,
+        estimated_minutes = t.estimated_minutes, required_trade = t.required_trade,
+        required_trust_tier = t.required_trust_tier, insurance_required = t.insurance_required,
+        background_check_required = t.background_check_required, updated_at = at
+    where id = p_task
+    returning * into t;
+    if t.version = before.version then
+        return accept_outcome('DONE', p_task);
+    end if;
+    -- one that has passed and was told stays so
+    if t.deadline is distinct from before.deadline then
+        delete from timers where kind = 'DEADLINE' and subject = p_task;
+        if t.deadline is not null then
+            perform hx_timer('DEADLINE', p_task, t.deadline);
+        end if;
+    end if;
+    return jsonb_build_object('task_id', p_task, 'events', append_events(task_events(t, null, null)));
+end;
+$$;
+
+-- The task, locked, as its hustler; strangers learn nothing.
+create or replace function hold_task(p_hustler uuid, p_task uuid) returns tasks
+language plpgsql
+as $$
+declare
+    t tasks;
+begin
+    select * into t from tasks where id = p_task for no key update;
+    if not found or t.assigned_hustler_id is distinct from p_hustler then
+        perform hx_not_found();
+    end if;
+    return t;
+end;
+$$;
+
+create or replace function own_task(p_poster uuid, p_task uuid) returns tasks
+language plpgsql
+as $$
+declare
+    t tasks;
+begin
+    select * into t from tasks where id = p_task for no key update;
+    if not found or (
+        t.poster_id <> p_poster and t.assigned_hustler_id is distinct from p_poster
+    ) then
+        perform hx_not_found();
+    end if;
+    if t.poster_id <> p_poster then
+        perform hx_refuse('HX503', 'PERMISSION');
+    end if;
+    return t;
+end;
+$$;
+
+-- The task, locked, as one of its two sides.
+create or replace function side_task(p_user uuid, p_task uuid) returns tasks
+language plpgsql
+as $$
+declare
+    t tasks;
+begin
+    select * into t from tasks where id = p_task for no key update;
+    if not found or p_user not in (t.poster_id, coalesce(t.assigned_hustler_id, t.poster_id)) then
+        perform hx_not_found();
+    end if;
+    return t;
+end;
+$$;
+
+-- The arrival of the caller: by a position (degrees, and its age in seconds) that shows it, or, where
+-- no position of the last 5 minutes is known, as a claim that changes nothing for the poster.
+-- HX021 where the position says that the caller is elsewhere.
+create or replace function mark_arrived(
+    p_hustler uuid, p_task uuid, p_lat double precision, p_lng double precision,
+    p_age_s double precision
+) returns jsonb
+language plpgsql
+as $$
+declare
+    t tasks := hold_task(p_hustler, p_task);
+    at timestamptz := hx_clock();
+    away_m double precision;
+begin
+    if t.arrived_at is not null then
+        return accept_outcome('DONE', p_task);
+    end if;
+    if t.state <> 'ACCEPTED' then
+        perform hx_refuse('HX010', 'TRANSITION');
+    end if;
+    if p_age_s <= 300 then
+        away_m := 1609.344 * miles_between(p_lat, p_lng, t.location_lat, t.location_lng);
+    end if;
+    if away_m > 150 then
+        perform hx_refuse('HX021', 'ARRIVAL');
+    end if;
+    if away_m is null then
+        return jsonb_build_object('task_id', p_task, 'events', append_events(claim_arrival(t, at)));
+    end if;
+    insert into arrivals (task_id, hustler_id, evidence, at, distance_m, fixed_at)
+    values (
+        p_task, p_hustler, 'POSITION', at, away_m,
+        at - make_interval(secs => greatest(p_age_s, 0))
+    );
+    update tasks set arrived_at = at, updated_at = at where id = p_task returning * into t;
+    return jsonb_build_object('task_id', p_task, 'events', append_events(task_events(t, null, null)));
+end;
+$$;
+
+-- The hustler's word: kept once, and the poster is asked to look.
+create or replace function claim_arrival(t tasks, at timestamptz) returns jsonb
+language plpgsql
+as $$
+begin
+    insert into arrivals (task_id, hustler_id, evidence, at)
+    values (t.id, t.assigned_hustler_id, 'CLAIM', at)
+    on conflict do nothing;
+    if not found then
+        return '[]';
+    end if;
+    return jsonb_build_array(nudge(
+        t.poster_id, 'ARRIVAL_CLAIMED', t.id,
+        'Your hustler says that they have arrived. Give them the start code when you have met.'
+    ));
+end;
+$$;
+
+-- Counts a try of a code. Null: the code was right. Else what to refuse, after the commit.
+-- Five wrong tries lock it for 15 minutes, a right one included (design §2, Codes).
+create or replace function code_refused(p_task uuid, p_kind text, p_correct boolean) returns jsonb
+language plpgsql
+as $$
+declare
+    c task_codes;
+    at timestamptz := hx_clock();
+begin
+    select * into c from task_codes where task_id = p_task and kind = p_kind for update;
+    if c.locked_until > at then
+        return jsonb_build_object(
+            'code', 'HX018', 'invariant', 'CODE-LOCKED',
+            'retry_after_s', ceil(extract(epoch from c.locked_until - at))
+        );
+    end if;
+    if p_correct then
+        return null;
+    end if;
+    update task_codes
+    set
+        tries = case when tries + 1 >= 5 then 0 else tries + 1 end,
+        locked_until = case when tries + 1 >= 5 then at + interval '15 minutes' end
+    where task_id = p_task and kind = p_kind;
+    return jsonb_build_object('code', 'HX018', 'invariant', 'CODE-WRONG');
+end;
+$$;
+
+create or replace function start_task(p_hustler uuid, p_task uuid, p_correct boolean) returns jsonb
+language plpgsql
+as $$
+declare
+    t tasks := hold_task(p_hustler, p_task);
+    at timestamptz;
+    refused jsonb;
+begin
+    if t.started_at is not null and t.state not in ('CANCELLED', 'EXPIRED') then
+        return accept_outcome('DONE', p_task);
+    end if;
+    if t.state <> 'ACCEPTED' then
+        perform hx_refuse('HX010', 'TRANSITION');
+    end if;
+    refused := code_refused(p_task, 'START', p_correct);
+    if refused is not null then
+        return jsonb_build_object('task_id', p_task, 'refused', refused);
+    end if;
+    at := hx_clock();
+    insert into arrivals (task_id, hustler_id, evidence, at) values (p_task, p_hustler, 'START_CODE', at);
+    perform hx_act(p_hustler, null);
+    update tasks
+    set state = 'WORKING', arrived_at = coalesce(arrived_at, at), started_at = at, updated_at = at
+    where id = p_task
+    returning * into t;
+    -- the price is fixed from here on, and a day without a proof is an operator's business
+    perform hx_timer('WORKING_STALE', p_task, at + interval '24 hours');
+    return jsonb_build_object(
+        'task_id', p_task,
+        -- at work on any task nobody is offered another
+        'withdrawn', jsonb_build_array(p_hustler),
+        'events', append_events(
+            lapse_proposals(t) || task_events(
+                t, 'JOB_STARTED', jsonb_build_object('status', 'IN_PROGRESS', 'started_at', at)
+            )
+        )
+    );
+end;
+$$;
