@@ -10,9 +10,9 @@ from msgspec import Struct
 
 from engine.kernel import errors
 from engine.kernel.ids import TaskId, UserId
+from engine.kernel.states import Mode, TaskState
 from engine.kernel.store import Store
 from engine.live.views import LiveView
-from engine.tasks.views import Mode, TaskState
 
 StepKind = Literal[
     "POSTED",

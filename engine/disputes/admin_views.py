@@ -9,10 +9,10 @@ from msgspec import Struct
 
 from engine.admin.views import ActionView
 from engine.disputes.views import DisputeView
+from engine.kernel.states import EscrowState, TaskState
 from engine.money.admin_views import ChargebackView
-from engine.money.views import EscrowState
 from engine.proofs.views import ProofView
-from engine.tasks.views import TaskState, TransitionView
+from engine.tasks.views import TransitionView
 
 DisputeState = Literal["OPEN", "EVIDENCE_REQUESTED", "ESCALATED", "RESOLVED"]
 

@@ -8,10 +8,9 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from engine.kernel.states import EscrowState, Mode, TaskState
 from engine.money.provider import LegKind
-from engine.money.views import EscrowState
 from engine.progress.admin_views import XpRowView
-from engine.tasks.views import Mode, TaskState
 
 SettlementState = Literal["PENDING", "HELD", "DONE"]
 

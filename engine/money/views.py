@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
 from uuid import UUID
 
 from msgspec import Struct
 
-EscrowState = Literal[
-    "PENDING",
-    "FUNDED",
-    "LOCKED_DISPUTE",
-    "RELEASED",
-    "REFUNDED",
-    "REFUND_PARTIAL",
-    "CANCELLED",
-]
+from engine.kernel.states import EscrowState
 
 
 class EscrowView(Struct, frozen=True, omit_defaults=True):

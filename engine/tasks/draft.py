@@ -6,7 +6,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from engine.tasks.views import Mode
+from engine.kernel.states import Mode
 
 
 class TaskDraft(Struct, frozen=True):

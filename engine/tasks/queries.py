@@ -9,9 +9,10 @@ from engine.kernel.ids import (
     TaskId,
     UserId,
 )
+from engine.kernel.states import TaskState
 from engine.kernel.store import Cursor, Store
 from engine.tasks.codes import TaskCodes
-from engine.tasks.views import TaskState, TaskView, TransitionView
+from engine.tasks.views import TaskView, TransitionView
 
 
 class Engagement(NamedTuple):

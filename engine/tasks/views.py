@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
 from uuid import UUID
 
 from msgspec import UNSET, Struct, UnsetType
 
+from engine.kernel.states import Mode, TaskState
 from engine.live.views import BroadcastView
 from engine.money.views import EscrowView
 from engine.pricing.views import ProposalView
-
-Mode = Literal["STANDARD", "LIVE"]
-
-
-TaskState = Literal[
-    "OPEN",
-    "MATCHING",
-    "ACCEPTED",
-    "WORKING",
-    "PROOF_SUBMITTED",
-    "DISPUTED",
-    "COMPLETED",
-    "CANCELLED",
-    "EXPIRED",
-]
 
 
 class PlaceView(Struct, frozen=True, omit_defaults=True):

@@ -15,8 +15,8 @@ from engine.events.views import Snapshot
 from engine.kernel.applied import Applied, UserEvent
 from engine.kernel.ids import UserId
 from engine.kernel.loops import steadily
-from gateway.contract import close_codes, limits, messages
-from gateway.contract.messages import Reference
+from gateway.contract import close_codes, codec, limits
+from gateway.contract.client import Reference
 from gateway.delivery.long_polls import LongPolls
 from gateway.delivery.offer_cards import OfferCards
 from gateway.delivery.registry import ConnectionRegistry
@@ -135,8 +135,8 @@ class Hub:
         }
         for task_id, status in steps.items():
             if watchers := self.registry.watchers(task_id):
-                payload = messages.encode(
-                    "TASK_STATUS_UPDATE", messages.logged("TASK_STATUS_UPDATE", status)
+                payload = codec.encode(
+                    "TASK_STATUS_UPDATE", codec.logged("TASK_STATUS_UPDATE", status)
                 )
                 for connection in watchers:
                     connection.session.outbox.append(payload)

@@ -11,7 +11,7 @@ from broadcast.ports import BroadcastUpdate
 from engine.kernel.applied import ClosedBroadcast
 from engine.kernel.ids import UserId
 from engine.live.views import OfferCard
-from gateway.contract import limits, messages
+from gateway.contract import codec, limits
 from gateway.delivery.ended_broadcasts import EndedBroadcasts
 from gateway.delivery.fanout import Fanout
 from gateway.delivery.poller import Poller
@@ -47,7 +47,7 @@ class OfferCards:
     def broadcast_update(self, poster: UserId, update: BroadcastUpdate) -> None:
         """Sends the poster how the broadcast stands; not durable."""
         if self._registry.user(poster) is not None:
-            self._registry.send(poster, messages.encode("LIVE_BROADCAST_UPDATE", update))
+            self._registry.send(poster, codec.encode("LIVE_BROADCAST_UPDATE", update))
 
     def closed(self, closed: ClosedBroadcast) -> None:
         """Takes the broadcast's cards off every screen and drops late ones; repeats are harmless."""
@@ -148,7 +148,7 @@ class OfferCards:
         if connections is None or broadcast_id in self._ended:
             return
         taken = False
-        payload = messages.encode("LIVE_TASK_BROADCAST", card)
+        payload = codec.encode("LIVE_TASK_BROADCAST", card)
         for connection in connections.sockets:
             if connection.session.show(broadcast_id, card.task.id, payload):
                 taken = True

@@ -1,24 +1,33 @@
-"""The event log over REST: for clients whose sockets are blocked, and for long poll."""
+"""The event log over REST, for clients whose sockets are blocked and for long poll, and snapshots."""
 
 from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from engine.events.queries import Log
+from engine.events.views import Snapshot
 from engine.live.views import OfferCard
-from gateway.contract import messages
+from gateway.contract import codec, limits
+from gateway.contract.fields import Seq
 from gateway.delivery.poller import Woken
+from gateway.http.decoding import Nothing, Sent
 from gateway.http.endpoint import Ask
 from gateway.http.parts import Parts
-from gateway.http.requests import EventsQuery, Nothing
 from gateway.session import rendering
 
 GONE_EVERY_S: Final = 0.5
 """How often a waiting caller is looked after."""
+
+
+class EventsQuery(Sent, frozen=True):
+    """GET /v1/events?after&wait; `wait` in seconds."""
+
+    after: Seq = 0
+    wait: Annotated[float, Meta(ge=0, le=limits.POLL_MAX_S)] = 0.0
 
 
 class Event(Struct, frozen=True):
@@ -87,7 +96,13 @@ async def _told(
     if first_seq != position + 1:
         return Resync("TOO_OLD", log.last_seq)
     events = [
-        Event(event.seq, event.type, messages.logged(event.type, event.data), event.at)
+        Event(event.seq, event.type, codec.logged(event.type, event.data), event.at)
         for event in await rendering.complete(parts.queries.codes, log.events)
     ]
     return Events(events, events[-1].seq if events else log.last_seq, offers)
+
+
+async def snapshot(parts: Parts, ask: Ask[Nothing, Nothing]) -> Snapshot:
+    """Everything WELCOME carries: LIVE state, open offers, tasks, and where the log stands."""
+    found = await parts.queries.events.snapshots([ask.user_id])
+    return found[ask.user_id]

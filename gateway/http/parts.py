@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from starlette.types import ASGIApp
+
 from engine.admin.stories import Stories
 from engine.api.admin import Admin
 from engine.api.commands import Commands
@@ -23,7 +25,6 @@ from gateway.identity.rates import Rates
 from gateway.metrics.db_metrics import Measured
 from gateway.metrics.metrics import Metrics
 from gateway.tracking.location_tracker import Positions
-from gateway.ws.endpoint import Door
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,8 @@ class Parts:
     stories: Stories
     hub: Hub
     positions: Positions
-    socket: Door
+    socket: ASGIApp
+    """What serves the WebSocket's path."""
     authenticator: Authenticator
     idempotency: Idempotency
     cursors: Cursors

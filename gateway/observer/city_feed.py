@@ -14,10 +14,10 @@ from msgspec import Struct
 
 from engine.kernel.ids import UserId
 from engine.kernel.loops import steadily
+from engine.kernel.states import TaskState
 from engine.kernel.store import Store
-from engine.tasks.views import TaskState
-from gateway.contract import limits, messages
-from gateway.contract.messages import CITY_STATE, City, CityStats, CityTask
+from gateway.contract import codec, limits
+from gateway.contract.map import CITY_STATE, City, CityStats, CityTask
 from gateway.delivery.registry import ConnectionRegistry
 from gateway.tracking.location_tracker import Positions
 
@@ -103,7 +103,7 @@ class CityFeed:
             self._known = await self._store.one(Known, "city", limits.MAX_CITY_TASKS)
             self._known_at = time.monotonic()
             self._pace = self._pace_now() if self._pace_now else None
-        payload = messages.encode("CITY", self.frame(self._known))
+        payload = codec.encode("CITY", self.frame(self._known))
         for connection in tuple(self._registry.observers):
             if not connection.lags:
                 connection.session.outbox.append(payload)

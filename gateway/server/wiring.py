@@ -102,7 +102,12 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
         snapshots = Snapshots(queries.events)
         heartbeats = Heartbeats(presence)
         positions = Positions(
-            hub, changes, commands, queries, heartbeats, EnRoute(hub.registry, queries.tasks)
+            hub,
+            changes,
+            commands,
+            queries,
+            heartbeats=heartbeats,
+            en_route=EnRoute(hub.registry, queries.tasks),
         )
         joining = Joining(
             hub=hub,

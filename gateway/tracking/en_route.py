@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from engine.kernel.ids import TaskId, UserId
 from engine.tasks.queries import Engagement, TaskQueries
-from gateway.contract import limits, messages
+from gateway.contract import codec, limits, server
 from gateway.delivery.registry import ConnectionRegistry
 from geo.distance import distance_m, eta_minutes, is_within
 from geo.points import LatLng
@@ -106,9 +106,9 @@ class EnRoute:
         trip.owed = None
         if not self._registry.sockets(trip.poster):
             return
-        seen = messages.HustlerLocation(
+        seen = server.HustlerLocation(
             trip.task,
-            messages.Point(place.lat, place.lng),
+            server.Point(place.lat, place.lng),
             eta_minutes(distance_m(place, trip.goal)),
         )
-        self._registry.send(trip.poster, messages.encode("HUSTLER_LOCATION", seen), volatile=True)
+        self._registry.send(trip.poster, codec.encode("HUSTLER_LOCATION", seen), volatile=True)

@@ -24,7 +24,7 @@ from engine.kernel.loops import steadily
 from engine.live.commands import EndReason
 from engine.live.queries import LastFix
 from gateway.contract import limits
-from gateway.contract.messages import GoLive, Moved
+from gateway.contract.client import GoLive, Moved
 from gateway.delivery.hub import Hub
 from gateway.session.connection import Connection
 from gateway.tracking.arrivals import AGAIN_S, OLD_FIX_S, Arrivals
@@ -48,9 +48,9 @@ class Positions:
         changes: HustlerChanges,
         commands: Commands,
         queries: Queries,
+        *,
         heartbeats: Heartbeats,
         en_route: EnRoute,
-        *,
         unix: Callable[[], float] = time.time,
     ) -> None:
         self._hub = hub

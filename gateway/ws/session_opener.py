@@ -10,7 +10,7 @@ from engine.api.queries import Queries
 from engine.events.views import Snapshot
 from engine.kernel import errors
 from engine.kernel.ids import UserId
-from gateway.contract import close_codes, limits, messages, problems
+from gateway.contract import client, close_codes, limits, problems
 from gateway.delivery.hub import Hub
 from gateway.delivery.snapshots import Snapshots
 from gateway.identity.auth import Authenticator, Caller
@@ -42,7 +42,7 @@ class Joining:
         self._metrics = metrics
         self._rates = rates
 
-    async def join(self, connection: Connection, message: messages.Auth) -> Snapshot | None:
+    async def join(self, connection: Connection, message: client.Auth) -> Snapshot | None:
         """Authenticates, registers, replays, welcomes; in this order, so that no push is missed.
 
         What the WELCOME said; None when there was none.
@@ -64,7 +64,7 @@ class Joining:
         self._hub.welcome(connection, snapshot, message.id)
         return snapshot
 
-    async def _authenticate(self, connection: Connection, message: messages.Auth) -> None:
+    async def _authenticate(self, connection: Connection, message: client.Auth) -> None:
         session = connection.session
         token = message.data.token or session.header_token
         if token is None:

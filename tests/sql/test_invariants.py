@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from engine.tasks.views import Mode
+from engine.kernel.states import Mode
 from tests.support.market import Market
 
 ROLES = ("app", "owner")

@@ -18,6 +18,7 @@ from engine.kernel.applied import Applied
 from engine.kernel.effects import Effects, Subscriber
 from engine.kernel.execution import Execution
 from engine.kernel.ids import BroadcastId, TaskId, UserId
+from engine.kernel.states import Mode
 from engine.kernel.store import Store
 from engine.kernel.timers import Timers
 from engine.kernel.wake import Wake
@@ -28,7 +29,6 @@ from engine.money.settlements import Settling
 from engine.tasks.codes import CodeBook, TaskCodes
 from engine.tasks.commands import Sighting
 from engine.tasks.draft import TaskDraft
-from engine.tasks.views import Mode
 from geo.points import LatLng
 from sql.database import Database
 

@@ -2,14 +2,47 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from typing import Annotated
 
-from engine.admin.views import ActionView, DeskView, ItemView
+from msgspec import Meta, Struct
+
+from engine.admin.views import ActionView, DeskView, ItemState, ItemView
 from engine.kernel.ids import ItemId
-from gateway.http.admin.requests import ActionsQuery, ItemsQuery, Why
+from gateway.contract.fields import Cursor, Limit
+from gateway.http.admin.shapes import Why, name
+from gateway.http.decoding import Nothing, Sent
 from gateway.http.endpoint import Ask
 from gateway.http.parts import Parts
-from gateway.http.requests import Nothing
+
+Kind = Annotated[str, name("A-Z_", 60, "1 to 60 capital letters and underscores")]
+TargetType = Annotated[str, name("a-z_", 60, "1 to 60 small letters and underscores")]
+Id = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=200,
+        pattern=r"^[^\x00]*(?![\s\S])",
+        description="an id of 1 to 200 characters",
+    ),
+]
+
+
+class ItemsQuery(Sent, frozen=True):
+    """GET /v1/admin/items?kind&state&cursor&limit."""
+
+    kind: Kind | None = None
+    state: ItemState = "OPEN"
+    cursor: Cursor | None = None
+    limit: Limit = 20
+
+
+class ActionsQuery(Sent, frozen=True):
+    """GET /v1/admin/actions?target_type&target_id&cursor&limit."""
+
+    target_type: TargetType | None = None
+    target_id: Id | None = None
+    cursor: Cursor | None = None
+    limit: Limit = 20
 
 
 class Items(Struct, frozen=True):
@@ -42,7 +75,7 @@ async def page(parts: Parts, ask: Ask[Nothing, ItemsQuery]) -> Items:
 
 async def close(parts: Parts, ask: Ask[Why, Nothing]) -> ItemView:
     """Take an item off the desk."""
-    item = ItemId(ask.path["item_id"])
+    item = ask.id(ItemId)
     await parts.admin.queue.close(ask.user_id, item, ask.body.reason)
     return await parts.admin.queue.item(item)
 

@@ -8,7 +8,7 @@ import pytest
 
 from engine.kernel.errors import Refusal
 from engine.kernel.ids import TaskId, UserId
-from engine.tasks.views import Mode
+from engine.kernel.states import Mode
 from tests.support.market import Market
 
 

@@ -11,10 +11,10 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from engine.kernel.states import Mode
 from engine.money.provider import Movement
 from engine.money.providers.simulated import SimulatedPayments
 from engine.tasks.draft import TaskDraft
-from engine.tasks.views import Mode
 from tests.engine.money.asking import PLAN, ask, fire
 
 POINTS = (

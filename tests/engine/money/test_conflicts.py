@@ -19,8 +19,8 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from engine.kernel.states import Mode
 from engine.kernel.store import Store
-from engine.tasks.views import Mode
 from sql.database import Database
 from tests.engine.money import clock
 from tests.engine.money.actions import ACTIONS

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from engine.kernel.ids import TaskId, UserId
-from engine.tasks.views import Mode
+from engine.kernel.states import Mode
 from tests.support.market import Market
 
 TASK = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.kernel.ids import TaskId, UserId
-from engine.tasks.views import Mode
+from engine.kernel.states import Mode
 from tests.engine.progress.past import Past, points, resolved, tier
 from tests.support.market import Market
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.kernel.ids import TaskId, UserId
-from engine.tasks.views import Mode
+from engine.kernel.states import Mode
 from tests.engine.progress.past import Past, ask, points, refused, tier
 from tests.support.market import Market
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.tasks.views import Mode
+from engine.kernel.states import Mode
 from tests.engine.progress.past import Past, ask, refused, resolved
 from tests.oracles import xp
 from tests.support.market import Market

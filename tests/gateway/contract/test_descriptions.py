@@ -7,7 +7,9 @@ import re
 import msgspec
 import pytest
 
-from gateway.contract import asyncapi, close_codes, limits, messages
+from gateway.contract import asyncapi, close_codes, limits
+from gateway.contract.map import CITY_STATE, City
+from gateway.contract.server import DURABLE, SERVER_MESSAGES
 from sql.schema_files import read_schema
 from tests.support.market import open_market
 from tests.support.paths import ROOT
@@ -25,7 +27,7 @@ async def test_an_observer_sees_the_city(service: Service) -> None:
         task = await service.funded(poster, place)
         await driving.hear_until("LIVE_TASK_BROADCAST")
         await client.say("SUBSCRIBE_CITY")
-        city = msgspec.convert((await client.hear_until("CITY"))["data"], messages.City)
+        city = msgspec.convert((await client.hear_until("CITY"))["data"], City)
         spot = near(place)
         assert (round(spot["lat"], 5), spot["lng"], 0) in city.hustlers
         (shown,) = [t for t in city.tasks if str(t.id) == task["id"]]
@@ -51,12 +53,12 @@ async def test_the_city_shows_who_drives_to_which_task(service: Service) -> None
         await client.say("SUBSCRIBE_CITY")
         state = "MATCHING"
         while state != "ACCEPTED":
-            city = msgspec.convert((await client.hear_until("CITY"))["data"], messages.City)
+            city = msgspec.convert((await client.hear_until("CITY"))["data"], City)
             (shown,) = [t for t in city.tasks if str(t.id) == task["id"]]
             state = shown.state
         spot = (round(near(place)["lat"], 5), place["lng"])
         assert shown.hustler == spot
-        assert (*spot, messages.CITY_STATE["EN_ROUTE"]) in city.hustlers
+        assert (*spot, CITY_STATE["EN_ROUTE"]) in city.hustlers
 
 
 @pytest.mark.parametrize("role", ["hustler", "poster", "dual"])
@@ -73,7 +75,7 @@ def test_asyncapi_describes_every_message() -> None:
     document = asyncapi.document("1")
     assert document["asyncapi"] == "3.0.0"
     spoken = document["components"]["messages"]
-    for name in messages.SERVER_MESSAGES:
+    for name in SERVER_MESSAGES:
         assert spoken[f"server.{name}"]["payload"]["properties"]["type"] == {"const": name}
     assert "client.RESPOND_TO_BROADCAST" in spoken
     text = msgspec.json.encode(document).decode()
@@ -100,8 +102,8 @@ def test_the_frames_on_the_protocol_page_are_of_the_vocabulary() -> None:
     for frame in filter(None, frames):
         shown = msgspec.json.decode(frame)
         assert shown.keys() == {"type", "seq", "data"}
-        assert shown["type"] in messages.DURABLE
-        kind = messages.SERVER_MESSAGES[shown["type"]]
+        assert shown["type"] in DURABLE
+        kind = SERVER_MESSAGES[shown["type"]]
         assert shown["data"].keys() == set(kind.__struct_fields__)
         msgspec.convert(shown["data"], kind, strict=True)
 
@@ -161,9 +163,9 @@ async def test_durable_events_have_the_documented_shapes(fresh_database: TestDat
         await market.timers.fire_due()
         rows = await market.app.fetch("select type, data::text from user_events")
 
-    assert {row["type"] for row in rows} == messages.DURABLE - {"NUDGE"}
+    assert {row["type"] for row in rows} == DURABLE - {"NUDGE"}
     for row in rows:
-        kind = messages.SERVER_MESSAGES[row["type"]]
+        kind = SERVER_MESSAGES[row["type"]]
         data = msgspec.json.decode(row["data"])
         msgspec.convert(data, kind)
         assert data.keys() <= set(kind.__struct_fields__), row["type"]

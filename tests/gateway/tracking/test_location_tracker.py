@@ -216,8 +216,8 @@ def positions_of(
         changes or HustlerChanges(),
         parts.commands,
         parts.queries,
-        Heartbeats(presence),
-        EnRoute(parts.hub.registry, parts.queries.tasks),
+        heartbeats=Heartbeats(presence),
+        en_route=EnRoute(parts.hub.registry, parts.queries.tasks),
     )
 
 

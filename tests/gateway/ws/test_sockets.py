@@ -16,7 +16,8 @@ from websockets.exceptions import InvalidStatus
 from engine.kernel.applied import UserEvent
 from engine.kernel.store import Store
 from engine.tasks.codes import TaskCodes
-from gateway.contract import close_codes, limits, messages
+from gateway.contract import close_codes, codec, limits
+from gateway.contract.server import Nudge, Welcome
 from gateway.delivery.snapshots import Snapshots
 from gateway.session import rendering
 from sql.database import Record
@@ -44,7 +45,7 @@ async def test_auth_is_answered_with_welcome(service: Service) -> None:
         await client.say("AUTH", {"token": user.token}, ref=41)
         welcome = await client.hear()
     assert (welcome["type"], welcome["id"]) == ("WELCOME", 41)
-    told = msgspec.convert(welcome["data"], messages.Welcome)
+    told = msgspec.convert(welcome["data"], Welcome)
     assert (told.protocol, told.heartbeat_seconds, told.last_seq) == (1, 30, 0)
     assert told.user_id == user.user_id
     assert (told.live.state, told.offers, told.tasks) == ("OFF", [], [])
@@ -446,7 +447,7 @@ async def test_a_slow_reader_is_cut_and_blocks_nobody(service: Service) -> None:
     host, port = service.url.removeprefix("http://").split(":")
     sock.connect((host, int(port)))
     sock.setblocking(False)
-    payload = messages.encode("NUDGE", messages.Nudge("REST", "x" * 60_000))
+    payload = codec.encode("NUDGE", Nudge("REST", "x" * 60_000))
     options = {"sock": sock, "max_queue": 1, "ping_interval": None, "close_timeout": 0.1}
     async with joined(service, quick) as other, open_client(service, **options) as client:
         await client.auth(slow)

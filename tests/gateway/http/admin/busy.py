@@ -16,8 +16,8 @@ from engine.disputes.admin import Outcome
 from engine.kernel.applied import Applied
 from engine.kernel.errors import Refusal
 from engine.kernel.ids import AwardId, BadgeId, DisputeId, ItemId, SettlementId, TaskId, UserId
+from engine.kernel.states import Mode
 from engine.live.broadcast_plan import BroadcastPlan
-from engine.tasks.views import Mode
 from tests.support.market import Market
 
 WHY = "It is right so."

@@ -12,11 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.kernel import errors
-from gateway.contract import messages
+from gateway.contract.client import ClientMessage, GoLive, Moved
 from gateway.contract.problems import Unreadable
-from gateway.http import requests
-from gateway.http.cursors import Cursors
-from gateway.identity.rates import ACCEPT, BAD_TOKEN, EVERY_CALL, Rates
+from gateway.http import decoding, events, tasks
 from gateway.server.routes import CALLS
 
 TASK: dict[str, Any] = {
@@ -30,10 +28,10 @@ TASK: dict[str, Any] = {
 DIGITS = 10**29
 
 
-def refused(body: bytes, kind: type[msgspec.Struct] = requests.TaskRequest) -> errors.Refusal:
+def refused(body: bytes, kind: type[msgspec.Struct] = tasks.TaskRequest) -> errors.Refusal:
     """The refusal that decoding this body gives."""
     with pytest.raises(errors.Refusal) as caught:
-        requests.decode(body, kind)
+        decoding.decode(body, kind)
     return caught.value
 
 
@@ -128,7 +126,7 @@ def test_any_json_is_decoded_or_refused(value: object) -> None:
     body = json.dumps(value).encode()
     for kind in {call.body_type for call in CALLS}:
         with contextlib.suppress(errors.Refusal):
-            requests.decode(body, kind)
+            decoding.decode(body, kind)
 
 
 def _unbounded(schema: Any, path: str) -> list[str]:
@@ -166,41 +164,6 @@ def test_every_field_that_comes_in_is_bounded_and_closed(kind: type[msgspec.Stru
     assert all(shape["additionalProperties"] is False for shape in schema["$defs"].values())
 
 
-def test_live_below_fifteen_dollars_is_refused_early() -> None:
-    """$14.99 is HX902, with what else is wrong; $15.00 is not."""
-    said = {"can_respond": False, "accessible_now": True, "price_final": True}
-    cheap = requests.decode(
-        json.dumps(TASK | {"price_cents": 1_499, "live_confirmations": said}).encode(),
-        requests.TaskRequest,
-    )
-    with pytest.raises(errors.Refusal) as caught:
-        requests.check_terms(cheap)
-    assert (caught.value.kind.code, caught.value.kind.invariant) == ("HX902", "LIVE-2")
-    assert [field.pointer for field in caught.value.fields] == [
-        "/price_cents",
-        "/live_confirmations/can_respond",
-    ]
-    requests.check_terms(
-        requests.decode(json.dumps(TASK | {"price_cents": 1_500}).encode(), requests.TaskRequest)
-    )
-
-
-@pytest.mark.parametrize("field", ["can_respond", "accessible_now", "price_final"])
-@pytest.mark.parametrize("mode", ["LIVE", "STANDARD"])
-def test_any_false_confirmation_refuses_live(field: str, mode: str) -> None:
-    """One `false` is enough for LIVE; STANDARD asks for none."""
-    said = {"can_respond": True, "accessible_now": True, "price_final": True} | {field: False}
-    body = json.dumps(TASK | {"mode": mode, "live_confirmations": said}).encode()
-    task = requests.decode(body, requests.TaskRequest)
-    if mode == "STANDARD":
-        requests.check_terms(task)
-        return
-    with pytest.raises(errors.Refusal) as caught:
-        requests.check_terms(task)
-    assert caught.value.kind.code == "VALIDATION_ERROR"
-    assert "live_confirmations" in caught.value.message
-
-
 @pytest.mark.parametrize(
     "pairs",
     [
@@ -217,7 +180,7 @@ def test_any_false_confirmation_refuses_live(field: str, mode: str) -> None:
 def test_a_bad_query_string_is_refused(pairs: list[tuple[str, str]]) -> None:
     """Twice, unknown, missing or out of bounds: VALIDATION_ERROR."""
     with pytest.raises(errors.Refusal) as caught:
-        requests.decode_query(pairs, requests.TasksQuery)
+        decoding.decode_query(pairs, tasks.TasksQuery)
     assert caught.value.kind.code == "VALIDATION_ERROR"
 
 
@@ -225,7 +188,7 @@ def test_a_bad_query_string_is_refused(pairs: list[tuple[str, str]]) -> None:
 def test_a_wait_is_a_number_of_seconds_up_to_25(wait: str) -> None:
     """NaN and infinity are no waits."""
     with pytest.raises(errors.Refusal):
-        requests.decode_query([("wait", wait)], requests.EventsQuery)
+        decoding.decode_query([("wait", wait)], events.EventsQuery)
 
 
 def test_rest_and_socket_take_the_same_shapes() -> None:
@@ -233,67 +196,6 @@ def test_rest_and_socket_take_the_same_shapes() -> None:
     bodies = {call.body_type for call in CALLS}
     socket = {
         {field.name: field.type for field in msgspec.structs.fields(kind)}["data"]
-        for kind in get_args(messages.ClientMessage)
+        for kind in get_args(ClientMessage)
     }
-    assert {messages.GoLive, messages.Moved} <= bodies & socket
-
-
-def test_a_cursor_is_for_its_owner_and_unchanged(cursor_end: Any, users: tuple[Any, Any]) -> None:
-    """A cursor opens for the user it was signed for, and not when a bit of it was changed."""
-    cursors, (ann, bob) = Cursors(b"k" * 32), users
-    signed = cursors.sign(ann, cursor_end)
-    assert cursors.open(ann, signed) == cursor_end
-    changed = signed[:-2] + ("AA" if signed[-2:] != "AA" else "BB")
-    for user, cursor in ((bob, signed), (ann, changed), (ann, "x"), (ann, "A" * 60)):
-        with pytest.raises(errors.Refusal):
-            cursors.open(user, cursor)
-    with pytest.raises(errors.Refusal):
-        Cursors(b"other" * 8).open(ann, signed)
-
-
-def test_a_user_who_calls_too_often_is_told_when_to_return(users: tuple[Any, Any]) -> None:
-    """The bucket empties for one user alone, and fills again with time."""
-    now, (ann, bob) = [0.0], users
-    rates = Rates(lambda: now[0])
-    for _ in range(int(EVERY_CALL.burst)):
-        rates.spend_user(ann, None)
-    with pytest.raises(errors.Refusal) as caught:
-        rates.spend_user(ann, None)
-    assert caught.value.kind.code == "RATE_LIMITED"
-    assert caught.value.retry_after_s == pytest.approx(1 / EVERY_CALL.per_second)
-    rates.spend_user(bob, None)
-    now[0] = 1.0
-    rates.spend_user(ann, None)
-
-
-def test_a_braked_call_has_its_own_bucket(users: tuple[Any, Any]) -> None:
-    """Too many accepts do not stop the other calls."""
-    rates, (ann, _) = Rates(lambda: 0.0), users
-    for _ in range(int(ACCEPT.burst)):
-        rates.spend_user(ann, ACCEPT)
-    with pytest.raises(errors.Refusal):
-        rates.spend_user(ann, ACCEPT)
-    rates.spend_user(ann, None)
-
-
-def test_an_address_that_guesses_tokens_is_slowed_down() -> None:
-    """After too many bad tokens an address is told to wait; another one is not."""
-    now = [0.0]
-    rates = Rates(lambda: now[0])
-    for _ in range(int(BAD_TOKEN.burst)):
-        rates.spend_address("192.0.2.1")
-    with pytest.raises(errors.Refusal) as caught:
-        rates.spend_address("192.0.2.1")
-    assert caught.value.kind.code == "RATE_LIMITED"
-    rates.spend_address("192.0.2.2")
-    now[0] = 1.0
-    rates.spend_address("192.0.2.1")
-
-
-def test_buckets_are_bounded(monkeypatch: pytest.MonkeyPatch, users: tuple[Any, Any]) -> None:
-    """Forgetting the longest unused bucket keeps memory flat."""
-    monkeypatch.setattr("gateway.identity.rates.MAX_BUCKETS", 1)
-    rates = Rates(lambda: 0.0)
-    for user in (*users, users[0]):
-        rates.spend_user(user, None)
-    assert len(rates._buckets) == 1
+    assert {GoLive, Moved} <= bodies & socket

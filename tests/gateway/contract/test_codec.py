@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.kernel.errors import Refusal
-from gateway.contract import limits, messages
+from gateway.contract import codec, limits
+from gateway.contract.client import ClientMessage
 
 HERE = '{"lat":37.7,"lng":-122.4}'
 ID = f'"{uuid4()}"'
@@ -90,10 +91,10 @@ BAD = {
 
 def test_every_message_of_the_contract_is_understood() -> None:
     """The vocabulary is the contract's table, and each kind has a rate limit."""
-    kinds = {kind.__struct_config__.tag for kind in get_args(messages.ClientMessage)}
+    kinds = {kind.__struct_config__.tag for kind in get_args(ClientMessage)}
     assert kinds == GOOD.keys() == limits.RATE_OF.keys()
     for kind, data in GOOD.items():
-        message = messages.parse(said(kind, data))
+        message = codec.parse(said(kind, data))
         assert type(message).__struct_config__.tag == kind
         assert message.id == "r1"
 
@@ -102,7 +103,7 @@ def test_every_message_of_the_contract_is_understood() -> None:
 def test_what_is_outside_the_vocabulary_is_a_validation_error(frame: str) -> None:
     """Strict: unknown types and fields, bad numbers and absurd sizes are all one documented error."""
     with pytest.raises(Refusal) as refused:
-        messages.parse(frame)
+        codec.parse(frame)
     assert refused.value.kind.code == "VALIDATION_ERROR"
 
 
@@ -126,23 +127,21 @@ def test_what_is_outside_the_vocabulary_is_a_validation_error(frame: str) -> Non
 def test_no_text_breaks_the_parser(text: str) -> None:
     """Anything at all is either a message or a VALIDATION_ERROR, and its reference is readable."""
     with contextlib.suppress(Refusal):
-        messages.parse(text)
-    messages.reference_of(text)
+        codec.parse(text)
+    codec.reference_of(text)
 
 
 def test_a_refused_message_still_gives_its_reference() -> None:
     """The ERROR can name the request even when its data was refused; absurd references are none."""
-    assert messages.reference_of('{"type":"NOPE","id":"r9","data":[1]}') == "r9"
-    assert messages.reference_of('{"type":"NOPE","id":17}') == 17
-    assert messages.reference_of('{"id":' + "9" * 30 + "}") is None
-    assert messages.reference_of("{") is None
-    assert messages.reference_of('{"id":"a","x":' + "[" * 100_000) is None
+    assert codec.reference_of('{"type":"NOPE","id":"r9","data":[1]}') == "r9"
+    assert codec.reference_of('{"type":"NOPE","id":17}') == 17
+    assert codec.reference_of('{"id":' + "9" * 30 + "}") is None
+    assert codec.reference_of("{") is None
+    assert codec.reference_of('{"id":"a","x":' + "[" * 100_000) is None
 
 
 def test_an_envelope_carries_only_what_it_has() -> None:
     """`id`, `seq` and `data` are absent where there is none."""
-    assert messages.encode("PONG") == b'{"type":"PONG"}'
+    assert codec.encode("PONG") == b'{"type":"PONG"}'
     pong = {"last_seq": 3}
-    assert (
-        messages.encode("PONG", pong, ref="a") == b'{"type":"PONG","id":"a","data":{"last_seq":3}}'
-    )
+    assert codec.encode("PONG", pong, ref="a") == b'{"type":"PONG","id":"a","data":{"last_seq":3}}'

@@ -1,17 +1,20 @@
-"""Where a hustler is paid: the account at the payment provider."""
+"""Money over REST: the funding of a task, and the account where a hustler is paid."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta, Struct
 
 from engine.kernel import errors
+from engine.kernel.ids import TaskId
 from engine.money.provider import PROVIDER_TIMEOUT_S, PaymentFailed, PaymentRefused
-from gateway.http.endpoint import Ask
+from engine.money.views import EscrowView
+from gateway.http.decoding import Nothing, Sent
+from gateway.http.endpoint import Ask, Repeated
 from gateway.http.parts import Parts
-from gateway.http.requests import Nothing, Sent
 
 Url = Annotated[
     str,
@@ -36,6 +39,17 @@ class PayoutAccountView(Struct, frozen=True, omit_defaults=True):
     payouts_enabled: bool
     onboarding_url: str | None = None
     """Where to tell the provider the rest; for one visit, within minutes."""
+
+
+async def fund(parts: Parts, ask: Ask[Nothing, Nothing]) -> EscrowView | Repeated:
+    """Fund a task's escrow. Funding a LIVE task starts its broadcast."""
+    before = await parts.queries.tasks.view(ask.user_id, ask.id(TaskId))
+    funding = await parts.commands.money.fund(ask.user_id, ask.id(TaskId))
+    escrow = await parts.queries.money.escrow(funding.escrow)
+    held = before.escrow
+    if held is not None and held.id == escrow.id and held.state != "PENDING":
+        return Repeated(escrow)
+    return msgspec.structs.replace(escrow, client_secret=funding.client_secret)
 
 
 async def show(parts: Parts, ask: Ask[Nothing, Nothing]) -> PayoutAccountView:
