@@ -156,5 +156,6 @@ def _fits(schema: Schema, value: Any) -> bool:
         return schema["type"] == "null" and value is None
     else:
         size = value if schema["type"] == "number" or isinstance(value, int) else math.nan
-    least = schema.get("minimum", schema.get("minLength", -math.inf))
-    return bool(least <= size <= schema.get("maximum", schema.get("maxLength", math.inf)))
+    lowest = next((schema[word] for word in ("minimum", "minLength") if word in schema), -math.inf)
+    highest = next((schema[word] for word in ("maximum", "maxLength") if word in schema), math.inf)
+    return bool(lowest <= size <= highest)

@@ -34,6 +34,9 @@ def offer(broadcast: int, price_cents: int = 3_000, distance_miles: float = 1.0)
         hustler_pay_cents=price_cents * 85 // 100,
         location=RoundedPlace(44.95, -123.98),
         distance_miles=distance_miles,
+        description="",
+        deadline=None,
+        xp_multiplier=1.0,
     )
     expires = datetime(2026, 1, 1, tzinfo=UTC)
     return Offer(UUID(int=broadcast), task, 0.7, expires, Poster("Ada", 2))
