@@ -31,19 +31,19 @@ from sql.database import Database
 _names = itertools.count()
 
 
-class Ear:
-    """An effect sink that remembers what it heard."""
+class RecordingEffects:
+    """Effects that keep what was applied, in order."""
 
     def __init__(self) -> None:
-        self.heard: list[Applied] = []
+        self.committed: list[Applied] = []
 
     def applied(self, applied: Applied) -> None:
-        """Remember."""
-        self.heard.append(applied)
+        """Keeps it."""
+        self.committed.append(applied)
 
     def types_for(self, user: UserId) -> list[str]:
-        """The types of all events this user was told, in order."""
-        return [e.type for a in self.heard for e in a.events if e.user_id == user]
+        """The types of all events this user was sent, in order."""
+        return [e.type for a in self.committed for e in a.events if e.user_id == user]
 
 
 class Market:
@@ -58,13 +58,13 @@ class Market:
     ) -> None:
         self.app = app
         self.owner = owner
-        self.ear = Ear()
+        self.effects = RecordingEffects()
         self.codes = CodeBook(b"k" * 32)
         self.store = Store(database)
-        self.commands = Commands(self.store, self.ear, self.codes, payments, BroadcastPlan())
+        self.commands = Commands(self.store, self.effects, self.codes, payments, BroadcastPlan())
         self.queries = Queries(self.store, self.codes)
-        self.settling = Settling(self.store, payments, self.ear, lambda _: None)
-        self.timers = Timers(self.store, self.ear, lambda _: None)
+        self.settling = Settling(self.store, payments, self.effects, lambda _: None)
+        self.timers = Timers(self.store, self.effects, lambda _: None)
 
     async def user(self, role: str, trust_tier: int = 2) -> UserId:
         """Somebody new."""

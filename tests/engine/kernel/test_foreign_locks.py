@@ -152,10 +152,10 @@ async def test_a_locked_row_delays_no_other_event_of_the_provider(
     reconciling = Reconciling(
         own_market.store,
         SimulatedPayments(),
-        own_market.ear,
+        own_market.effects,
         BroadcastPlan(),
         books=Teller(told),  # type: ignore[arg-type]
-        payouts=Payouts(own_market.store, own_market.ear, SimulatedPayments()),
+        payouts=Payouts(own_market.store, own_market.effects, SimulatedPayments()),
         every_s=60.0,
     )
     async with held(fresh_database, ROWS["task"], tasks[0]):

@@ -16,9 +16,9 @@ from engine.money.providers.stripe.accounts import StripeAccounts
 from engine.money.providers.stripe.books import StripeBooks
 from engine.money.providers.stripe.payments import StripePayments
 from engine.money.reconciliation import Reconciling
-from tests.engine.money.stripe.chaos import KIND
-from tests.engine.money.stripe.fake import FakeStripe, Stage
-from tests.engine.money.stripe.history import History, Terms
+from tests.engine.money.providers.stripe.chaos import KIND
+from tests.engine.money.providers.stripe.fake import FakeServer, FakeStripe
+from tests.engine.money.providers.stripe.history import History, Terms
 from tests.support.market import Market, open_market
 from tests.support.servers import TestDatabase
 
@@ -34,10 +34,16 @@ async def market(fresh_database: TestDatabase) -> AsyncIterator[Market]:
 
 
 @pytest.fixture
-def history(market: Market, stage: Stage, sdk: stripe.StripeClient) -> History:
+def history(market: Market, fake_server: FakeServer, sdk: stripe.StripeClient) -> History:
     """A task on a kind Stripe, where nothing happens by itself."""
     return History(
-        market, stage, sdk, Terms(4_000, 1_500, confirms_here=True), seed=1, dial=KIND, kills=0.0
+        market,
+        fake_server,
+        sdk,
+        Terms(4_000, 1_500, confirms_here=True),
+        seed=1,
+        dial=KIND,
+        kills=0.0,
     )
 
 
@@ -48,7 +54,7 @@ def auditing(market: Market, sdk: stripe.StripeClient) -> Auditing:
         market.store,
         StripePayments(sdk),
         StripeBooks(sdk, livemode=False),
-        market.ear,
+        market.effects,
         BroadcastPlan(),
     )
 
@@ -78,10 +84,10 @@ async def test_delayed_movements_are_booked_when_their_time_is_over(
         reconciling = Reconciling(
             market.store,
             delayed,
-            market.ear,
+            market.effects,
             BroadcastPlan(),
             books=None,
-            payouts=Payouts(market.store, market.ear, delayed),
+            payouts=Payouts(market.store, market.effects, delayed),
             every_s=60.0,
         )
         task = await market.task("STANDARD")
@@ -154,10 +160,10 @@ async def test_each_round_asks_for_a_little_more_than_is_new(
     reconciling = Reconciling(
         market.store,
         StripePayments(sdk),
-        market.ear,
+        market.effects,
         BroadcastPlan(),
         books=StripeBooks(sdk, livemode=False),
-        payouts=Payouts(market.store, market.ear, StripeAccounts(sdk)),
+        payouts=Payouts(market.store, market.effects, StripeAccounts(sdk)),
         every_s=60.0,
         clock=lambda: next(times),
     )
@@ -215,14 +221,14 @@ async def test_an_older_word_about_an_account_does_not_replace_a_newer_one(
     await history.open_account()
     ledger, fake = history.fake.ledger, history.fake
     ledger.finish_onboarding(history.account, enabled=False)
-    (late,) = fake.post.waiting
-    fake.post.waiting.clear()
+    (late,) = fake.webhooks.waiting
+    fake.webhooks.waiting.clear()
     fake.ahead_s = 5
     ledger.finish_onboarding(history.account)
-    await fake.post.everything(history._deliver)
+    await fake.webhooks.everything(history._deliver)
     assert await history.is_payable()
-    fake.post.waiting.append(late)
-    await fake.post.everything(history._deliver)
+    fake.webhooks.waiting.append(late)
+    await fake.webhooks.everything(history._deliver)
     assert await history.is_payable()
 
 
@@ -272,7 +278,7 @@ async def test_a_payout_to_an_account_that_is_gone_waits_for_another(
     await history.work()
     if told:
         history.fake.ledger.disconnect(history.account)
-        await history.fake.post.everything(history._deliver)
+        await history.fake.webhooks.everything(history._deliver)
     else:
         history.fake.ledger.delete_account(history.account)
     await history.process.commands.approve(history.poster, history.task)

@@ -18,8 +18,8 @@ from gateway.http.middleware import Border, exception_handlers
 from gateway.http.stripe_webhook import MAX_EVENT_BYTES, StripeWebhook
 from gateway.metrics.metrics import Metrics
 from sql.database import Database
-from tests.engine.money.stripe.post import signature
-from tests.support.market import Ear
+from tests.engine.money.providers.stripe.webhook_queue import signature
+from tests.support.market import RecordingEffects
 
 SECRETS = ["whsec_new", "whsec_old"]
 PAGE = "/v1/webhooks/stripe"
@@ -29,7 +29,7 @@ def page(database: Database, secrets: list[str] | None = None) -> httpx.AsyncCli
     """A client of the webhook's page alone, inside the service's border."""
     metrics = Metrics()
     webhook = StripeWebhook(
-        ProviderEvents(Store(database), Ear(), BroadcastPlan()),
+        ProviderEvents(Store(database), RecordingEffects(), BroadcastPlan()),
         SECRETS if secrets is None else secrets,
         livemode=False,
         clock=time.time,

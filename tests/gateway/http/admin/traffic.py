@@ -19,13 +19,13 @@ from tests.support.market import Market
 WHY = "It is right so."
 
 
-class Busy:
+class Traffic:
     """Plays scenes on a market of its own: the clock moves between them."""
 
     def __init__(self, market: Market, seed: int) -> None:
         self.market = market
         self.random = random.Random(seed)
-        self.desk = Desk(market.store, market.ear)
+        self.desk = Desk(market.store, market.effects)
         self.admin = UserId(uuid4())
 
     async def play(self, rounds: int) -> None:

@@ -24,7 +24,7 @@ from engine.money.reconciliation import Reconciling
 from engine.money.settlements import Settling
 from engine.tasks.codes import CodeBook
 from sql.database import Database
-from tests.engine.money.stripe.post import FIRST_SECRET
+from tests.engine.money.providers.stripe.webhook_queue import FIRST_SECRET
 
 T = TypeVar("T")
 
