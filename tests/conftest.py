@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,6 +26,7 @@ from tests.support.servers import (
     copy_prepared,
     wait_for,
 )
+from tests.support.service import Service, running
 
 SERVERS_FILE = "PYTEST_SERVERS_FILE"
 _servers = pytest.StashKey[ServersOfRun]()
@@ -118,6 +119,19 @@ def valkey_url(run_servers: RunServers, worker_number: int) -> str:
 def fresh_valkey_url(run_servers: RunServers, worker_number: int) -> str:
     """A logical database that is empty when the test begins."""
     return emptied(logical(run_servers.redis_url, 2 * worker_number + 2))
+
+
+@pytest.fixture(scope="session")
+async def service(
+    database_dsn: str,
+    owner_dsn: str,
+    valkey_url: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[Service]:
+    """A whole service in this loop, on the worker's database."""
+    data_dir: Path = tmp_path_factory.mktemp("service")
+    async with running(database_dsn, owner_dsn, valkey_url, data_dir) as opened:
+        yield opened
 
 
 def logical(url: str, number: int) -> str:

@@ -1,4 +1,4 @@
-"""A small town around one place: hustlers at given miles, tasks in its middle, real servers."""
+"""A small world around one place: hustlers at given miles, tasks in its middle, real servers."""
 
 from __future__ import annotations
 
@@ -97,8 +97,8 @@ class Counted:
 
 
 @dataclass
-class Screens:
-    """Everybody's screen: takes cards as sockets do, and reports them when told to."""
+class FakeDelivery:
+    """Delivery without sockets: keeps what it is given, and reports cards as shown on request."""
 
     shown: list[tuple[UUID, OfferCard]] = field(default_factory=list)
     told: list[tuple[UUID, BroadcastUpdate]] = field(default_factory=list)
@@ -144,14 +144,14 @@ class Screens:
         return [card for owner, card in self.shown if owner == hustler]
 
 
-class Town:
-    """Real PostgreSQL and Valkey, and shorthand for what happens in a town."""
+class World:
+    """Real PostgreSQL and Valkey, and shorthand for what happens in it."""
 
     def __init__(self, owner: Any, database: Database, presence: Presence) -> None:
         self.owner = owner
         self.database = database
         self.presence = presence
-        self.screens = Screens()
+        self.delivery = FakeDelivery()
         self.counted = Counted()
         self._seq = 0
 
@@ -184,7 +184,7 @@ class Town:
             )
         await self.value("select go_live($1, $2, $3)", hustler, radius, categories)
         await self.at(hustler, miles)
-        self.screens.online.add(UserId(hustler))
+        self.delivery.online.add(UserId(hustler))
         return hustler
 
     async def at(self, hustler: UUID, miles: float) -> None:
@@ -250,12 +250,12 @@ class Town:
         broadcaster = Broadcaster(
             self.database,
             self.presence,
-            self.screens,
+            self.delivery,
             self.counted,
             random=Random(1),
             limits=limits,
         )
-        self.screens.takes = lambda _: True
+        self.delivery.takes = lambda _: True
         task = asyncio.create_task(broadcaster.run())
         try:
             yield broadcaster
@@ -284,18 +284,18 @@ class Town:
 async def until(happened: Callable[[], bool], within_s: float = 5.0) -> None:
     """Wait until it happened; fails after `within_s`."""
     async with asyncio.timeout(within_s):
-        while not happened():  # noqa: ASYNC110 - what happens in the town sets no event
+        while not happened():  # noqa: ASYNC110 - what happens in the world sets no event
             await asyncio.sleep(0.005)
 
 
 @asynccontextmanager
-async def town(database: TestDatabase, valkey_url: str) -> AsyncIterator[Town]:
-    """An empty town on its own database."""
+async def open_world(database: TestDatabase, valkey_url: str) -> AsyncIterator[World]:
+    """An empty world on its own database."""
     owner = await asyncpg.connect(database.owner_dsn)
     opened = await Database.open(database.dsn, role="hx_app", size=4)
     valkey = open_valkey(valkey_url)
     try:
-        yield Town(owner, opened, Presence(valkey))
+        yield World(owner, opened, Presence(valkey))
     finally:
         await valkey.close()
         await opened.close()

@@ -35,19 +35,19 @@ from sql.database import Database
 _names = itertools.count()
 
 
-class Ear:
-    """An effect sink that remembers what it heard."""
+class RecordingEffects:
+    """Effects that keep what was applied, in order."""
 
     def __init__(self) -> None:
-        self.heard: list[Applied] = []
+        self.committed: list[Applied] = []
 
     def applied(self, applied: Applied) -> None:
-        """Remember."""
-        self.heard.append(applied)
+        """Keeps it."""
+        self.committed.append(applied)
 
     def types_for(self, user: UserId) -> list[str]:
-        """The types of all events this user was told, in order."""
-        return [e.type for a in self.heard for e in a.events if e.user_id == user]
+        """The types of all events this user was sent, in order."""
+        return [e.type for a in self.committed for e in a.events if e.user_id == user]
 
 
 def execution_on(store: Store, *subscribers: Subscriber) -> Execution:
@@ -79,14 +79,14 @@ class Market:
     ) -> None:
         self.app = app
         self.owner = owner
-        self.ear = Ear()
+        self.effects = RecordingEffects()
         self.codes = CodeBook(b"k" * 32)
         self.store = Store(database)
-        self.execution = execution_on(self.store, self.ear)
+        self.execution = execution_on(self.store, self.effects)
         codes, plan = TaskCodes(self.store, self.codes), BroadcastPlan()
         self.commands = Commands.open(self.execution, self.store, codes, payments, plan)
         self.queries = Queries.open(self.store, codes)
-        self.settling = settlement_worker(self.store, payments, self.ear)
+        self.settling = settlement_worker(self.store, payments, self.effects)
         self.timers = Timers(self.execution, self.store, lambda _: None)
 
     async def user(self, role: str, trust_tier: int = 2) -> UserId:

@@ -30,8 +30,8 @@ async def test_first_accept_wins_and_both_sides_are_told(market: Market) -> None
     assert await market.state(task) == "ACCEPTED"
     assert [c.reason for c in applied.closed] == ["CLAIMED"]
     assert applied.withdrawn == (hustler,)
-    assert market.ear.types_for(hustler) == ["TASK_STATUS_UPDATE", "JOB_ASSIGNED"]
-    assert market.ear.types_for(await market.poster_of(task)) == [
+    assert market.effects.types_for(hustler) == ["TASK_STATUS_UPDATE", "JOB_ASSIGNED"]
+    assert market.effects.types_for(await market.poster_of(task)) == [
         "LIVE_BROADCAST_UPDATE",
         "TASK_STATUS_UPDATE",
         "JOB_ASSIGNED",
@@ -63,10 +63,10 @@ async def test_repeating_a_won_accept_answers_the_same_and_tells_nobody_again(
 ) -> None:
     """An accept whose answer was lost may be repeated."""
     task, hustler = await market.accepted()
-    before = len(market.ear.types_for(hustler))
+    before = len(market.effects.types_for(hustler))
 
     assert (await market.commands.live.accept(hustler, task)).outcome == "WON"
-    assert len(market.ear.types_for(hustler)) == before
+    assert len(market.effects.types_for(hustler)) == before
 
 
 async def test_a_second_hustler_is_told_it_is_taken(market: Market) -> None:
@@ -224,7 +224,7 @@ async def test_the_second_accept_of_a_session_brings_a_cooldown(market: Market) 
 
     live = await market.queries.live.state(hustler)
     assert (live.state, live.reason) == ("COOLDOWN", "ACCEPTS")
-    assert "LIVE_MODE_STATE_CHANGE" in market.ear.types_for(hustler)
+    assert "LIVE_MODE_STATE_CHANGE" in market.effects.types_for(hustler)
 
 
 async def test_declining_what_has_ended_turns_nobody_down(market: Market) -> None:

@@ -43,17 +43,17 @@ def told(market: Market, hustler: UserId) -> list[Any]:
     """What the hustler heard of LIVE mode since the last look: states with reasons, and nudges."""
     heard = [
         event.data.get("kind") or (event.data["state"], event.data.get("reason"))
-        for applied in market.ear.heard
+        for applied in market.effects.committed
         for event in applied.events
         if event.user_id == hustler and event.type in ("LIVE_MODE_STATE_CHANGE", "NUDGE")
     ]
-    market.ear.heard.clear()
+    market.effects.committed.clear()
     return heard
 
 
 def withdrawn(market: Market) -> list[UserId]:
     """Whose cards left the screens since the last look."""
-    return [UserId(user) for applied in market.ear.heard for user in applied.withdrawn]
+    return [UserId(user) for applied in market.effects.committed for user in applied.withdrawn]
 
 
 async def off_and_on(market: Market, hustler: UserId, seconds: float) -> None:
@@ -206,7 +206,7 @@ async def test_the_end_of_a_cooldown_and_of_a_pause_is_told(
     await after(market, seconds - 1)
     assert (await state(market, hustler), told(market, hustler)) == (before, [])
     await after(market, 1)
-    heard = list(market.ear.heard)
+    heard = list(market.effects.committed)
     assert told(market, hustler) == [event]
     assert not any(e.user_id == gone and "LIVE" in e.type for a in heard for e in a.events)
 
@@ -227,7 +227,7 @@ async def impossible(market: Market, hustler: UserId, seconds: float = 0) -> Any
     """A session that ends for its positions, `seconds` after the one before."""
     await clock.advance(market.owner, seconds)
     await market.commands.live.go_live(hustler, None, None)
-    market.ear.heard.clear()
+    market.effects.committed.clear()
     await market.commands.live.end_impossible(hustler)
     return told(market, hustler)
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from engine.kernel.ids import TaskId
-from tests.engine.money.asking import PLAN
 from tests.engine.money.books import broken
+from tests.engine.money.raw_commands import PLAN
 from tests.support.market import Market, open_market
 from tests.support.servers import TestDatabase
 

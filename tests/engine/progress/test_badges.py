@@ -9,7 +9,7 @@ import pytest
 
 from engine.kernel.errors import Refusal
 from engine.kernel.ids import BadgeId, UserId
-from tests.engine.progress.past import Past, ask, refused
+from tests.engine.progress.history_builder import HistoryBuilder, ask, refused
 from tests.support.market import Market
 
 ROLES = ("app", "owner")
@@ -24,8 +24,8 @@ async def badges(market: Market, user: UserId) -> set[str]:
 
 async def awarded(market: Market, hustler: UserId, count: int, *, live: int = 0) -> list[str]:
     """The badges unlocked by the last of so many paid tasks, yesterday."""
-    past = Past(market, hustler)
-    work = await past.completed(count - live) + await past.completed(live, "LIVE")
+    history = HistoryBuilder(market, hustler)
+    work = await history.completed(count - live) + await history.completed(live, "LIVE")
     told = [await ask(market, "award_xp", done.escrow) for done in work]
     return [data["badge_type"] for kind, data in told[-1] if kind == "BADGE_UNLOCKED"]
 
@@ -60,7 +60,7 @@ async def test_a_streak_badge_comes_on_its_day_and_stays(market: Market) -> None
     noon = datetime(2026, 2, 1, 12, tzinfo=UTC)
     unlocked = []
     for day in (*range(7), 20):
-        done = (await Past(market, hustler).completed(at=noon + timedelta(days=day)))[0]
+        done = (await HistoryBuilder(market, hustler).completed(at=noon + timedelta(days=day)))[0]
         told = await ask(market, "award_xp", done.escrow)
         unlocked.append([data["badge_type"] for kind, data in told if kind == "BADGE_UNLOCKED"])
     assert ["STREAK_7" in kinds for kinds in unlocked] == [False] * 6 + [True, False]

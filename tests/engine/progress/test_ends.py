@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.kernel.ids import TaskId, UserId
 from engine.kernel.states import Mode
-from tests.engine.progress.past import Past, points, resolved, tier
+from tests.engine.progress.history_builder import HistoryBuilder, points, resolved, tier
 from tests.support.market import Market
 
 
@@ -55,7 +55,7 @@ async def test_an_approved_task(market: Market) -> None:
     assert (await market.queries.people.me(hustler)).total_xp == 78
     assert await points(market, hustler) == 2.5
     assert await profile(market, hustler) == (1.0, 1.0, 2)
-    told = market.ear.types_for(hustler)
+    told = market.effects.types_for(hustler)
     assert told.count("XP_AWARDED") == 1
     assert told.count("BADGE_UNLOCKED") == 2
     assert await record(market, hustler) == [("COMPLETED", "LIVE", True)]
@@ -93,12 +93,12 @@ async def test_a_task_given_back_later_is_an_abandonment(own_market: Market) -> 
     assert await points(market, hustler) == -4
     assert await record(market, hustler) == [("ABANDONED", "LIVE", False)]
     assert await profile(market, hustler) == (0.0, None, 2)
-    assert "LIVE_MODE_STATE_CHANGE" not in market.ear.types_for(hustler)
+    assert "LIVE_MODE_STATE_CHANGE" not in market.effects.types_for(hustler)
 
     await released(market, hustler, "61 seconds")
     live = await market.queries.live.state(hustler)
     assert (live.state, live.reason) == ("OFF", "BANNED")
-    assert "LIVE_MODE_STATE_CHANGE" in market.ear.types_for(hustler)
+    assert "LIVE_MODE_STATE_CHANGE" in market.effects.types_for(hustler)
 
 
 async def test_a_hustler_who_does_not_come(own_market: Market) -> None:
@@ -152,7 +152,7 @@ async def test_the_timer_of_a_review_fires_by_itself(own_market: Market) -> None
     while await market.timers.fire_due():
         pass
     assert await tier(market, hustler) == 1
-    assert market.ear.types_for(hustler)[-1] == "TRUST_TIER_CHANGED"
+    assert market.effects.types_for(hustler)[-1] == "TRUST_TIER_CHANGED"
 
 
 async def test_who_is_banned_by_a_release_sees_no_cards_any_more(own_market: Market) -> None:
@@ -160,11 +160,11 @@ async def test_who_is_banned_by_a_release_sees_no_cards_any_more(own_market: Mar
     market = own_market
     hustler = await market.live_hustler()
     await released(market, hustler, "2 minutes")
-    assert not market.ear.heard[-1].withdrawn
+    assert not market.effects.committed[-1].withdrawn
 
     await market.advance("1 hour")
     await released(market, hustler, "2 minutes")
-    assert market.ear.heard[-1].withdrawn == (hustler,)
+    assert market.effects.committed[-1].withdrawn == (hustler,)
     assert (await market.queries.live.state(hustler)).reason == "BANNED"
 
 
@@ -174,7 +174,7 @@ async def test_the_task_that_earns_a_tier_is_paid_by_the_tier_from_before(market
     await market.owner.execute(
         "update users set identity_verified_at = hx_clock() where id = $1", hustler
     )
-    await Past(market, hustler).completed(4)
+    await HistoryBuilder(market, hustler).completed(4)
     task = await market.funded("STANDARD")
     await market.commands.live.accept(hustler, task)
     await market.commands.tasks.start(hustler, task, market.codes.code(task, "START", 1))

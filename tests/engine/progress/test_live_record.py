@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine.kernel.ids import UserId
-from tests.engine.progress.past import Past, ask
+from tests.engine.progress.history_builder import HistoryBuilder, ask
 from tests.support.market import Market
 
 DAY = timedelta(days=1)
@@ -23,7 +23,7 @@ async def status(market: Market, hustler: UserId) -> Any:
 async def lose(market: Market, hustler: UserId) -> tuple[datetime, list[tuple[str, Any]]]:
     """A LIVE dispute lost now; when, and what was told of LIVE mode."""
     at = await market.queries.clock.now()
-    task = (await Past(market, hustler).lost(mode="LIVE", at=at))[0]
+    task = (await HistoryBuilder(market, hustler).lost(mode="LIVE", at=at))[0]
     told = await ask(market, "note_lost", task)
     return at, [(kind, data) for kind, data in told if kind == "LIVE_MODE_STATE_CHANGE"]
 
@@ -46,9 +46,9 @@ async def test_a_poor_completion_rate_pauses_or_bans(
 ) -> None:
     """Below 80 % a week's pause, below 70 % a month's ban, from 10 LIVE tasks on."""
     hustler = await market.live_hustler()
-    past = Past(market, hustler)
-    await past.completed(completed, "LIVE")
-    await past.lost(total - completed - 1, "LIVE", await market.queries.clock.now() - 200 * DAY)
+    history = HistoryBuilder(market, hustler)
+    await history.completed(completed, "LIVE")
+    await history.lost(total - completed - 1, "LIVE", await market.queries.clock.now() - 200 * DAY)
     at, told = await lose(market, hustler)
 
     row = await status(market, hustler)
@@ -78,15 +78,15 @@ async def test_the_tenth_task_is_judged_and_later_completions_are_not(own_market
     """6 of 10 with the tenth done: banned; who comes back and does well is not banned again."""
     market = own_market
     hustler = await market.user("hustler")
-    past = Past(market, hustler)
-    await past.completed(5, "LIVE")
-    await past.abandoned(4, "LIVE")
-    done = (await past.completed(1, "LIVE"))[0]
+    history = HistoryBuilder(market, hustler)
+    await history.completed(5, "LIVE")
+    await history.abandoned(4, "LIVE")
+    done = (await history.completed(1, "LIVE"))[0]
     await ask(market, "note_completed", done.task)
     assert (await market.queries.live.state(hustler)).reason == "BANNED"
 
     await market.advance("31 days")
-    done = (await past.completed(1, "LIVE", at=await market.queries.clock.now()))[0]
+    done = (await history.completed(1, "LIVE", at=await market.queries.clock.now()))[0]
     await ask(market, "note_completed", done.task)
     assert (await market.queries.live.state(hustler)).reason is None
 
@@ -96,7 +96,7 @@ async def give_up(
 ) -> list[tuple[str, Any]]:
     """A task given back; what was told of LIVE mode."""
     at = await market.queries.clock.now() - ago
-    task = (await Past(market, hustler).held(mode=mode, at=at))[0]  # type: ignore[arg-type]
+    task = (await HistoryBuilder(market, hustler).held(mode=mode, at=at))[0]  # type: ignore[arg-type]
     told = await ask(market, "note_given_up", task, kind, at)
     return [(name, data) for name, data in told if name == "LIVE_MODE_STATE_CHANGE"]
 
@@ -140,9 +140,9 @@ async def test_three_quick_releases_in_a_day_pause_for_half_an_hour(
 async def test_a_shorter_pause_does_not_end_a_longer_one(market: Market) -> None:
     """Half an hour for quick releases inside a week for the rate: the week stands, and its reason."""
     hustler = await market.live_hustler()
-    past = Past(market, hustler)
-    await past.completed(7, "LIVE")
-    await past.lost(2, "LIVE", await market.queries.clock.now() - 200 * DAY)
+    history = HistoryBuilder(market, hustler)
+    await history.completed(7, "LIVE")
+    await history.lost(2, "LIVE", await market.queries.clock.now() - 200 * DAY)
     at, _ = await lose(market, hustler)
     for _ in range(3):
         assert await give_up(market, hustler, "QUICK") == []
@@ -181,12 +181,12 @@ async def test_the_record_in_figures(own_market: Market) -> None:
     assert empty.live_completion_rate is empty.average_response_time_seconds is None
     assert empty.average_eta_accuracy is None
 
-    past = Past(market, hustler)
-    await past.completed(3, "LIVE", price_cents=3_333)
-    await past.completed(5, "STANDARD", price_cents=3_333)
-    await past.lost(1, "LIVE", await market.queries.clock.now() - 200 * DAY)
-    await past.abandoned(1, "LIVE")
-    await past.abandoned(1, "LIVE", kind="QUICK")
+    history = HistoryBuilder(market, hustler)
+    await history.completed(3, "LIVE", price_cents=3_333)
+    await history.completed(5, "STANDARD", price_cents=3_333)
+    await history.lost(1, "LIVE", await market.queries.clock.now() - 200 * DAY)
+    await history.abandoned(1, "LIVE")
+    await history.abandoned(1, "LIVE", kind="QUICK")
     await market.commands.live.go_live(hustler, None, None)
     ignored, missed, taken = await market.funded(), await market.funded(), await market.funded()
     for task in (ignored, missed, taken):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engine.kernel.errors import Refusal
 from engine.kernel.ids import UserId
-from tests.engine.progress.past import Past, ask, refused
+from tests.engine.progress.history_builder import HistoryBuilder, ask, refused
 from tests.oracles.streaks import Streak, streak_after, streak_ends_at
 from tests.support.market import Market
 
@@ -136,7 +136,7 @@ async def award(market: Market, hustler: UserId, *at: datetime) -> list[int]:
     """The streak after each completion, booked in this order."""
     streaks = []
     for instant in at:
-        done = (await Past(market, hustler).completed(at=instant))[0]
+        done = (await HistoryBuilder(market, hustler).completed(at=instant))[0]
         told = await ask(market, "award_xp", done.escrow)
         streaks.append(told[0][1]["streak_days"])
     return streaks

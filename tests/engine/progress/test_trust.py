@@ -9,7 +9,7 @@ import pytest
 
 from engine.kernel.ids import TaskId, UserId
 from engine.kernel.states import Mode
-from tests.engine.progress.past import Past, ask, points, refused, tier
+from tests.engine.progress.history_builder import HistoryBuilder, ask, points, refused, tier
 from tests.support.market import Market
 
 ROLES = ("app", "owner")
@@ -42,7 +42,7 @@ async def ledger(market: Market, user: UserId) -> list[tuple[Any, ...]]:
 
 async def note_last(market: Market, hustler: UserId) -> dict[str, Any] | None:
     """Complete one more task; the change of tier that it brings."""
-    done = (await Past(market, hustler).completed())[0]
+    done = (await HistoryBuilder(market, hustler).completed())[0]
     told = await ask(market, "note_completed", done.task)
     changes = [data for kind, data in told if kind == "TRUST_TIER_CHANGED"]
     return changes[0] if changes else None
@@ -89,7 +89,7 @@ async def test_an_abandonment_costs_points_once(market: Market, mode: Mode, lost
     """−2 and −4; giving back at once is free; nothing is noted twice."""
     hustler = await rookie(market)
     now = await market.queries.clock.now()
-    quick, late = await Past(market, hustler).held(2, mode)
+    quick, late = await HistoryBuilder(market, hustler).held(2, mode)
     await ask(market, "note_given_up", quick, "QUICK", now)
     assert await points(market, hustler) == 0
     await ask(market, "note_given_up", late, "RELEASED", now)
@@ -142,7 +142,7 @@ async def test_verified_takes_five_tasks_and_an_identity(market: Market) -> None
     """Not at 4, and not at 5 without the papers; the ledger says why."""
     hustler, nobody = await rookie(market), await rookie(market, verified=False)
     for user in (hustler, nobody):
-        await Past(market, user).completed(3)
+        await HistoryBuilder(market, user).completed(3)
         assert await note_last(market, user) is None
     assert await note_last(market, nobody) is None
     assert await note_last(market, hustler) == {
@@ -157,11 +157,11 @@ async def test_verified_takes_five_tasks_and_an_identity(market: Market) -> None
 async def test_trusted_takes_twenty_tasks(market: Market) -> None:
     """VERIFIED at 19, TRUSTED at 20, with its badge."""
     hustler = await rookie(market)
-    await Past(market, hustler).completed(18)
+    await HistoryBuilder(market, hustler).completed(18)
     changed = await note_last(market, hustler)
     assert changed is not None
     assert changed["tier"] == 2
-    done = (await Past(market, hustler).completed())[0]
+    done = (await HistoryBuilder(market, hustler).completed())[0]
     told = await ask(market, "note_completed", done.task)
     assert [kind for kind, _ in told] == ["TRUST_TIER_CHANGED", "BADGE_UNLOCKED"]
     assert told[1][1]["badge_type"] == "TRUSTED"
@@ -183,9 +183,9 @@ async def test_trusted_takes_95_percent_approval(
 ) -> None:
     """A rejected proof and a lost dispute both count against it."""
     hustler = await rookie(market)
-    past = Past(market, hustler)
-    await past.lost(lost, at=await market.queries.clock.now() - timedelta(days=200))
-    await past.completed(completed - 1, rejected=rejected)
+    history = HistoryBuilder(market, hustler)
+    await history.lost(lost, at=await market.queries.clock.now() - timedelta(days=200))
+    await history.completed(completed - 1, rejected=rejected)
     await note_last(market, hustler)
     assert await tier(market, hustler) == expected
 
@@ -199,7 +199,7 @@ async def test_elite_takes_fifty_98_percent_and_insurance(
 ) -> None:
     """Straight to the highest tier whose every criterion holds."""
     hustler = await rookie(market, insured=insured)
-    await Past(market, hustler).completed(completed - 1, rejected=rejected)
+    await HistoryBuilder(market, hustler).completed(completed - 1, rejected=rejected)
     changed = await note_last(market, hustler)
     assert changed is not None
     assert changed["tier"] == expected
@@ -208,7 +208,7 @@ async def test_elite_takes_fifty_98_percent_and_insurance(
 async def test_the_money_checks_again(market: Market) -> None:
     """Papers that came between completion and payout count with the payout."""
     hustler = await rookie(market, verified=False)
-    *_, last = await Past(market, hustler).completed(5)
+    *_, last = await HistoryBuilder(market, hustler).completed(5)
     assert await ask(market, "note_completed", last.task) == []
     await market.owner.execute(
         "update users set identity_verified_at = hx_clock() where id = $1", hustler
@@ -259,7 +259,7 @@ async def test_an_admin_sets_a_tier_on_record(market: Market) -> None:
         "23514",
         "users_trust_tier",
     )
-    await Past(market, hustler).completed(20)
+    await HistoryBuilder(market, hustler).completed(20)
     await market.app.execute(statement, admin, hustler, 2, "Papers seen in person")
     assert await tier(market, hustler) == 2
     event = await market.app.fetchrow(
@@ -282,7 +282,7 @@ async def test_ninety_idle_days_cost_a_tier(own_market: Market) -> None:
     """Not a second earlier; again after ninety more; never below ROOKIE, where no timer waits."""
     market = own_market
     hustler = await rookie(market)
-    await Past(market, hustler).completed(
+    await HistoryBuilder(market, hustler).completed(
         19, at=await market.queries.clock.now() - timedelta(days=3)
     )
     task = await completed_now(market, hustler)
@@ -317,7 +317,7 @@ async def test_work_puts_the_decay_off_and_brings_the_tier_back(own_market: Mark
     """A task on day 60 moves the review to day 150; one after a decay is checked like any other."""
     market = own_market
     hustler = await rookie(market)
-    await Past(market, hustler).completed(5)
+    await HistoryBuilder(market, hustler).completed(5)
     await completed_now(market, hustler)
     await market.advance("60 days")
     await completed_now(market, hustler)
@@ -352,7 +352,7 @@ async def completed_now(market: Market, hustler: UserId) -> TaskId:
 async def give_up(market: Market, hustler: UserId, days_ago: float) -> list[str]:
     """An abandonment; the reasons of the changes that it brings."""
     at = await market.queries.clock.now() - timedelta(days=days_ago)
-    task = (await Past(market, hustler).held(at=at))[0]
+    task = (await HistoryBuilder(market, hustler).held(at=at))[0]
     told = await ask(market, "note_given_up", task, "RELEASED", at)
     return [data["reason"] for kind, data in told if kind == "TRUST_TIER_CHANGED"]
 
@@ -377,7 +377,7 @@ async def test_two_lost_disputes_in_ninety_days_cost_a_tier(market: Market) -> N
     now = await market.queries.clock.now()
     reasons = []
     for days in (91, 89, 0):
-        task = (await Past(market, hustler).lost(at=now - timedelta(days=days)))[0]
+        task = (await HistoryBuilder(market, hustler).lost(at=now - timedelta(days=days)))[0]
         told = await ask(market, "note_lost", task)
         reasons.append([data["reason"] for _, data in told])
     assert reasons == [[], [], ["PENALTY"]]
@@ -392,7 +392,7 @@ async def test_a_penalty_never_goes_below_rookie_and_bars_promotion(own_market: 
     """The ledger tells of it all the same; 30 days later the criteria are looked at again."""
     market = own_market
     hustler = await rookie(market)
-    await Past(market, hustler).completed(10)
+    await HistoryBuilder(market, hustler).completed(10)
     for _ in range(3):
         assert await give_up(market, hustler, 0) == []
     assert await tier(market, hustler) == 1
@@ -411,13 +411,13 @@ async def test_a_penalty_never_goes_below_rookie_and_bars_promotion(own_market: 
 async def test_the_profile_follows_the_record(market: Market) -> None:
     """Completed / (completed + abandoned + lost), approved / (completed + lost), the categories."""
     hustler = await market.user("hustler")
-    past = Past(market, hustler)
+    history = HistoryBuilder(market, hustler)
     old = await market.queries.clock.now() - timedelta(days=200)
-    await past.completed(4, rejected=1)
-    await past.completed(2, category="moving")
-    await past.abandoned(2)
-    await past.abandoned(5, kind="QUICK")
-    await past.lost(1, at=old)
+    await history.completed(4, rejected=1)
+    await history.completed(2, category="moving")
+    await history.abandoned(2)
+    await history.abandoned(5, kind="QUICK")
+    await history.lost(1, at=old)
     profile = await refreshed(market, hustler)
     assert profile["completion_rate"] == pytest.approx(6 / 9)
     assert profile["approval_rate"] == pytest.approx(5 / 7)

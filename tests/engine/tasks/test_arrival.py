@@ -58,7 +58,7 @@ async def test_without_a_fresh_position_an_arrival_is_a_claim_that_binds_nobody(
     for _ in range(2):
         await market.commands.tasks.arrived(hustler, task, fix)
     assert not await has_arrived(market, task)
-    assert market.ear.types_for(poster).count("NUDGE") == 1
+    assert market.effects.types_for(poster).count("NUDGE") == 1
     with pytest.raises(Refusal):
         await market.commands.disputes.open(hustler, task, "Nobody opens.")
     await market.commands.tasks.cancel(poster, task, None)
@@ -137,7 +137,7 @@ async def test_a_poster_is_reminded_24_and_4_hours_before_silence_approves(
             pass
         return [
             event.data["text"]
-            for applied in market.ear.heard
+            for applied in market.effects.committed
             for event in applied.events
             if event.user_id == poster and event.type == "NUDGE"
         ]
@@ -158,7 +158,7 @@ async def test_evidence_of_one_side_is_told_to_both(market: Market) -> None:
     told: list[tuple[str, UUID]] = []
     for who in (poster, hustler, admin):
         await market.commands.disputes.add_evidence(who, task, "Look here.", [])
-        events = market.ear.heard[-1].events
+        events = market.effects.committed[-1].events
         told += [(event.type, event.user_id) for event in events]
     assert told == [
         ("EVIDENCE_ADDED", side) for _ in range(3) for side in sorted((poster, hustler))

@@ -35,8 +35,8 @@ async def test_the_whole_chain_pays_the_hustler_85_percent(market: Market) -> No
         499,
     )
     assert escrow["stripe_transfer_id"].startswith("tr_sim_")
-    assert market.ear.types_for(hustler)[-1] == "PAYMENT_CAPTURED"
-    assert market.ear.types_for(poster)[-1] == "PAYMENT_CAPTURED"
+    assert market.effects.types_for(hustler)[-1] == "PAYMENT_CAPTURED"
+    assert market.effects.types_for(poster)[-1] == "PAYMENT_CAPTURED"
     steps = [(s.from_state, s.to_state) for s in await market.queries.tasks.history(poster, task)]
     assert steps == [
         (None, "MATCHING"),
@@ -111,7 +111,7 @@ async def test_cancelling_before_arrival_refunds_everything(market: Market) -> N
     await market.settling.settle_waiting()
 
     assert (await market.state(task), await market.escrow_state(task)) == ("CANCELLED", "REFUNDED")
-    assert market.ear.types_for(hustler)[-1] == "JOB_CANCELLED"
+    assert market.effects.types_for(hustler)[-1] == "JOB_CANCELLED"
 
 
 async def test_cancelling_after_arrival_is_refused(market: Market) -> None:
@@ -148,7 +148,7 @@ async def test_a_released_task_has_a_successor_with_the_same_money(market: Marke
     assert heir.escrow.state == "FUNDED"
     assert heir.broadcast is not None
     assert heir.broadcast.state == "ACTIVE"
-    assert market.ear.types_for(hustler)[-1] == "JOB_CANCELLED"
+    assert market.effects.types_for(hustler)[-1] == "JOB_CANCELLED"
 
 
 async def test_switching_to_standard_moves_the_escrow_once(own_market: Market) -> None:
@@ -395,7 +395,7 @@ async def test_a_failed_transfer_keeps_the_escrow_funded_until_it_succeeds(
         await market.commands.proofs.approve(await market.poster_of(task), task)
         await market.settling.settle_waiting()
         assert await market.escrow_state(task) == "FUNDED"
-        assert "PAYMENT_CAPTURED" not in market.ear.types_for(hustler)
+        assert "PAYMENT_CAPTURED" not in market.effects.types_for(hustler)
 
         payments.failing = False
         await market.app.execute(

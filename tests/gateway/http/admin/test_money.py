@@ -17,8 +17,8 @@ from engine.kernel.errors import Refusal
 from engine.kernel.ids import SettlementId, TaskId
 from engine.money.provider import Movement, PaymentFailed, PaymentRefused
 from engine.money.providers.simulated import SimulatedPayments
-from tests.gateway.http.admin.busy import WHY, Busy
 from tests.gateway.http.admin.test_commands import held, trapped
+from tests.gateway.http.admin.traffic import WHY, Traffic
 from tests.support.market import Market, open_market
 from tests.support.rest import Person
 from tests.support.servers import RunServers, TestDatabase, clone_of
@@ -60,7 +60,7 @@ class Ruling:
     ],
 )
 async def test_a_decision_moves_the_money_to_the_cent(
-    admin: Person, scenes: Busy, ruling: Ruling
+    admin: Person, scenes: Traffic, ruling: Ruling
 ) -> None:
     """33.33 held: decided over REST, carried out, and shown in the money timeline."""
     market = scenes.market
@@ -93,7 +93,7 @@ async def test_a_decision_moves_the_money_to_the_cent(
     {"outcome": "BOTH"},
 ])  # fmt: skip
 async def test_a_decision_that_means_nothing_is_refused(
-    admin: Person, scenes: Busy, body: dict[str, object]
+    admin: Person, scenes: Traffic, body: dict[str, object]
 ) -> None:
     """A split names its cents, and leaves something to both; nothing has changed after it."""
     task, hustler = await scenes.market.submitted(price_cents=4_000)
@@ -108,7 +108,7 @@ async def test_a_decision_that_means_nothing_is_refused(
 
 
 async def test_the_file_of_a_dispute_holds_what_a_decision_stands_on(
-    admin: Person, scenes: Busy
+    admin: Person, scenes: Traffic
 ) -> None:
     """Evidence of both sides, proofs, the task's steps, the deadline, and what admins did."""
     task, dispute = await scenes.disputed()
@@ -153,7 +153,7 @@ class Broken(SimulatedPayments):
         return await super().refund(key, *args, **how)
 
 
-Shop = tuple[Busy, Broken, Admin]
+Shop = tuple[Traffic, Broken, Admin]
 
 
 @asynccontextmanager
@@ -161,7 +161,7 @@ async def opened(database: TestDatabase) -> AsyncIterator[Shop]:
     """Scenes with a provider that can be broken, and the desk's reading side."""
     payments = Broken()
     async with open_market(database.dsn, database.owner_dsn, payments) as market:
-        scenes = Busy(market, 1)
+        scenes = Traffic(market, 1)
         scenes.admin = await market.user("admin", 1)
         yield scenes, payments, Admin.open(market.execution, market.store)
 

@@ -8,7 +8,7 @@ import pytest
 from engine.money.facts import Fact
 from engine.money.providers.stripe.events import EVENT_TYPES, NotAnEvent, fact_of, parse
 from engine.money.providers.stripe.objects import Event, PaymentIntent, Refund, Transfer
-from tests.engine.money.stripe.fake import FakeStripe
+from tests.engine.money.providers.stripe.fake import FakeStripe
 
 ESCROW, SETTLEMENT = str(uuid4()), str(uuid4())
 OURS = {"escrow_id": ESCROW, "settlement_id": SETTLEMENT}

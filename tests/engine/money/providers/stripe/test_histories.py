@@ -4,10 +4,10 @@ from random import Random
 import pytest
 import stripe
 
-from tests.engine.money.stripe.chaos import KIND, ROUGH, Dial
-from tests.engine.money.stripe.fake import Stage
-from tests.engine.money.stripe.history import History, Terms, Told
-from tests.engine.money.stripe.stories import STORIES
+from tests.engine.money.providers.stripe.chaos import KIND, ROUGH, Dial
+from tests.engine.money.providers.stripe.fake import FakeServer
+from tests.engine.money.providers.stripe.history import History, Terms, Told
+from tests.engine.money.providers.stripe.stories import STORIES
 from tests.support.market import Market, open_market
 from tests.support.servers import TestDatabase
 
@@ -25,9 +25,9 @@ async def market(fresh_database: TestDatabase) -> AsyncIterator[Market]:
 class Teller:
     """Tells a story twice, calmly and roughly, and compares the ends."""
 
-    def __init__(self, market: Market, stage: Stage, sdk: stripe.StripeClient) -> None:
+    def __init__(self, market: Market, fake_server: FakeServer, sdk: stripe.StripeClient) -> None:
         self._market = market
-        self._stage = stage
+        self._fake_server = fake_server
         self._sdk = sdk
 
     async def compare(self, name: str, seed: int) -> None:
@@ -48,7 +48,7 @@ class Teller:
 
     async def _told(self, name: str, terms: Terms, seed: int, dial: Dial, kills: float) -> Told:
         history = History(
-            self._market, self._stage, self._sdk, terms, seed=seed, dial=dial, kills=kills
+            self._market, self._fake_server, self._sdk, terms, seed=seed, dial=dial, kills=kills
         )
         try:
             await STORIES[name][0](history)
@@ -61,9 +61,9 @@ class Teller:
 
 
 @pytest.fixture
-def teller(market: Market, stage: Stage, sdk: stripe.StripeClient) -> Teller:
+def teller(market: Market, fake_server: FakeServer, sdk: stripe.StripeClient) -> Teller:
     """On a database of its own."""
-    return Teller(market, stage, sdk)
+    return Teller(market, fake_server, sdk)
 
 
 async def test_whatever_is_lost_repeated_or_killed_money_ends_where_it_ends_calmly(

@@ -1,4 +1,4 @@
-"""A hustler's past, written straight into the tables: what would take months to live through."""
+"""A hustler's history written straight into the tables: what would take months to live through."""
 
 from __future__ import annotations
 
@@ -67,13 +67,13 @@ from money as m join tasks as t on t.id = m.task_id
 
 @dataclass(frozen=True)
 class Done:
-    """One task of the past, with the escrow that paid it."""
+    """One task of the history, with the escrow that paid it."""
 
     task: UUID
     escrow: UUID
 
 
-class Past:
+class HistoryBuilder:
     """Writes history as the owner, with the guards off for as long as one transaction."""
 
     def __init__(self, market: Market, hustler: UserId) -> None:

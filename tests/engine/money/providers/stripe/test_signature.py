@@ -4,7 +4,7 @@ import pytest
 import stripe
 
 from engine.money.providers.stripe.signature import TOLERANCE_S, BadSignature, check
-from tests.engine.money.stripe.post import signature
+from tests.engine.money.providers.stripe.webhook_queue import signature
 
 BODY = b'{\n  "id": "evt_1",\n  "note": "\xc3\xa9"\n}'
 NOW = 1_800_000_000

@@ -12,9 +12,9 @@ from gateway.cli.dev_accounts import open_vouching
 from gateway.server.app import create_app
 from gateway.server.wiring import open_parts
 from gateway.settings.groups import Settings
-from tests.engine.money.stripe.app import API_KEY
-from tests.engine.money.stripe.fake import FakeStripe
-from tests.engine.money.stripe.post import FIRST_SECRET
+from tests.engine.money.providers.stripe.app import API_KEY
+from tests.engine.money.providers.stripe.fake import FakeStripe
+from tests.engine.money.providers.stripe.webhook_queue import FIRST_SECRET
 from tests.support.rest import People, Person
 from tests.support.servers import RunServers, TestDatabase, clone_of
 
@@ -111,7 +111,7 @@ async def test_a_task_is_paid_for_and_paid_out_through_stripe(
     assert (await hustler.call("POST", f"{path}/accept", {})).status == 409
 
     fake.ledger.confirm(intent["id"], "pm_card_visa")
-    await fake.post.everything(deliver)
+    await fake.webhooks.everything(deliver)
     again = await poster.call("POST", f"{path}/fund", {})
     assert (again.status, again.body["state"]) == (200, "FUNDED")
     assert "client_secret" not in again.body
@@ -121,9 +121,9 @@ async def test_a_task_is_paid_for_and_paid_out_through_stripe(
     await hustler.good("POST", f"{path}/proofs", {})
     await poster.good("POST", f"{path}/approve", {})
 
-    fake.post.secrets = ["whsec_next"]
+    fake.webhooks.secrets = ["whsec_next"]
     fake.ledger.finish_onboarding(opened["account_id"])
-    await fake.post.everything(deliver)
+    await fake.webhooks.everything(deliver)
     await seen(poster, path, "RELEASED")
     assert (await hustler.good("GET", "/v1/payout-account"))["payouts_enabled"]
     assert fake.ledger.held[opened["account_id"]] == 3_400
@@ -170,7 +170,7 @@ async def test_an_account_that_is_gone_is_replaced_and_never_told_as_passing(
     assert "onboarding_url" in second
 
     fake.ledger.disconnect(second["account_id"])
-    await fake.post.everything(deliver)
+    await fake.webhooks.everything(deliver)
     gone = await hustler.good("GET", "/v1/payout-account")
     assert gone == {"account_id": None, "payouts_enabled": False}
     third = await hustler.good("POST", "/v1/payout-account", RETURN)

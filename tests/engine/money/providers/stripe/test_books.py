@@ -7,7 +7,7 @@ import stripe
 from engine.money.provider import PaymentFailed
 from engine.money.providers.stripe.books import StripeBooks
 from engine.money.providers.stripe.payments import StripePayments
-from tests.engine.money.stripe.fake import FakeStripe
+from tests.engine.money.providers.stripe.fake import FakeStripe
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 

@@ -23,7 +23,7 @@ from tests.support.market import Market
 WHY = "It is right so."
 
 
-class Busy:
+class Traffic:
     """Plays scenes on a market of its own: the clock moves between them."""
 
     def __init__(self, market: Market, seed: int) -> None:

@@ -18,7 +18,7 @@ from gateway.http.middleware import Border, exception_handlers
 from gateway.http.stripe_webhook import MAX_EVENT_BYTES, StripeWebhook
 from gateway.metrics.metrics import Metrics
 from sql.database import Database
-from tests.engine.money.stripe.post import signature
+from tests.engine.money.providers.stripe.webhook_queue import signature
 from tests.support.market import execution_on
 
 SECRETS = ["whsec_new", "whsec_old"]

@@ -17,9 +17,9 @@ from engine.money.providers.stripe.accounts import StripeAccounts
 from engine.money.providers.stripe.books import StripeBooks
 from engine.money.providers.stripe.payments import StripePayments
 from engine.money.reconciliation import Reconciling
-from tests.engine.money.stripe.chaos import KIND
-from tests.engine.money.stripe.fake import FakeStripe, Stage
-from tests.engine.money.stripe.history import History, Terms
+from tests.engine.money.providers.stripe.chaos import KIND
+from tests.engine.money.providers.stripe.fake import FakeServer, FakeStripe
+from tests.engine.money.providers.stripe.history import History, Terms
 from tests.support.market import Market, open_market
 from tests.support.servers import TestDatabase
 
@@ -35,10 +35,16 @@ async def market(fresh_database: TestDatabase) -> AsyncIterator[Market]:
 
 
 @pytest.fixture
-def history(market: Market, stage: Stage, sdk: stripe.StripeClient) -> History:
+def history(market: Market, fake_server: FakeServer, sdk: stripe.StripeClient) -> History:
     """A task on a kind Stripe, where nothing happens by itself."""
     return History(
-        market, stage, sdk, Terms(4_000, 1_500, confirms_here=True), seed=1, dial=KIND, kills=0.0
+        market,
+        fake_server,
+        sdk,
+        Terms(4_000, 1_500, confirms_here=True),
+        seed=1,
+        dial=KIND,
+        kills=0.0,
     )
 
 
@@ -218,14 +224,14 @@ async def test_an_older_word_about_an_account_does_not_replace_a_newer_one(
     await history.open_account()
     ledger, fake = history.fake.ledger, history.fake
     ledger.finish_onboarding(history.account, enabled=False)
-    (late,) = fake.post.waiting
-    fake.post.waiting.clear()
+    (late,) = fake.webhooks.waiting
+    fake.webhooks.waiting.clear()
     fake.ahead_s = 5
     ledger.finish_onboarding(history.account)
-    await fake.post.everything(history._deliver)
+    await fake.webhooks.everything(history._deliver)
     assert await history.is_payable()
-    fake.post.waiting.append(late)
-    await fake.post.everything(history._deliver)
+    fake.webhooks.waiting.append(late)
+    await fake.webhooks.everything(history._deliver)
     assert await history.is_payable()
 
 
@@ -275,7 +281,7 @@ async def test_a_payout_to_an_account_that_is_gone_waits_for_another(
     await history.work()
     if told:
         history.fake.ledger.disconnect(history.account)
-        await history.fake.post.everything(history._deliver)
+        await history.fake.webhooks.everything(history._deliver)
     else:
         history.fake.ledger.delete_account(history.account)
     await history.process.commands.proofs.approve(history.poster, history.task)

@@ -20,7 +20,7 @@ Victim = Literal["service", "postgres", "valkey"]
 READY_S = 60.0
 
 
-class Rig:
+class ServiceProcess:
     """A service of its own in `folder`; restarted there when it was killed."""
 
     def __init__(self, folder: Path) -> None:

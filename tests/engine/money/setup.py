@@ -15,7 +15,7 @@ from engine.kernel.states import Mode
 from engine.money.provider import Movement
 from engine.money.providers.simulated import SimulatedPayments
 from engine.tasks.draft import TaskDraft
-from tests.engine.money.asking import PLAN, ask, fire
+from tests.engine.money.raw_commands import PLAN, ask, fire
 
 POINTS = (
     "UNFUNDED", "INTENDED", "ON_OFFER", "UNCHOSEN", "RAISED", "ACCEPTED", "PROPOSED", "AGREED",
@@ -88,7 +88,7 @@ class Cast:
 
 @dataclass
 class Case(Cast):
-    """A task on the stage, and the ids that belong to it."""
+    """A task that was set up, and the ids that belong to it."""
 
     task: UUID = field(default_factory=lambda: UUID(int=0))
     mode: Mode = "LIVE"
@@ -103,7 +103,7 @@ async def people(owner: asyncpg.Connection, role: str, count: int) -> list[UUID]
     """New users of a role, tier VERIFIED."""
     rows = await owner.fetch(
         "insert into users (issuer, subject, role, trust_tier)"
-        " select 'stage', gen_random_uuid()::text, $1, 2 from generate_series(1, $2) returning id",
+        " select 'setup', gen_random_uuid()::text, $1, 2 from generate_series(1, $2) returning id",
         role,
         count,
     )
@@ -144,7 +144,7 @@ def draft(mode: Mode, price_cents: int, **more: Any) -> str:
     return msgspec.json.encode(TaskDraft(**{**fields, **more})).decode()
 
 
-class Stage:
+class Setup:
     """Brings tasks to their points over one connection."""
 
     def __init__(self, app: asyncpg.Connection, payments: Ledger) -> None:

@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from gateway.cli import main
-from tests.engine.money.stripe.app import API_KEY
-from tests.engine.money.stripe.fake import FakeStripe
-from tests.engine.money.stripe.post import FIRST_SECRET
+from tests.engine.money.providers.stripe.app import API_KEY
+from tests.engine.money.providers.stripe.fake import FakeStripe
+from tests.engine.money.providers.stripe.webhook_queue import FIRST_SECRET
 from tests.support.servers import TestDatabase
 
 Command = Callable[..., Awaitable[int]]

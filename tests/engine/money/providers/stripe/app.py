@@ -15,8 +15,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from tests.engine.money.stripe.chaos import Chaos
-from tests.engine.money.stripe.ledger import Ledger, Made, Params, Refused, missing
+from tests.engine.money.providers.stripe.chaos import Chaos
+from tests.engine.money.providers.stripe.ledger import Ledger, Made, Params, Refused, missing
 
 API_KEY = "sk_test_fake"
 PAGE = 10

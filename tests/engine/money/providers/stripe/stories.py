@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from tests.engine.money.stripe.history import History
+from tests.engine.money.providers.stripe.history import History
 
 Story = Callable[[History], Awaitable[None]]
 End = tuple[str, ...]

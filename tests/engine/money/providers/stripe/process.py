@@ -23,7 +23,7 @@ from engine.money.providers.stripe.payments import StripePayments
 from engine.money.reconciliation import Reconciling
 from engine.tasks.codes import CodeBook, TaskCodes
 from sql.database import Database
-from tests.engine.money.stripe.post import FIRST_SECRET
+from tests.engine.money.providers.stripe.webhook_queue import FIRST_SECRET
 from tests.support.market import execution_on, settlement_worker
 
 T = TypeVar("T")

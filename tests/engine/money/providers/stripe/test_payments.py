@@ -8,9 +8,9 @@ from engine.money.provider import PaymentFailed, PaymentRefused
 from engine.money.providers.stripe.accounts import StripeAccounts
 from engine.money.providers.stripe.client import open_client
 from engine.money.providers.stripe.payments import MAX_KEYS, StripePayments
-from tests.engine.money.stripe.app import API_KEY
-from tests.engine.money.stripe.fake import FakeStripe
-from tests.engine.money.stripe.ledger import DECLINED, SLOW
+from tests.engine.money.providers.stripe.app import API_KEY
+from tests.engine.money.providers.stripe.fake import FakeStripe
+from tests.engine.money.providers.stripe.ledger import DECLINED, SLOW
 
 POSTER, HUSTLER = uuid4(), uuid4()
 

@@ -1,4 +1,4 @@
-"""A phone that knows only the contract: one socket, resumed by `last_seq`, and what it was told.
+"""A client that knows only the contract: one socket, resumed by `last_seq`, and what it was sent.
 
 It does no more than it must: after a reconnect it says AUTH and nothing else, so what the service
 restores by itself is seen.
@@ -18,7 +18,7 @@ ANSWER_S = 4.0
 PING_S = 1.0
 
 
-class Phone:
+class SocketClient:
     """One user's socket, reconnecting every 0.1 s for as long as it is open."""
 
     def __init__(self, ws_url: str, token: str, user_id: str) -> None:

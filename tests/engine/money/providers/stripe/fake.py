@@ -12,10 +12,10 @@ from uuid import uuid4
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from tests.engine.money.stripe.app import FakeApi
-from tests.engine.money.stripe.chaos import KIND, Chaos, Dial
-from tests.engine.money.stripe.ledger import Ledger
-from tests.engine.money.stripe.post import Post
+from tests.engine.money.providers.stripe.app import FakeApi
+from tests.engine.money.providers.stripe.chaos import KIND, Chaos, Dial
+from tests.engine.money.providers.stripe.ledger import Ledger
+from tests.engine.money.providers.stripe.webhook_queue import WebhookQueue
 
 
 class FakeStripe:
@@ -24,8 +24,8 @@ class FakeStripe:
     def __init__(self, seed: int = 0, dial: Dial = KIND) -> None:
         self.ahead_s = 0
         self.chaos = Chaos(seed, dial)
-        self.post = Post(self.chaos, self.now)
-        self.ledger = Ledger(self.now, self.post.take, uuid4().hex[:8])
+        self.webhooks = WebhookQueue(self.chaos, self.now)
+        self.ledger = Ledger(self.now, self.webhooks.take, uuid4().hex[:8])
         self.api = FakeApi(self.ledger, self.chaos)
 
     def now(self) -> int:
@@ -37,24 +37,24 @@ class FakeStripe:
         return [key for method, each, key in self.api.calls if (method, each) == ("POST", path)]
 
 
-class Stage:
+class FakeServer:
     """One server for many fakes, one at a time: starting and stopping a server costs 0.2 s."""
 
     def __init__(self) -> None:
         self.fake = FakeStripe()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Whoever is on stage answers."""
+        """The present fake answers."""
         await self.fake.api.app(scope, receive, send)
 
 
 @asynccontextmanager
-async def served(stage: Stage) -> AsyncIterator[str]:
-    """The stage behind a real server; its base address."""
+async def served(fake_server: FakeServer) -> AsyncIterator[str]:
+    """The fakes behind a real server; its base address."""
     # Named as TCP, so that asyncio sends every answer at once instead of after 40 ms.
     listener = socket.socket(proto=socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(stage, lifespan="off", log_config=None))
+    server = uvicorn.Server(uvicorn.Config(fake_server, lifespan="off", log_config=None))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"

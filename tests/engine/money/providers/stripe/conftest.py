@@ -7,20 +7,20 @@ import stripe
 
 from engine.money.providers.stripe.client import open_client
 from engine.money.providers.stripe.payments import StripePayments
-from tests.engine.money.stripe.app import API_KEY
-from tests.engine.money.stripe.fake import FakeStripe, Stage, served
+from tests.engine.money.providers.stripe.app import API_KEY
+from tests.engine.money.providers.stripe.fake import FakeServer, FakeStripe, served
 
 
 @pytest.fixture(scope="session")
-def stage() -> Stage:
+def fake_server() -> FakeServer:
     """Where the fake of each test appears."""
-    return Stage()
+    return FakeServer()
 
 
 @pytest.fixture(scope="session")
-async def fake_url(stage: Stage) -> AsyncIterator[str]:
+async def fake_url(fake_server: FakeServer) -> AsyncIterator[str]:
     """Where it listens."""
-    async with served(stage) as url:
+    async with served(fake_server) as url:
         yield url
 
 
@@ -32,10 +32,10 @@ async def sdk(fake_url: str) -> AsyncIterator[stripe.StripeClient]:
 
 
 @pytest.fixture
-def fake(stage: Stage) -> FakeStripe:
+def fake(fake_server: FakeServer) -> FakeStripe:
     """A kind one; turn its dial for more."""
-    stage.fake = FakeStripe()
-    return stage.fake
+    fake_server.fake = FakeStripe()
+    return fake_server.fake
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The same picture of a task twice: from the database's rows and from the model."""
+"""The same task_snapshot of a task twice: from the database's rows and from the model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 
 from tests.engine.money.model import Task
 
-Picture = dict[str, Any]
+Snapshot = dict[str, Any]
 
 ROWS = """
 select jsonb_build_object(
@@ -78,18 +78,18 @@ order by asked.n
 """
 
 
-def _sorted(picture: Picture) -> Picture:
+def _sorted(task_snapshot: Snapshot) -> Snapshot:
     for name in ("proofs", "escrows", "proposals", "timers"):
-        picture[name] = sorted(picture[name], key=str)
-    return picture
+        task_snapshot[name] = sorted(task_snapshot[name], key=str)
+    return task_snapshot
 
 
-async def of_rows(app: asyncpg.Connection, tasks: list[UUID], epoch: Any) -> list[Picture]:
+async def of_rows(app: asyncpg.Connection, tasks: list[UUID], epoch: Any) -> list[Snapshot]:
     """As the database has them."""
     return [_sorted(msgspec.json.decode(row[0])) for row in await app.fetch(ROWS, tasks, epoch)]
 
 
-def of_model(t: Task, ids: dict[str | None, str | None], now: int) -> Picture:
+def of_model(t: Task, ids: dict[str | None, str | None], now: int) -> Snapshot:
     """As the model has it."""
     timers = [[kind, due] for kind, due in t.timers.items()]
     timers += [["BROADCAST_END", b.timer] for b in t.broadcasts if b.timer is not None]

@@ -12,9 +12,9 @@ import stripe
 
 from engine.kernel.errors import Refusal
 from engine.kernel.ids import TaskId, UserId
-from tests.engine.money.stripe.chaos import KIND, Dial
-from tests.engine.money.stripe.fake import FakeStripe, Stage
-from tests.engine.money.stripe.process import Fate, Killed, Process
+from tests.engine.money.providers.stripe.chaos import KIND, Dial
+from tests.engine.money.providers.stripe.fake import FakeServer, FakeStripe
+from tests.engine.money.providers.stripe.process import Fate, Killed, Process
 from tests.support.market import Market
 
 T = TypeVar("T")
@@ -58,7 +58,7 @@ class History:
     def __init__(
         self,
         market: Market,
-        stage: Stage,
+        fake_server: FakeServer,
         sdk: stripe.StripeClient,
         terms: Terms,
         *,
@@ -69,7 +69,7 @@ class History:
         self.market = market
         self.terms = terms
         self.random = Random(seed)
-        self.fake = stage.fake = FakeStripe(seed, dial)
+        self.fake = fake_server.fake = FakeStripe(seed, dial)
         self.fate = Fate(Random(seed + 1), kills)
         self.rough = dial != KIND
         self.task: TaskId
@@ -206,14 +206,14 @@ class History:
         self.fake.chaos.dial = KIND
         self.fake.api.forget_keys()
         for _ in range(TRIES):
-            await self.fake.post.everything(self._deliver)
+            await self.fake.webhooks.everything(self._deliver)
             moved = await self._settle() + await self._sweep()
-            if not moved and not self.fake.post.waiting:
+            if not moved and not self.fake.webhooks.waiting:
                 return
         raise AssertionError(f"never at rest: {await self.told()}")
 
     async def _post(self) -> int:
-        return await self.fake.post.round(self._deliver)
+        return await self.fake.webhooks.round(self._deliver)
 
     async def _deliver(self, body: bytes, header: str) -> int:
         try:
@@ -236,7 +236,7 @@ class History:
         return Process(
             self.market.store._database,
             self._sdk,
-            self.market.ear,
+            self.market.effects,
             self.market.codes,
             self.fate,
             test_payment_method="pm_card_visa" if self.terms.confirms_here else None,
