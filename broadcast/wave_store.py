@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import msgspec
@@ -224,6 +224,6 @@ class WaveStore:
         ages_s = [now_s - at_s for at_s in taken.values()]
         await self._database.call("offers_sent", broadcasts, hustlers, ages_s)
 
-    async def _call(self, function: str, *arguments: Any) -> bytes:
+    async def _call(self, function: str, *arguments: Any) -> str:
         self._metrics.database_called()
-        return await self._database.call(function, *arguments)
+        return cast("str", await self._database.call(function, *arguments))

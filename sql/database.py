@@ -124,15 +124,14 @@ class Database:
         text = await self.value(name, *args)
         return b"null" if text is None else cast("str", text).encode()
 
-    async def call(self, function: str, *args: Any, lock_timeout_ms: int | None = None) -> bytes:
-        """The JSON that an SQL function answers, undecoded; `null` where it answers nothing.
+    async def call(self, function: str, *args: Any, lock_timeout_ms: int | None = None) -> Any:
+        """What an SQL function answers; JSON as text.
 
         With `lock_timeout_ms` it waits only so long for a row that somebody else holds.
         """
         statement = named.function_call(function, len(args), lock_timeout_ms)
         async with self._connection() as connection:
-            text = await connection.fetchval(statement, *args)
-        return b"null" if text is None else cast("str", text).encode()
+            return await connection.fetchval(statement, *args)
 
     async def execute(self, name: str, *args: Any) -> str:
         """Run a named query for its effect; the command tag."""

@@ -40,7 +40,7 @@ class Store:
         """The answer of an SQL function, decoded as `shape`."""
         async with _refusals():
             answer = await self._database.call(function, *args, lock_timeout_ms=lock_timeout_ms)
-        return msgspec.json.decode(answer, type=shape)
+        return msgspec.json.decode(answer or "null", type=shape)
 
     async def perform(self, function: str, *args: Any, lock_timeout_ms: int | None = None) -> None:
         """Call an SQL function for its effect."""

@@ -63,18 +63,3 @@ select coalesce(jsonb_agg(to_jsonb(booked)), '[]'::jsonb) from booked;
 select id from escrows where id = any($1::uuid[])
 union all
 select id from settlements where id = any($2::uuid[]);
-
--- name: repair_funding
-with act as materialized (
-    select admin_act($1, 'REPAIR_FUNDING', 'escrow', $4::uuid::text, $2, $3::jsonb) as id
-)
-
-select book_funding($4, $5, $6::jsonb) from act;
-
--- name: repair_leg
-with act as materialized (
-    select admin_act($1, 'REPAIR_LEG', 'settlement', $4::uuid::text, $2, $3::jsonb) as id
-)
-
-select book_leg($4, $6, $5) from act;
-

@@ -101,8 +101,8 @@ async def test_the_insert_offers_a_pair_once_however_often_it_is_asked(world: Wo
     pairs = [(broadcast, await world.hustler(1), 0.5) for _ in range(6)]
     answers = await asyncio.gather(
         *(
-            world.database.json(
-                "wave_make_offers",
+            world.database.call(
+                "make_offers",
                 [b for b, _, _ in pairs],
                 [h for _, h, _ in pairs],
                 [1.0] * 6,
@@ -176,8 +176,8 @@ async def test_a_report_leaves_rows_that_somebody_holds(world: World) -> None:
     async with world.owner.transaction():
         await world.value("select 1 from offers where hustler_id = $1 for update", hustler)
         async with asyncio.timeout(2):
-            marked = await world.database.value(
-                "wave_sent", [broadcast, broadcast], [hustler, other], [0.0, 0.0]
+            marked = await world.database.call(
+                "offers_sent", [broadcast, broadcast], [hustler, other], [0.0, 0.0]
             )
     assert marked == 1
     sent = await world.value("select hustler_id from offers where sent_at is not null")
@@ -192,7 +192,7 @@ async def test_a_report_tells_when_the_card_was_written_not_when_it_was_reported
     hustlers = [await world.hustler(1), await world.hustler(1)]
     await offer(world, [(broadcast, hustler, 0.5) for hustler in hustlers])
     await world.owner.execute("update offers set offered_at = hx_clock() - interval '1 minute'")
-    await world.database.value("wave_sent", [broadcast] * 2, hustlers, [20.0, 600.0])
+    await world.database.call("offers_sent", [broadcast] * 2, hustlers, [20.0, 600.0])
     ages = await world.value(
         "select array_agg(round(extract(epoch from sent_at - offered_at)) order by sent_at)"
         " from offers"
@@ -212,7 +212,7 @@ async def test_the_pulse_names_those_whose_cards_wait_the_newest_first(world: Wo
         await world.value("select respond_to_offer($1, $2, 'SKIP', null)", answered, broadcast)
 
     async def unsent(age: timedelta, limit: int) -> list[str]:
-        pulse = await world.database.json("wave_pulse", age, limit)
+        pulse = await world.database.call("wave_pulse", age, limit)
         names: list[str] = msgspec.json.decode(pulse)["unsent"]
         return names
 
@@ -237,9 +237,9 @@ async def test_an_offer_is_found_whatever_the_clock_did(world: World, seconds: i
         hustler,
     )
     assert counted == 1
-    pulse = await world.database.json("wave_pulse", timedelta(seconds=2), 10)
+    pulse = await world.database.call("wave_pulse", timedelta(seconds=2), 10)
     assert msgspec.json.decode(pulse)["unsent"] == [str(hustler)]
-    again = await world.database.json("wave_unsent", [hustler], timedelta(seconds=2), 10)
+    again = await world.database.call("unsent_offers", [hustler], timedelta(seconds=2), 10)
     assert len(msgspec.json.decode(again)["offers"]) == 1
 
 

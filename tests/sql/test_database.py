@@ -25,7 +25,7 @@ async def test_a_refusal_carries_code_and_invariant(database_dsn: str, market: M
     task = await market.task()
     await market.commands.tasks.cancel(await market.poster_of(task), task, None)
     with pytest.raises(DatabaseError) as caught:
-        await database.value("begin_funding", await market.poster_of(task), task)
+        await database.call("begin_funding", await market.poster_of(task), task)
     assert (caught.value.sqlstate, caught.value.constraint) == ("HX001", "TASK-TERMINAL")
     await database.close()
 
@@ -51,7 +51,7 @@ async def test_a_value_that_postgres_cannot_take_is_a_refusal(market: Market) ->
         ("propose_price", (poster, task, 2**31)),
     ):
         with pytest.raises(Refusal) as caught:
-            await market.store.value(name, *args)
+            await market.store.perform(name, *args)
         assert caught.value.kind.code == "VALIDATION_ERROR", args
 
 

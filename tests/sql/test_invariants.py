@@ -150,7 +150,7 @@ async def test_an_escrow_amount_never_changes(market: Market, role: str) -> None
     """HX004 INV-4 in every state, the ended ones included."""
     db = as_role(market, role)
     pending, funded = await market.task(), await market.funded()
-    await market.store.rows("begin_funding", await market.poster_of(pending), pending)
+    await market.store.perform("begin_funding", await market.poster_of(pending), pending)
     done, _ = await market.submitted()
     await market.commands.proofs.approve(await market.poster_of(done), done)
     await market.settling.settle_waiting()

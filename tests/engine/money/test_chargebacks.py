@@ -33,7 +33,7 @@ async def bank(market: Market, what: str, payment: str, cents: int) -> None:
         "payment": payment,
         "amount_cents": cents,
     }
-    await market.store.value(
+    await market.store.perform(
         "book_provider_event", str(uuid.uuid4()), "charge.dispute", json.dumps(fact), "{}"
     )
 
@@ -43,7 +43,7 @@ async def provider(market: Market, kind: str, reference: str, **more: Any) -> No
     fact = {"kind": kind, "reference": reference, **more}
     if "at" in fact:
         fact["at"] = f"2030-01-01T00:00:{fact['at']:02}Z"
-    await market.store.value(
+    await market.store.perform(
         "book_provider_event", str(uuid.uuid4()), kind.lower(), json.dumps(fact), PLAN
     )
 
@@ -123,10 +123,9 @@ async def test_a_chargeback_on_a_late_payment_stops_its_way_back(market: Market)
     """The bank has the money: it is not given back a second time."""
     task = await market.task("STANDARD")
     poster = await market.poster_of(task)
-    escrow = await market.store.rows("begin_funding", poster, task)
-    key = json.loads(escrow[0][0])["id"]
+    key = (await market.store.call(dict[str, Any], "begin_funding", poster, task))["id"]
     await market.commands.tasks.cancel(poster, task, None)
-    await market.store.value("book_funding", key, "pi_late", "{}")
+    await market.store.perform("book_funding", key, "pi_late", "{}")
     assert await settlement(market) == ("PENDING", None)
 
     await bank(market, "OPENED", "pi_late", 4_000)
@@ -394,7 +393,7 @@ async def ended(
     for kind, name, cents, at in line:
         if kind == "PAYMENT_SUCCEEDED" and not named:
             # the answer of the charge, or the reconciler's look-up
-            await market.store.value("book_funding", uuid.UUID(escrow), f"pi_{task}", PLAN)
+            await market.store.perform("book_funding", uuid.UUID(escrow), f"pi_{task}", PLAN)
         else:
             await provider(
                 market, kind, f"{name}_{task}", payment=f"pi_{task}", amount_cents=cents, at=at

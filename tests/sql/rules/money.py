@@ -399,7 +399,7 @@ async def money_is_held_only_for_a_task_that_waits_for_it(judge: Judge) -> None:
     """HX010: a payment for an ended task is no funding; it goes back."""
     fund = "update escrows set state = 'FUNDED', stripe_payment_intent_id = $2 where task_id = $1"
     task = await judge.market.task("STANDARD")
-    await judge.market.store.rows("begin_funding", await judge.market.poster_of(task), task)
+    await judge.market.store.perform("begin_funding", await judge.market.poster_of(task), task)
     await judge.allows(fund, task, f"pi_in_time_{judge.role}")
     await judge.does("update tasks set state = 'CANCELLED' where id = $1", task)
     await judge.refuses(STEP, fund, task, f"pi_too_late_{judge.role}")
@@ -684,7 +684,7 @@ async def a_late_payment_comes_in_and_goes_out_again(judge: Judge) -> None:
     """A charge with the settlement, a refund when it is done."""
     market = judge.market
     task = await market.task()
-    await market.store.rows("begin_funding", await market.poster_of(task), task)
+    await market.store.perform("begin_funding", await market.poster_of(task), task)
     await market.commands.tasks.cancel(await market.poster_of(task), task, None)
     await judge.does(
         "insert into settlements (escrow_id, kind, refund_amount, payment)"

@@ -52,7 +52,7 @@ class _Builder:
     async def waiting(self) -> None:
         market = self.market
         draft = await market.task("STANDARD")
-        await market.store.rows("begin_funding", await market.poster_of(draft), draft)
+        await market.store.perform("begin_funding", await market.poster_of(draft), draft)
         await self._keep("draft", draft)
         await self._keep("bare", await market.task("STANDARD"))
         await self._keep("unfunded", await market.task())
@@ -135,11 +135,11 @@ class _Builder:
         await market.commands.tasks.cancel(await market.poster_of(cancelled), cancelled, None)
         await self._keep("cancelled", cancelled)
         void = await market.task()
-        await market.store.rows("begin_funding", await market.poster_of(void), void)
+        await market.store.perform("begin_funding", await market.poster_of(void), void)
         await market.commands.tasks.cancel(await market.poster_of(void), void, None)
         await self._keep("void", void)
         late = await market.task()
-        await market.store.rows("begin_funding", await market.poster_of(late), late)
+        await market.store.perform("begin_funding", await market.poster_of(late), late)
         await market.commands.tasks.cancel(await market.poster_of(late), late, None)
         await market.app.execute(
             "select book_funding(id, 'pi_late', '{}') from escrows where task_id = $1", late
