@@ -10,6 +10,7 @@ from engine.kernel import db_errors
 from sql.database import Database, DatabaseError, Record
 
 T = TypeVar("T")
+Row = TypeVar("Row", bound=msgspec.Struct)
 
 
 class Store:
@@ -37,6 +38,11 @@ class Store:
             return await self._database.rows(name, *args)
         except DatabaseError as error:
             raise db_errors.refusal_of(error) or error from error
+
+    async def rows_as(self, shape: type[Row], name: str, *args: Any) -> list[Row]:
+        """All rows of a query as `shape`, a Struct with a field for each column that is wanted."""
+        columns = shape.__struct_fields__
+        return [shape(*(row[column] for column in columns)) for row in await self.rows(name, *args)]
 
     async def value(self, name: str, *args: Any) -> Any:
         """The first column of the first row, or None."""

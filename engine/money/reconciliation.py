@@ -11,7 +11,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -25,6 +26,7 @@ from engine.money.books import ProviderBooks, Told
 from engine.money.payout_accounts import Payouts, utc_now
 from engine.money.provider import (
     PROVIDER_TIMEOUT_S,
+    LegKind,
     Movement,
     MovementKind,
     PaymentFailed,
@@ -45,10 +47,25 @@ OVERLAP: Final = timedelta(minutes=10)
 REPLAY_BATCH: Final = 1_000
 
 
+class OpenPayment(msgspec.Struct, frozen=True):
+    """A payment that was begun at the provider and is not booked on its escrow."""
+
+    id: UUID
+    payment: str
+
+
+class BegunLeg(msgspec.Struct, frozen=True):
+    """A leg of a settlement that the provider has begun and not finished."""
+
+    id: UUID
+    leg: LegKind
+    reference: str
+
+
 class Reconciling:
     """The loop; `books` is None for a provider that has none."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # named in test_structure
         self,
         store: Store,
         payments: PaymentProvider,
@@ -82,31 +99,30 @@ class Reconciling:
     async def sweep(self) -> int:
         """One round; how much was booked. What the provider cannot tell now waits for the next."""
         booked = 0
-        for row in await self._store.rows("open_payments", BATCH):
-            booked += await self._payment(row)
-        for row in await self._store.rows("begun_legs", BATCH):
-            booked += await self._leg(row)
+        for payment in await self._store.rows_as(OpenPayment, "open_payments", BATCH):
+            booked += await self._payment(payment)
+        for leg in await self._store.rows_as(BegunLeg, "begun_legs", BATCH):
+            booked += await self._leg(leg)
         booked += await self._payouts.refresh(BATCH)
         if self._books is not None:
             booked += await self._replay(self._books)
         return booked
 
-    async def _payment(self, row: Any) -> int:
-        async with self._told(row["id"]):
-            movement = await self._looked_up("PAYMENT", row["payment"])
+    async def _payment(self, open_: OpenPayment) -> int:
+        async with self._told(open_.id):
+            movement = await self._looked_up("PAYMENT", open_.payment)
             if movement.state == "SUCCEEDED":
-                return await self._apply("reconcile_funding", row["id"], row["payment"], self._plan)
+                return await self._apply("reconcile_funding", open_.id, open_.payment, self._plan)
         return 0
 
-    async def _leg(self, row: Any) -> int:
-        settlement, leg, reference = row["id"], row["leg"], row["reference"]
-        async with self._told(settlement):
-            movement = await self._looked_up(leg, reference)
+    async def _leg(self, begun: BegunLeg) -> int:
+        async with self._told(begun.id):
+            movement = await self._looked_up(begun.leg, begun.reference)
             if movement.state == "SUCCEEDED":
-                return await self._apply("book_leg", settlement, leg, reference)
+                return await self._apply("book_leg", begun.id, begun.leg, begun.reference)
             if movement.state == "FAILED":
-                said = (movement.note or f"The {leg.lower()} failed.")[:MAX_ERROR_CHARS]
-                return await self._apply("leg_failed", settlement, leg, reference, said)
+                said = (movement.note or f"The {begun.leg.lower()} failed.")[:MAX_ERROR_CHARS]
+                return await self._apply("leg_failed", begun.id, begun.leg, begun.reference, said)
         return 0
 
     async def _replay(self, books: ProviderBooks) -> int:
