@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from random import Random
 from uuid import UUID
 
@@ -44,15 +44,14 @@ class Broadcaster:
         *,
         random: Random,
         limits: WaveLimits | None = None,
-        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._limits = limits or WaveLimits()
         self._delivery = delivery
         self._metrics = metrics
         self._backoff = Backoff(self._limits.backoff_s, self._limits.backoff_max_s, random)
-        self._monotonic = monotonic
-        clock = DatabaseClock(monotonic)
-        self._store = WaveStore(database, clock, monotonic, metrics)
+        self._monotonic = time.monotonic
+        clock = DatabaseClock(self._monotonic)
+        self._store = WaveStore(database, clock, metrics)
         self._evaluation = Evaluation(
             store=self._store,
             presence=presence,
@@ -60,7 +59,6 @@ class Broadcaster:
             metrics=metrics,
             clock=clock,
             limits=self._limits,
-            monotonic=monotonic,
         )
         self._running: dict[UUID, Running] = {}
         self._rung: set[UUID] = set()

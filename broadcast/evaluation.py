@@ -8,7 +8,7 @@ Any failure leaves what was not inserted unjudged, so the next tick asks again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from uuid import UUID
@@ -50,7 +50,6 @@ class Evaluation:
         metrics: WaveMetrics,
         clock: DatabaseClock,
         limits: WaveLimits,
-        monotonic: Callable[[], float],
     ) -> None:
         self._store = store
         self._presence = presence
@@ -58,7 +57,7 @@ class Evaluation:
         self._metrics = metrics
         self._clock = clock
         self._limits = limits
-        self._monotonic = monotonic
+        self._monotonic = clock.monotonic
         # Two inserts at once could each fill a hustler's last free place.
         self._inserting = asyncio.Lock()
         self._covered: tuple[frozenset[tuple[UUID, float]], Cells] | None = None

@@ -6,7 +6,7 @@ Raises what `sql.database` raises; the loops of `broadcast.broadcaster` survive 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -143,12 +143,11 @@ class WaveStore:
         self,
         database: Database,
         clock: DatabaseClock,
-        monotonic: Callable[[], float],
         metrics: WaveMetrics,
     ) -> None:
         self._database = database
         self._clock = clock
-        self._monotonic = monotonic
+        self._monotonic = clock.monotonic
         self._metrics = metrics
 
     async def pulse(self, unsent_age_s: float, limit: int) -> Pulse:

@@ -37,7 +37,7 @@ CITY_SPEED: Final = 8.0
 TRACE_SPEED: Final = 60.0
 
 
-def simulate(
+def simulate(  # noqa: PLR0913  # the options of a command
     hustlers: int = 60,
     *,
     seed: int = 7,

@@ -78,7 +78,7 @@ class ShiftOver(Exception):
 class Hustler:
     """One hustler's shift. `free` says whether offers can reach it right now."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # named in test_structure
         self,
         person: Person,
         session: Session,

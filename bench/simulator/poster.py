@@ -57,7 +57,7 @@ class Wish:
 class Poster:
     """One poster with any number of tasks at once."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # named in test_structure
         self,
         person: Person,
         session: Session,

@@ -14,6 +14,7 @@ from engine.kernel import db_errors, errors
 from sql.database import Database, DatabaseError, Record
 
 T = TypeVar("T")
+Row = TypeVar("Row", bound=msgspec.Struct)
 
 
 class Cursor(NamedTuple):
@@ -81,6 +82,11 @@ class Store:
         """All rows of a query."""
         async with _refusals():
             return await self._database.rows(name, *args)
+
+    async def rows_as(self, shape: type[Row], name: str, *args: Any) -> list[Row]:
+        """All rows of a query as `shape`, a Struct with a field for each column that is wanted."""
+        columns = shape.__struct_fields__
+        return [shape(*(row[column] for column in columns)) for row in await self.rows(name, *args)]
 
     async def value(self, name: str, *args: Any) -> Any:
         """The first column of the first row, or None."""

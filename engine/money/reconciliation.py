@@ -11,7 +11,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -47,10 +48,25 @@ OVERLAP: Final = timedelta(minutes=10)
 REPLAY_BATCH: Final = 1_000
 
 
+class OpenPayment(msgspec.Struct, frozen=True):
+    """A payment that was begun at the provider and is not booked on its escrow."""
+
+    id: UUID
+    payment: str
+
+
+class BegunLeg(msgspec.Struct, frozen=True):
+    """A leg of a settlement that the provider has begun and not finished."""
+
+    id: UUID
+    leg: LegKind
+    reference: str
+
+
 class Reconciling:
     """The loop; `books` is None for a provider that has none."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # named in test_structure
         self,
         execution: Execution,
         store: Store,
@@ -85,30 +101,29 @@ class Reconciling:
     async def sweep(self) -> int:
         """One round; how much was booked. What the provider cannot tell now waits for the next."""
         booked = 0
-        for row in await self._store.rows("open_payments", BATCH):
-            booked += await self._payment(row)
-        for row in await self._store.rows("begun_legs", BATCH):
-            booked += await self._leg(row)
+        for payment in await self._store.rows_as(OpenPayment, "open_payments", BATCH):
+            booked += await self._payment(payment)
+        for leg in await self._store.rows_as(BegunLeg, "begun_legs", BATCH):
+            booked += await self._leg(leg)
         booked += await self._payouts.refresh(BATCH)
         if self._books is not None:
             booked += await self._replay(self._books)
         return booked
 
-    async def _payment(self, row: Any) -> int:
-        async with self._told(row["id"]):
-            movement = await self._looked_up("PAYMENT", row["payment"])
+    async def _payment(self, open_: OpenPayment) -> int:
+        async with self._told(open_.id):
+            movement = await self._looked_up("PAYMENT", open_.payment)
             if movement.state == "SUCCEEDED":
-                return await self._run("book_funding", row["id"], row["payment"], self._plan)
+                return await self._run("book_funding", open_.id, open_.payment, self._plan)
         return 0
 
-    async def _leg(self, row: Any) -> int:
-        settlement, leg, reference = row["id"], row["leg"], row["reference"]
-        async with self._told(settlement):
-            movement = await self._looked_up(leg, reference)
+    async def _leg(self, begun: BegunLeg) -> int:
+        async with self._told(begun.id):
+            movement = await self._looked_up(begun.leg, begun.reference)
             if movement.state == "SUCCEEDED":
-                return await self._run("book_leg", settlement, leg, reference)
+                return await self._run("book_leg", begun.id, begun.leg, begun.reference)
             if movement.state == "FAILED":
-                return await self._run("apply_provider_fact", _failed(row, movement), None)
+                return await self._run("apply_provider_fact", _failed(begun, movement), None)
         return 0
 
     async def _replay(self, books: ProviderBooks) -> int:
@@ -160,13 +175,12 @@ class Reconciling:
             log.warning("not_reconciled", subject=str(subject), error=repr(error))
 
 
-def _failed(row: Any, movement: Movement) -> str:
+def _failed(begun: BegunLeg, movement: Movement) -> str:
     """The fact that a leg has failed, as the provider's own event would tell it."""
-    leg: LegKind = row["leg"]
     fact = Fact(
-        "REFUND_FAILED" if leg == "REFUND" else "TRANSFER_REVERSED",
-        settlement_id=str(row["id"]),
-        reference=row["reference"],
-        note=(movement.note or f"The {leg.lower()} failed.")[:MAX_ERROR_CHARS],
+        "REFUND_FAILED" if begun.leg == "REFUND" else "TRANSFER_REVERSED",
+        settlement_id=str(begun.id),
+        reference=begun.reference,
+        note=(movement.note or f"The {begun.leg.lower()} failed.")[:MAX_ERROR_CHARS],
     )
     return msgspec.json.encode(fact).decode()

@@ -94,6 +94,14 @@ def test_the_protocol_page_lists_the_close_codes_as_they_are() -> None:
         assert f"| {code.code} | {code.name} | {code.meaning} | {code.action.value} |" in page
 
 
+def test_the_protocol_page_lists_every_message_of_the_server() -> None:
+    """Once each, with a `seq` for those that are durable."""
+    page = (DOCS / "protocol.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([A-Z_]+) \| (–|yes|some) \|", page, re.MULTILINE)
+    assert sorted(name for name, _ in rows) == sorted(server.SERVER_MESSAGES)
+    assert {name for name, seq in rows if seq != "–"} == server.DURABLE
+
+
 def test_the_frames_on_the_protocol_page_are_of_the_vocabulary() -> None:
     """Each example is a message that the server could send, with every field it has."""
     page = (DOCS / "protocol.md").read_text(encoding="utf-8")

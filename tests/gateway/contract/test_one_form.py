@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from gateway.contract import messages
+from gateway.contract import codec, server
 from gateway.server.routes import CALLS
 from tests.gateway.contract.forms import faults, may_be
 from tests.support.service import Client, Message, Service, User, joined, live, near, somewhere
@@ -43,7 +43,7 @@ class WireRecorder:
         """One message, in its envelope or as GET /v1/events shows it."""
         kind = message["type"]
         self.types.add(kind)
-        shape = inspect.type_info(messages.SERVER_MESSAGES[kind])
+        shape = inspect.type_info(server.SERVER_MESSAGES[kind])
         self.found.update(faults(message.get("data") or {}, shape, kind))
 
     async def reads(self, user: User, path: str, **ids: str) -> Any:
@@ -183,7 +183,7 @@ async def test_times_and_numbers_have_one_form_on_every_road(service: Service) -
     await recorder.reads(admin, "/v1/admin/users/{user_id:uuid}", user_id=str(hustler.user_id))
 
     assert recorder.found == set()
-    assert messages.SERVER_MESSAGES.keys() - recorder.types == {"RESYNC", "NUDGE"}
+    assert server.SERVER_MESSAGES.keys() - recorder.types == {"RESYNC", "NUDGE"}
     assert {c.path for c in CALLS if c.method == "GET"} - recorder.paths == UNREAD
 
 
@@ -197,7 +197,7 @@ async def _in_a_week(service: Service) -> str:
 def test_times_look_like_times_only_where_they_are() -> None:
     """A title that happens to be a time stays what its poster wrote; microseconds are always told."""
     data = {"kind": "2030-01-01T00:00:00Z", "text": "x"}
-    told = msgspec.json.decode(messages.encode("NUDGE", data))["data"]
+    told = msgspec.json.decode(codec.encode("NUDGE", data))["data"]
     assert told == data
     row = {"task_id": "8a8b8c8d-0000-4000-8000-000000000001", "state": "OPEN"}
     for logged, wired in (
@@ -206,6 +206,6 @@ def test_times_look_like_times_only_where_they_are() -> None:
         ("2030-01-01T02:00:00.000001+02:00", "2030-01-01T00:00:00.000001Z"),
         ("0099-01-01T00:00:00+00:00", "0099-01-01T00:00:00.000000Z"),
     ):
-        event = messages.logged("TASK_STATUS_UPDATE", row | {"updated_at": logged})
-        told = msgspec.json.decode(messages.encode("TASK_STATUS_UPDATE", event))["data"]
+        event = codec.logged("TASK_STATUS_UPDATE", row | {"updated_at": logged})
+        told = msgspec.json.decode(codec.encode("TASK_STATUS_UPDATE", event))["data"]
         assert told == row | {"updated_at": wired}

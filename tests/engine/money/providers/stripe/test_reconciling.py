@@ -17,6 +17,7 @@ from engine.money.providers.stripe.accounts import StripeAccounts
 from engine.money.providers.stripe.books import StripeBooks
 from engine.money.providers.stripe.payments import StripePayments
 from engine.money.reconciliation import Reconciling
+from engine.money.settlements import DueSettlement
 from tests.engine.money.providers.stripe.chaos import KIND
 from tests.engine.money.providers.stripe.fake import FakeServer, FakeStripe
 from tests.engine.money.providers.stripe.history import History, Terms
@@ -187,13 +188,13 @@ async def test_an_account_that_becomes_ready_while_it_is_missed_is_not_missed(
     await history.accept()
     await history.work()
     await history.process.commands.proofs.approve(history.poster, history.task)
-    (row,) = await market.store.rows("waiting_settlements", 10)
+    (due,) = await market.store.rows_as(DueSettlement, "waiting_settlements", 10)
     await history.open_account()
     history.fake.ledger.finish_onboarding(history.account)
     await market.app.execute(
         "select set_payout_account($1, $2, true)", history.hustler, history.account
     )
-    await history.process.settling._settle(row)
+    await history.process.settling._settle(due)
     assert not await history.settlement_is("HELD")
     assert await history.process.settling.settle_waiting() == 1
     assert await history.current_is("RELEASED")
@@ -389,9 +390,10 @@ async def test_a_leg_that_we_missed_is_repaired_too(
     await history.begin()
     await history.pay()
     await history.process.commands.tasks.cancel(history.poster, history.task, None)
-    (row,) = await market.store.rows("waiting_settlements", 10)
+    (due,) = await market.store.rows_as(DueSettlement, "waiting_settlements", 10)
     payments = history.process.settling._payments
-    await payments.refund(row["id"], row["payment"], 4_000, escrow=row["escrow_id"])
+    assert due.payment is not None
+    await payments.refund(due.id, due.payment, 4_000, escrow=due.escrow_id)
     found = await auditing.compare(EPOCH, LATER)
     assert [each.what for each in found] == ["NOT_BOOKED"]
     assert await auditing.repair(found, await admin_of(market), "Lost.") == []
