@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
+from tests.support.market import Market, open_market
 from tests.support.servers import (
     RunServers,
     ServersOfRun,
@@ -90,6 +91,20 @@ def fresh_database(run_servers: RunServers, worker_number: int) -> Iterator[Test
     """A clone of this test alone: for moving the clock and for global counts."""
     with clone_of(run_servers, f"gw{worker_number}_{next(_counter)}") as database:
         yield database
+
+
+@pytest.fixture
+async def market(database_dsn: str, owner_dsn: str) -> AsyncIterator[Market]:
+    """The engine on the worker's database."""
+    async with open_market(database_dsn, owner_dsn) as market:
+        yield market
+
+
+@pytest.fixture
+async def own_market(fresh_database: TestDatabase) -> AsyncIterator[Market]:
+    """The engine on a database of this test alone: the clock may be moved."""
+    async with open_market(fresh_database.dsn, fresh_database.owner_dsn) as market:
+        yield market
 
 
 @pytest.fixture

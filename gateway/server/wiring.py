@@ -37,7 +37,6 @@ from gateway.server.payments import OpenMoney, open_money
 from gateway.settings.groups import Settings
 from gateway.tracking.absences import Absences
 from gateway.tracking.changes import HustlerChanges
-from gateway.tracking.en_route import EnRoute
 from gateway.tracking.heartbeats import Heartbeats
 from gateway.tracking.location_tracker import Positions
 from gateway.ws.endpoint import Door
@@ -107,7 +106,6 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
             commands,
             queries,
             heartbeats=heartbeats,
-            en_route=EnRoute(hub.registry, queries.tasks),
         )
         joining = Joining(
             hub=hub,

@@ -50,7 +50,6 @@ class Positions:
         queries: Queries,
         *,
         heartbeats: Heartbeats,
-        en_route: EnRoute,
         unix: Callable[[], float] = time.time,
     ) -> None:
         self._hub = hub
@@ -58,14 +57,14 @@ class Positions:
         self._commands = commands
         self._queries = queries
         self._heartbeats = heartbeats
-        self._en_route = en_route
+        self._en_route = EnRoute(hub.registry, queries.tasks)
         self._unix = unix
         self._travellers: dict[UserId, Traveller] = {}
         self._suspects: set[UserId] = set()
         self._returned: dict[UserId, Connection] = {}
         self._work = changes.work
         self.arrivals = Arrivals(
-            commands, heartbeats, en_route, self._travellers, unix=unix, wake=self._work.set
+            commands, heartbeats, self._en_route, self._travellers, unix=unix, wake=self._work.set
         )
 
     # ── LIVE mode ────────────────────────────────────────────────────────────────────────────────

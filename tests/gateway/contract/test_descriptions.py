@@ -98,8 +98,8 @@ def test_the_protocol_page_lists_every_message_of_the_server() -> None:
     """Once each, with a `seq` for those that are durable."""
     page = (DOCS / "protocol.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| ([A-Z_]+) \| (–|yes|some) \|", page, re.MULTILINE)
-    assert sorted(name for name, _ in rows) == sorted(server.SERVER_MESSAGES)
-    assert {name for name, seq in rows if seq != "–"} == server.DURABLE
+    assert sorted(name for name, _ in rows) == sorted(SERVER_MESSAGES)
+    assert {name for name, seq in rows if seq != "–"} == DURABLE
 
 
 def test_the_frames_on_the_protocol_page_are_of_the_vocabulary() -> None:

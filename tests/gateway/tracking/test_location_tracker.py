@@ -217,7 +217,6 @@ def positions_of(
         parts.commands,
         parts.queries,
         heartbeats=Heartbeats(presence),
-        en_route=EnRoute(parts.hub.registry, parts.queries.tasks),
     )
 
 
