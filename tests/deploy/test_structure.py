@@ -17,36 +17,16 @@ METHODS_MAX: Final = 20
 PARAMETERS_MAX: Final = 6
 
 # What exceeds a bound, with its reason. Whatever keeps to it again must leave its list.
-APPLIED: Final = "a migration that has been applied is not edited"
-LONG_MODULES: Final[Mapping[str, str]] = {
-    "clients/python/src/hustlexp_client/messages.py": "both directions of the wire in one module",
-    "clients/python/src/hustlexp_client/session.py": "the session and its reconnects in one module",
-    "gateway/contract/messages.py": "both directions of the wire in one module",
-    "gateway/delivery/hub.py": "delivery, and what a commit sets off besides",
-    "sql/migrations/0003_tasks.sql": APPLIED,
-    "sql/migrations/0004_money.sql": APPLIED,
-    "sql/migrations/0005_live.sql": APPLIED,
-    "sql/migrations/0006_wave.sql": APPLIED,
-    "sql/migrations/0010_progress.sql": APPLIED,
-    "sql/migrations/0011_trust.sql": APPLIED,
-    "sql/migrations/0016_settling.sql": APPLIED,
-    "sql/migrations/0023_operating.sql": APPLIED,
-}
+LONG_MODULES: Final[Mapping[str, str]] = {}
 LARGE_CLASSES: Final[Mapping[str, str]] = {
     "clients/python/src/hustlexp_client/api.py::Api": "a method for each call of the contract",
-    "engine/commands.py::Commands": "the commands of all subjects",
-    "engine/queries.py::Queries": "the queries of all subjects",
 }
 WIDE_CONSTRUCTORS: Final[Mapping[str, str]] = {
     "bench/simulator/hustler.py::Hustler": "a person with session, means and habits",
     "bench/simulator/poster.py::Poster": "a person with session, means and habits",
     "engine/money/reconciliation.py::Reconciling": "what it repairs has four sources",
 }
-LOOSE_MODULES: Final[Mapping[str, str]] = {
-    "engine/commands.py": "the commands of all subjects",
-    "engine/queries.py": "the queries of all subjects",
-    "engine/views.py": "the views of all subjects",
-}
+LOOSE_MODULES: Final[Mapping[str, str]] = {}
 
 
 def product(*suffixes: str) -> list[Path]:
