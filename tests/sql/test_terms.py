@@ -46,7 +46,7 @@ where a.attrelid = $1::regclass and a.attnum > 0 and not a.attisdropped
 order by a.attnum
 """
 
-BASE: Final = {
+BASE: Final[dict[str, Any]] = {
     "mode": "LIVE",
     "title": "Hang a door",
     "description": "It came off.",

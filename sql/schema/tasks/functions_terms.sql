@@ -1,5 +1,5 @@
 -- The terms of a task as one value: read from its row, written into it. The lists of columns have the
--- order of task_terms, and stand nowhere else.
+-- order of task_terms and stand nowhere else; one that is shorter is no valid statement.
 
 create or replace function terms_of(t tasks) returns task_terms
 language sql immutable

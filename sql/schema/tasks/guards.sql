@@ -286,6 +286,7 @@ begin
     if old.poster_id <> new.poster_id then
         perform hx_refuse('HX019', 'EDIT');
     end if;
+    -- most updates are steps of the lifecycle: they need no look at the escrow
     if before is not distinct from after then
         return new;
     end if;
