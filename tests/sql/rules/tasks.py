@@ -506,7 +506,7 @@ async def every_change_of_the_terms_counts(judge: Judge) -> None:
     """An accept that names an older version is refused; other changes count nothing."""
     task = await judge.market.task("STANDARD")
     version = 1
-    for change in (*TERMS[:5], *TERMS[7:], "title = 'T'", "description = 'D'", "price = 5000"):
+    for change in (*TERMS, "title = 'T'", "description = 'D'", "price = 5000"):
         await judge.does(f"update tasks set {change} where id = $1", task)
         version += 1
         await judge.holds("select version = $2 from tasks where id = $1", task, version)
