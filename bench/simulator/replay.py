@@ -18,12 +18,13 @@ from bench.simulator.city import City
 from bench.simulator.hustler import Habits
 from bench.simulator.marlow_bay import OPENING_TASKS, TASKS_PER_HUSTLER_HOUR
 from bench.simulator.movement import Send
-from bench.simulator.plans import ERRANDS, LEAST_PRICE_CENTS
+from bench.simulator.plans import ERRANDS
 from bench.simulator.poster import Wish
 from bench.simulator.projection import Degrees, miles_between
 from bench.simulator.run_log import Chronicle
 from bench.simulator.time_scale import Pace
 from bench.simulator.traces import CabDay, Fix, Recording
+from engine.kernel import policy
 
 ROAD_FACTOR = 1.4
 ROAD_MPH = 25.0
@@ -159,7 +160,7 @@ def _wish(number: int, near: Fix, rng: Random) -> Wish:
         number=number,
         title=errand.title,
         category=errand.category,
-        price_cents=max(LEAST_PRICE_CENTS, 50 * int(price / 50)),
+        price_cents=max(policy.LIVE_PRICE_MIN_CENTS, 50 * int(price / 50)),
         place="near a recorded road",
         at=Degrees(round(lat, 6), round(lng, 6)),
     )

@@ -17,7 +17,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from starlette.requests import ClientDisconnect, Request
 
 from engine.commands import BroadcastChoice
-from engine.kernel import errors
+from engine.kernel import errors, policy
 from engine.tasks.draft import TaskDraft
 from engine.views import Mode, TaskState
 from gateway.contract import field_errors, limits
@@ -46,14 +46,8 @@ from gateway.contract.problems import Unreadable
 from geo import cells
 
 MAX_BODY_BYTES: Final = 65_536
-MIN_PRICE_CENTS: Final = 500
-"""$5.00 (product_spec §3.5, §9)."""
-MIN_LIVE_PRICE_CENTS: Final = 1_500
-"""$15.00, LIVE-2."""
-MAX_PHOTOS: Final = 5
-"""Photos of one proof (product_spec §6.2), and of one piece of evidence."""
 
-Uploads = Annotated[list[UUID], Meta(max_length=MAX_PHOTOS)]
+Uploads = Annotated[list[UUID], Meta(max_length=policy.PHOTOS_MAX)]
 
 
 class Sent(Struct, frozen=True, forbid_unknown_fields=True):
@@ -102,7 +96,7 @@ class TaskRequest(Sent, frozen=True):
     mode: Mode = "STANDARD"
     deadline: Instant | None = None
     requires_proof: bool = True
-    min_photos: Annotated[int, Meta(ge=1, le=MAX_PHOTOS)] = 1
+    min_photos: Annotated[int, Meta(ge=1, le=policy.PHOTOS_MAX)] = 1
     estimated_minutes: Annotated[int, Meta(ge=1, le=10_080)] | None = None
     required_trade: Category | None = None
     required_trust_tier: Annotated[int, Meta(ge=1, le=4)] = 1
@@ -125,7 +119,7 @@ class EditRequest(Sent, frozen=True):
     location: Place | UnsetType = UNSET
     deadline: Instant | UnsetType | None = UNSET
     requires_proof: bool | UnsetType = UNSET
-    min_photos: Annotated[int, Meta(ge=1, le=MAX_PHOTOS)] | UnsetType = UNSET
+    min_photos: Annotated[int, Meta(ge=1, le=policy.PHOTOS_MAX)] | UnsetType = UNSET
     estimated_minutes: Annotated[int, Meta(ge=1, le=10_080)] | UnsetType | None = UNSET
     required_trade: Category | UnsetType | None = UNSET
     required_trust_tier: Annotated[int, Meta(ge=1, le=4)] | UnsetType = UNSET
@@ -324,13 +318,17 @@ def check_terms(task: TaskRequest) -> None:
             for name in (said.__struct_fields__ if said else ())
             if not getattr(said, name)
         )
-        if task.price_cents < MIN_LIVE_PRICE_CENTS:
-            floor = errors.FieldError("/price_cents", "must be at least 1,500 for a LIVE task")
+        if task.price_cents < policy.LIVE_PRICE_MIN_CENTS:
+            floor = errors.FieldError(
+                "/price_cents", f"must be at least {policy.LIVE_PRICE_MIN_CENTS:,} for a LIVE task"
+            )
             raise errors.refusal("HX902", "LIVE-2", fields=(floor, *unconfirmed))
         if unconfirmed:
             raise errors.invalid(*unconfirmed)
-    elif task.price_cents < MIN_PRICE_CENTS:
-        raise errors.invalid_field("/price_cents", f"must be at least {MIN_PRICE_CENTS}")
+    elif task.price_cents < policy.TASK_PRICE_MIN_CENTS:
+        raise errors.invalid_field(
+            "/price_cents", f"must be at least {policy.TASK_PRICE_MIN_CENTS}"
+        )
 
 
 def changes(edit: EditRequest) -> dict[str, Any]:

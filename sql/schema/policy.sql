@@ -190,11 +190,11 @@ create or replace function standard_tasks_max() returns integer
 language sql immutable return 5;
 
 -- The least radius that a hustler may set. (design §2)
-create or replace function radius_miles_min() returns double precision
+create or replace function radius_miles_min() returns integer
 language sql immutable return 1;
 
 -- The largest radius of a hustler or a broadcast: cells cover no more. (design §2)
-create or replace function radius_miles_max() returns double precision
+create or replace function radius_miles_max() returns integer
 language sql immutable return 25;
 
 -- The speed in town that an ETA is reckoned with. (design §2)

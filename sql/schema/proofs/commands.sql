@@ -1,6 +1,7 @@
 -- Proofs: handed in, approved, turned down.
 
--- A proof is in: the task waits for its poster (product_spec §6.4), who is reminded before silence counts as an approval.
+-- A proof is in: the task waits for its poster (product_spec §6.4), who is reminded before silence counts
+-- as an approval.
 create or replace function hand_in(t tasks, p_proof uuid, at timestamptz) returns jsonb
 language plpgsql
 as $$
