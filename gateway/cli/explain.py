@@ -132,6 +132,7 @@ def explanation(found: Findings, open_offers_max: int) -> Iterator[Clause]:
     yield from _place_clauses(found.facts, found.sighting)
     yield from _hustler_clauses(found.facts, open_offers_max)
     yield from found.gate
+    yield Clause("eligible", bool(found.facts["eligible"]), "the database's verdict")
     yield _offer_clause(found.facts)
 
 

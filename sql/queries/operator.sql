@@ -64,6 +64,7 @@ select
     s.categories as own_categories,
     is_busy(u.id) as busy,
     u.id = any(releasers(t.id)) as released_it,
+    eligible(t.id, u.id) as eligible,
     (select count(*) from open_offers(array[u.id], c.at) as f) as open_offers,
     o.offered_at,
     o.sent_at,
@@ -85,16 +86,11 @@ left join offers as o on o.broadcast_id = b.id and o.hustler_id = u.id
 where t.id = $1 and u.id = $2;
 
 -- name: explain_eligibility
--- clause by clause what the gate asks of this hustler for this task; the last line is its own verdict
+-- clause by clause what the gate asks of this hustler for this task
 select c.clause, c.needed, c.has, c.ok
 from tasks as t
 cross join users as u
 inner join hustler_profiles as p on p.user_id = u.id
-cross join lateral (
-    select k.n, k.clause, k.needed, k.has, k.ok
-    from eligibility_clauses(t, u, p) with ordinality as k (clause, needed, has, ok, n)
-    union all
-    select null, 'eligible', null, 'the database''s verdict', eligible(t, u, p)
-) as c
+cross join lateral eligibility_clauses(t, u, p) with ordinality as c
 where t.id = $1 and u.id = $2
-order by c.n;
+order by c.ordinality;

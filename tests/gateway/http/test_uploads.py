@@ -21,7 +21,6 @@ from engine.photos import checks, jpeg_file, png_file
 from gateway.contract import limits
 from gateway.http.multipart import MAX_OVERHEAD_BYTES
 from gateway.http.parts import Parts
-from gateway.http.requests import MAX_PHOTOS
 from gateway.http.upload_slots import UploadSlots
 from gateway.identity.rates import UPLOAD
 from tests.engine.photos import pictures
@@ -349,7 +348,7 @@ def test_the_page_on_photos_holds_the_limits() -> None:
     assert said["Uploads of one user per second"] == rate
     assert said["Uploads of one user under way"] == str(limits.UPLOADS_AT_ONCE_PER_USER)
     assert said["Uploads of a process under way"] == str(limits.UPLOADS_AT_ONCE)
-    assert said["Photos of one proof"].startswith(f"1 to {MAX_PHOTOS},")
+    assert said["Photos of one proof"].startswith(f"1 to {policy.PHOTOS_MAX},")
 
 
 async def test_a_proof_has_one_to_five_photos_and_no_code_beside_them(people: People) -> None:
