@@ -15,7 +15,9 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Final
 
-FIRST: Final = ("kernel/tables.sql", "kernel/functions.sql", "money/functions_checks.sql")
+FIRST: Final = (
+    "kernel/tables.sql", "policy.sql", "kernel/functions.sql", "money/functions_checks.sql",
+)  # fmt: skip
 """What defaults and checks of other tables ask."""
 
 TABLES: Final = (

@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 
 from bench.simulator.projection import Spot
 from bench.simulator.streets import Streets
+from engine.kernel import policy
 
-LEAST_PRICE_CENTS = 1_500
 CANCEL_SHARE = 0.04
 SWITCH_SHARE = 0.5
 RAISE_SHARE = 0.3
@@ -130,7 +130,7 @@ def task_plans(seed: int, streets: Streets, per_hour: float) -> Iterator[TaskPla
             neighbourhood=area.name,
             spot=spot,
             task_kind=task_kind,
-            price_cents=max(LEAST_PRICE_CENTS, 50 * math.floor(price / 50)),
+            price_cents=max(policy.LIVE_PRICE_MIN_CENTS, 50 * math.floor(price / 50)),
             patience_s=rng.uniform(30, 300) if rng.random() < CANCEL_SHARE else None,
             if_nobody=_if_nobody(rng.random()),
         )

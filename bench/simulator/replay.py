@@ -18,12 +18,13 @@ from bench.simulator.city import City
 from bench.simulator.hustler import Habits
 from bench.simulator.marlow_bay import OPENING_TASKS, TASKS_PER_HUSTLER_HOUR
 from bench.simulator.movement import Send
-from bench.simulator.plans import LEAST_PRICE_CENTS, TASK_KINDS
+from bench.simulator.plans import TASK_KINDS
 from bench.simulator.poster import Wish
 from bench.simulator.projection import LatLng, miles_between
 from bench.simulator.run_log import RunLog
 from bench.simulator.time_scale import TimeScale
 from bench.simulator.traces import CabDay, Fix, Recording
+from engine.kernel import policy
 
 ROAD_FACTOR = 1.4
 ROAD_MPH = 25.0
@@ -164,7 +165,7 @@ def _wish(number: int, near: Fix, rng: Random) -> Wish:
         number=number,
         title=task_kind.title,
         category=task_kind.category,
-        price_cents=max(LEAST_PRICE_CENTS, 50 * int(price / 50)),
+        price_cents=max(policy.LIVE_PRICE_MIN_CENTS, 50 * int(price / 50)),
         place="near a recorded road",
         at=LatLng(round(lat, 6), round(lng, 6)),
     )

@@ -1,7 +1,8 @@
 """Whether a hustler may do a task at all: a gate, never a factor; not imported by the service.
 
-The SQL function `eligible(tasks, users, hustler_profiles)` decides; this is the pure twin that
-architecture §13.3 asks for beside it, held equal by a property test.
+Not imported by the service. The SQL function `eligible(tasks, users, hustler_profiles)` decides, and
+`eligibility_clauses` says why; this is the pure twin that architecture §13.3 asks for beside them, held
+equal clause by clause by a property test.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ class TaskGate:
 
     poster_id: UUID
     required_trade: str | None = None
-    required_trust_tier: int | None = None
+    required_trust_tier: int = 1
     insurance_required: bool = False
     background_check_required: bool = False
 
@@ -37,14 +38,14 @@ class HustlerGate:
     background_check_valid: bool = False
 
 
-def is_eligible(task: TaskGate, hustler: HustlerGate) -> bool:
-    """True when every demand of the task is met and the hustler may work and isn't its poster."""
-    return (
-        hustler.role in MAY_WORK
-        and hustler.account_status == "ACTIVE"
-        and hustler.user_id != task.poster_id
-        and hustler.trust_tier >= (task.required_trust_tier or 1)
-        and (task.required_trade is None or task.required_trade in hustler.verified_trades)
-        and (hustler.insurance_valid or not task.insurance_required)
-        and (hustler.background_check_valid or not task.background_check_required)
-    )
+def eligibility_clauses(task: TaskGate, hustler: HustlerGate) -> dict[str, bool]:
+    """Whether each clause of the gate holds, by the names of `eligibility_clauses` in SQL."""
+    return {
+        "role": hustler.role in MAY_WORK,
+        "account": hustler.account_status == "ACTIVE",
+        "not the own task": hustler.user_id != task.poster_id,
+        "trust tier": hustler.trust_tier >= task.required_trust_tier,
+        "trade": task.required_trade is None or task.required_trade in hustler.verified_trades,
+        "insurance": hustler.insurance_valid or not task.insurance_required,
+        "background check": hustler.background_check_valid or not task.background_check_required,
+    }

@@ -22,19 +22,17 @@ from PIL import Image, ImageCms, ImageFile
 from PIL.JpegImagePlugin import get_sampling
 from PIL.PngImagePlugin import PngInfo
 
-from engine.kernel import errors
+from engine.kernel import errors, policy
 from engine.photos import colour_profile, exif
 from engine.photos.exif import Gps
 from engine.photos.image_file import Picture, picture_of
 from engine.photos.png_file import PngParts
 
-MAX_UPLOAD_BYTES: Final = 10 * 1024 * 1024
-"""10 MiB, for what is sent and for what is kept."""
 MAX_PIXELS: Final = 50_000_000
 """50 megapixels: 200 MB of memory with transparency, twice that while they are turned upright."""
 MAX_SIDE_PIXELS: Final = 12_000
 JPEG_QUALITIES: Final = (90, 75, 50)
-"""Tried in turn until the photo fits MAX_UPLOAD_BYTES."""
+"""Tried in turn until the photo fits policy.PHOTO_BYTES_MAX."""
 UNREADABLE: Final = "The file is no complete JPEG or PNG image."
 
 # The sizes below are checked before any pixel is decoded; Pillow's own limit would only warn.
@@ -84,7 +82,7 @@ def check(content: bytes) -> Photo:
     """
     if not content:
         raise _refused("The file is empty.")
-    if len(content) > MAX_UPLOAD_BYTES:
+    if len(content) > policy.PHOTO_BYTES_MAX:
         raise _refused("A photo has at most 10 MiB.")
     picture = picture_of(content)
     if picture is None:
@@ -223,12 +221,12 @@ def _without_colour(picture: Picture, high: Image.Image, key: tuple[int, ...]) -
 def _encoded(image: Image.Image, form: str, options: dict[str, Any]) -> tuple[ContentType, bytes]:
     if form == "PNG":
         kept = _saved(image, "PNG", **options)
-        if len(kept) > MAX_UPLOAD_BYTES:
+        if len(kept) > policy.PHOTO_BYTES_MAX:
             raise _refused("This PNG has more than 10 MiB once it is stored; send it as JPEG.")
         return "image/png", kept
     for quality in JPEG_QUALITIES:
         kept = _saved(image, "JPEG", quality=quality, **options)
-        if len(kept) <= MAX_UPLOAD_BYTES:
+        if len(kept) <= policy.PHOTO_BYTES_MAX:
             return "image/jpeg", kept
     raise _refused("The photo has more than 10 MiB once it is stored; send a smaller one.")
 

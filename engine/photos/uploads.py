@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import msgspec
 import structlog
 
-from engine.kernel import errors
+from engine.kernel import errors, policy
 from engine.kernel.ids import UploadId, UserId
 from engine.kernel.store import Store
 from engine.photos import checks
@@ -25,8 +25,6 @@ log = structlog.get_logger(__name__)
 
 DECODED_AT_ONCE: Final = 2
 """Photos of this process that are decoded at the same time; the others wait."""
-MAX_UNUSED: Final = 20
-"""Photos of one user that wait unused; the database counts them."""
 
 
 class _Facts(msgspec.Struct, frozen=True):
@@ -103,7 +101,7 @@ class Uploads:
             raise errors.refusal(
                 "HX022",
                 "UPLOAD",
-                f"{MAX_UNUSED} of your photos are not used yet; each is removed after a day.",
+                f"{policy.UNUSED_PHOTOS_MAX} of your photos are not used yet; each is removed after a day.",
             ) from refusal
         return added.upload_id
 

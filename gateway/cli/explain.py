@@ -17,7 +17,6 @@ from uuid import UUID
 from broadcast.score_explanation import explain_score
 from engine.matching.score import Part
 from gateway.cli.run_file import deployment
-from gateway.identity.auth import MAY_WORK
 from gateway.metrics.metrics import Metrics
 from gateway.server.cli_errors import CommandError
 from gateway.settings.groups import Settings
@@ -48,6 +47,18 @@ class Sighting:
     known_elsewhere: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What decides about a pair, read once."""
+
+    facts: Facts
+    gate: list[Clause]
+    """The clauses of eligibility, as the database judges them."""
+    sighting: Sighting
+    parts: list[Part] | None
+    """Of the score that the pair would have there now; None without a broadcast or a sighting."""
+
+
 def explain_offer(
     task: UUID, hustler: UUID, *, json: bool = False, data_dir: Path | None = None
 ) -> int:
@@ -63,26 +74,24 @@ def explain_offer(
     """
     settings = deployment(data_dir, os.environ)
     settings.demand("HX_POSTGRES_DSN", "HX_REDIS_URL")
-    facts, sighting, parts = asyncio.run(_look(settings, task, hustler))
-    clauses = list(explanation(facts, sighting, settings.broadcast.open_offers))
-    offered = facts["offered_at"] is not None
+    found = asyncio.run(_look(settings, task, hustler))
+    clauses = list(explanation(found, settings.broadcast.open_offers))
+    offered = found.facts["offered_at"] is not None
     if json:
         rows = [asdict(clause) for clause in clauses]
-        told = {"offered": offered, "clauses": rows, "score": _score(parts)}
+        told = {"offered": offered, "clauses": rows, "score": _score(found.parts)}
         print(json_text.dumps(told, indent=2))
         return 0
     print("Offered." if offered else "Not offered.")
     for clause in clauses:
         print(f"  {'yes' if clause.ok else 'NO '} {clause.what}: {clause.why}")
-    for line in _score_lines(parts):
+    for line in _score_lines(found.parts):
         print(f"  {line}")
     return 0
 
 
-async def _look(
-    settings: Settings, task: UUID, hustler: UUID
-) -> tuple[Facts, Sighting, list[Part] | None]:
-    """What decides, where the hustler is seen, and what the pair would score there now."""
+async def _look(settings: Settings, task: UUID, hustler: UUID) -> Findings:
+    """Reads the database and presence; raises CommandError for an unknown task or hustler."""
     async with AsyncExitStack() as stack:
         database = await Database.open(settings.postgres.dsn, size=2, statement_cache=0)
         stack.push_async_callback(database.close)
@@ -90,16 +99,21 @@ async def _look(
         if not rows:
             raise CommandError("There is no such task, or no such hustler.")
         facts: Facts = rows[0]
+        gate = [
+            _eligibility_clause(*row)
+            for row in await database.rows("explain_eligibility", task, hustler)
+        ]
         client = open_valkey(settings.redis.url)
         stack.push_async_callback(client.close)
         place = LatLng(facts["location_lat"], facts["location_lng"])
         reach_miles = facts["max_radius_miles"] or settings.broadcast.max_miles
         sighting = await _sighting(Presence(client), hustler, place, reach_miles)
-        broadcast = facts["broadcast_id"]
-        if broadcast is None or sighting.at is None:
-            return facts, sighting, None
-        parts = await explain_score(database, Metrics().broadcasts, broadcast, hustler, sighting.at)
-        return facts, sighting, parts
+        parts: list[Part] | None = None
+        if (broadcast := facts["broadcast_id"]) is not None and sighting.at is not None:
+            parts = await explain_score(
+                database, Metrics().broadcasts, broadcast, hustler, sighting.at
+            )
+        return Findings(facts, gate, sighting, parts)
 
 
 async def _sighting(
@@ -114,13 +128,14 @@ async def _sighting(
     return Sighting(None, None, known_elsewhere=hustler in await presence.present([hustler]))
 
 
-def explanation(facts: Facts, sighting: Sighting, open_offers_max: int) -> Iterator[Clause]:
+def explanation(found: Findings, open_offers_max: int) -> Iterator[Clause]:
     """The clauses in the order in which the broadcaster and the database judge them."""
-    yield from _broadcast_clauses(facts)
-    yield from _place_clauses(facts, sighting)
-    yield from _hustler_clauses(facts, open_offers_max)
-    yield from _eligibility_clauses(facts)
-    yield _offer_clause(facts)
+    yield from _broadcast_clauses(found.facts)
+    yield from _place_clauses(found.facts, found.sighting)
+    yield from _hustler_clauses(found.facts, open_offers_max)
+    yield from found.gate
+    yield Clause("eligible", bool(found.facts["eligible"]), "the database's verdict")
+    yield _offer_clause(found.facts)
 
 
 def _broadcast_clauses(facts: Facts) -> Iterator[Clause]:
@@ -170,22 +185,9 @@ def _hustler_clauses(facts: Facts, open_offers_max: int) -> Iterator[Clause]:
     )
 
 
-def _eligibility_clauses(facts: Facts) -> Iterator[Clause]:
-    yield Clause("not the own task", not facts["own_task"], "own" if facts["own_task"] else "other")
-    works = facts["role"] in MAY_WORK and facts["account_status"] == "ACTIVE"
-    yield Clause("may work", works, f"{facts['role']}, {facts['account_status']}")
-    tier, needed = facts["trust_tier"], facts["required_trust_tier"]
-    yield Clause("trust tier", tier >= needed, f"{tier}, needed {needed}")
-    trade, trades = facts["required_trade"], facts["verified_trades"]
-    yield Clause(
-        "trade", trade is None or trade in trades, f"{', '.join(trades)}; needed {trade or 'none'}"
-    )
-    for what, needed, given in (
-        ("insurance", facts["insurance_required"], facts["insurance_valid"]),
-        ("background check", facts["background_check_required"], facts["background_check_valid"]),
-    ):
-        yield Clause(what, given or not needed, f"{_has(given)}, {_needs(needed)}")
-    yield Clause("eligible", bool(facts["eligible"]), "the database's verdict")
+def _eligibility_clause(clause: str, needed: str | None, has: str, ok: bool) -> Clause:  # noqa: FBT001  # a row
+    """A row of `explain_eligibility`: what the database judged, in one line."""
+    return Clause(clause, ok, has + (f", needed {needed}" if needed else ""))
 
 
 def _offer_clause(facts: Facts) -> Clause:
@@ -222,11 +224,3 @@ def _score_lines(parts: list[Part] | None) -> Iterator[str]:
 
 def _time(at: datetime) -> str:
     return at.isoformat(timespec="milliseconds")
-
-
-def _has(given: bool) -> str:  # noqa: FBT001  # one word for one fact
-    return "valid" if given else "none"
-
-
-def _needs(needed: bool) -> str:  # noqa: FBT001  # as above
-    return "needed" if needed else "not needed"

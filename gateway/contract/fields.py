@@ -12,12 +12,12 @@ from uuid import UUID
 
 from msgspec import Meta
 
+from engine.kernel import policy
+
 MAX_SEQ: Final = 2**53 - 1
 """Numbers stay exact in every client's JSON."""
 MAX_PRICE_CENTS: Final = 10_000_000
 MAX_PAGE: Final = 50
-MAX_PHOTOS: Final = 5
-"""Photos of one proof (product_spec §6.2), and of one piece of evidence."""
 
 BIDI: Final = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 """Unicode's Bidi_Control: what makes a text read otherwise than it is written."""
@@ -69,12 +69,12 @@ def _lines(max_chars: int) -> Meta:
     )
 
 
-Title = Annotated[str, _line(200)]
+Title = Annotated[str, _line(policy.TASK_TITLE_CHARS_MAX)]
 Category = Annotated[str, _line(40)]
 Address = Annotated[str, _optional_line(300)]
 Reason = Annotated[str, _optional_line(200)]
 Description = Annotated[str, _lines(5_000)]
-Text = Annotated[str, _lines(2_000)]
+Text = Annotated[str, _lines(policy.REASON_CHARS_MAX)]
 
 Instant = Annotated[
     datetime,
@@ -83,7 +83,7 @@ Instant = Annotated[
 Latitude = Annotated[float, Meta(ge=-90, le=90)]
 Longitude = Annotated[float, Meta(ge=-180, le=180)]
 AccuracyM = Annotated[float, Meta(ge=0, le=100_000)]
-RadiusMiles = Annotated[float, Meta(ge=1, le=25)]
+RadiusMiles = Annotated[float, Meta(ge=policy.RADIUS_MILES_MIN, le=policy.RADIUS_MILES_MAX)]
 Seq = Annotated[int, Meta(ge=0, le=MAX_SEQ)]
 Version = Annotated[int, Meta(ge=1, le=2_147_483_647)]
 Cents = Annotated[int, Meta(ge=1, le=MAX_PRICE_CENTS)]
@@ -108,7 +108,7 @@ Cursor = Annotated[
     ),
 ]
 Token = Annotated[str, Meta(min_length=1, max_length=8_192)]
-Uploads = Annotated[list[UUID], Meta(max_length=MAX_PHOTOS)]
+Uploads = Annotated[list[UUID], Meta(max_length=policy.PHOTOS_MAX)]
 OfferResponse = Literal["ACCEPT", "DECLINE", "SKIP"]
 
 

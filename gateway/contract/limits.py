@@ -131,8 +131,6 @@ AWAY_ENDS_SESSION_S: Final = 300.0
 """A session away for this long ends as OFFLINE unless its hustler holds a task."""
 AWAY_SWEEP_EVERY_S: Final = 15.0
 """How often sessions that are away are looked for."""
-ARRIVAL_M: Final = 150.0
-"""A hustler this near to the task has arrived (design §2, Task); `arrivals` says it too."""
 POSTER_VIEW_EVERY_S: Final = 1.0
 """HUSTLER_LOCATION per task at most this often."""
 

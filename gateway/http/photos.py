@@ -11,9 +11,8 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 from starlette.requests import ClientDisconnect, Request
 
-from engine.kernel import errors
+from engine.kernel import errors, policy
 from engine.kernel.ids import UploadId
-from engine.photos.checks import MAX_UPLOAD_BYTES
 from engine.photos.views import UploadView
 from gateway.contract import limits
 from gateway.contract.problems import Unreadable
@@ -31,7 +30,7 @@ MEDIA_TYPES: Final = ("image/jpeg", "image/png")
 class Uploaded(decoding.Sent, frozen=True):
     """POST /v1/uploads: the file of a multipart body."""
 
-    file: Annotated[bytes, Meta(max_length=MAX_UPLOAD_BYTES)]
+    file: Annotated[bytes, Meta(max_length=policy.PHOTO_BYTES_MAX)]
 
 
 async def upload(parts: Parts, ask: Ask[Uploaded, Nothing]) -> UploadView:
@@ -57,8 +56,8 @@ async def _read_file(
     parts: Parts, caller: Caller, request: Request, _kind: type[Struct]
 ) -> AsyncIterator[Received]:
     """The one file of the body; what makes two uploads the same is its bytes, not the boundary."""
-    file = OneFile(request.headers.get("content-type", ""), FIELD, MAX_UPLOAD_BYTES)
-    if decoding.announced_bytes(request) > MAX_UPLOAD_BYTES + MAX_OVERHEAD_BYTES:
+    file = OneFile(request.headers.get("content-type", ""), FIELD, policy.PHOTO_BYTES_MAX)
+    if decoding.announced_bytes(request) > policy.PHOTO_BYTES_MAX + MAX_OVERHEAD_BYTES:
         raise errors.refusal("TOO_LARGE")
     with parts.upload_slots.one(caller.user_id):
         try:

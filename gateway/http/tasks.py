@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from engine.kernel import errors
+from engine.kernel import errors, policy
 from engine.kernel.ids import TaskId
 from engine.kernel.states import Mode, TaskState
 from engine.money.views import EscrowView
@@ -14,7 +14,6 @@ from engine.tasks.commands import BroadcastChoice
 from engine.tasks.draft import TaskDraft
 from engine.tasks.views import Page, TaskView, TransitionView
 from gateway.contract.fields import (
-    MAX_PHOTOS,
     Address,
     Category,
     Cents,
@@ -34,11 +33,6 @@ from gateway.http.decoding import Nothing, Sent
 from gateway.http.endpoint import Ask
 from gateway.http.parts import Parts
 from geo import cells
-
-MIN_PRICE_CENTS: Final = 500
-"""$5.00 (product_spec §3.5, §9)."""
-MIN_LIVE_PRICE_CENTS: Final = 1_500
-"""$15.00, LIVE-2."""
 
 
 class Place(Sent, frozen=True):
@@ -74,7 +68,7 @@ class TaskRequest(Sent, frozen=True):
     mode: Mode = "STANDARD"
     deadline: Instant | None = None
     requires_proof: bool = True
-    min_photos: Annotated[int, Meta(ge=1, le=MAX_PHOTOS)] = 1
+    min_photos: Annotated[int, Meta(ge=1, le=policy.PHOTOS_MAX)] = 1
     estimated_minutes: Annotated[int, Meta(ge=1, le=10_080)] | None = None
     required_trade: Category | None = None
     required_trust_tier: Annotated[int, Meta(ge=1, le=4)] = 1
@@ -97,7 +91,7 @@ class EditRequest(Sent, frozen=True):
     location: Place | UnsetType = UNSET
     deadline: Instant | UnsetType | None = UNSET
     requires_proof: bool | UnsetType = UNSET
-    min_photos: Annotated[int, Meta(ge=1, le=MAX_PHOTOS)] | UnsetType = UNSET
+    min_photos: Annotated[int, Meta(ge=1, le=policy.PHOTOS_MAX)] | UnsetType = UNSET
     estimated_minutes: Annotated[int, Meta(ge=1, le=10_080)] | UnsetType | None = UNSET
     required_trade: Category | UnsetType | None = UNSET
     required_trust_tier: Annotated[int, Meta(ge=1, le=4)] | UnsetType = UNSET
@@ -241,13 +235,17 @@ def check_terms(task: TaskRequest) -> None:
             for name in (said.__struct_fields__ if said else ())
             if not getattr(said, name)
         )
-        if task.price_cents < MIN_LIVE_PRICE_CENTS:
-            floor = errors.FieldError("/price_cents", "must be at least 1,500 for a LIVE task")
+        if task.price_cents < policy.LIVE_PRICE_MIN_CENTS:
+            floor = errors.FieldError(
+                "/price_cents", f"must be at least {policy.LIVE_PRICE_MIN_CENTS:,} for a LIVE task"
+            )
             raise errors.refusal("HX902", "LIVE-2", fields=(floor, *unconfirmed))
         if unconfirmed:
             raise errors.invalid(*unconfirmed)
-    elif task.price_cents < MIN_PRICE_CENTS:
-        raise errors.invalid_field("/price_cents", f"must be at least {MIN_PRICE_CENTS}")
+    elif task.price_cents < policy.TASK_PRICE_MIN_CENTS:
+        raise errors.invalid_field(
+            "/price_cents", f"must be at least {policy.TASK_PRICE_MIN_CENTS}"
+        )
 
 
 def changes(edit: EditRequest) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from engine.kernel import policy
 from engine.kernel.ids import TaskId, UserId
 from engine.tasks.queries import Engagement, TaskQueries
 from gateway.contract import codec, limits, server
@@ -82,7 +83,7 @@ class EnRoute:
         arrived = []
         now = time.monotonic()
         for trip in self._trips.get(hustler, {}).values():
-            if not trip.arrived and is_within(place, trip.goal, limits.ARRIVAL_M):
+            if not trip.arrived and is_within(place, trip.goal, policy.ARRIVAL_RADIUS_M):
                 trip.arrived = True
                 arrived.append(trip.task)
             if now - trip.told_at >= limits.POSTER_VIEW_EVERY_S:

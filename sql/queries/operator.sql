@@ -49,11 +49,6 @@ select
     t.category,
     t.location_lat,
     t.location_lng,
-    t.required_trade,
-    t.required_trust_tier,
-    t.insurance_required,
-    t.background_check_required,
-    t.poster_id = u.id as own_task,
     b.id as broadcast_id,
     b.state as broadcast_state,
     b.started_at,
@@ -62,12 +57,6 @@ select
     broadcast_radius_miles(b, c.at) as radius_miles,
     b.max_radius_miles,
     broadcast_next_expansion_at(b, c.at) as next_expansion_at,
-    u.role,
-    u.account_status,
-    u.trust_tier,
-    p.verified_trades,
-    p.insurance_valid,
-    p.background_check_valid,
     live_state(s, c.at) as live_state,
     live_state_reason(s, c.at) as live_state_reason,
     live_state_ends_at(s, c.at) as live_state_ends_at,
@@ -75,7 +64,7 @@ select
     s.categories as own_categories,
     is_busy(u.id) as busy,
     u.id = any(releasers(t.id)) as released_it,
-    eligible(t, u, p) as eligible,
+    eligible(t.id, u.id) as eligible,
     (select count(*) from open_offers(array[u.id], c.at) as f) as open_offers,
     o.offered_at,
     o.sent_at,
@@ -86,7 +75,6 @@ select
 from (select hx_clock() as at) as c
 cross join tasks as t
 cross join users as u
-inner join hustler_profiles as p on p.user_id = u.id
 inner join live_status as s on s.user_id = u.id
 left join lateral (
     select l.* from live_broadcasts as l
@@ -96,3 +84,13 @@ left join lateral (
 ) as b on true
 left join offers as o on o.broadcast_id = b.id and o.hustler_id = u.id
 where t.id = $1 and u.id = $2;
+
+-- name: explain_eligibility
+-- clause by clause what the gate asks of this hustler for this task
+select c.clause, c.needed, c.has, c.ok
+from tasks as t
+cross join users as u
+inner join hustler_profiles as p on p.user_id = u.id
+cross join lateral eligibility_clauses(t, u, p) with ordinality as c
+where t.id = $1 and u.id = $2
+order by c.ordinality;

@@ -27,7 +27,7 @@ where u.id = $2
 -- A quarter of an hour after the last moment at which one could be used (use_uploads), so that no
 -- transaction which takes it is still under way.
 select id, storage_key from uploads
-where used_at is null and created_at < hx_clock() - interval '24 hours 15 minutes'
+where used_at is null and created_at < hx_clock() - (photo_usable_for() + interval '15 minutes')
 order by created_at
 limit $1;
 

@@ -13,7 +13,7 @@ create table admin_actions (
     constraint admin_actions_pkey primary key (id),
     constraint admin_actions_admin foreign key (admin_id) references users (id),
     constraint admin_actions_type check (action_type ~ '^[A-Z_]+$' and target_type ~ '^[a-z_]+$'),
-    constraint admin_actions_reason check (visible_text(reason) and length(reason) <= 2000)
+    constraint admin_actions_reason check (visible_text(reason) and length(reason) <= reason_chars_max())
 );
 create index admin_actions_by_target on admin_actions (target_type, target_id, created_at);
 create index admin_actions_by_age on admin_actions (created_at, id);

@@ -36,7 +36,7 @@ begin atomic
             (1, 'TRAPPED_MONEY', case when settlement_due(e) is not null then moved.at end),
             (
                 2, 'MONEY_NOT_MOVED',
-                case when s.created_at < stuck_tasks.at - interval '1 hour' then s.created_at end
+                case when s.created_at < stuck_tasks.at - stuck_settlement_after() then s.created_at end
             ),
             (
                 3, 'HOLDER_SUSPENDED',
@@ -48,7 +48,7 @@ begin atomic
             (
                 4, 'WORKING_STALE',
                 case
-                    when t.state = 'WORKING' and moved.at < stuck_tasks.at - interval '24 hours'
+                    when t.state = 'WORKING' and moved.at < stuck_tasks.at - work_stale_after()
                         then moved.at
                 end
             ),
@@ -56,7 +56,7 @@ begin atomic
                 5, 'ARRIVED_IDLE',
                 case
                     when t.state = 'ACCEPTED'
-                        and greatest(t.arrived_at, moved.at) < stuck_tasks.at - interval '24 hours'
+                        and greatest(t.arrived_at, moved.at) < stuck_tasks.at - stuck_arrival_after()
                         and t.arrived_at is not null
                         then greatest(t.arrived_at, moved.at)
                 end
@@ -65,13 +65,13 @@ begin atomic
                 6, 'NOT_ARRIVED',
                 case
                     when t.state = 'ACCEPTED' and t.arrived_at is null
-                        and no_show_from(t) < stuck_tasks.at - interval '2 hours' then no_show_from(t)
+                        and no_show_from(t) < stuck_tasks.at - stuck_no_show_after() then no_show_from(t)
                 end
             ),
             (
                 7, 'UNREVIEWED',
                 case
-                    when t.state = 'PROOF_SUBMITTED' and review.at < stuck_tasks.at - interval '1 hour'
+                    when t.state = 'PROOF_SUBMITTED' and review.at < stuck_tasks.at - stuck_review_after()
                         then review.at
                 end
             ),
@@ -80,7 +80,7 @@ begin atomic
                 case
                     when t.state = 'MATCHING'
                         and coalesce(broadcast.at, e.funded_at)
-                        < stuck_tasks.at - interval '24 hours 10 minutes'
+                        < stuck_tasks.at - (choice_window() + stuck_timer_after())
                         then coalesce(broadcast.at, e.funded_at)
                 end
             ),
@@ -88,7 +88,7 @@ begin atomic
                 9, 'PAST_DEADLINE',
                 case
                     when t.state in ('OPEN', 'MATCHING')
-                        and t.deadline < stuck_tasks.at - interval '10 minutes' then t.deadline
+                        and t.deadline < stuck_tasks.at - stuck_timer_after() then t.deadline
                 end
             )
         ) as reason (n, kind, since)

@@ -16,14 +16,14 @@ begin
         perform hx_refuse('HX016', 'FUNDED');
     end if;
     insert into disputes (task_id, escrow_id, opened_by, side, reason, evidence_due_at)
-    values (t.id, e.id, p_by, p_side, p_reason, at + interval '72 hours')
+    values (t.id, e.id, p_by, p_side, p_reason, at + evidence_window())
     returning * into d;
     update escrows set state = 'LOCKED_DISPUTE', updated_at = at where id = e.id;
     perform hx_act(p_by, p_reason);
     update tasks set state = 'DISPUTED', updated_at = at where id = t.id returning * into t;
     delete from timers where subject = t.id;
     perform close_item('WORKING_STALE', t.id::text);
-    -- after three days of collecting evidence a person has to decide
+    -- once evidence has been collected a person has to decide
     perform hx_timer('DISPUTE_DUE', d.id, d.evidence_due_at);
     return jsonb_build_object(
         'task_id', t.id,
@@ -74,11 +74,11 @@ begin
     if d.state = 'RESOLVED' then
         perform hx_refuse('HX010', 'DISPUTE-TRANSITION');
     end if;
-    if (select count(*) >= 20 from evidence where dispute_id = d.id and submitted_by = p_user) then
+    if (select count(*) >= evidence_max() from evidence where dispute_id = d.id and submitted_by = p_user) then
         raise exception using
             errcode = 'check_violation',
             constraint = 'evidence_limit',
-            message = 'Each side may add 20 pieces of evidence.';
+            message = format('Each side may add %s pieces of evidence.', evidence_max());
     end if;
     perform use_uploads(p_user, p_uploads);
     insert into evidence (dispute_id, submitted_by, body, upload_ids)
@@ -120,13 +120,13 @@ begin
     set
         state = p_state,
         evidence_due_at = case
-            when p_state = 'EVIDENCE_REQUESTED' then hx_clock() + interval '72 hours'
+            when p_state = 'EVIDENCE_REQUESTED' then hx_clock() + evidence_window()
             else evidence_due_at
         end
     where id = p_dispute;
     if p_state = 'EVIDENCE_REQUESTED' then
         perform close_item('DISPUTE_DUE', p_dispute::text);
-        perform hx_timer('DISPUTE_DUE', p_dispute, hx_clock() + interval '72 hours');
+        perform hx_timer('DISPUTE_DUE', p_dispute, hx_clock() + evidence_window());
     end if;
     return jsonb_build_object(
         'task_id', t.id, 'subject_id', p_dispute, 'events', append_events(task_events(t, null, null))

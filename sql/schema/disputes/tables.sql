@@ -24,7 +24,7 @@ create table disputes (
     -- a task is disputed once: resolving it ends the task
     constraint disputes_one_per_task unique (task_id),
     constraint disputes_side check (side in ('POSTER', 'HUSTLER', 'ADMIN', 'SYSTEM')),
-    constraint disputes_reason check (visible_text(reason) and length(reason) <= 2000),
+    constraint disputes_reason check (visible_text(reason) and length(reason) <= reason_chars_max()),
     constraint disputes_state check (
         state in ('OPEN', 'EVIDENCE_REQUESTED', 'ESCALATED', 'RESOLVED')
     ),
@@ -54,8 +54,8 @@ create table evidence (
     constraint evidence_pkey primary key (id),
     constraint evidence_dispute foreign key (dispute_id) references disputes (id),
     constraint evidence_author foreign key (submitted_by) references users (id),
-    constraint evidence_body check (visible_text(body) and length(body) <= 5000),
-    constraint evidence_photos check (cardinality(upload_ids) <= 5)
+    constraint evidence_body check (visible_text(body) and length(body) <= evidence_chars_max()),
+    constraint evidence_photos check (cardinality(upload_ids) <= photos_max())
 );
 create index evidence_by_dispute on evidence (dispute_id, created_at);
 create index evidence_by_upload on evidence using gin (upload_ids);

@@ -64,8 +64,8 @@ begin
     then
         told := told || live_event(s);
     end if;
-    if s.session_id is not null and shift_s(s.shift_since, at) between 10800 and 14399.999999
-        and shift_turn(s.shift_since, at) + interval '3 hours' >= p_due
+    if s.session_id is not null and not shift_is_over(s.shift_since, at)
+        and shift_turn(s.shift_since, at) + live_shift_warning() between p_due and at
     then
         told := told || nudge(
             p_user, 'LIVE_3H', null,
@@ -162,7 +162,7 @@ begin
     select jsonb_agg(l.id order by l.ended_at) into counted
     from live_sessions as l
     where l.user_id = p_hustler and l.impossible_positions
-        and l.ended_at > at - interval '30 days'
+        and l.ended_at > at - impossible_sessions_window()
         and l.ended_at > coalesce(
             (
                 select max(a.created_at) from admin_actions as a
@@ -174,7 +174,7 @@ begin
     told := hx_event(p_hustler, 'LIVE_MODE_STATE_CHANGE', jsonb_build_object(
         'state', 'OFF', 'reason', 'FORCED'
     ));
-    if jsonb_array_length(counted) >= 3 then
+    if jsonb_array_length(counted) >= impossible_sessions_max() then
         s := ban_from_live(s, 'infinity');
         perform open_item(
             'IMPOSSIBLE_POSITIONS', p_hustler::text, jsonb_build_object('sessions', counted)

@@ -166,8 +166,8 @@ begin
 
     at := hx_clock();
     if t.mode = 'LIVE' then
-        -- road miles at 25 mph; crow-fly × 1.4
-        select ceil(o.distance_miles * 1.4 / 25 * 60) into eta from offers as o
+        -- road miles of a straight line, at the speed in town
+        select ceil(o.distance_miles * eta_detour() / eta_speed_mph() * 60) into eta from offers as o
         where o.broadcast_id = b.id and o.hustler_id = p_hustler;
     end if;
     -- the hustler's yes is on record before the task is theirs (LIVE-7)
@@ -201,11 +201,11 @@ begin
     ));
     if t.mode = 'LIVE' then
         told := told || broadcast_event(b.id, t.poster_id);
-        -- the second accept of a session is followed by 15 minutes of rest (product_spec §3.5)
-        if accepts % 2 = 0 then
+        -- some accepts of a session are followed by a cooldown (product_spec §3.5)
+        if accepts % accepts_before_cooldown() = 0 then
             update live_status
             set
-                cooldown_until = at + interval '15 minutes', cooldown_reason = 'ACCEPTS',
+                cooldown_until = at + accept_cooldown(), cooldown_reason = 'ACCEPTS',
                 version = version + 1
             where user_id = p_hustler
             returning * into s;
@@ -283,12 +283,12 @@ begin
     set tasks_declined = tasks_declined + 1, declines_in_row = declines_in_row + 1
     where id = s.session_id
     returning declines_in_row into declines;
-    if declines < 5 or declines is null then
+    if declines < declines_before_pause() or declines is null then
         return accept_outcome('DECLINED', b.task_id);
     end if;
-    -- five declines without an accept: PAUSED for 30 minutes (design §2, Live mode)
+    -- so many declines without an accept: PAUSED (design §2, Live mode)
     update live_sessions set declines_in_row = 0 where id = s.session_id;
-    s := pause_live(s, at + interval '30 minutes', 'DECLINES');
+    s := pause_live(s, at + decline_pause(), 'DECLINES');
     return accept_outcome('DECLINED', b.task_id) || jsonb_build_object(
         'events', append_events(jsonb_build_array(live_event(s))),
         'withdrawn', jsonb_build_array(p_hustler)

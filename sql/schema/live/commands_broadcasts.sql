@@ -66,8 +66,8 @@ begin
 end;
 $$;
 
--- A broadcast's time is over. Unless the task's own deadline ended it, the poster has 24 hours to
--- choose, and is told at once, after 1 hour and after 23 (design §2).
+-- A broadcast's time is over. Unless the task's own deadline ended it, the poster has some time to
+-- choose, and is told at once, soon, and shortly before its end (design §2).
 create or replace function end_broadcast(t tasks, p_broadcast uuid) returns jsonb
 language plpgsql
 as $$
@@ -85,8 +85,8 @@ begin
             'closed', jsonb_build_array(closed_broadcast(b.id, t.id, 'EXPIRED'))
         );
     end if;
-    perform hx_timer('CHOICE', t.id, b.expires_at + interval '24 hours');
-    perform hx_timer('CHOICE_REMINDER', t.id, b.expires_at + interval '1 hour');
+    perform hx_timer('CHOICE', t.id, b.expires_at + choice_window());
+    perform hx_timer('CHOICE_REMINDER', t.id, b.expires_at + choice_first_reminder());
     return jsonb_build_object(
         'events', append_events(jsonb_build_array(broadcast_event(b.id, t.poster_id))),
         'closed', jsonb_build_array(closed_broadcast(b.id, t.id, 'EXPIRED'))

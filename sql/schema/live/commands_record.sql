@@ -41,11 +41,11 @@ begin
                 and e.state in ('RELEASED', 'REFUND_PARTIAL')
         )::bigint,
         (
-            -- a card that could be answered for 120 s and was not
+            -- a card that could be answered for long enough and was not
             select count(*)
             from offers as o inner join live_broadcasts as b on b.id = o.broadcast_id
             where o.hustler_id = p_user and o.response is null
-                and least(hx_clock(), b.ended_at, b.expires_at) >= o.sent_at + interval '120 seconds'
+                and least(hx_clock(), b.ended_at, b.expires_at) >= o.sent_at + no_response_after()
         )::integer;
 end;
 $$;
@@ -93,30 +93,31 @@ declare
     s live_status;
     c work_counts := work_counts_of(p_user, 'LIVE');
     total integer := c.completed + c.abandoned + c.lost;
-    -- a completion only raises the rate; but the tenth task is the first that is judged
-    judged boolean := p_event <> 'QUICK' and total >= 10 and (p_event <> 'COMPLETED' or total = 10);
+    -- a completion only raises the rate; but one task is the first that is judged
+    judged boolean := p_event <> 'QUICK' and total >= live_record_tasks_min()
+        and (p_event <> 'COMPLETED' or total = live_record_tasks_min());
     was live_status;
 begin
     select * into was from live_status where user_id = p_user;
     s := was;
-    if judged and c.completed * 100 < total * 70 then
-        s := ban_from_live(s, p_at + interval '30 days');
-    elsif judged and c.completed * 100 < total * 80 then
-        s := pause_live(s, p_at + interval '7 days', 'COMPLETION_RATE');
+    if judged and c.completed * 100 < total * live_rate_ban_percent() then
+        s := ban_from_live(s, p_at + live_rate_ban());
+    elsif judged and c.completed * 100 < total * live_rate_pause_percent() then
+        s := pause_live(s, p_at + live_rate_pause(), 'COMPLETION_RATE');
     end if;
-    if p_event in ('RELEASED', 'NO_SHOW') and 2 <= (
+    if p_event in ('RELEASED', 'NO_SHOW') and live_abandonments_max() <= (
         select count(*) from abandonments as a
         where a.hustler_id = p_user and a.mode = 'LIVE' and a.kind <> 'QUICK'
-            and a.at > p_at - interval '30 days'
+            and a.at > p_at - live_abandonments_window()
     ) then
-        s := ban_from_live(s, p_at + interval '7 days');
+        s := ban_from_live(s, p_at + live_abandonments_ban());
     end if;
-    if p_event = 'QUICK' and 3 <= (
+    if p_event = 'QUICK' and quick_releases_max() <= (
         select count(*) from abandonments as a
         where a.hustler_id = p_user and a.mode = 'LIVE' and a.kind = 'QUICK'
-            and a.at > p_at - interval '24 hours'
+            and a.at > p_at - quick_releases_window()
     ) then
-        s := pause_live(s, p_at + interval '30 minutes', 'QUICK_RELEASES');
+        s := pause_live(s, p_at + quick_releases_pause(), 'QUICK_RELEASES');
     end if;
     if s.banned_until is distinct from was.banned_until
         or (s.session_id is not null and s.paused_until is distinct from was.paused_until)
@@ -141,7 +142,7 @@ declare
     s live_status;
     at timestamptz := hx_clock();
 begin
-    if p_until not between at and at + interval '10 years' then
+    if p_until not between at and at + admin_ban_max() then
         raise exception using
             errcode = 'check_violation',
             constraint = 'live_ban_ahead',
@@ -205,7 +206,7 @@ begin
     select * into was from live_status where user_id = u.id;
     s := was;
     if p_act = 'SET_COOLDOWN' then
-        if p_until is null or p_until not between at and at + interval '7 days' then
+        if p_until is null or p_until not between at and at + admin_cooldown_max() then
             raise exception using
                 errcode = 'check_violation',
                 constraint = 'live_cooldown_ahead',

@@ -1,40 +1,41 @@
 -- LIVE mode, derived: shift, state, who is busy, what may be held at once.
 
 -- ── Shifts ──────────────────────────────────────────────────────────────────────────────────────
--- 4 h of LIVE time → COOLDOWN for 30 min, then the next 4 h begin; a warning after 3 h
--- (product_spec §3.5). One turn of both takes 16,200 s.
--- How far a shift has come at an instant, in seconds of its turn.
-create or replace function shift_s(p_since timestamptz, at timestamptz) returns numeric
+-- So much LIVE time, after a warning, then a COOLDOWN, then the next shift begins (product_spec §3.5):
+-- both together are a turn. Whether the turn has come to its rest at an instant.
+create or replace function shift_is_over(p_since timestamptz, at timestamptz) returns boolean
 language sql immutable
-return extract(epoch from at - p_since) % 16200;
+return extract(epoch from at - p_since) % extract(epoch from live_shift() + live_rest())
+    >= extract(epoch from live_shift());
 
 -- When the turn that an instant lies in began.
 create or replace function shift_turn(p_since timestamptz, at timestamptz) returns timestamptz
 language sql immutable
-return p_since + floor(extract(epoch from at - p_since) / 16200)::double precision
-    * interval '4.5 hours';
+return p_since + floor(
+    extract(epoch from at - p_since) / extract(epoch from live_shift() + live_rest())
+)::double precision * (live_shift() + live_rest());
 
 -- Until when the hustler must rest; null when rested. A rest that has begun goes on when LIVE mode is
 -- switched off, and is still there when it is switched on again.
 create or replace function rest_ends_at(s live_status, at timestamptz) returns timestamptz
 language sql immutable
 return (
-    select shift_turn(s.shift_since, w.stopped_at) + interval '4.5 hours'
+    select shift_turn(s.shift_since, w.stopped_at) + live_shift() + live_rest()
     from (
         select case when s.session_id is null then s.off_since else at end as stopped_at
     ) as w
-    where shift_s(s.shift_since, w.stopped_at) >= 14400
-        and shift_turn(s.shift_since, w.stopped_at) + interval '4.5 hours' > at
+    where shift_is_over(s.shift_since, w.stopped_at)
+        and shift_turn(s.shift_since, w.stopped_at) + live_shift() + live_rest() > at
 );
 
--- Where a shift stands when LIVE mode is switched on: time off does not count as work; half an hour
--- of it, or the end of a rest that was due, begins a new shift.
+-- Where a shift stands when LIVE mode is switched on: time off does not count as work; a rest's
+-- time of it, or the end of a rest that was due, begins a new shift.
 create or replace function shift_resumed(s live_status, at timestamptz) returns timestamptz
 language sql immutable
 return case
     when rest_ends_at(s, at) is not null then s.shift_since
-    when s.off_since is null or at - s.off_since >= interval '30 minutes' then at
-    when shift_s(s.shift_since, s.off_since) >= 14400 then at
+    when s.off_since is null or at - s.off_since >= live_rest() then at
+    when shift_is_over(s.shift_since, s.off_since) then at
     else s.shift_since + greatest(at - s.off_since, interval '0')
 end;
 
@@ -48,7 +49,7 @@ return case
     when s.banned_until > at then 'OFF'
     when s.cooldown_until > at then 'COOLDOWN'
     when s.paused_until > at then 'PAUSED'
-    when shift_s(s.shift_since, at) >= 14400 then 'COOLDOWN'
+    when shift_is_over(s.shift_since, at) then 'COOLDOWN'
     else 'ACTIVE'
 end;
 
@@ -70,10 +71,10 @@ return case
     when s.session_id is null then null
     when s.cooldown_until > at then s.cooldown_reason
     when s.paused_until > at then s.paused_reason
-    when shift_s(s.shift_since, at) >= 14400 then 'FATIGUE'
+    when shift_is_over(s.shift_since, at) then 'FATIGUE'
 end;
 
--- The next instant at which time changes the state, or the warning after 3 h is due; null when none.
+-- The next instant at which time changes the state, or the warning of a shift is due; null when none.
 create or replace function live_state_changes_at(s live_status, at timestamptz) returns timestamptz
 language sql immutable
 return (
@@ -83,9 +84,14 @@ return (
         (nullif(s.banned_until, 'infinity')),
         (case when s.session_id is not null then s.cooldown_until end),
         (case when s.session_id is not null then s.paused_until end),
-        (case when s.session_id is not null then shift_turn(s.shift_since, at) + interval '3 hours' end),
-        (case when s.session_id is not null then shift_turn(s.shift_since, at) + interval '4 hours' end),
-        (case when s.session_id is not null then shift_turn(s.shift_since, at) + interval '4.5 hours' end)
+        (case when s.session_id is not null then shift_turn(s.shift_since, at) + live_shift_warning() end),
+        (case when s.session_id is not null then shift_turn(s.shift_since, at) + live_shift() end),
+        (
+            case
+                when s.session_id is not null
+                    then shift_turn(s.shift_since, at) + live_shift() + live_rest()
+            end
+        )
     ) as b (due_at)
     where b.due_at > at
 );
@@ -103,11 +109,7 @@ return exists (
 -- A yes counts for the accept that it was said for: this one, or another try within seconds.
 create or replace function just_said(said_at timestamptz, at timestamptz) returns boolean
 language sql immutable
-return said_at between at - interval '10 seconds' and at;
-
--- At most this many STANDARD tasks are open in one hustler's hands (design §2, Live mode).
-create or replace function standard_tasks_max() returns integer
-language sql immutable return 5;
+return said_at between at - consent_window() and at;
 
 create or replace function open_standard_tasks(p_hustler uuid) returns bigint
 language sql stable

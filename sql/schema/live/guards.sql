@@ -72,8 +72,8 @@ begin
     order by l.started_at desc
     limit 1;
     -- one from a far future was before the clock was set back
-    if last_on_at > at - interval '5 minutes' and last_on_at < at + interval '5 minutes' then
-        perform hx_refuse('HX904', 'LIVE-TOGGLE', last_on_at + interval '5 minutes');
+    if last_on_at > at - live_toggle_gap() and last_on_at < at + live_toggle_gap() then
+        perform hx_refuse('HX904', 'LIVE-TOGGLE', last_on_at + live_toggle_gap());
     end if;
     return new;
 end;

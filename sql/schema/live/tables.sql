@@ -47,7 +47,7 @@ create table live_status (
         paused_reason in ('DECLINES', 'COMPLETION_RATE', 'QUICK_RELEASES')
     ),
     constraint live_status_cooldown_reason check (cooldown_reason in ('ACCEPTS', 'ADMIN')),
-    constraint live_status_radius check (radius_miles between 1 and 25),
+    constraint live_status_radius check (radius_miles between radius_miles_min() and radius_miles_max()),
     -- none at all would be a session that is never offered anything; absent means all
     constraint live_status_categories check (cardinality(categories) > 0),
     constraint live_status_since check ((session_id is null) = (active_since is null))
@@ -95,8 +95,7 @@ create table live_broadcasts (
     constraint live_broadcasts_ttl check (expires_at > started_at),
     constraint live_broadcasts_plan check (
         initial_radius_miles > 0
-        -- the cover of cells reaches no farther (geo/cells.py)
-        and max_radius_miles between initial_radius_miles and 25
+        and max_radius_miles between initial_radius_miles and radius_miles_max()
         and expansion_step_miles > 0
         and expansion_interval_s > 0
     )

@@ -1,7 +1,7 @@
 -- Who may be offered what, how far a broadcast reaches, and what a broadcaster asks.
 
--- Eligibility is a gate (design §5): the one rule behind broadcast, accept and feed.
--- Twin of engine/matching/eligibility.py; a property test holds them equal.
+-- Eligibility is a gate (design §5): the one rule behind broadcast, accept and feed. An expression alone,
+-- so that a wave has it in its plan; a property test holds it, the clauses below and the twin equal.
 create or replace function eligible(task tasks, hustler users, profile hustler_profiles) returns boolean
 language sql immutable
 return may_work(hustler.role)
@@ -11,6 +11,43 @@ return may_work(hustler.role)
     and (task.required_trade is null or task.required_trade = any(profile.verified_trades))
     and (profile.insurance_valid or not task.insurance_required)
     and (profile.background_check_valid or not task.background_check_required);
+
+-- The same clause by clause: what the task needs (null: nothing), what the hustler has, whether it does.
+-- Twin of engine/matching/eligibility.py, by the names of the clauses.
+create or replace function eligibility_clauses(task tasks, hustler users, profile hustler_profiles)
+returns table (clause text, needed text, has text, ok boolean)
+language sql immutable
+begin atomic
+    select c.clause, c.needed, c.has, c.ok
+    from (
+        values
+        ('role', 'one that may work', hustler.role, may_work(hustler.role)),
+        ('account', 'ACTIVE', hustler.account_status, hustler.account_status = 'ACTIVE'),
+        (
+            'not the own task', 'another''s',
+            case when hustler.id = task.poster_id then 'own' else 'another''s' end,
+            hustler.id <> task.poster_id
+        ),
+        (
+            'trust tier', task.required_trust_tier::text, hustler.trust_tier::text,
+            hustler.trust_tier >= task.required_trust_tier
+        ),
+        (
+            'trade', task.required_trade, array_to_string(profile.verified_trades, ', '),
+            task.required_trade is null or task.required_trade = any(profile.verified_trades)
+        ),
+        (
+            'insurance', case when task.insurance_required then 'valid' end,
+            case when profile.insurance_valid then 'valid' else 'none' end,
+            profile.insurance_valid or not task.insurance_required
+        ),
+        (
+            'background check', case when task.background_check_required then 'valid' end,
+            case when profile.background_check_valid then 'valid' else 'none' end,
+            profile.background_check_valid or not task.background_check_required
+        )
+    ) as c (clause, needed, has, ok);
+end;
 
 -- The same for an accept, which knows the ids.
 create or replace function eligible(p_task uuid, p_hustler uuid) returns boolean
@@ -106,16 +143,16 @@ return (
     where t.cancel_reason = 'HUSTLER_RELEASED'
 );
 
--- The mean of the category's newest 200 other tasks; null below 20, which are no market.
+-- The mean of the category's newest other tasks; null where they are too few for a market.
 create or replace function market_price_cents(task tasks) returns double precision
 language sql stable
 return (
-    select case when count(*) >= 20 then avg(n.price)::double precision end
+    select case when count(*) >= market_tasks_min() then avg(n.price)::double precision end
     from (
         select o.price from tasks as o
         where o.category = task.category and o.id <> task.id
         order by o.created_at desc
-        limit 200
+        limit market_tasks_max()
     ) as n
 );
 
@@ -165,7 +202,7 @@ return (
             'location', jsonb_build_object('lat', t.place_lat, 'lng', t.place_lng, 'place', place_words(t)),
             'distance_miles', 0,
             'deadline', t.deadline,
-            'xp_multiplier', 1.25
+            'xp_multiplier', live_xp_multiplier()
         ),
         'matching_score', 0,
         'expires_at', b.expires_at,

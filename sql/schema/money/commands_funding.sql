@@ -116,7 +116,7 @@ begin
     set state = 'FUNDED', stripe_payment_intent_id = p_payment, funded_at = at, updated_at = at
     where id = p_escrow;
     delete from timers where kind = 'UNFUNDED' and subject = t.id;
-    perform hx_timer('FUNDS_HELD', e.id, at + interval '60 days');
+    perform hx_timer('FUNDS_HELD', e.id, at + held_funds_alert_after());
     earlier := stop_for_earlier_taking(p_escrow, p_payment);
     if earlier is not null then
         return earlier || jsonb_build_object('task_id', t.id, 'subject_id', e.id);
@@ -141,8 +141,8 @@ begin
 end;
 $$;
 
--- The replacement that waits for its payment, for 15 minutes. One at a time: another price withdraws
--- the earlier one, the same price is the same replacement.
+-- The replacement that waits for its payment. One at a time: another price withdraws the earlier one, the
+-- same price is the same replacement.
 create or replace function replace_escrow(t tasks, p_price integer) returns uuid
 language plpgsql
 as $$
@@ -165,7 +165,7 @@ begin
     insert into escrows (task_id, amount, is_current, replaces)
     values (t.id, p_price, false, held.id)
     returning * into waiting;
-    perform hx_timer('REPLACEMENT', waiting.id, at + interval '15 minutes');
+    perform hx_timer('REPLACEMENT', waiting.id, at + replacement_payment_window());
     return waiting.id;
 end;
 $$;
@@ -184,7 +184,7 @@ declare
 begin
     select * into held from escrows where id = e.replaces for update;
     if not (held.is_current and held.state = 'FUNDED')
-        or at > e.created_at + interval '15 minutes'
+        or at > e.created_at + replacement_payment_window()
         or exists (
             select from live_broadcasts as r where r.task_id = t.id and r.state = 'ACTIVE'
         )
@@ -201,7 +201,7 @@ begin
     where id = e.id;
     update escrows set is_current = false, updated_at = at where id = held.id;
     update escrows set is_current = true where id = e.id;
-    perform hx_timer('FUNDS_HELD', e.id, at + interval '60 days');
+    perform hx_timer('FUNDS_HELD', e.id, at + held_funds_alert_after());
     update tasks set price = e.amount, updated_at = at where id = t.id returning * into t;
     perform queue_settlement(held.id, 'REFUND', 0, held.amount);
     delete from timers where kind = 'REPLACEMENT' and subject = e.id;
@@ -235,7 +235,7 @@ begin
 end;
 $$;
 
--- A replacement that nobody paid within 15 minutes.
+-- A replacement that nobody paid in time.
 create or replace function lapse_replacement(t tasks, p_escrow uuid) returns jsonb
 language plpgsql
 as $$

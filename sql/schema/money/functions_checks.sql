@@ -1,8 +1,8 @@
 -- What the checks of the tables of money ask.
 
--- One fee: 15 % of what is released, floored to a cent (design §2, Money).
+-- One fee on what is released, floored to a cent (design §2, Money).
 create or replace function platform_fee_cents(released integer) returns integer
-language sql immutable return (released::bigint * 15 / 100)::integer;
+language sql immutable return (released::bigint * platform_fee_percent() / 100)::integer;
 -- What a dispute at the provider is, from when each thing was last told of it by the events' own
 -- times. The order in which they arrive does not matter: only `won` and a closed inquiry free the
 -- money, and only until something later is told; an inquiry takes none.

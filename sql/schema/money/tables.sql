@@ -21,7 +21,7 @@ create table escrows (
     constraint escrows_pkey primary key (id),
     constraint escrows_task foreign key (task_id) references tasks (id),
     constraint escrows_replaces foreign key (replaces) references escrows (id),
-    constraint escrows_amount check (amount >= 500),
+    constraint escrows_amount check (amount >= task_price_min_cents()),
     constraint escrows_state check (
         state in (
             'PENDING', 'FUNDED', 'LOCKED_DISPUTE', 'RELEASED', 'REFUNDED', 'REFUND_PARTIAL',

@@ -55,7 +55,7 @@ for each row when (old.account_status <> 'SUSPENDED' and new.account_status = 'S
 execute function suspension_stops();
 
 -- An account that is open again: its STANDARD tasks may be accepted, and for a LIVE one the poster has
--- the choice that follows every broadcast nobody accepted, with a day to make it.
+-- the choice that follows every broadcast nobody accepted, with the whole time to make it.
 create or replace function reinstatement_resumes() returns trigger
 language plpgsql security definer
 set search_path = public, pg_temp
@@ -69,7 +69,7 @@ begin
         if t.state = 'MATCHING' and escrow_is_funded(t.id) and not exists (
             select from live_broadcasts as b where b.task_id = t.id and b.state = 'ACTIVE'
         ) then
-            perform hx_timer('CHOICE', t.id, at + interval '24 hours');
+            perform hx_timer('CHOICE', t.id, at + choice_window());
             perform hx_timer('CHOICE_REMINDER', t.id, at);
         end if;
     end loop;

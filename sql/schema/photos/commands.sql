@@ -1,6 +1,6 @@
 -- Photos, kept and used once.
 
--- Registers a stored photo. At most 20 wait unused per user (HX022).
+-- Registers a stored photo. A user has only so many unused ones (HX022).
 create or replace function add_upload(p_user uuid, p_facts jsonb) returns jsonb
 language plpgsql
 as $$
@@ -9,7 +9,7 @@ declare
 begin
     -- two uploads at once count each other
     perform pg_advisory_xact_lock(hashtextextended('uploads:' || p_user, 0));
-    if (select count(*) >= 20 from uploads where user_id = p_user and used_at is null) then
+    if (select count(*) >= unused_photos_max() from uploads where user_id = p_user and used_at is null) then
         perform hx_refuse('HX022', 'UPLOAD');
     end if;
     insert into uploads (
@@ -29,7 +29,7 @@ begin
 end;
 $$;
 
--- Marks a user's own unused uploads of the last 24 hours as used; HX022 for any other.
+-- Marks a user's own unused uploads as used while they are usable; HX022 for any other.
 -- Older ones are about to be swept: first their bytes go, then their rows.
 create or replace function use_uploads(p_user uuid, p_uploads uuid[]) returns void
 language plpgsql
@@ -39,7 +39,7 @@ begin
     if (
         select count(*) from uploads
         where id = any(p_uploads) and user_id = p_user and used_at is null
-            and created_at > hx_clock() - interval '24 hours'
+            and created_at > hx_clock() - photo_usable_for()
     ) <> cardinality(p_uploads) then
         perform hx_refuse('HX022', 'UPLOAD');
     end if;

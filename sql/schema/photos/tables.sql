@@ -21,7 +21,7 @@ create table uploads (
     constraint uploads_user foreign key (user_id) references users (id),
     constraint uploads_storage_key unique (storage_key),
     constraint uploads_type check (content_type in ('image/jpeg', 'image/png')),
-    constraint uploads_bytes check (bytes between 1 and 10485760),
+    constraint uploads_bytes check (bytes between 1 and photo_bytes_max()),
     constraint uploads_place check (
         (gps_latitude is null) = (gps_longitude is null)
         and gps_latitude between -90 and 90 and gps_longitude between -180 and 180

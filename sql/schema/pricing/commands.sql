@@ -51,7 +51,7 @@ begin
             constraint = 'other_price',
             message = 'That is the price already.';
     end if;
-    if t.mode = 'LIVE' and p_price < 1500 then
+    if t.mode = 'LIVE' and p_price < live_price_min_cents() then
         perform hx_refuse('HX902', 'LIVE-2');
     end if;
     select * into p from price_proposals

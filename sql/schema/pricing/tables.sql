@@ -13,7 +13,7 @@ create table price_proposals (
     constraint price_proposals_pkey primary key (id),
     constraint price_proposals_task foreign key (task_id) references tasks (id),
     constraint price_proposals_escrow foreign key (escrow_id) references escrows (id),
-    constraint price_proposals_price check (price >= 500),
+    constraint price_proposals_price check (price >= task_price_min_cents()),
     constraint price_proposals_state check (
         state in ('OPEN', 'AGREED', 'DECLINED', 'LAPSED', 'APPLIED')
     ),

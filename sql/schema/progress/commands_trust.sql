@@ -149,7 +149,7 @@ declare
     held smallint;
 begin
     perform admin_may_decide(p_admin, p_user::text);
-    perform hx_timer('TRUST_REVIEW', p_user, hx_clock() + interval '90 days');
+    perform hx_timer('TRUST_REVIEW', p_user, hx_clock() + trust_decay_after());
     select trust_tier into held from users where id = p_user for no key update;
     if not found then
         perform hx_not_found();
@@ -194,7 +194,7 @@ begin
     if t.state is distinct from 'COMPLETED' or not is_paid(p_task) then
         return '[]';
     end if;
-    perform hx_timer('TRUST_REVIEW', t.assigned_hustler_id, t.completed_at + interval '90 days');
+    perform hx_timer('TRUST_REVIEW', t.assigned_hustler_id, t.completed_at + trust_decay_after());
     perform from live_status where user_id = t.assigned_hustler_id for no key update;
     perform from users where id = t.assigned_hustler_id for no key update;
     if not add_trust_points(t, 'COMPLETION') then
@@ -204,7 +204,7 @@ begin
     if exists (
         select from proofs as p
         where p.task_id = t.id and p.state = 'ACCEPTED' and p.kind <> 'DECISION'
-            and p.submitted_at < t.started_at + interval '30 minutes'
+            and p.submitted_at < t.started_at + quick_completion_within()
     ) then
         perform add_trust_points(t, 'QUICK_COMPLETION');
     end if;
@@ -227,7 +227,7 @@ begin
     select tasks.* into t
     from tasks inner join escrows on escrows.task_id = tasks.id
     where escrows.id = p_escrow;
-    perform hx_timer('TRUST_REVIEW', t.assigned_hustler_id, t.completed_at + interval '90 days');
+    perform hx_timer('TRUST_REVIEW', t.assigned_hustler_id, t.completed_at + trust_decay_after());
     perform from live_status where user_id = t.assigned_hustler_id for no key update;
     return award_xp(p_escrow) || note_completed(t.id);
 end;

@@ -52,20 +52,22 @@ return case
 end;
 
 -- ── XP ──────────────────────────────────────────────────────────────────────────────────────────
--- 1 + 0.05 a day, at most 2.0 (product_spec §5.2). The three multipliers are twins of
+-- A step more for each day, up to a largest (product_spec §5.2). The three multipliers are twins of
 -- tests/oracles/xp.py; numeric throughout, for a float would lose a point at some borders.
 create or replace function streak_multiplier(p_days integer) returns numeric
 language sql immutable
-return least(1 + 0.05 * p_days, 2.00);
+return least(1 + streak_xp_step() * p_days, streak_xp_max());
 
--- ROOKIE 1.0, VERIFIED 1.5, TRUSTED and ELITE 2.0 (design §2, Progress and rules).
+-- TRUSTED and ELITE have the same (design §2, Progress and rules).
 create or replace function trust_multiplier(p_tier smallint) returns numeric
 language sql immutable
-return case p_tier when 1 then 1.0 when 2 then 1.5 else 2.0 end;
+return case p_tier
+    when 1 then rookie_xp_multiplier() when 2 then verified_xp_multiplier() else trusted_xp_multiplier()
+end;
 
 create or replace function live_multiplier(p_mode text) returns numeric
 language sql immutable
-return case p_mode when 'LIVE' then 1.25 else 1.00 end;
+return case p_mode when 'LIVE' then live_xp_multiplier() else standard_xp_multiplier() end;
 
 -- floor(cents / 100 × streak × trust × live)
 create or replace function effective_xp(

@@ -94,20 +94,20 @@ return (
     where k.reached < k.required
 );
 
--- No promotion within 30 days after a penalty, or after an admin lowered the tier.
+-- No promotion soon after a penalty, or after an admin lowered the tier.
 create or replace function promotion_barred(p_user uuid, at timestamptz) returns boolean
 language sql stable
 return exists (
     select from trust_ledger as l
-    where l.user_id = p_user and l.created_at > promotion_barred.at - interval '30 days'
+    where l.user_id = p_user and l.created_at > promotion_barred.at - promotion_bar()
         and (l.reason = 'PENALTY' or (l.reason = 'ADMIN_OVERRIDE' and l.new_tier < l.old_tier))
 );
 
--- 90 days after the last completed task, or the last change of the tier (architecture §4.3).
+-- Some time after the last completed task, or the last change of the tier (architecture §4.3).
 create or replace function trust_decays_at(p_user uuid) returns timestamptz
 language sql stable
 return (
-    select interval '90 days' + greatest(
+    select trust_decay_after() + greatest(
         u.created_at,
         (
             select max(w.at) from work_record as w
@@ -121,17 +121,17 @@ return (
     from users as u where u.id = p_user
 );
 
--- 3 abandonments in 30 days, or 2 lost disputes in 90 days. Each counts for one penalty only.
+-- Too many abandonments, or lost disputes, within their windows. Each counts for one penalty only.
 create or replace function penalty_due(p_user uuid, at timestamptz) returns boolean
 language sql stable
 return (
     select
         count(*) filter (
-            where w.ending = 'ABANDONED' and w.at > penalty_due.at - interval '30 days'
-        ) >= 3
+            where w.ending = 'ABANDONED' and w.at > penalty_due.at - penalty_abandonments_window()
+        ) >= penalty_abandonments()
         or count(*) filter (
-            where w.ending = 'LOST' and w.at > penalty_due.at - interval '90 days'
-        ) >= 2
+            where w.ending = 'LOST' and w.at > penalty_due.at - penalty_disputes_window()
+        ) >= penalty_disputes()
     from work_record as w
     where w.hustler_id = p_user
         and w.at > coalesce(
@@ -166,7 +166,10 @@ return (
 create or replace function trust_points_for(p_reason text, p_mode text) returns numeric
 language sql immutable
 return case p_reason
-    when 'COMPLETION' then case p_mode when 'LIVE' then 1.5 else 1 end
-    when 'QUICK_COMPLETION' then case p_mode when 'LIVE' then 1 else 0.5 end
-    when 'ABANDONMENT' then case p_mode when 'LIVE' then -4 else -2 end
+    when 'COMPLETION'
+        then case p_mode when 'LIVE' then live_completion_points() else completion_points() end
+    when 'QUICK_COMPLETION'
+        then case p_mode when 'LIVE' then live_quick_completion_points() else quick_completion_points() end
+    when 'ABANDONMENT'
+        then case p_mode when 'LIVE' then live_abandonment_points() else abandonment_points() end
 end;

@@ -1,7 +1,7 @@
 -- Proofs: handed in, approved, turned down.
 
--- A proof is in: the task waits for its poster, 48 hours at most (product_spec §6.4), who is reminded
--- before silence counts as an approval.
+-- A proof is in: the task waits for its poster (product_spec §6.4), who is reminded before silence counts
+-- as an approval.
 create or replace function hand_in(t tasks, p_proof uuid, at timestamptz) returns jsonb
 language plpgsql
 as $$
@@ -11,8 +11,8 @@ begin
     set state = 'PROOF_SUBMITTED', arrived_at = coalesce(arrived_at, at), updated_at = at
     where id = t.id
     returning * into t;
-    perform hx_timer('REVIEW', t.id, at + interval '48 hours');
-    perform hx_timer('REVIEW_REMINDER', t.id, at + interval '24 hours');
+    perform hx_timer('REVIEW', t.id, at + review_window());
+    perform hx_timer('REVIEW_REMINDER', t.id, at + review_first_reminder());
     delete from timers where kind = 'WORKING_STALE' and subject = t.id;
     perform close_item('WORKING_STALE', t.id::text);
     return jsonb_build_object(
@@ -53,13 +53,13 @@ begin
         values (p_task, p_hustler, 'COMPLETION_CODE', at);
     end if;
     insert into proofs (task_id, hustler_id, kind, state, submitted_at, review_deadline)
-    values (p_task, p_hustler, p_kind, 'SUBMITTED', at, at + interval '48 hours')
+    values (p_task, p_hustler, p_kind, 'SUBMITTED', at, at + review_window())
     returning id into made;
     return hand_in(t, made, at);
 end;
 $$;
 
--- Photos as proof: 1 to 5 of the hustler's own uploads, as many as the task asks for.
+-- Photos as proof: the hustler's own uploads, at least as many as the task asks for.
 create or replace function submit_photo_proof(p_hustler uuid, p_task uuid, p_uploads uuid[]) returns jsonb
 language plpgsql
 as $$
@@ -85,7 +85,7 @@ begin
     from unnest(p_uploads) with ordinality as p (id, n)
     join uploads as u on u.id = p.id;
     update proofs
-    set state = 'SUBMITTED', submitted_at = at, review_deadline = at + interval '48 hours'
+    set state = 'SUBMITTED', submitted_at = at, review_deadline = at + review_window()
     where id = made;
     return hand_in(t, made, at);
 end;
@@ -145,7 +145,7 @@ begin
 end;
 $$;
 
--- The poster turns the proof down, with a reason; the third time a person decides (design §2).
+-- The poster turns the proof down, with a reason; the last time a person decides (design §2).
 create or replace function reject_task(p_poster uuid, p_task uuid, p_reason text) returns jsonb
 language plpgsql
 as $$
@@ -166,11 +166,11 @@ begin
     told := jsonb_build_array(hx_event(
         t.assigned_hustler_id, 'PROOF_REJECTED', jsonb_build_object(
             'task_id', p_task, 'proof_id', turned_down, 'reason', p_reason,
-            'rejections_left', 2 - t.rejections
+            'rejections_left', rejections_max() - 1 - t.rejections
         )
     ));
-    if t.rejections = 2 then
-        update tasks set rejections = 3, updated_at = at where id = p_task returning * into t;
+    if t.rejections + 1 = rejections_max() then
+        update tasks set rejections = rejections + 1, updated_at = at where id = p_task returning * into t;
         return open_dispute(t, p_poster, 'POSTER', p_reason, told);
     end if;
     perform hx_act(p_poster, p_reason);
@@ -181,7 +181,7 @@ begin
     where id = p_task
     returning * into t;
     if t.state = 'WORKING' then
-        perform hx_timer('WORKING_STALE', p_task, at + interval '24 hours');
+        perform hx_timer('WORKING_STALE', p_task, at + work_stale_after());
     end if;
     return jsonb_build_object(
         'task_id', p_task,
@@ -193,7 +193,7 @@ begin
 end;
 $$;
 
--- 24 and 4 hours before silence counts as an approval (design §2), with what is known of the work.
+-- Twice before silence counts as an approval (design §2), with what is known of the work.
 create or replace function remind_of_review(t tasks) returns jsonb
 language plpgsql
 as $$
@@ -205,8 +205,8 @@ begin
     if hx_clock() >= ends_at then
         return '{}';  -- its REVIEW timer is due
     end if;
-    if hx_clock() < ends_at - interval '4 hours' then
-        perform hx_timer('REVIEW_REMINDER', t.id, ends_at - interval '4 hours');
+    if hx_clock() < ends_at - review_last_reminder() then
+        perform hx_timer('REVIEW_REMINDER', t.id, ends_at - review_last_reminder());
     end if;
     return jsonb_build_object('events', append_events(jsonb_build_array(nudge(
         t.poster_id, 'REVIEW', t.id,

@@ -96,7 +96,7 @@ create or replace trigger proof_guard before insert or update on proofs
 for each row execute function proof_guard();
 
 -- HX010: a task goes back to its hustler only with its proof turned down, to where it came from; the
--- third time a person decides.
+-- last time a person decides.
 create or replace function task_reject_guard() returns trigger
 language plpgsql
 as $$
@@ -105,7 +105,7 @@ begin
         or exists (
             select from proofs as p where p.task_id = new.id and p.state = 'SUBMITTED'
         )
-        or new.rejections <> old.rejections + 1 or new.rejections > 2
+        or new.rejections <> old.rejections + 1 or new.rejections >= rejections_max()
     then
         perform hx_refuse('HX010', 'TRANSITION');
     end if;

@@ -42,7 +42,7 @@ create table proof_photos (
     -- a photo proves one thing, once
     constraint proof_photos_once unique (upload_id),
     constraint proof_photos_order unique (proof_id, upload_order),
-    constraint proof_photos_count check (upload_order between 1 and 5),
+    constraint proof_photos_count check (upload_order between 1 and photos_max()),
     constraint proof_photos_type check (mime_type in ('image/jpeg', 'image/png')),
-    constraint proof_photos_size check (file_size between 1 and 10485760)
+    constraint proof_photos_size check (file_size between 1 and photo_bytes_max())
 );

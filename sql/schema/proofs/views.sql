@@ -9,11 +9,11 @@ return (
         'content_type', f.mime_type,
         'bytes', f.file_size,
         'captured_at', u.captured_at,
-        'captured_in_time', u.captured_at between t.accepted_at - interval '5 minutes'
-            and p.submitted_at + interval '5 minutes',
+        'captured_in_time', u.captured_at between t.accepted_at - photo_time_slack()
+            and p.submitted_at + photo_time_slack(),
         'near_place', miles_between(
             f.gps_latitude, f.gps_longitude, t.location_lat, t.location_lng
-        ) <= 0.25
+        ) <= photo_near_miles()
     )
     from uploads as u, tasks as t
     where u.id = f.upload_id and t.id = p.task_id

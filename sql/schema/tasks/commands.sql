@@ -26,7 +26,7 @@ as $$
 declare
     at timestamptz := hx_clock();
 begin
-    if p_deadline not between at and at + interval '1 year' then
+    if p_deadline not between at and at + task_deadline_max() then
         raise exception using
             errcode = 'check_violation',
             constraint = 'tasks_deadline_ahead',
@@ -52,7 +52,7 @@ begin
     made := insert_task(
         p_poster, p_draft ->> 'mode', jsonb_populate_record(null::task_terms, p_draft)
     );
-    perform hx_timer('UNFUNDED', made.id, made.created_at + interval '24 hours');
+    perform hx_timer('UNFUNDED', made.id, made.created_at + funding_window());
     return jsonb_build_object('task_id', made.id);
 end;
 $$;
@@ -166,10 +166,10 @@ begin
     if t.state <> 'ACCEPTED' then
         perform hx_refuse('HX010', 'TRANSITION');
     end if;
-    if p_age_s <= 300 then
+    if p_age_s <= extract(epoch from arrival_fix_age_max()) then
         away_m := 1609.344 * miles_between(p_lat, p_lng, t.location_lat, t.location_lng);
     end if;
-    if away_m > 150 then
+    if away_m > arrival_radius_m() then
         perform hx_refuse('HX021', 'ARRIVAL');
     end if;
     if away_m is null then
@@ -204,7 +204,7 @@ end;
 $$;
 
 -- Counts a try of a code. Null: the code was right. Else what to refuse, after the commit.
--- Five wrong tries lock it for 15 minutes, a right one included (design §2, Codes).
+-- Too many wrong tries lock it for a while, for a right one too (design §2, Codes).
 create or replace function code_refused(p_task uuid, p_kind text, p_correct boolean) returns jsonb
 language plpgsql
 as $$
@@ -224,8 +224,8 @@ begin
     end if;
     update task_codes
     set
-        tries = case when tries + 1 >= 5 then 0 else tries + 1 end,
-        locked_until = case when tries + 1 >= 5 then at + interval '15 minutes' end
+        tries = case when tries + 1 >= code_tries_max() then 0 else tries + 1 end,
+        locked_until = case when tries + 1 >= code_tries_max() then at + code_lock() end
     where task_id = p_task and kind = p_kind;
     return jsonb_build_object('code', 'HX018', 'invariant', 'CODE-WRONG');
 end;
@@ -257,7 +257,7 @@ begin
     where id = p_task
     returning * into t;
     -- the price is fixed from here on, and a day without a proof is an operator's business
-    perform hx_timer('WORKING_STALE', p_task, at + interval '24 hours');
+    perform hx_timer('WORKING_STALE', p_task, at + work_stale_after());
     return jsonb_build_object(
         'task_id', p_task,
         -- at work on any task nobody is offered another

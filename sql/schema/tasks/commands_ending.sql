@@ -113,9 +113,9 @@ begin
     end if;
     -- the money before the people, as everywhere
     perform from escrows where task_id = p_task and is_current for no key update;
-    -- within 60 s free, later an abandonment (design §2)
+    -- at first free, later an abandonment (design §2)
     told := note_given_up(
-        p_task, case when at <= t.accepted_at + interval '60 s' then 'QUICK' else 'RELEASED' end, at
+        p_task, case when at <= t.accepted_at + free_release_window() then 'QUICK' else 'RELEASED' end, at
     );
     if t.deadline <= at then
         -- nobody could accept a successor any more
@@ -204,13 +204,16 @@ declare
     ended timestamptz;
 begin
     select max(b.expires_at) into ended from live_broadcasts as b where b.task_id = t.id;
-    if hx_clock() < ended + interval '23 hours' then
-        perform hx_timer('CHOICE_REMINDER', t.id, ended + interval '23 hours');
+    if hx_clock() < ended + choice_last_reminder() then
+        perform hx_timer('CHOICE_REMINDER', t.id, ended + choice_last_reminder());
     end if;
     return jsonb_build_object('events', append_events(jsonb_build_array(nudge(
         t.poster_id, 'CHOICE', t.id,
-        'Nobody has accepted your task. You can list it as a standard task, raise the price, or'
-        ' cancel it with a full refund. Without a choice within 24 hours it is cancelled.'
+        format(
+            'Nobody has accepted your task. You can list it as a standard task, raise the price, or'
+            ' cancel it with a full refund. Without a choice within %s hours it is cancelled.',
+            extract(epoch from choice_window())::integer / 3600
+        )
     ))));
 end;
 $$;

@@ -24,8 +24,8 @@ return jsonb_build_array(
     hx_event(t.poster_id, p_type, p_data), hx_event(t.assigned_hustler_id, p_type, p_data)
 );
 
--- From when a hustler who has not arrived counts as a no-show: 15 minutes after the ETA, or where
--- none was known after the deadline, or a day after the accept.
+-- From when a hustler who has not arrived counts as a no-show: some time after the ETA, or where none
+-- was known after the deadline, or after what an arrival takes at most.
 create or replace function no_show_from(t tasks) returns timestamptz
 language sql immutable
-return coalesce(t.eta_at, t.deadline, t.accepted_at + interval '24 hours') + interval '15 minutes';
+return coalesce(t.eta_at, t.deadline, t.accepted_at + arrival_expected_within()) + no_show_grace();

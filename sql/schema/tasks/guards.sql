@@ -205,7 +205,7 @@ for each row when (
 )
 execute function task_mode_immutable();
 
--- HX902 (LIVE-2): a LIVE task costs at least $15.00; the CHECK stands behind it.
+-- HX902 (LIVE-2): a LIVE task has a least price; the CHECK stands behind it.
 create or replace function live_price_floor() returns trigger
 language plpgsql
 as $$
@@ -216,7 +216,8 @@ end;
 $$;
 
 create or replace trigger live_price_floor before insert or update of price on tasks
-for each row when (new.mode = 'LIVE' and new.price < 1500) execute function live_price_floor();
+for each row when (new.mode = 'LIVE' and new.price < live_price_min_cents())
+execute function live_price_floor();
 
 -- HX301 (INV-3): COMPLETED needs an ACCEPTED proof.
 create or replace function task_completed_requires_accepted_proof() returns trigger

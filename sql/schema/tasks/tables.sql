@@ -78,17 +78,17 @@ create table tasks (
     constraint tasks_state_of_mode check (
         (mode = 'LIVE' and state <> 'OPEN') or (mode = 'STANDARD' and state <> 'MATCHING')
     ),
-    constraint tasks_price_floor check (price >= 500),
-    constraint tasks_live_price_floor check (mode <> 'LIVE' or price >= 1500),
+    constraint tasks_price_floor check (price >= task_price_min_cents()),
+    constraint tasks_live_price_floor check (mode <> 'LIVE' or price >= live_price_min_cents()),
     constraint tasks_not_own check (assigned_hustler_id <> poster_id),
     constraint tasks_tier check (required_trust_tier between 1 and 4),
     constraint tasks_deadline check (deadline < '2200-01-01'),
-    constraint tasks_title check (visible_text(title) and length(title) <= 200),
+    constraint tasks_title check (visible_text(title) and length(title) <= task_title_chars_max()),
     constraint tasks_description check (visible_text(description)),
     constraint tasks_category check (visible_text(category)),
     constraint tasks_trade check (visible_text(required_trade)),
     constraint tasks_address check (location_address = '' or visible_text(location_address)),
-    constraint tasks_photos check (min_photos between 1 and 5),
+    constraint tasks_photos check (min_photos between 1 and photos_max()),
     constraint tasks_location check (
         location_lat between -90 and 90 and location_lng between -180 and 180
     ),
@@ -97,7 +97,7 @@ create table tasks (
         or assigned_hustler_id is not null
     ),
     constraint tasks_started check (state <> 'WORKING' or started_at is not null),
-    constraint tasks_rejections check (rejections between 0 and 3)
+    constraint tasks_rejections check (rejections between 0 and rejections_max())
 );
 
 -- How it is known that the hustler came: a position at the place, or a code that the poster gave at the
@@ -116,11 +116,12 @@ create table arrivals (
     constraint arrivals_evidence check (
         evidence in ('POSITION', 'START_CODE', 'COMPLETION_CODE', 'CLAIM')
     ),
-    -- within 150 m of the task, measured within the last 5 minutes
+    -- near the task, measured just now
     constraint arrivals_position check (
         case evidence
             when 'POSITION' then coalesce(
-                distance_m between 0 and 150 and fixed_at between at - interval '5 minutes' and at,
+                distance_m between 0 and arrival_radius_m()
+                and fixed_at between at - arrival_fix_age_max() and at,
                 false
             )
             else distance_m is null and fixed_at is null

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from bench.simulator.decisions import Temper, chance, draw_for, higher_price_cents, review, weigh
 from bench.simulator.marlow_bay import wish_of
 from bench.simulator.people import first_name
-from bench.simulator.plans import LEAST_PRICE_CENTS, task_plans
+from bench.simulator.plans import task_plans
 from bench.simulator.streets import Streets
 from bench.simulator.time_scale import human_s
+from engine.kernel import policy
 from hustlexp_client import Offer, OfferedTask, Poster, RoundedPlace
 
 PLAIN = Temper(choosy=0.0, quick=1.0)
@@ -106,7 +107,7 @@ def test_tasks_arrive_at_the_rate_asked_for_and_none_is_below_the_least_price() 
     """Poisson arrivals; LIVE-2's $15.00."""
     plans = list(islice(task_plans(3, Streets(7), 120), 600))
     assert 26 < mean(plan.wait_s for plan in plans) < 34
-    assert min(plan.price_cents for plan in plans) >= LEAST_PRICE_CENTS
+    assert min(plan.price_cents for plan in plans) >= policy.LIVE_PRICE_MIN_CENTS
     assert all(a.number + 1 == b.number for a, b in pairwise(plans))
 
 

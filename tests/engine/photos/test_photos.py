@@ -21,7 +21,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import IFDRational
 
-from engine.kernel import errors
+from engine.kernel import errors, policy
 from engine.photos import checks, exif, jpeg_file, png_file
 from engine.photos.checks import check
 from tests.engine.photos import pictures
@@ -122,7 +122,7 @@ def test_an_animated_png_is_refused() -> None:
 def test_ten_mebibytes_pass_and_one_byte_more_does_not() -> None:
     """Counted on the file as it was sent; what stands behind the picture counts too."""
     picture = pictures.jpeg()
-    filled = picture + b"\x00" * (checks.MAX_UPLOAD_BYTES - len(picture))
+    filled = picture + b"\x00" * (policy.PHOTO_BYTES_MAX - len(picture))
     assert len(check(filled).content) < 10_000
     assert "10 MiB" in refused(filled + b"\x00")
 
@@ -220,11 +220,11 @@ def test_what_would_grow_beyond_the_limit_is_made_smaller_or_refused(
     """A JPEG loses quality until it fits; a PNG cannot."""
     image = pictures.noise(200, 200)
     small, large = pictures.jpeg(image, quality=50), pictures.png(image)
-    monkeypatch.setattr(checks, "MAX_UPLOAD_BYTES", len(small) + 100)
+    monkeypatch.setattr(policy, "PHOTO_BYTES_MAX", len(small) + 100)
     assert len(check(small).content) <= len(small) + 100
     monkeypatch.setattr(checks, "JPEG_QUALITIES", (90,))
     assert "smaller" in refused(small)
-    monkeypatch.setattr(checks, "MAX_UPLOAD_BYTES", len(large))
+    monkeypatch.setattr(policy, "PHOTO_BYTES_MAX", len(large))
     monkeypatch.setattr(checks, "_saved", lambda *_args, **_options: large + b"x")
     assert "send it as JPEG" in refused(large)
 

@@ -12,12 +12,12 @@ from uuid import UUID, uuid4
 import pytest
 import structlog
 
-from engine.kernel import errors
+from engine.kernel import errors, policy
 from engine.kernel.ids import UploadId, UserId
 from engine.photos import checks, upload_sweep
 from engine.photos.storage import Bucket, ObjectPhotos, PhotoStoreAway, open_photo_store
 from engine.photos.upload_sweep import UploadSweep
-from engine.photos.uploads import DECODED_AT_ONCE, MAX_UNUSED, Uploads
+from engine.photos.uploads import DECODED_AT_ONCE, Uploads
 from geo.distance import distance_m
 from geo.points import LatLng
 from geo.units import METRES_PER_MILE
@@ -125,7 +125,7 @@ async def test_uploads_at_once_count_each_other(market: Market, store: ObjectPho
     answers = await asyncio.gather(*added, return_exceptions=True)
     refused = [answer for answer in answers if isinstance(answer, errors.Refusal)]
     assert [refusal.kind.code for refusal in refused] == ["HX022"] * 5
-    assert await rows_of(market, user) == MAX_UNUSED == 20
+    assert await rows_of(market, user) == policy.UNUSED_PHOTOS_MAX == 20
 
 
 async def test_without_its_store_an_upload_leaves_no_row(market: Market, service: Fake) -> None:

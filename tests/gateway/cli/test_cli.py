@@ -393,6 +393,8 @@ class TestService:
         assert not told["offered"]
         assert clauses["broadcast running"]["ok"]
         assert clauses["eligible"]["ok"]
+        assert clauses["trust tier"] == {"what": "trust tier", "ok": True, "why": "2, needed 1"}
+        assert clauses["insurance"]["why"] == "valid"
         assert not clauses["LIVE"]["ok"]
         assert clauses["LIVE"]["why"] == "OFF"
         assert clauses["seen"]["why"] == "no heartbeat"

@@ -16,11 +16,9 @@ import pytest
 import structlog
 from PIL import Image
 
-from engine.kernel import errors
+from engine.kernel import errors, policy
 from engine.photos import checks, jpeg_file, png_file
-from engine.photos.uploads import MAX_UNUSED
 from gateway.contract import limits
-from gateway.contract.fields import MAX_PHOTOS
 from gateway.http.multipart import MAX_OVERHEAD_BYTES
 from gateway.http.parts import Parts
 from gateway.http.upload_slots import UploadSlots
@@ -157,7 +155,7 @@ async def test_the_body_is_one_file(hustler: Person) -> None:
 
 async def test_more_than_ten_mebibytes_are_413(hustler: Person) -> None:
     """Announced or not; exactly ten pass."""
-    limit = checks.MAX_UPLOAD_BYTES
+    limit = policy.PHOTO_BYTES_MAX
     whole = JPEG + b"\x00" * (limit - len(JPEG))
     assert (await send(hustler, ("file", whole))).status == 201
     assert (await send(hustler, ("file", whole + b"\x00"))).refusal() == (413, "TOO_LARGE", None)
@@ -337,7 +335,7 @@ def test_the_page_on_photos_holds_the_limits() -> None:
     """docs/photos.md says the figures of the code."""
     page = (ROOT / "docs" / "photos.md").read_text(encoding="utf-8")
     said = dict(re.findall(r"^\| ([^|]+?) \| ([^|]+?) \|", page, re.MULTILINE))
-    assert said["File"] == f"{checks.MAX_UPLOAD_BYTES >> 20} MiB"
+    assert said["File"] == f"{policy.PHOTO_BYTES_MAX >> 20} MiB"
     assert said["Body beside the file"] == f"{MAX_OVERHEAD_BYTES >> 10} KiB"
     assert said["Time for the whole body"] == f"{limits.UPLOAD_WITHIN_S:g} s"
     assert said["Side"] == f"{checks.MAX_SIDE_PIXELS:,} pixels"
@@ -345,12 +343,12 @@ def test_the_page_on_photos_holds_the_limits() -> None:
     parts = f"{jpeg_file.MAX_SCANS} and {jpeg_file.MAX_SEGMENTS:,}"
     assert said["Scans and segments of a JPEG"] == parts
     assert said["Chunks of a PNG"] == f"{png_file.MAX_CHUNKS:,}"
-    assert said["Uploads of one user that are not used yet"] == str(MAX_UNUSED)
+    assert said["Uploads of one user that are not used yet"] == str(policy.UNUSED_PHOTOS_MAX)
     rate = f"{UPLOAD.per_second:g}, {UPLOAD.burst:g} at once"
     assert said["Uploads of one user per second"] == rate
     assert said["Uploads of one user under way"] == str(limits.UPLOADS_AT_ONCE_PER_USER)
     assert said["Uploads of a process under way"] == str(limits.UPLOADS_AT_ONCE)
-    assert said["Photos of one proof"].startswith(f"1 to {MAX_PHOTOS},")
+    assert said["Photos of one proof"].startswith(f"1 to {policy.PHOTOS_MAX},")
 
 
 async def test_a_proof_has_one_to_five_photos_and_no_code_beside_them(people: People) -> None:

@@ -225,7 +225,7 @@ PATCHES: list[Patch] = [
         "tasks.task_reject_guard",
         ("(new.state = 'WORKING') <> (old.started_at is not null)", "false"),
         ("new.rejections <> old.rejections + 1", "false"),
-        ("new.rejections > 2", "false"),
+        ("new.rejections >= rejections_max()", "false"),
     ),
     *_of(
         "task_marks_guard",
@@ -313,7 +313,7 @@ PATCHES: list[Patch] = [
     *_of(
         "just_said",
         "tasks.task_accept_guard",
-        ("said_at >= (at - '00:00:10'::interval)", "true"),
+        ("said_at >= (at - consent_window())", "true"),
         ("said_at <= at", "true"),
     ),
     *_of(
@@ -410,7 +410,7 @@ PATCHES: list[Patch] = [
         "reinstatement_resumes",
         "users.reinstatement_resumes",
         ("perform close_item('POSTER_SUSPENDED', t.id::text);", ""),
-        ("perform hx_timer('CHOICE', t.id, at + interval '24 hours');", ""),
+        ("perform hx_timer('CHOICE', t.id, at + choice_window());", ""),
     ),
     *_of(
         "chargeback_guard",
