@@ -31,9 +31,9 @@ async def test_a_killed_part_costs_nothing(tmp_path: Path, victim: Victim, kills
     """Before, while and after the offers go out, and while all accept at once."""
     rng = random.Random(f"{victim} {kills}")
     async with ServiceProcess(tmp_path / "service") as service_process, AsyncExitStack() as stack:
-        (poster,) = await _phones(service_process, stack, "poster", 1)
+        (poster,) = await _clients(service_process, stack, "poster", 1)
         token = poster.token
-        hustlers = await _phones(service_process, stack, "hustler", kills + 3)
+        hustlers = await _clients(service_process, stack, "hustler", kills + 3)
         for n, hustler in enumerate(hustlers):
             reply = await hustler.ask(
                 "SUBSCRIBE_LIVE_MODE", {"location": {"lat": LAT + n * 0.001, "lng": LNG}}
@@ -85,7 +85,7 @@ async def _check(service_process: ServiceProcess, clients: list[SocketClient], k
         assert max(client.cards.values(), default=0) <= 1, client.cards
 
 
-async def _phones(
+async def _clients(
     service_process: ServiceProcess, stack: AsyncExitStack, role: str, count: int
 ) -> list[SocketClient]:
     return [
