@@ -63,4 +63,3 @@ where u.id = $1;
 
 -- name: badge_view
 select badge_view(b) from badges as b where b.id = $1;
-

@@ -13,4 +13,3 @@ select
     array_agg(v.minimum_price_cents) as minimum_price_cents,
     array_agg(v.available_hours) as available_hours
 from wave_verdicts($1, $2, $3) as v;
-
