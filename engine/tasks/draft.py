@@ -10,7 +10,7 @@ from engine.views import Mode
 
 
 class TaskDraft(Struct, frozen=True):
-    """What `create_task` writes; `place_lat`/`place_lng` are the centre of the res-8 cell."""
+    """What `create_task` writes; the place and `partition` are of the location's res-8 cell."""
 
     mode: Mode
     title: str
@@ -22,6 +22,7 @@ class TaskDraft(Struct, frozen=True):
     address: str | None
     place_lat: float
     place_lng: float
+    partition: int
     deadline: datetime | None = None
     requires_proof: bool = True
     min_photos: int = 1

@@ -35,7 +35,7 @@ as $$
 #variable_conflict use_column
 declare
     at timestamptz := hx_clock();
-    since timestamptz := offers_since();
+    first_running uuid := first_running_broadcast();
 begin
     return query
     select
@@ -63,7 +63,7 @@ begin
             from offers as o
             inner join live_broadcasts as other on other.id = o.broadcast_id
             where o.hustler_id = a.hustler_id and o.response is null
-                and o.offered_at >= since and broadcast_runs(other, at)
+                and o.broadcast_id >= first_running and broadcast_runs(other, at)
         ),
         a.broadcast_id,
         a.hustler_id,

@@ -67,10 +67,13 @@ return b.state = 'ACTIVE' and b.expires_at > at;
 create or replace function makes_busy(t tasks) returns boolean
 language sql immutable
 return t.state = 'WORKING' or (t.state = 'ACCEPTED' and t.mode = 'LIVE');
-create or replace function offers_since() returns timestamptz
+
+-- The least id of a broadcast that runs: no open offer has a lesser one, so a hustler's past, and every
+-- month before, is left out of what is read.
+create or replace function first_running_broadcast() returns uuid
 language sql stable
 return (
-    select min(b.started_at) - interval '1 minute' from live_broadcasts as b where b.state = 'ACTIVE'
+    select b.id from live_broadcasts as b where b.state = 'ACTIVE' order by b.id limit 1
 );
 
 -- An offer is open while its broadcast runs, it is unanswered, and its hustler is ACTIVE and not
@@ -88,7 +91,7 @@ begin atomic
             select from tasks as t where t.assigned_hustler_id = s.user_id and makes_busy(t)
         )
         and o.response is null
-        and o.offered_at >= (select offers_since())
+        and o.broadcast_id >= (select first_running_broadcast())
         and broadcast_runs(b, at);
 end;
 

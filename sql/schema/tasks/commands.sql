@@ -51,7 +51,7 @@ begin
     perform hx_act(p_poster, null);
     insert into tasks (
         mode, state, title, description, category, price,
-        location_lat, location_lng, location_address, place_lat, place_lng,
+        location_lat, location_lng, location_address, place_lat, place_lng, partition,
         deadline, requires_proof, min_photos, estimated_minutes,
         required_trade, required_trust_tier, insurance_required, background_check_required,
         poster_id
@@ -60,14 +60,14 @@ begin
         d.mode,
         case d.mode when 'LIVE' then 'MATCHING' else 'OPEN' end,
         d.title, d.description, d.category, d.price_cents,
-        d.lat, d.lng, d.address, d.place_lat, d.place_lng,
+        d.lat, d.lng, d.address, d.place_lat, d.place_lng, d.partition,
         d.deadline, d.requires_proof, d.min_photos, d.estimated_minutes,
         d.required_trade, d.required_trust_tier, d.insurance_required, d.background_check_required,
         p_poster
     from jsonb_to_record(p_draft) as d (
         mode text, title text, description text, category text, price_cents integer,
         lat double precision, lng double precision, address text,
-        place_lat double precision, place_lng double precision,
+        place_lat double precision, place_lng double precision, partition smallint,
         deadline timestamptz, requires_proof boolean, min_photos smallint,
         estimated_minutes integer, required_trade text, required_trust_tier smallint,
         insurance_required boolean, background_check_required boolean
@@ -112,6 +112,7 @@ begin
         title = t.title, description = t.description, category = t.category, price = t.price,
         location_lat = t.location_lat, location_lng = t.location_lng,
         location_address = t.location_address, place_lat = t.place_lat, place_lng = t.place_lng,
+        partition = t.partition,
         deadline = t.deadline, requires_proof = t.requires_proof, min_photos = t.min_photos,
         estimated_minutes = t.estimated_minutes, required_trade = t.required_trade,
         required_trust_tier = t.required_trust_tier, insurance_required = t.insurance_required,

@@ -85,7 +85,7 @@ begin
     update tasks set state = 'CANCELLED', cancel_reason = p_reason, updated_at = at where id = t.id;
     insert into tasks (
         mode, state, title, description, category, price,
-        location_lat, location_lng, location_address, place_lat, place_lng,
+        location_lat, location_lng, location_address, place_lat, place_lng, partition,
         deadline, requires_proof, min_photos, estimated_minutes,
         required_trade, required_trust_tier, insurance_required, background_check_required,
         poster_id, predecessor_id
@@ -93,7 +93,7 @@ begin
     values (
         p_mode, case p_mode when 'LIVE' then 'MATCHING' else 'OPEN' end,
         t.title, t.description, t.category, t.price,
-        t.location_lat, t.location_lng, t.location_address, t.place_lat, t.place_lng,
+        t.location_lat, t.location_lng, t.location_address, t.place_lat, t.place_lng, t.partition,
         t.deadline, t.requires_proof, t.min_photos, t.estimated_minutes,
         t.required_trade, t.required_trust_tier, t.insurance_required,
         t.background_check_required, t.poster_id, t.id

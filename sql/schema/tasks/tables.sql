@@ -1,7 +1,7 @@
 -- Tasks, their arrivals, codes and history.
 
 create table tasks (
-    id uuid not null default gen_random_uuid(),
+    id uuid not null default hx_id(),
     -- counts changes of the terms a hustler accepts
     version integer not null default 1,
     mode text not null default 'STANDARD',
@@ -16,6 +16,8 @@ create table tasks (
     -- centre of the place's resolution-8 cell: all that others see before accept
     place_lat double precision not null,
     place_lng double precision not null,
+    -- of the place's resolution-4 cell (geo/cells.py): what broadcasters and cells divide their work by
+    partition smallint not null,
     deadline timestamptz,
     requires_proof boolean not null default true,
     min_photos smallint not null default 1,
@@ -74,6 +76,7 @@ create table tasks (
         state not in ('ACCEPTED', 'WORKING', 'PROOF_SUBMITTED', 'DISPUTED')
         or assigned_hustler_id is not null
     ),
+    constraint tasks_partition check (partition between 0 and 63),
     constraint tasks_started check (state <> 'WORKING' or started_at is not null),
     constraint tasks_rejections check (rejections between 0 and 3)
 );
