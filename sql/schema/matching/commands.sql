@@ -150,7 +150,8 @@ as $$
         select o.broadcast_id, o.hustler_id, r.age_s
         from unnest(p_broadcasts, p_hustlers, p_ages_s) as r (broadcast_id, hustler_id, age_s)
         inner join offers as o on o.broadcast_id = r.broadcast_id and o.hustler_id = r.hustler_id
-        where o.sent_at is null
+        -- however it is joined, no other months
+        where o.broadcast_id = any(p_broadcasts) and o.sent_at is null
         for no key update of o skip locked
     ),
 
@@ -159,6 +160,7 @@ as $$
         set sent_at = greatest(clock.at - make_interval(secs => f.age_s), o.offered_at)
         from free as f cross join (select hx_clock() as at offset 0) as clock
         where o.broadcast_id = f.broadcast_id and o.hustler_id = f.hustler_id
+            and o.broadcast_id = any(p_broadcasts)
         returning 1
     )
 
