@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from sql.database import Database
-
 from gateway.cli.doctor import _partition_finding
+from sql.database import Database
 from tests.support.market import Market, open_market
 from tests.support.servers import TestDatabase
 
@@ -26,7 +25,9 @@ async def _asks(market: Market, database: Database) -> None:
     month = await market.owner.fetchval("select to_char(hx_clock() + interval '1 year', 'YYYY-MM')")
     await market.owner.execute("insert into clock_offset (amount) values ('1 year')")
     reader = await market.user("poster")
-    await market.app.fetchval("select append_events(jsonb_build_array(hx_event($1, 'X', '{}')))", reader)
+    await market.app.fetchval(
+        "select append_events(jsonb_build_array(hx_event($1, 'X', '{}')))", reader
+    )
     wrong = await _partition_finding(database)
     assert not wrong.ok
     assert f"none for offers {month}; " in wrong.found
