@@ -44,19 +44,20 @@ async def the_service_makes_no_trigger_of_the_owner_s_functions(judge: Judge) ->
 
 
 @rule("user_events.user_event_guard")
-async def no_two_events_of_a_user_have_one_number(judge: Judge) -> None:
-    """23505 in whichever month, though each partition has an index of its own; the service writes none."""
-    reader = await judge.market.user("poster")
-    other = await judge.market.user("poster")
-    event = (
+async def an_event_has_the_number_after_its_user_s_last(judge: Judge) -> None:
+    """23505 for a number given before, in whichever month, and for one that leaves a gap."""
+    reader, other = [await judge.market.user("poster") for _ in range(2)]
+    events = (
         "insert into user_events (user_id, seq, at, type, data)"
-        " values ($1, $2, hx_clock() + $3::text::interval, 'X', '{{}}')"
+        " select $1, s.seq, hx_clock() + $3::text::interval * s.n, 'X', '{{}}'"
+        " from unnest($2::bigint[]) with ordinality as s (seq, n)"
     )
     if judge.role == "app":
-        await judge.refuses(NO_PRIVILEGE, event, reader, 1, "0")
+        await judge.refuses(NO_PRIVILEGE, events, reader, [1], "0")
         return
-    await judge.does(event, reader, 1, "0")
-    for away in ("0", "1 second", "1 month", "-3 years"):
-        await judge.refuses(TAKEN, event, reader, 1, away)
-    await judge.allows(event, reader, 2, "1 month")
-    await judge.allows(event, other, 1, "0")
+    await judge.does(events, reader, [1, 2], "0")
+    for away in ("1 second", "1 month", "-3 years"):
+        for numbers in ([1], [2], [4], [2, 3], [3, 3], [3, 5], [3, 3, 5]):
+            await judge.refuses(TAKEN, events, reader, numbers, away)
+        await judge.allows(events, reader, [4, 3], away)
+    await judge.allows(events, other, [1], "0")

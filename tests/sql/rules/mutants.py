@@ -384,8 +384,9 @@ PATCHES: list[Patch] = [
     *_of(
         "user_event_guard",
         "user_events.user_event_guard",
-        ("and e.seq = new.seq", "and e.seq = new.seq and e.at = new.at"),
-        ("e.user_id = new.user_id and e.seq", "e.seq"),
+        ("and last_seq = own.first - 1", ""),
+        ("own.events <> own.numbers or", ""),
+        ("or own.last - own.first + 1 <> own.events", ""),
     ),
     *_of(
         "live_status_guard",
