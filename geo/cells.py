@@ -107,6 +107,14 @@ def _ring_stop_cover(lat: float, lng: float, radius_m: float, resolution: int) -
     raise ValueError(f"radius {radius_m} m at resolution {resolution}: over {MAX_RINGS} rings")
 
 
+def place_partition(lat: float, lng: float) -> int:
+    """The partition, 0–63, of a task at this place: that of its resolution-8 cell.
+
+    Raises `BadPoint`.
+    """
+    return partition_of(cell_of(LatLng(lat, lng), PLACE_RESOLUTION))
+
+
 def partition_of(cell: int) -> int:
     """The partition, 0–63, of a cell of resolution 4 or finer: a hash of its res-4 parent.
 

@@ -78,6 +78,9 @@ async def migrate(
         names: list[str] = []
         while step := await _take_step(connection, schema):
             names += [file.name for file in step.run]
+        async with _alone(connection):
+            await connection.execute("set local role hx_owner")
+            await connection.fetchval("select ensure_partitions()")
     except FAILURES as error:
         raise MigrationError(f"A migration failed and was undone: {said(error)}") from error
     else:

@@ -28,6 +28,10 @@ begin
     if not has_schema_privilege('hx_owner', 'public', 'create') then
         grant all on schema public to hx_owner;
     end if;
+    -- of tables that are cut by time (ADR 0024); only their parents are granted to anybody
+    if to_regnamespace('partitions') is null then
+        create schema partitions authorization hx_owner;
+    end if;
     -- as a database that came from PostgreSQL 14 has it; hx_owner itself may not revoke it there
     if has_schema_privilege('public', 'public', 'create') then
         revoke create on schema public from public;

@@ -82,7 +82,7 @@ async def _make_peer(owner: asyncpg.Connection) -> None:
 
 
 async def _hustlers(owner: asyncpg.Connection) -> list[uuid.UUID]:
-    ids = [uuid.uuid4() for _ in range(CONTENDERS)]
+    ids = [await owner.fetchval("select hx_id()") for _ in range(CONTENDERS)]
     await owner.executemany(
         "insert into users (id, issuer, subject, role) values ($1, 'bench', $2, 'hustler')",
         [(user, str(user)) for user in ids],
@@ -121,7 +121,7 @@ async def _storm(
 
 async def _offered_task(owner: asyncpg.Connection, hustlers: list[uuid.UUID]) -> uuid.UUID:
     """A funded LIVE task that everybody was offered; all are ACTIVE and free again."""
-    poster, task, broadcast = uuid.uuid4(), uuid.uuid4(), uuid.uuid4()
+    poster, task, broadcast = [await owner.fetchval("select hx_id()") for _ in range(3)]
     async with owner.transaction():
         await owner.execute(
             "insert into users (id, issuer, subject, role) values ($1, 'bench', $2, 'poster')",
@@ -130,8 +130,8 @@ async def _offered_task(owner: asyncpg.Connection, hustlers: list[uuid.UUID]) ->
         )
         await owner.execute(
             "insert into tasks (id, mode, state, title, description, category, price, location_lat,"
-            " location_lng, place_lat, place_lng, requires_proof, poster_id)"
-            " values ($1, 'LIVE', 'MATCHING', 't', 'd', 'c', 4000, 37, -122, 37, -122, false, $2)",
+            " location_lng, place_lat, place_lng, partition, requires_proof, poster_id)"
+            " values ($1, 'LIVE', 'MATCHING', 't', 'd', 'c', 4000, 37, -122, 37, -122, 0, false, $2)",
             task,
             poster,
         )

@@ -21,7 +21,7 @@ COLUMNS: Final = {
 class TaskDraft(Struct, frozen=True, rename=COLUMNS):
     """What `create_task` writes: the mode and a value for each column of `task_terms`.
 
-    `place_lat`/`place_lng` are the centre of the res-8 cell.
+    `place_lat`/`place_lng` are the centre of the location's res-8 cell, `partition` is that cell's.
     """
 
     mode: Mode
@@ -34,6 +34,7 @@ class TaskDraft(Struct, frozen=True, rename=COLUMNS):
     address: str | None
     place_lat: float
     place_lng: float
+    partition: int
     deadline: datetime | None = None
     requires_proof: bool = True
     min_photos: int = 1

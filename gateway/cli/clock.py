@@ -43,6 +43,7 @@ async def _advance(settings: Settings, amount: timedelta) -> timedelta:
     )
     try:
         ahead: timedelta = await owner.value("advance_clock", amount)
+        await owner.call("ensure_partitions")
         return ahead
     finally:
         await owner.close()

@@ -114,6 +114,7 @@ async def _database_findings(settings: Settings) -> list[Finding]:
         rows = await database.rows("migrations_applied")
         applied = {row["name"]: row["checksum"] for row in rows}
         ahead: timedelta = await database.value("clock_offset")
+        partitions = await _partition_finding(database)
     except DatabaseAway as error:
         return [Finding("PostgreSQL", False, str(error))]
     except DatabaseError as error:
@@ -149,7 +150,20 @@ async def _database_findings(settings: Settings) -> list[Finding]:
             settings.development or not ahead,
             f"{ahead} ahead (clock_offset)" if ahead else "PostgreSQL's own",
         ),
+        partitions,
     ]
+
+
+async def _partition_finding(database: Database) -> Finding:
+    """Whether this month's and the next one's partitions are there, and the default ones empty."""
+    missing = [row["missing"] for row in await database.rows("partitions_missing")]
+    waiting = [
+        f"{row['waiting']} rows of {row['parent']} are in none"
+        for row in await database.rows("default_partition_rows")
+    ]
+    wrong = "; ".join([*(f"none for {month}" for month in missing), *waiting])
+    todo = "start a service that has the role worker, or run `hustlexp migrate`"
+    return Finding("partitions", not wrong, f"{wrong}: {todo}" if wrong else "made ahead")
 
 
 def _login_finding(session: Session) -> Finding:

@@ -265,6 +265,7 @@ def changes(edit: EditRequest) -> dict[str, Any]:
             "location_address": edit.location.address,
             "place_lat": place.lat,
             "place_lng": place.lng,
+            "partition": cells.place_partition(edit.location.lat, edit.location.lng),
         }
     return sent
 
@@ -283,6 +284,7 @@ def draft(task: TaskRequest) -> TaskDraft:
         address=task.location.address,
         place_lat=place.lat,
         place_lng=place.lng,
+        partition=cells.place_partition(task.location.lat, task.location.lng),
         deadline=task.deadline,
         requires_proof=task.requires_proof,
         min_photos=task.min_photos,

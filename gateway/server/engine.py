@@ -14,6 +14,7 @@ from engine.api.queries import Queries
 from engine.kernel.effects import Effects
 from engine.kernel.execution import Execution
 from engine.kernel.loops import Loop
+from engine.kernel.partitions import PartitionKeeper
 from engine.kernel.store import Store
 from engine.kernel.timers import Timers
 from engine.kernel.wake import Wake
@@ -93,6 +94,7 @@ async def open_engine(
                     every_s=money.look_every_s or settings.payments.reconcile_s,
                 ),
                 Timers(execution, store, work.timer_lag),
+                PartitionKeeper(store),
                 UploadSweep(store, photos),
                 Verifying(
                     settings.postgres.dsn, store, metrics.invariants, settings.verify.every_s

@@ -46,6 +46,13 @@ from live_broadcasts as b
 inner join tasks as t on t.id = b.task_id
 where b.state = 'ACTIVE' and (t.mode <> 'LIVE' or t.state <> 'MATCHING');
 
+-- name: broadcasts_are_where_their_task_is
+-- A broadcast is in the partition of its task.
+select b.id::text as subject, format('partition %s, task in %s', b.partition, t.partition) as found
+from live_broadcasts as b
+inner join tasks as t on t.id = b.task_id
+where b.partition <> t.partition;
+
 -- name: live_sessions_are_open_once
 -- A LIVE session is open exactly while its hustler's status names it.
 select coalesce(l.user_id, s.user_id)::text as subject,

@@ -155,7 +155,10 @@ with clock as materialized (
 cards as (
     select o.*, t.title, t.price, t.state
     from clock
-    inner join offers as o on o.hustler_id = $1 and o.offered_at >= clock.at - interval '1 day'
+    inner join offers as o
+        on o.hustler_id = $1 and o.offered_at >= clock.at - interval '1 day'
+        -- no broadcast runs for a day: months before are left alone
+        and o.broadcast_id >= id_floor(clock.at - interval '2 days')
     inner join tasks as t on t.id = o.task_id
 ),
 

@@ -80,7 +80,7 @@ async def test_sql_and_python_follow_the_same_radius_plan(
         from (select row(
             gen_random_uuid(), gen_random_uuid(), 'ACTIVE', $2::timestamptz, $3::timestamptz,
             null, null, $4::double precision, $5::double precision, $6::double precision,
-            $7::integer
+            $7::integer, 0
         )::live_broadcasts as b) as made
         """,
         instant,

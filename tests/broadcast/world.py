@@ -23,7 +23,7 @@ from engine.kernel.applied import ClosedBroadcast
 from engine.kernel.ids import UserId
 from engine.live.broadcast_plan import BroadcastPlan
 from engine.live.views import OfferCard
-from geo.cells import place_centre
+from geo.cells import place_centre, place_partition
 from geo.points import LatLng
 from geo.presence.presence import Beat, Presence
 from geo.valkey import open_valkey
@@ -206,6 +206,7 @@ class World:
             "location_lng": MIDDLE.lng,
             "place_lat": place.lat,
             "place_lng": place.lng,
+            "partition": place_partition(MIDDLE.lat, MIDDLE.lng),
             "requires_proof": True,
             "min_photos": 1,
             "required_trust_tier": 1,

@@ -115,8 +115,8 @@ async def test_live_tasks_are_never_open_and_start_unassigned(market: Market, ro
     poster = await market.user("poster")
     insert = (
         "insert into tasks (mode, state, title, description, category, price, location_lat,"
-        " location_lng, place_lat, place_lng, poster_id)"
-        " values ($2, $3, 't', 'd', 'c', 2000, 1, 1, 1, 1, $1)"
+        " location_lng, place_lat, place_lng, partition, poster_id)"
+        " values ($2, $3, 't', 'd', 'c', 2000, 1, 1, 1, 1, 0, $1)"
     )
     assert (await refused(db, insert, poster, "LIVE", "OPEN"))[0] == "HX010"
     assert (await refused(db, insert, poster, "STANDARD", "ACCEPTED"))[0] == "HX010"

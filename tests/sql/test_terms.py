@@ -57,6 +57,7 @@ BASE: Final[dict[str, Any]] = {
     "location_address": "1 Main St",
     "place_lat": 37.771,
     "place_lng": -122.421,
+    "partition": 7,
     "deadline": None,
     "requires_proof": True,
     "min_photos": 1,

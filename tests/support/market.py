@@ -128,6 +128,7 @@ class Market:
                 address="1 Main St",
                 place_lat=37.771,
                 place_lng=-122.421,
+                partition=7,
                 deadline=deadline,
                 requires_proof=requires_proof,
             ),
@@ -295,6 +296,7 @@ class Market:
             " on conflict (singleton) do update set amount = clock_offset.amount + excluded.amount",
             interval,
         )
+        await self.owner.fetchval("select ensure_partitions()")
 
 
 @asynccontextmanager

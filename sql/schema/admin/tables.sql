@@ -2,7 +2,7 @@
 
 -- Every act of an admin (architecture §2.6).
 create table admin_actions (
-    id uuid not null default gen_random_uuid(),
+    id uuid not null default hx_id(),
     admin_id uuid not null,
     action_type text not null,
     target_type text not null,
@@ -20,7 +20,7 @@ create index admin_actions_by_age on admin_actions (created_at, id);
 
 -- What waits for a person. Opened by commands and timers, once while it is open.
 create table operator_items (
-    id uuid not null default gen_random_uuid(),
+    id uuid not null default hx_id(),
     kind text not null,
     subject text not null,
     details jsonb not null default '{}',

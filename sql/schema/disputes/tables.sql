@@ -1,7 +1,7 @@
 -- Disputes: who is right about a task, decided by a person, with the money locked meanwhile.
 
 create table disputes (
-    id uuid not null default gen_random_uuid(),
+    id uuid not null default hx_id(),
     task_id uuid not null,
     escrow_id uuid not null,
     -- null when a chargeback opened it
@@ -45,7 +45,7 @@ create index disputes_open on disputes (opened_at) where state <> 'RESOLVED';
 create index disputes_by_age on disputes (opened_at, id);
 
 create table evidence (
-    id uuid not null default gen_random_uuid(),
+    id uuid not null default hx_id(),
     dispute_id uuid not null,
     submitted_by uuid not null,
     body text not null,

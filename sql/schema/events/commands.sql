@@ -19,16 +19,16 @@ begin
         group by 1
         order by 1
     loop
-        insert into user_counters as c (user_id, last_seq)
-        values (reader.user_id, jsonb_array_length(reader.own))
-        on conflict (user_id) do update set last_seq = c.last_seq + excluded.last_seq
-        returning last_seq into last;
+        insert into user_counters (user_id) values (reader.user_id) on conflict (user_id) do nothing;
+        select c.last_seq into last from user_counters as c
+        where c.user_id = reader.user_id
+        for no key update;
 
         with written as (
             insert into user_events (user_id, seq, at, type, data)
             select
                 reader.user_id,
-                last - jsonb_array_length(reader.own) + e.ordinality,
+                last + e.ordinality,
                 stamp,
                 e.value ->> 'type',
                 e.value -> 'data'

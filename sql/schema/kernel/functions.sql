@@ -7,6 +7,29 @@ return clock_timestamp() + coalesce((select c.amount from clock_offset as c), in
 comment on function hx_clock() is
 'The clock that decides. Rules read it after taking their locks.';
 
+-- ── Ids ─────────────────────────────────────────────────────────────────────────────────────────
+-- A new id: UUID version 7 (RFC 9562) of the clock that decides. 48 bits of milliseconds, then twelve
+-- of their fraction (§6.2, method 3), so that one session's ids ascend; the rest is random. One
+-- expression with the time in it once, so that it is inlined into the insert.
+create or replace function hx_id() returns uuid
+language sql volatile
+return (
+    overlay(
+        lpad(to_hex((extract(epoch from hx_clock()) * 4096000)::bigint), 15, '0') placing '7' from 13 for 0
+    ) || substr(gen_random_uuid()::text, 20)
+)::uuid;
+
+-- The least id of a moment, and the moment of an id, to the millisecond.
+create or replace function id_floor(at timestamptz) returns uuid
+language sql immutable
+return rpad(lpad(to_hex(floor(extract(epoch from at) * 1000)::bigint), 12, '0'), 32, '0')::uuid;
+
+create or replace function id_time(id uuid) returns timestamptz
+language sql immutable
+return to_timestamp(
+    ('x' || left(translate(id::text, '-', ''), 12))::bit(48)::bigint / 1000.0
+);
+
 -- A time as every message writes it (gateway/contract/encoding.py): for facts without a type of their own.
 create or replace function wire_time(p_at timestamptz) returns text
 language sql stable

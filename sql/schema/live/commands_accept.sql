@@ -23,6 +23,7 @@ language plpgsql
 as $$
 declare
     own live_status;
+    running uuid;
 begin
     if p_hustler = any(releasers(t.id)) then
         perform hx_refuse('HX012', 'ELIGIBILITY');
@@ -35,10 +36,10 @@ begin
         if live_state(own, hx_clock()) is distinct from 'ACTIVE' then
             perform hx_refuse('HX903', 'LIVE-3');
         end if;
+        select b.id into running from live_broadcasts as b where b.task_id = t.id and b.state = 'ACTIVE';
         if not exists (
             select from offers as o
-            join live_broadcasts as b on b.id = o.broadcast_id
-            where o.hustler_id = p_hustler and b.task_id = t.id and b.state = 'ACTIVE'
+            where o.broadcast_id = running and o.hustler_id = p_hustler
                 and o.response is distinct from 'DECLINE'
         ) then
             perform hx_refuse('HX012', 'ELIGIBILITY');
@@ -98,6 +99,8 @@ $$;
 -- The one road to a task (design §6). Losers of the lock re-check by waiting at most 250 ms.
 create or replace function accept_task(p_hustler uuid, p_task uuid, p_version integer) returns jsonb
 language plpgsql
+-- A generic plan over partitions looks dear before it is pruned, so each accept would plan anew.
+set plan_cache_mode = 'force_generic_plan'
 as $$
 declare
     t tasks;

@@ -71,7 +71,7 @@ for each row when (
 execute function offer_guard();
 
 -- HX901 (LIVE-1): no broadcast without a FUNDED escrow, locked so that it stays so. HX010: it starts
--- ACTIVE, for a LIVE task that waits. HX503: its poster's account is open.
+-- ACTIVE, for a LIVE task that waits, in whose partition it is. HX503: its poster's account is open.
 create or replace function live_broadcast_requires_funded_escrow() returns trigger
 language plpgsql
 as $$
@@ -84,9 +84,9 @@ begin
     ) then
         perform hx_refuse('HX503', 'PERMISSION');
     end if;
-    if new.state <> 'ACTIVE' or new.accepted_by is not null or not exists (
-        select from tasks as t where t.id = new.task_id and t.mode = 'LIVE' and t.state = 'MATCHING'
-    ) then
+    select t.partition into new.partition
+    from tasks as t where t.id = new.task_id and t.mode = 'LIVE' and t.state = 'MATCHING';
+    if not found or new.state <> 'ACTIVE' or new.accepted_by is not null then
         perform hx_refuse('HX010', 'TRANSITION');
     end if;
     return new;
@@ -111,10 +111,10 @@ begin
         )
         or (
             old.id, old.task_id, old.started_at, old.expires_at, old.initial_radius_miles,
-            old.max_radius_miles, old.expansion_step_miles, old.expansion_interval_s
+            old.max_radius_miles, old.expansion_step_miles, old.expansion_interval_s, old.partition
         ) is distinct from (
             new.id, new.task_id, new.started_at, new.expires_at, new.initial_radius_miles,
-            new.max_radius_miles, new.expansion_step_miles, new.expansion_interval_s
+            new.max_radius_miles, new.expansion_step_miles, new.expansion_interval_s, new.partition
         )
     then
         perform hx_refuse('HX010', 'TRANSITION');

@@ -1,7 +1,7 @@
 -- LIVE mode: status, sessions, last fixes, broadcasts, offers, consent.
 
 create table live_sessions (
-    id uuid not null default gen_random_uuid(),
+    id uuid not null default hx_id(),
     user_id uuid not null,
     started_at timestamptz not null default hx_clock(),
     ended_at timestamptz,
@@ -75,7 +75,7 @@ create table last_fixes (
 );
 
 create table live_broadcasts (
-    id uuid not null default gen_random_uuid(),
+    id uuid not null default hx_id(),
     task_id uuid not null,
     state text not null default 'ACTIVE',
     started_at timestamptz not null default hx_clock(),
@@ -86,6 +86,8 @@ create table live_broadcasts (
     max_radius_miles double precision not null,
     expansion_step_miles double precision not null,
     expansion_interval_s integer not null,
+    -- that of its task
+    partition smallint not null,
     constraint live_broadcasts_pkey primary key (id),
     constraint live_broadcasts_task foreign key (task_id) references tasks (id),
     constraint live_broadcasts_state check (
@@ -105,14 +107,13 @@ where state = 'ACTIVE';
 create index live_broadcasts_by_end on live_broadcasts (ended_at);
 create index live_broadcasts_by_task on live_broadcasts (task_id, started_at desc);
 
--- No offer of a running broadcast is older than this: it keeps a hustler's past out of every count.
--- Only a place to begin in the index: make_offers() stamps no offer earlier than its broadcast began,
--- however far the clock was set back in between; the minute is for rows that others write.
-create index live_broadcasts_running on live_broadcasts (started_at) where state = 'ACTIVE';
+-- The first of these ids keeps a hustler's past out of every count (first_running_broadcast).
+create index live_broadcasts_running on live_broadcasts (id) where state = 'ACTIVE';
 
 -- An offer is unique per (broadcast, hustler). Rows are written by the wave's insert and by their
 -- own hustler's answer, by nothing else; whether one is open is derived. No foreign keys: they
--- collide with the accept's row lock and cost four times the insert rate (ADR 0004).
+-- collide with the accept's row lock and cost four times the insert rate (ADR 0004). A partition holds
+-- the broadcasts of one month, which their ids begin with, so that this key survives (ADR 0024).
 create table offers (
     broadcast_id uuid not null,
     hustler_id uuid not null,
@@ -130,8 +131,10 @@ create table offers (
     constraint offers_distance check (distance_miles >= 0),
     constraint offers_response check (response in ('ACCEPT', 'DECLINE', 'SKIP')),
     constraint offers_responded check ((response is null) = (responded_at is null))
-);
-create index offers_by_hustler on offers (hustler_id, offered_at desc);
+) partition by range (broadcast_id);
+create table partitions.offers_default partition of offers default;
+-- An id begins with its time, so the index ascends with it, and a lower bound leaves old months alone.
+create index offers_by_hustler on offers (hustler_id, broadcast_id);
 create index offers_unsent on offers (broadcast_id) where sent_at is null;
 -- Who said yes to a STANDARD task, and when; to a LIVE one the answered offer says it.
 create table acceptances (

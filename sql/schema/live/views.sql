@@ -11,14 +11,16 @@ select
     case when b.state = 'ACCEPTED' then extract(epoch from b.ended_at - b.started_at) end
         as accept_s,
     extract(epoch from f.first_sent_at - b.started_at) as first_card_s,
-    extract(epoch from w.responded_at - w.sent_at) as human_s,
+    extract(epoch from f.answered_after) as human_s,
     f.hustlers_notified
 from live_broadcasts as b
 left join lateral (
-    select min(o.sent_at) as first_sent_at, count(*) as hustlers_notified
+    select
+        min(o.sent_at) as first_sent_at,
+        count(*) as hustlers_notified,
+        min(o.responded_at - o.sent_at) filter (where o.hustler_id = b.accepted_by) as answered_after
     from offers as o where o.broadcast_id = b.id
-) as f on true
-left join offers as w on w.broadcast_id = b.id and w.hustler_id = b.accepted_by;
+) as f on true;
 comment on view time_to_accept is
 'One row per broadcast: seconds from funded to accepted, to the first card, and the winner''s own.';
 

@@ -35,7 +35,8 @@ as $$
 #variable_conflict use_column
 declare
     at timestamptz := hx_clock();
-    since timestamptz := offers_since();
+    first_running uuid := first_running_broadcast();
+    last_running uuid := last_running_broadcast();
 begin
     return query
     select
@@ -45,6 +46,7 @@ begin
             when exists (
                 select from offers as o
                 where o.broadcast_id = a.broadcast_id and o.hustler_id = a.hustler_id
+                    and o.broadcast_id between first_running and last_running
             ) then 'OFFERED'
             when t.predecessor_id is not null and a.hustler_id = any(releasers(t.id))
                 then 'RELEASED'
@@ -63,7 +65,7 @@ begin
             from offers as o
             inner join live_broadcasts as other on other.id = o.broadcast_id
             where o.hustler_id = a.hustler_id and o.response is null
-                and o.offered_at >= since and broadcast_runs(other, at)
+                and o.broadcast_id between first_running and last_running and broadcast_runs(other, at)
         ),
         a.broadcast_id,
         a.hustler_id,
@@ -144,13 +146,20 @@ $$;
 create or replace function offers_sent(
     p_broadcasts uuid[], p_hustlers uuid[], p_ages_s double precision[]
 ) returns bigint
-language sql
+language plpgsql
 as $$
+declare
+    ids uuid[] := array(select b.id from unnest(p_broadcasts) as b (id) order by b.id);
+    -- other months are not even opened
+    least_id uuid := ids[1];
+    greatest_id uuid := ids[cardinality(ids)];
+    counted bigint;
+begin
     with free as (
         select o.broadcast_id, o.hustler_id, r.age_s
         from unnest(p_broadcasts, p_hustlers, p_ages_s) as r (broadcast_id, hustler_id, age_s)
         inner join offers as o on o.broadcast_id = r.broadcast_id and o.hustler_id = r.hustler_id
-        where o.sent_at is null
+        where o.broadcast_id between least_id and greatest_id and o.sent_at is null
         for no key update of o skip locked
     ),
 
@@ -159,8 +168,11 @@ as $$
         set sent_at = greatest(clock.at - make_interval(secs => f.age_s), o.offered_at)
         from free as f cross join (select hx_clock() as at offset 0) as clock
         where o.broadcast_id = f.broadcast_id and o.hustler_id = f.hustler_id
+            and o.broadcast_id between least_id and greatest_id
         returning 1
     )
 
-    select count(*) from marked;
+    select count(*) into counted from marked;
+    return counted;
+end;
 $$;

@@ -104,10 +104,19 @@ return b.state = 'ACTIVE' and b.expires_at > at;
 create or replace function makes_busy(t tasks) returns boolean
 language sql immutable
 return t.state = 'WORKING' or (t.state = 'ACCEPTED' and t.mode = 'LIVE');
-create or replace function offers_since() returns timestamptz
+
+-- The least and the greatest id of a broadcast that runs. Every open offer has one between them, so a
+-- hustler's past, and every other month, is left out of what is read.
+create or replace function first_running_broadcast() returns uuid
 language sql stable
 return (
-    select min(b.started_at) - interval '1 minute' from live_broadcasts as b where b.state = 'ACTIVE'
+    select b.id from live_broadcasts as b where b.state = 'ACTIVE' order by b.id limit 1
+);
+
+create or replace function last_running_broadcast() returns uuid
+language sql stable
+return (
+    select b.id from live_broadcasts as b where b.state = 'ACTIVE' order by b.id desc limit 1
 );
 
 -- An offer is open while its broadcast runs, it is unanswered, and its hustler is ACTIVE and not
@@ -125,7 +134,7 @@ begin atomic
             select from tasks as t where t.assigned_hustler_id = s.user_id and makes_busy(t)
         )
         and o.response is null
-        and o.offered_at >= (select offers_since())
+        and o.broadcast_id between (select first_running_broadcast()) and (select last_running_broadcast())
         and broadcast_runs(b, at);
 end;
 

@@ -1,7 +1,7 @@
 -- Held funds, the settlements that move them, the journal that must add up, and what is taken back.
 
 create table escrows (
-    id uuid not null default gen_random_uuid(),
+    id uuid not null default hx_id(),
     task_id uuid not null,
     amount integer not null,
     state text not null default 'PENDING',
@@ -80,7 +80,7 @@ create index escrows_held on escrows (task_id) where state in ('FUNDED', 'LOCKED
 -- worker carries them out; the row that books the last leg ends the escrow, so RELEASED means that
 -- the money moved.
 create table settlements (
-    id uuid not null default gen_random_uuid(),
+    id uuid not null default hx_id(),
     escrow_id uuid not null,
     kind text not null,
     -- the hustler's side, of which the platform keeps the fee

@@ -2,7 +2,7 @@
 
 -- Ledgers and events carry ids only; names and places live in rows that erasure can empty.
 create table users (
-    id uuid not null default gen_random_uuid(),
+    id uuid not null default hx_id(),
     issuer text not null,
     subject text not null,
     role text not null,

@@ -2,7 +2,7 @@
 
 -- A photo that somebody uploaded; its place in the world is kept here and shown to nobody.
 create table uploads (
-    id uuid not null default gen_random_uuid(),
+    id uuid not null default hx_id(),
     user_id uuid not null,
     storage_key text not null,
     content_type text not null,

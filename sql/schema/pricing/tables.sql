@@ -2,7 +2,7 @@
 
 -- The other side's, or one's own, wish for another price, before the work has begun.
 create table price_proposals (
-    id uuid not null default gen_random_uuid(),
+    id uuid not null default hx_id(),
     task_id uuid not null,
     proposer_id uuid not null,
     price integer not null,

@@ -39,7 +39,7 @@ declare
 begin
     select * into earlier from xp_ledger where escrow_id = new.escrow_id;
     if found then
-        earlier.id := gen_random_uuid();
+        earlier.id := hx_id();
         return earlier;  -- whole, so that the unique constraint answers (INV-5)
     end if;
     select * into e from escrows where id = new.escrow_id;
@@ -64,7 +64,7 @@ begin
         p.time_zone,
         (select s.grace from progress_settings as s)
     );
-    new.id := coalesce(new.id, gen_random_uuid());
+    new.id := coalesce(new.id, hx_id());
     new.amount := e.release_amount;
     new.base_xp := e.release_amount / 100;
     new.streak_multiplier := streak_multiplier(after.days);

@@ -54,7 +54,7 @@ create type streak as (days integer, last_on date);
 
 -- ── XP ──────────────────────────────────────────────────────────────────────────────────────────
 create table xp_ledger (
-    id uuid not null default gen_random_uuid(),
+    id uuid not null default hx_id(),
     user_id uuid not null,
     task_id uuid not null,
     escrow_id uuid not null,
@@ -112,7 +112,7 @@ insert into badge_types (badge_type, title, measure, at_least) values
 ('ELITE', 'Elite', 'TRUST_TIER', 4);
 
 create table badges (
-    id uuid not null default gen_random_uuid(),
+    id uuid not null default hx_id(),
     user_id uuid not null,
     badge_type text not null,
     granted_at timestamptz not null,
@@ -155,7 +155,7 @@ insert into trust_tiers (
 -- ── Ledger ──────────────────────────────────────────────────────────────────────────────────────
 -- Every change of a tier, every point and every penalty, with its cause (architecture §4.5, INV-TRUST-2).
 create table trust_ledger (
-    id uuid not null default gen_random_uuid(),
+    id uuid not null default hx_id(),
     user_id uuid not null,
     old_tier smallint not null,
     new_tier smallint not null,

@@ -1,7 +1,7 @@
 -- Proofs: what the hustler hands in, and the photos that belong to it.
 
 create table proofs (
-    id uuid not null default gen_random_uuid(),
+    id uuid not null default hx_id(),
     task_id uuid not null,
     hustler_id uuid not null,
     -- PHOTOS; CODE: the completion code; NONE: a task that asks for no proof; DECISION: a dispute's
@@ -26,7 +26,7 @@ create unique index one_open_proof_per_task on proofs (task_id)
 where state in ('PENDING', 'SUBMITTED');
 
 create table proof_photos (
-    id uuid not null default gen_random_uuid(),
+    id uuid not null default hx_id(),
     proof_id uuid not null,
     upload_id uuid not null,
     storage_url text not null,

@@ -5,7 +5,7 @@ create or replace function terms_of(t tasks) returns task_terms
 language sql immutable
 return row(
     t.title, t.description, t.category, t.price,
-    t.location_lat, t.location_lng, t.location_address, t.place_lat, t.place_lng,
+    t.location_lat, t.location_lng, t.location_address, t.place_lat, t.place_lng, t.partition,
     t.deadline, t.requires_proof, t.min_photos, t.estimated_minutes,
     t.required_trade, t.required_trust_tier, t.insurance_required, t.background_check_required
 )::task_terms;
@@ -22,7 +22,7 @@ begin
     insert into tasks (
         poster_id, mode, state, predecessor_id,
         title, description, category, price, location_lat, location_lng, location_address,
-        place_lat, place_lng, deadline, requires_proof, min_photos, estimated_minutes,
+        place_lat, place_lng, partition, deadline, requires_proof, min_photos, estimated_minutes,
         required_trade, required_trust_tier, insurance_required, background_check_required
     )
     values (
@@ -48,7 +48,8 @@ begin
     set
         (
             title, description, category, price, location_lat, location_lng, location_address,
-            place_lat, place_lng, deadline, requires_proof, min_photos, estimated_minutes,
+            place_lat, place_lng, partition, deadline, requires_proof, min_photos,
+            estimated_minutes,
             required_trade, required_trust_tier, insurance_required, background_check_required
         ) = row((p_terms).*),
         updated_at = p_at

@@ -12,6 +12,7 @@ create type task_terms as (
     location_address text,
     place_lat double precision,
     place_lng double precision,
+    partition smallint,
     deadline timestamptz,
     requires_proof boolean,
     min_photos smallint,
@@ -23,7 +24,7 @@ create type task_terms as (
 );
 
 create table tasks (
-    id uuid not null default gen_random_uuid(),
+    id uuid not null default hx_id(),
     -- counts changes of the terms a hustler accepts
     version integer not null default 1,
     mode text not null default 'STANDARD',
@@ -38,6 +39,8 @@ create table tasks (
     -- centre of the place's resolution-8 cell: all that others see before accept
     place_lat double precision not null,
     place_lng double precision not null,
+    -- of the place's resolution-4 cell (geo/cells.py): what broadcasters and cells divide their work by
+    partition smallint not null,
     deadline timestamptz,
     requires_proof boolean not null default true,
     min_photos smallint not null default 1,
@@ -96,6 +99,7 @@ create table tasks (
         state not in ('ACCEPTED', 'WORKING', 'PROOF_SUBMITTED', 'DISPUTED')
         or assigned_hustler_id is not null
     ),
+    constraint tasks_partition check (partition between 0 and 63),
     constraint tasks_started check (state <> 'WORKING' or started_at is not null),
     constraint tasks_rejections check (rejections between 0 and rejections_max())
 );

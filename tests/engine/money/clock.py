@@ -16,6 +16,7 @@ async def stop(owner: asyncpg.Connection) -> None:
     """From here on time passes by `advance` alone; only in a database of one's own."""
     await owner.execute(STOPPED)
     await owner.execute("insert into clock_offset (amount) values ('0') on conflict do nothing")
+    await owner.fetchval("select ensure_partitions()")
 
 
 async def advance(owner: asyncpg.Connection, seconds: float) -> None:

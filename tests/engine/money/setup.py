@@ -139,6 +139,7 @@ def draft(mode: Mode, price_cents: int, **more: Any) -> str:
         "address": "1 Main St",
         "place_lat": 37.771,
         "place_lng": -122.421,
+        "partition": 7,
         "requires_proof": False,
     }
     return msgspec.json.encode(TaskDraft(**{**fields, **more})).decode()

@@ -17,11 +17,11 @@ from tests.support.market import Market
 TASK = """
 insert into tasks (
     id, mode, state, title, description, category, price, location_lat, location_lng, place_lat,
-    place_lng, poster_id, assigned_hustler_id, cancel_reason, created_at, updated_at, accepted_at,
+    place_lng, partition, poster_id, assigned_hustler_id, cancel_reason, created_at, updated_at, accepted_at,
     started_at, completed_at
 )
 select
-    gen_random_uuid(), $3, $4, 'Old work', 'Done.', $5, $6, 1, 1, 1, 1, $1, $2, $7,
+    hx_id(), $3, $4, 'Old work', 'Done.', $5, $6, 1, 1, 1, 1, 0, $1, $2, $7,
     w.at - interval '2 hours', w.at, w.at - interval '1 hour', w.at - interval '50 minutes',
     case $4 when 'COMPLETED' then w.at end
 from unnest($8::timestamptz[]) as w (at)

@@ -288,7 +288,14 @@ class TestService:
         said = hustlexp("doctor", "--json", "--data-dir", str(dev.data_dir))
         assert said.code == 0
         found = {finding["what"]: finding for finding in json.loads(said.out)}
-        assert {"PostgreSQL", "Valkey", "migrations", "clock", "connections"} <= found.keys()
+        assert {
+            "PostgreSQL",
+            "Valkey",
+            "migrations",
+            "clock",
+            "connections",
+            "partitions",
+        } <= found.keys()
         assert all(finding["ok"] for finding in found.values())
         assert found["photos"]["found"] == f"the folder {dev.data_dir / 'photos'}"
         assert not list((dev.data_dir / "photos").iterdir())

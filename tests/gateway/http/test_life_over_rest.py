@@ -6,7 +6,10 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
+import asyncpg
+
 from tests.support.rest import People, Person, offers_of
+from tests.support.trimming import trim
 
 
 async def events(person: Person, after: int = 0, wait: float = 0) -> Any:
@@ -167,11 +170,15 @@ async def test_a_position_ahead_of_the_log_is_told_to_resync(people: People) -> 
 
 
 async def test_a_position_older_than_the_log_is_told_to_resync(
-    people: People, owner_execute: Any
+    people: People, owner_dsn: str
 ) -> None:
     """When the events behind a position are gone, the caller starts from a snapshot."""
     poster, _, _ = await people.accepted()
-    await owner_execute("delete from user_events where user_id = $1 and seq = 1", poster.user_id)
+    owner = await asyncpg.connect(owner_dsn, server_settings={"role": "hx_owner"})
+    try:
+        await trim(owner, poster.user_id, 1)
+    finally:
+        await owner.close()
     page = await events(poster)
     assert page["resync"] == "TOO_OLD"
     rest = await events(poster, after=1)

@@ -22,6 +22,7 @@ from gateway.delivery.snapshots import Snapshots
 from gateway.session import rendering
 from sql.database import Record
 from tests.support.service import Service, User, joined, open_client, somewhere
+from tests.support.trimming import trim
 
 MIB = 1024 * 1024
 
@@ -276,14 +277,16 @@ async def test_a_cursor_older_than_the_log_is_told_to_resync(service: Service) -
     user = await service.user()
     for text in "ab":
         await append(service, user, text)
-    await service.owner.execute(
-        "delete from user_events where user_id = $1 and seq = 1", user.user_id
-    )
+    await trim(service.owner, user.user_id, 1)
     async with open_client(service) as client:
         await client.auth(user, last_seq=0)
         assert client.types() == ["RESYNC", "WELCOME"]
+        assert client.heard[0]["data"] == {"reason": "TOO_OLD"}
         await append(service, user, "c")
         assert (await client.hear_until("NUDGE"))["seq"] == 3
+    async with open_client(service) as client:
+        await client.auth(user, last_seq=1)
+        assert client.types() == ["NUDGE", "NUDGE", "WELCOME"]
 
 
 async def test_an_event_that_nobody_pushed_arrives_by_the_counters(service: Service) -> None:
@@ -302,9 +305,7 @@ async def test_a_hole_in_the_log_under_an_open_session_is_told(service: Service)
         async with service.owner.transaction():
             for text in "ab":
                 await append(service, user, text)
-            await service.owner.execute(
-                "delete from user_events where user_id = $1 and seq = 1", user.user_id
-            )
+            await trim(service.owner, user.user_id, 1)
         assert (await client.hear())["type"] == "RESYNC"
         await append(service, user, "c")
         assert (await client.hear_until("NUDGE"))["seq"] == 3

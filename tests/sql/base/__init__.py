@@ -10,6 +10,7 @@ so that what it restored would never equal a new database.
 from __future__ import annotations
 
 import gzip
+from importlib.resources import files
 from pathlib import Path
 
 import asyncpg
@@ -31,6 +32,7 @@ async def restore(owner_dsn: str) -> None:
     """Makes an empty database the base."""
     connection = await asyncpg.connect(owner_dsn)
     try:
+        await connection.execute(files("sql").joinpath("roles.sql").read_text(encoding="utf-8"))
         await connection.execute("set role hx_owner")
         await connection.execute(gzip.decompress(BASE.read_bytes()).decode())
     finally:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tests.sql.rules.judge import NO_PRIVILEGE, Judge, rule
 
+TAKEN = ("23505", "user_events_seq")
+
 
 @rule()
 async def a_judge_reads_no_temporary_table_of_the_same_name(judge: Judge) -> None:
@@ -39,3 +41,23 @@ async def the_service_makes_no_trigger_of_the_owner_s_functions(judge: Judge) ->
             await judge.allows(trigger)
     finally:
         await judge.does("drop table pg_temp.forged")
+
+
+@rule("user_events.user_event_guard")
+async def an_event_has_the_number_after_its_user_s_last(judge: Judge) -> None:
+    """23505 for a number given before, in whichever month, and for one that leaves a gap."""
+    reader, other = [await judge.market.user("poster") for _ in range(2)]
+    events = (
+        "insert into user_events (user_id, seq, at, type, data)"
+        " select $1, s.seq, hx_clock() + $3::text::interval * s.n, 'X', '{{}}'"
+        " from unnest($2::bigint[]) with ordinality as s (seq, n)"
+    )
+    if judge.role == "app":
+        await judge.refuses(NO_PRIVILEGE, events, reader, [1], "0")
+        return
+    await judge.does(events, reader, [1, 2], "0")
+    for away in ("1 second", "1 month", "-3 years"):
+        for numbers in ([1], [2], [4], [2, 3], [3, 3], [3, 5], [3, 3, 5]):
+            await judge.refuses(TAKEN, events, reader, numbers, away)
+        await judge.allows(events, reader, [4, 3], away)
+    await judge.allows(events, other, [1], "0")

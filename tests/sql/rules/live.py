@@ -284,6 +284,10 @@ async def no_broadcast_starts_without_a_funded_escrow(judge: Judge) -> None:
     )
     await judge.refuses(TRANSITION, won.replace("$1", "{over}"))
     await judge.allows(new.replace("$1", "{over}"))
+    await judge.holds(
+        "select bool_and(b.partition = t.partition) from live_broadcasts as b"
+        " inner join tasks as t on t.id = b.task_id"
+    )
     shut = await judge.market.funded("LIVE")
     await judge.market.owner.execute(
         "update users set account_status = 'SUSPENDED' where id = $1",
@@ -304,6 +308,7 @@ async def a_broadcast_stays_what_it_was_started_as_and_once_over_is_over(judge: 
         "max_radius_miles = 25",
         "expansion_step_miles = 9",
         "expansion_interval_s = 1",
+        "partition = partition + 1",
         "accepted_by = {hustler}",
         "state = 'ACCEPTED', ended_at = hx_clock()",
         "state = 'ACCEPTED', ended_at = hx_clock(), accepted_by = {held_hustler}",

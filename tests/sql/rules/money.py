@@ -535,8 +535,8 @@ async def an_escrow_changes_its_task_only_with_the_successor_of_an_ended_one(
     )
     heir = await judge.value(
         "insert into tasks (mode, state, title, description, category, price, location_lat,"
-        " location_lng, place_lat, place_lng, poster_id, predecessor_id) select 'STANDARD',"
-        " 'OPEN', 't', 'd', 'c', price, 1, 1, 1, 1, poster_id, id from tasks where id = $1"
+        " location_lng, place_lat, place_lng, partition, poster_id, predecessor_id) select 'STANDARD',"
+        " 'OPEN', 't', 'd', 'c', price, 1, 1, 1, 1, 0, poster_id, id from tasks where id = $1"
         " returning id",
         gone,
     )
@@ -550,8 +550,8 @@ async def an_escrow_changes_its_task_only_with_the_successor_of_an_ended_one(
     await judge.does("update tasks set state = 'CANCELLED' where poster_id = $1", poster)
     heir = await judge.value(
         "insert into tasks (mode, state, title, description, category, price, location_lat,"
-        " location_lng, place_lat, place_lng, poster_id, predecessor_id) select 'STANDARD',"
-        " 'OPEN', 't', 'd', 'c', price, 1, 1, 1, 1, poster_id, id from tasks where id = $1"
+        " location_lng, place_lat, place_lng, partition, poster_id, predecessor_id) select 'STANDARD',"
+        " 'OPEN', 't', 'd', 'c', price, 1, 1, 1, 1, 0, poster_id, id from tasks where id = $1"
         " returning id",
         other,
     )

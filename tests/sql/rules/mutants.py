@@ -230,6 +230,8 @@ PATCHES: list[Patch] = [
     *_of(
         "task_marks_guard",
         "tasks.task_marks_guard",
+        ("or old.partition <> new.partition\n", "or false\n"),
+        ("(old.place_lat, old.place_lng) = (new.place_lat, new.place_lng)", "true"),
         ("(old.id, old.created_at, old.predecessor_id, old.version)",
          "(new.id, old.created_at, old.predecessor_id, old.version)"),
         ("(old.id, old.created_at, old.predecessor_id, old.version)",
@@ -375,6 +377,23 @@ PATCHES: list[Patch] = [
         ("(new.state = 'ACCEPTED') <> (new.accepted_by is not null)", "false"),
         ("t.id = new.task_id and t.state = 'ACCEPTED'", "true"),
         ("old.started_at, old.expires_at,", "old.started_at, new.expires_at,"),
+    ),
+    *_of(
+        "live_broadcast_guard",
+        "live_broadcasts.live_broadcast_guard",
+        ("old.expansion_interval_s, old.partition", "old.expansion_interval_s, new.partition"),
+    ),
+    *_of(
+        "live_broadcast_requires_funded_escrow",
+        "live_broadcasts.live_broadcast_requires_funded_escrow",
+        ("select t.partition into new.partition", "select 63 into new.partition"),
+    ),
+    *_of(
+        "user_event_guard",
+        "user_events.user_event_guard",
+        ("and last_seq = own.first - 1", ""),
+        ("own.events <> own.numbers or", ""),
+        ("or own.last - own.first + 1 <> own.events", ""),
     ),
     *_of(
         "live_status_guard",

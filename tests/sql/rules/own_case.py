@@ -248,7 +248,8 @@ async def an_admin_posts_no_task(judge: Judge) -> None:
     market = judge.market
     post = (
         "insert into tasks (state, title, description, category, price, location_lat, location_lng,"
-        " place_lat, place_lng, poster_id%s) values ('OPEN', 't', 'd', 'c', 4000, 1, 1, 1, 1, $1%s)"
+        " place_lat, place_lng, partition, poster_id%s)"
+        " values ('OPEN', 't', 'd', 'c', 4000, 1, 1, 1, 1, 0, $1%s)"
     )
     for role in ("admin", "hustler"):
         await judge.refuses(PERMISSION, post % ("", ""), await market.user(role))

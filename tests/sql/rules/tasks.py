@@ -39,6 +39,7 @@ checks(
     ("tasks_trade", r"required_trade = E'a\u202eb'", "required_trade = null"),
     ("tasks_address", r"location_address = E'a\u0007b'", "location_address = ''"),
     ("tasks_photos", "min_photos = 6", "min_photos = 5"),
+    ("tasks_partition", "partition = 64", "partition = 63"),
     ("tasks_location", "location_lat = 90.1", "location_lat = -90, location_lng = 180"),
     (
         "tasks_held",
@@ -101,8 +102,8 @@ async def an_ended_task_is_frozen_but_for_updated_at(judge: Judge) -> None:
 
 NEW = (
     "insert into tasks (mode, state, title, description, category, price, location_lat,"
-    " location_lng, place_lat, place_lng, poster_id%s)"
-    " values ('%s', '%s', 't', 'd', 'c', 4000, 1, 1, 1, 1, {poster}%s)"
+    " location_lng, place_lat, place_lng, partition, poster_id%s)"
+    " values ('%s', '%s', 't', 'd', 'c', 4000, 1, 1, 1, 1, 0, {poster}%s)"
 )
 
 
@@ -167,7 +168,7 @@ async def an_arrival_is_recorded_once_and_binds_the_poster(judge: Judge) -> None
 
 @rule("tasks.task_marks_guard")
 async def each_mark_is_made_by_its_own_step_and_stays(judge: Judge) -> None:
-    """HX010: when it was accepted, expected, started and completed, and why it ended."""
+    """HX010: when it was accepted, expected, started and completed, where it is, and why it ended."""
     for task, change in (
         ("held", "accepted_at = hx_clock()"),
         ("held", "en_route_at = hx_clock()"),
@@ -180,8 +181,10 @@ async def each_mark_is_made_by_its_own_step_and_stays(judge: Judge) -> None:
         ("live", "version = 0"),
         ("live", "created_at = created_at - interval '1 day'"),
         ("bare", "id = gen_random_uuid()"),
+        ("bare", "partition = partition + 1"),
     ):
         await judge.refuses(TRANSITION, f"update tasks set {change} where id = {{{task}}}")
+    await judge.allows("update tasks set partition = 8, place_lat = 1 where id = {bare}")
     met, hustler = await judge.market.accepted()
     at = await judge.value(f"{arrivals.COMES} returning at", met, hustler, "START_CODE")
     await judge.allows("update tasks set state = 'WORKING', started_at = $2 where id = $1", met, at)

@@ -181,6 +181,7 @@ TAMPERS: Final = {
     "broadcasts_run_for_matching_tasks": one(
         "live_broadcasts", "state = 'ACTIVE', ended_at = null", "state = 'ACCEPTED'"
     ),
+    "broadcasts_are_where_their_task_is": one("live_broadcasts", "partition = 63 - partition"),
     "live_sessions_are_open_once": one(
         "live_sessions", "ended_at = now(), end_reason = 'OFFLINE'", "ended_at is null"
     ),

@@ -1,0 +1,42 @@
+"""Keeps the partitions of tables that are cut by time: made ahead, dropped when their time is over.
+
+By the database's clock, so that partitions follow `hustlexp clock advance`. Any number of processes
+may run it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from engine.kernel.loops import steadily
+from engine.kernel.store import Store
+
+log = structlog.get_logger(__name__)
+
+ROUND_S: Final = 5.0
+"""A round that finds nothing due reads the catalogue and two empty tables."""
+
+
+class PartitionKeeper:
+    """One loop over what is due."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def run(self) -> None:
+        """For ever."""
+        await steadily("partitions", self._round)
+
+    async def _round(self) -> None:
+        await self.keep()
+        await asyncio.sleep(ROUND_S)
+
+    async def keep(self) -> None:
+        """Makes and drops what is due now; a table that is in use is left for the next round."""
+        if made := await self._store.answer("ensure_partitions"):
+            log.info("partitions_made", partitions=made)
+        if dropped := await self._store.answer("drop_old_events"):
+            log.info("partitions_dropped", partitions=dropped)
