@@ -81,8 +81,13 @@ async def _make_peer(owner: asyncpg.Connection) -> None:
     await owner.execute(body.replace("FUNCTION public.accept_task", "FUNCTION public.accept_plain"))
 
 
+async def _ids(owner: asyncpg.Connection, count: int) -> list[uuid.UUID]:
+    rows = await owner.fetch("select hx_id() as id from generate_series(1, $1)", count)
+    return [row["id"] for row in rows]
+
+
 async def _hustlers(owner: asyncpg.Connection) -> list[uuid.UUID]:
-    ids = [await owner.fetchval("select hx_id()") for _ in range(CONTENDERS)]
+    ids = await _ids(owner, CONTENDERS)
     await owner.executemany(
         "insert into users (id, issuer, subject, role) values ($1, 'bench', $2, 'hustler')",
         [(user, str(user)) for user in ids],
@@ -121,7 +126,7 @@ async def _storm(
 
 async def _offered_task(owner: asyncpg.Connection, hustlers: list[uuid.UUID]) -> uuid.UUID:
     """A funded LIVE task that everybody was offered; all are ACTIVE and free again."""
-    poster, task, broadcast = [await owner.fetchval("select hx_id()") for _ in range(3)]
+    poster, task, broadcast = await _ids(owner, 3)
     async with owner.transaction():
         await owner.execute(
             "insert into users (id, issuer, subject, role) values ($1, 'bench', $2, 'poster')",
