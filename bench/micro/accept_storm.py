@@ -180,7 +180,7 @@ async def _offered_task(owner: asyncpg.Connection, hustlers: list[uuid.UUID]) ->
             " from opened as o where o.user_id = s.user_id",
             hustlers,
         )
-    return UUID(str(task))
+    return uuid.UUID(str(task))
 
 
 if __name__ == "__main__":
