@@ -8,8 +8,8 @@ from broadcast.evaluation_cache import Judged
 from broadcast.ports import BroadcastUpdate
 from broadcast.radius_plan import RadiusPlan
 from broadcast.wave_store import Ending, Facts
-from engine.kernel.applied import ClosedBroadcast
-from engine.views import BroadcastState, ClosedReason
+from engine.kernel.applied import ClosedBroadcast, ClosedReason
+from engine.live.views import BroadcastState
 from geo.points import LatLng
 
 _REASONS: dict[BroadcastState, ClosedReason] = {

@@ -15,11 +15,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Collection
 from random import Random
 from uuid import UUID
-
-import structlog
 
 from broadcast.active_broadcast import Running
 from broadcast.database_clock import DatabaseClock
@@ -27,11 +25,11 @@ from broadcast.evaluation import Evaluation
 from broadcast.limits import WaveLimits
 from broadcast.ports import Delivery, WaveMetrics
 from broadcast.wave_store import WaveStore
+from engine.kernel.applied import Applied
 from engine.kernel.ids import UserId
+from engine.kernel.loops import Backoff, steadily
 from geo.presence.presence import Presence
 from sql.database import Database
-
-_log = structlog.get_logger(__name__)
 
 
 class Broadcaster:
@@ -46,15 +44,14 @@ class Broadcaster:
         *,
         random: Random,
         limits: WaveLimits | None = None,
-        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._limits = limits or WaveLimits()
         self._delivery = delivery
         self._metrics = metrics
-        self._random = random
-        self._monotonic = monotonic
-        clock = DatabaseClock(monotonic)
-        self._store = WaveStore(database, clock, monotonic, metrics)
+        self._backoff = Backoff(self._limits.backoff_s, self._limits.backoff_max_s, random)
+        self._monotonic = time.monotonic
+        clock = DatabaseClock(self._monotonic)
+        self._store = WaveStore(database, clock, metrics)
         self._evaluation = Evaluation(
             store=self._store,
             presence=presence,
@@ -62,12 +59,10 @@ class Broadcaster:
             metrics=metrics,
             clock=clock,
             limits=self._limits,
-            monotonic=monotonic,
         )
         self._running: dict[UUID, Running] = {}
         self._rung: set[UUID] = set()
         self._bell = asyncio.Event()
-        self._taken: dict[tuple[UUID, UUID], float] = {}
         self._next_tick_s = 0.0
 
     def ring(self, broadcast_id: UUID) -> None:
@@ -75,36 +70,24 @@ class Broadcaster:
         self._rung.add(broadcast_id)
         self._bell.set()
 
-    def sent(self, pairs: Iterable[tuple[UUID, UUID]]) -> None:
-        """These (broadcast, hustler) were written to a socket; a lost report is harmless."""
-        for pair in pairs:
-            if len(self._taken) < self._limits.reports_kept:
-                self._taken.setdefault(pair, self._monotonic())
+    def applied(self, applied: Applied) -> None:
+        """Evaluate what a committed command has started."""
+        for broadcast_id in applied.started:
+            self.ring(broadcast_id)
 
     async def run(self) -> None:
         """Work until cancelled."""
+        rounds = {
+            "bell": self._answer_bell,
+            "tick": self._tick,
+            "pulse": self._pulse,
+            "report": self._report,
+        }
         async with asyncio.TaskGroup() as loops:
-            loops.create_task(self._forever("bell", self._answer_bell))
-            loops.create_task(self._forever("tick", self._tick))
-            loops.create_task(self._forever("pulse", self._pulse))
-            loops.create_task(self._forever("report", self._report))
-
-    async def _forever(self, name: str, round_: Callable[[], Awaitable[None]]) -> None:
-        failures = 0
-        while True:
-            try:
-                await round_()
-                failures = 0
-            except Exception as error:  # noqa: BLE001
-                # Whatever it is, the other broadcasts must go on: count it, say it, try again.
-                failures += 1
-                self._metrics.failed(name)
-                _log.warning("wave_round_lost", loop=name, failures=failures, error=repr(error))
-                await asyncio.sleep(self._backoff_s(failures))
-
-    def _backoff_s(self, failures: int) -> float:
-        ceiling = min(self._limits.backoff_s * 2.0 ** min(failures, 10), self._limits.backoff_max_s)
-        return self._random.uniform(ceiling / 2, ceiling)
+            for name, work in rounds.items():
+                loops.create_task(
+                    steadily(name, work, backoff=self._backoff, failed=self._metrics.failed)
+                )
 
     async def _answer_bell(self) -> None:
         await self._bell.wait()
@@ -157,6 +140,5 @@ class Broadcaster:
 
     async def _report(self) -> None:
         await asyncio.sleep(self._limits.report_s)
-        if self._taken:
-            taken, self._taken = self._taken, {}
+        if taken := self._delivery.taken():
             await self._store.sent(taken)

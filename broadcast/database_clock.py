@@ -9,20 +9,21 @@ from datetime import datetime, timedelta
 class DatabaseClock:
     """What time the database has: an offset measured with each answer that brings `hx_clock()`.
 
-    The own wall clock never decides: it may be wrong, and tests move only the database's.
+    The own wall clock never decides: it may be wrong, and tests move only the database's. What is
+    measured by the process alone goes by `monotonic`, in seconds.
     """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
+        self.monotonic = monotonic
         self._anchor: tuple[datetime, float] | None = None
 
     def set(self, answered: datetime, asked_at_s: float) -> None:
         """Take an answer to a question asked at `asked_at_s` (monotonic); errs by half the way."""
-        self._anchor = (answered, (asked_at_s + self._monotonic()) / 2)
+        self._anchor = (answered, (asked_at_s + self.monotonic()) / 2)
 
     def now(self) -> datetime:
         """The database's time; RuntimeError before the first answer."""
         if self._anchor is None:
             raise RuntimeError("the database was not asked for its time yet")
         answered, at_s = self._anchor
-        return answered + timedelta(seconds=self._monotonic() - at_s)
+        return answered + timedelta(seconds=self.monotonic() - at_s)

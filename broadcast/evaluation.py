@@ -8,13 +8,12 @@ Any failure leaves what was not inserted unjudged, so the next tick asks again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from uuid import UUID
 
 import numpy as np
-from numpy.typing import NDArray
 
 from broadcast.active_broadcast import Running
 from broadcast.caps import choose
@@ -22,13 +21,13 @@ from broadcast.database_clock import DatabaseClock
 from broadcast.evaluation_cache import NEVER
 from broadcast.limits import WaveLimits
 from broadcast.loop_yield import Breather
-from broadcast.pair_inputs import score_inputs
 from broadcast.ports import Delivery, WaveMetrics
 from broadcast.presence_snapshot import Pairs, Surroundings
+from broadcast.round import Round
 from broadcast.wave_store import Verdicts, Wave, WaveStore
 from engine.kernel.ids import UserId
 from engine.matching import score as scoring
-from engine.matching.score import Floats, Scored
+from engine.matching.score import Floats
 from geo.cells import Cells, cover
 from geo.presence.presence import Presence
 from geo.units import METRES_PER_MILE
@@ -51,7 +50,6 @@ class Evaluation:
         metrics: WaveMetrics,
         clock: DatabaseClock,
         limits: WaveLimits,
-        monotonic: Callable[[], float],
     ) -> None:
         self._store = store
         self._presence = presence
@@ -59,7 +57,7 @@ class Evaluation:
         self._metrics = metrics
         self._clock = clock
         self._limits = limits
-        self._monotonic = monotonic
+        self._monotonic = clock.monotonic
         # Two inserts at once could each fill a hustler's last free place.
         self._inserting = asyncio.Lock()
         self._covered: tuple[frozenset[tuple[UUID, float]], Cells] | None = None
@@ -88,41 +86,33 @@ class Evaluation:
                 self._delivery.broadcast_update(UserId(broadcast.facts.poster_id), news)
 
     async def _offer(self, due: Sequence[Running], at: datetime) -> None:
-        radii = [broadcast.plan.radius_miles(at) for broadcast in due]
-        here = Surroundings(await self._presence.within(self._cells(due, radii)))
-        pairs = await self._new_pairs(due, radii, here)
-        if pairs is None:
-            return
-        for part in self._parts(due, pairs):
-            await self._offer_pairs(due, part, here, at)
+        round_ = await self._round(due, at)
+        if round_ is not None:
+            for part in self._parts(round_):
+                await self._offer_pairs(part)
 
-    def _parts(self, due: Sequence[Running], pairs: Pairs) -> Iterator[Pairs]:
+    def _parts(self, round_: Round) -> Iterator[Round]:
         """A new broadcast asks for the nearest few first, and so has its first card early.
 
         Only where the tick's cap lets all of them have their offer, whoever comes first.
         """
-        count, few = pairs.row.size, self._limits.asked_first
-        if len(due) > 1 or not few < count <= self._limits.offers_per_tick:
-            yield pairs
+        pairs, few = round_.pairs, self._limits.asked_first
+        if len(round_.due) > 1 or not few < pairs.row.size <= self._limits.offers_per_tick:
+            yield round_
             return
         nearest_first = np.argsort(pairs.place_miles, kind="stable")
-        yield pairs.take(nearest_first[:few])
-        yield pairs.take(nearest_first[few:])
+        yield round_.take(nearest_first[:few])
+        yield round_.take(nearest_first[few:])
 
-    async def _offer_pairs(
-        self, due: Sequence[Running], pairs: Pairs, here: Surroundings, at: datetime
-    ) -> None:
-        hustlers = [here.hustler(row) for row in pairs.row.tolist()]
-        verdicts = await self._judge(due, pairs, hustlers)
-        inputs = score_inputs(due, pairs.broadcast, pairs.place_miles, verdicts, at)
-        scored = scoring.score(inputs, self._limits.profile)
+    async def _offer_pairs(self, round_: Round) -> None:
+        verdicts = await self._judge(round_)
+        scored = scoring.score(round_.score_inputs(verdicts), self._limits.profile)
 
         offerable = np.flatnonzero((verdicts.verdict == "OFFER") & scored.visible)
-        order = offerable[_best_first(due, pairs, here, scored.total, offerable)]
         chosen = choose(
-            order,
-            pairs.broadcast.tolist(),
-            pairs.row.tolist(),
+            round_.best_first(scored.total, offerable),
+            round_.pairs.broadcast.tolist(),
+            round_.pairs.row.tolist(),
             verdicts.open_offers.tolist(),
             offers_per_tick=self._limits.offers_per_tick,
             open_offers_max=self._limits.open_offers,
@@ -135,38 +125,26 @@ class Evaluation:
         again_at[chosen.next_tick] = 0.0
         for start in range(0, len(chosen.now), self._limits.pairs_per_call):
             rows = chosen.now[start : start + self._limits.pairs_per_call]
-            again_at[rows] = await self._make_offers(due, pairs, hustlers, scored, rows)
-        for number in np.unique(pairs.broadcast).tolist():
-            mine = pairs.broadcast == number
-            at_rows = pairs.row[mine]
-            due[number].judged.record(here.ids[at_rows], here.generations[at_rows], again_at[mine])
+            again_at[rows] = await self._make_offers(round_, scored.total, rows)
+        round_.record(again_at)
 
-    async def _make_offers(
-        self,
-        due: Sequence[Running],
-        pairs: Pairs,
-        hustlers: Sequence[UUID],
-        scored: Scored,
-        rows: Sequence[int],
-    ) -> list[float]:
+    async def _make_offers(self, round_: Round, total: Floats, rows: Sequence[int]) -> list[float]:
         """Insert and deliver these rows; when to ask each of them again."""
+        pairs = [(round_.broadcasts[row], round_.hustlers[row]) for row in rows]
         async with self._inserting:
             wave = await self._store.make_offers(
-                broadcasts=[due[number].facts.id for number in pairs.broadcast[rows].tolist()],
-                hustlers=[hustlers[row] for row in rows],
-                exact_miles=pairs.exact_miles[rows].tolist(),
-                place_miles=pairs.place_miles[rows].tolist(),
-                scores=scored.total[rows].tolist(),
+                broadcasts=[broadcast for broadcast, _ in pairs],
+                hustlers=[hustler for _, hustler in pairs],
+                exact_miles=round_.pairs.exact_miles[rows].tolist(),
+                place_miles=round_.pairs.place_miles[rows].tolist(),
+                scores=total[rows].tolist(),
                 open_offers_max=self._limits.open_offers,
             )
         await self.deliver(wave)
-        self._count(due, wave)
+        self._count(round_.due, wave)
         made = {(offer.broadcast_id, offer.hustler_id) for offer in wave.offers}
         later = self._monotonic() + self._limits.deferral_holds_s
-        return [
-            NEVER if (due[pairs.broadcast[row]].facts.id, hustlers[row]) in made else later
-            for row in rows
-        ]
+        return [NEVER if pair in made else later for pair in pairs]
 
     async def deliver(self, wave: Wave) -> None:
         """Hand over the cards in slices, best first."""
@@ -188,9 +166,10 @@ class Evaluation:
             self._covered = (reach, cells)
         return self._covered[1]
 
-    async def _new_pairs(
-        self, due: Sequence[Running], radii: Sequence[float], here: Surroundings
-    ) -> Pairs | None:
+    async def _round(self, due: Sequence[Running], at: datetime) -> Round | None:
+        """Who is inside a radius now and is to be asked for; None when nobody is."""
+        radii = [broadcast.plan.radius_miles(at) for broadcast in due]
+        here = Surroundings(await self._presence.within(self._cells(due, radii)))
         breather = Breather(self._limits.block_s)
         now_s = self._monotonic()
         parts: list[Pairs] = []
@@ -208,22 +187,19 @@ class Evaluation:
                         here.metres_from(broadcast.place, rows) / METRES_PER_MILE,
                     )
                 )
-        return Pairs.joined(parts) if parts else None
+        return Round(due, here, at, Pairs.joined(parts)) if parts else None
 
-    async def _judge(
-        self, due: Sequence[Running], pairs: Pairs, hustlers: Sequence[UUID]
-    ) -> Verdicts:
-        ids = [due[number].facts.id for number in pairs.broadcast.tolist()]
-        miles = pairs.exact_miles.tolist()
+    async def _judge(self, round_: Round) -> Verdicts:
+        miles = round_.pairs.exact_miles.tolist()
         size = self._limits.pairs_per_call
         return Verdicts.joined(
             [
                 await self._store.verdicts(
-                    ids[start : start + size],
-                    hustlers[start : start + size],
+                    round_.broadcasts[start : start + size],
+                    round_.hustlers[start : start + size],
                     miles[start : start + size],
                 )
-                for start in range(0, len(ids), size)
+                for start in range(0, len(miles), size)
             ]
         )
 
@@ -246,22 +222,3 @@ class Evaluation:
                     waited = wave.at - broadcast.facts.started_at
                     self._metrics.funded_to_insert(waited.total_seconds())
                 broadcast.notified += count
-
-
-def _best_first(
-    due: Sequence[Running],
-    pairs: Pairs,
-    here: Surroundings,
-    total: Floats,
-    rows: NDArray[np.intp],
-) -> NDArray[np.intp]:
-    price = np.array([b.facts.price_cents for b in due], np.float64)
-    created = np.array([b.facts.created_at.timestamp() for b in due], np.float64)
-    numbers = pairs.broadcast[rows]
-    return scoring.ranking(
-        total[rows],
-        pairs.place_miles[rows],
-        price[numbers],
-        created[numbers],
-        here.ids[pairs.row[rows]],
-    )

@@ -35,10 +35,9 @@ class WaveLimits:
     """The nearest of a new broadcast are judged and offered by themselves: a short list is early."""
     resends_per_pulse: int = 1000
     """Cards sent again, and hustlers looked for, in one pulse."""
-    reports_kept: int = 100_000
-    """Unwritten reports beyond this are dropped; the cards are sent and reported again."""
     block_s: float = 0.004
     """How long the broadcaster may hold the event loop."""
-    backoff_s: float = 0.1
+    backoff_s: float = 0.2
+    """After the first failure of a loop; doubled with each one in a row, and jittered."""
     backoff_max_s: float = 3.0
     profile: Profile = HX_1_0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from engine.kernel.applied import ClosedBroadcast
 from engine.kernel.ids import UserId
-from engine.views import BroadcastState, OfferCard
+from engine.live.views import BroadcastState, OfferCard
 
 
 class BroadcastUpdate(Struct, frozen=True):
@@ -29,15 +29,12 @@ class BroadcastUpdate(Struct, frozen=True):
 class Delivery(Protocol):
     """Brings cards to screens. Nothing here awaits, raises, or blocks.
 
-    Whatever is lost on the way comes again: cards until they are reported by `Broadcaster.sent`,
+    Whatever is lost on the way comes again: cards until `taken` reports them,
     closings with every list of open offers.
     """
 
     def cards(self, cards: Sequence[tuple[UserId, OfferCard]]) -> None:
-        """Show each card to its hustler: at most once per socket, never after its `closed`.
-
-        Report every pair by `Broadcaster.sent`, a repeat too: what stays unreported is sent again.
-        """
+        """Show each card to its hustler: at most once per socket, never after its `closed`."""
 
     def broadcast_update(self, poster: UserId, update: BroadcastUpdate) -> None:
         """Tell the poster how the broadcast stands; not durable."""
@@ -48,9 +45,15 @@ class Delivery(Protocol):
     def connected(self) -> Collection[UserId]:
         """Users who can be shown a card now."""
 
+    def taken(self) -> Mapping[tuple[UUID, UUID], float]:
+        """(broadcast, hustler) of the cards that reached a socket since the last call, and when.
+
+        Monotonic seconds; repeats count, too: what is never reported is sent again.
+        """
+
 
 class WaveMetrics(Protocol):
-    """Counts what the broadcaster does (`gateway.metrics.metrics`). Nothing here raises."""
+    """Counts what the broadcaster does (`gateway.metrics.broadcasts`). Nothing here raises."""
 
     def offers_made(self, count: int) -> None:
         """Offers inserted."""

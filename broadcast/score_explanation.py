@@ -27,7 +27,7 @@ async def explain_score(
     Raises what `sql.database` raises.
     """
     clock = DatabaseClock(time.monotonic)
-    store = WaveStore(database, clock, time.monotonic, metrics)
+    store = WaveStore(database, clock, metrics)
     for facts in await store.broadcasts([broadcast_id]):
         broadcast = Running(facts)
         exact = distance_m(broadcast.exact, where) / METRES_PER_MILE

@@ -6,10 +6,10 @@ Raises what `sql.database` raises; the loops of `broadcast.broadcaster` survive 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import msgspec
@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from broadcast.database_clock import DatabaseClock
 from broadcast.ports import WaveMetrics
 from engine.kernel.ids import UserId
+from engine.live.views import BroadcastState, OfferCard
 from engine.matching.score import Floats
-from engine.views import BroadcastState, OfferCard
 from sql.database import Database
 
 
@@ -143,32 +143,31 @@ class WaveStore:
         self,
         database: Database,
         clock: DatabaseClock,
-        monotonic: Callable[[], float],
         metrics: WaveMetrics,
     ) -> None:
         self._database = database
         self._clock = clock
-        self._monotonic = monotonic
+        self._monotonic = clock.monotonic
         self._metrics = metrics
 
     async def pulse(self, unsent_age_s: float, limit: int) -> Pulse:
         """Who runs, and at most `limit` hustlers whose cards are unsent for longer than that."""
         asked_at_s = self._monotonic()
         age = timedelta(seconds=unsent_age_s)
-        pulse = _DECODE_PULSE(await self._json("wave_pulse", age, limit))
+        pulse = _DECODE_PULSE(await self._call("wave_pulse", age, limit))
         self._clock.set(pulse.now, asked_at_s)
         return pulse
 
     async def broadcasts(self, ids: Collection[UUID]) -> list[Facts]:
         """The facts of those that run; the others are left out."""
         asked_at_s = self._monotonic()
-        answer = _DECODE_FACTS(await self._json("wave_broadcasts", list(ids)))
+        answer = _DECODE_FACTS(await self._call("wave_broadcasts", list(ids)))
         self._clock.set(answer.now, asked_at_s)
         return answer.broadcasts
 
     async def endings(self, ids: Collection[UUID]) -> list[Ending]:
         """How those ended that no longer run; the others are left out."""
-        return _DECODE_ENDINGS(await self._json("wave_endings", list(ids)))
+        return _DECODE_ENDINGS(await self._call("wave_endings", list(ids)))
 
     async def verdicts(
         self,
@@ -199,8 +198,8 @@ class WaveStore:
     ) -> Wave:
         """Insert what still holds; exactly the rows that were inserted come back."""
         return _DECODE_WAVE(
-            await self._json(
-                "wave_make_offers",
+            await self._call(
+                "make_offers",
                 broadcasts,
                 hustlers,
                 exact_miles,
@@ -213,7 +212,7 @@ class WaveStore:
     async def unsent(self, hustlers: Collection[UUID], age_s: float, limit: int) -> Wave:
         """Open offers of these hustlers that no socket took within `age_s`, oldest first."""
         return _DECODE_WAVE(
-            await self._json("wave_unsent", list(hustlers), timedelta(seconds=age_s), limit)
+            await self._call("unsent_offers", list(hustlers), timedelta(seconds=age_s), limit)
         )
 
     async def sent(self, taken: Mapping[tuple[UUID, UUID], float]) -> None:
@@ -222,8 +221,8 @@ class WaveStore:
         broadcasts, hustlers = zip(*taken, strict=True)
         now_s = self._monotonic()
         ages_s = [now_s - at_s for at_s in taken.values()]
-        await self._database.value("wave_sent", broadcasts, hustlers, ages_s)
+        await self._database.call("offers_sent", broadcasts, hustlers, ages_s)
 
-    async def _json(self, name: str, *arguments: Any) -> bytes:
+    async def _call(self, function: str, *arguments: Any) -> str:
         self._metrics.database_called()
-        return await self._database.json(name, *arguments)
+        return cast("str", await self._database.call(function, *arguments))

@@ -124,6 +124,15 @@ class Database:
         text = await self.value(name, *args)
         return b"null" if text is None else cast("str", text).encode()
 
+    async def call(self, function: str, *args: Any, lock_timeout_ms: int | None = None) -> Any:
+        """What an SQL function answers; JSON as text.
+
+        With `lock_timeout_ms` it waits only so long for a row that somebody else holds.
+        """
+        statement = named.function_call(function, len(args), lock_timeout_ms)
+        async with self._connection() as connection:
+            return await connection.fetchval(statement, *args)
+
     async def execute(self, name: str, *args: Any) -> str:
         """Run a named query for its effect; the command tag."""
         async with self._connection() as connection:

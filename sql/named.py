@@ -1,6 +1,7 @@
-"""Named queries: the text of `sql/queries/*.sql`, loaded once.
+"""The statements the service sends: named queries, and calls of SQL functions by name.
 
-A query begins with `-- name: open_broadcasts` and ends where the next one begins.
+The text of `sql/queries/*.sql` is loaded once; a query begins with `-- name: open_broadcasts` and
+ends where the next one begins.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import re
 from functools import cache
 from importlib.resources import files
 
+_FUNCTION = re.compile(r"^[a-z_]+$")
 _HEADER = re.compile(r"^-- name: (?P<name>[a-z_]+)$", re.MULTILINE)
 
 
@@ -38,6 +40,23 @@ def by_file() -> dict[str, dict[str, str]]:
         texts = (text.strip() for text in parts[2::2])
         found[file.name] = dict(zip(names, texts, strict=True))
     return found
+
+
+@cache
+def function_call(function: str, arity: int, lock_timeout_ms: int | None = None) -> str:
+    """The statement that calls one SQL function by name with `arity` arguments.
+
+    With `lock_timeout_ms` the call waits only so long for a row that somebody else holds.
+    """
+    if not _FUNCTION.match(function):
+        raise ValueError(f"{function!r} is no name of a function")
+    arguments = ", ".join(f"${number}" for number in range(1, arity + 1))
+    patience = (
+        ""
+        if lock_timeout_ms is None
+        else (f" from set_config('lock_timeout', '{lock_timeout_ms}ms', true)")
+    )
+    return f"select {function}({arguments}){patience}"
 
 
 def query(name: str) -> str:

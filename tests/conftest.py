@@ -11,13 +11,14 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import redis
 
+from tests.support.market import Market, open_market
 from tests.support.servers import (
     RunServers,
     ServersOfRun,
@@ -26,6 +27,7 @@ from tests.support.servers import (
     copy_prepared,
     wait_for,
 )
+from tests.support.service import Service, running
 
 SERVERS_FILE = "PYTEST_SERVERS_FILE"
 _servers = pytest.StashKey[ServersOfRun]()
@@ -92,6 +94,20 @@ def fresh_database(run_servers: RunServers, worker_number: int) -> Iterator[Test
 
 
 @pytest.fixture
+async def market(database_dsn: str, owner_dsn: str) -> AsyncIterator[Market]:
+    """The engine on the worker's database."""
+    async with open_market(database_dsn, owner_dsn) as market:
+        yield market
+
+
+@pytest.fixture
+async def own_market(fresh_database: TestDatabase) -> AsyncIterator[Market]:
+    """The engine on a database of this test alone: the clock may be moved."""
+    async with open_market(fresh_database.dsn, fresh_database.owner_dsn) as market:
+        yield market
+
+
+@pytest.fixture
 def run_folder(worker_number: int) -> Iterator[Path]:
     """An empty folder for one test, in memory if possible: for data folders of servers."""
     folder = Path(os.environ[SERVERS_FILE]).parent / f"gw{worker_number}-{next(_counter)}"
@@ -118,6 +134,19 @@ def valkey_url(run_servers: RunServers, worker_number: int) -> str:
 def fresh_valkey_url(run_servers: RunServers, worker_number: int) -> str:
     """A logical database that is empty when the test begins."""
     return emptied(logical(run_servers.redis_url, 2 * worker_number + 2))
+
+
+@pytest.fixture(scope="session")
+async def service(
+    database_dsn: str,
+    owner_dsn: str,
+    valkey_url: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[Service]:
+    """A whole service in this loop, on the worker's database."""
+    data_dir: Path = tmp_path_factory.mktemp("service")
+    async with running(database_dsn, owner_dsn, valkey_url, data_dir) as opened:
+        yield opened
 
 
 def logical(url: str, number: int) -> str:

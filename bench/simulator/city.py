@@ -14,14 +14,14 @@ from typing import Final, Protocol
 import httpx
 
 from bench.simulator import plans
-from bench.simulator.code_exchange import Doorstep
+from bench.simulator.code_exchange import CodeExchange
 from bench.simulator.hustler import Habits, Hustler, Person
 from bench.simulator.movement import Mover
 from bench.simulator.people import Mint, enrol
 from bench.simulator.poster import Poster, Wish
-from bench.simulator.projection import Degrees, miles_between
-from bench.simulator.run_log import Chronicle
-from bench.simulator.time_scale import Pace
+from bench.simulator.projection import LatLng, miles_between
+from bench.simulator.run_log import RunLog
+from bench.simulator.time_scale import TimeScale
 from hustlexp_client import Api, Session
 
 FIRST_RADIUS_MILES: Final = 3.0
@@ -66,16 +66,16 @@ class CityOver(Exception):
 class City:
     """A run; `people` and `posters` are those hired so far, for the view and the summary."""
 
-    def __init__(self, setting: Setting, crowd: Crowd, mint: Mint, chronicle: Chronicle) -> None:
+    def __init__(self, setting: Setting, crowd: Crowd, mint: Mint, run_log: RunLog) -> None:
         self.setting = setting
         self.crowd = crowd
-        self.chronicle = chronicle
-        self.pace = Pace(setting.speed)
+        self.run_log = run_log
+        self.time_scale = TimeScale(setting.speed)
         self.people: list[Hustler] = []
         self.posters: list[Poster] = []
         self._mint = mint
-        self._doorstep = Doorstep()
-        self._works = {errand.title: errand.work_s for errand in plans.ERRANDS}
+        self._code_exchange = CodeExchange()
+        self._work_s = {task_kind.title: task_kind.work_s for task_kind in plans.TASK_KINDS}
         self._over = asyncio.Event()
         self._hiring = asyncio.Semaphore(HIRES_AT_ONCE)
 
@@ -84,7 +84,7 @@ class City:
         """Hustlers that are live or hold a task."""
         return sum(hustler.live or hustler.task is not None for hustler in self.people)
 
-    def anyone_near(self, place: Degrees) -> bool:
+    def anyone_near(self, place: LatLng) -> bool:
         """Whether a free hustler stands inside the first radius around a place."""
         return any(
             hustler.free and miles_between(hustler.mover.where(), place) <= FIRST_RADIUS_MILES
@@ -106,7 +106,7 @@ class City:
             async with http as self._http, asyncio.TaskGroup() as self._group:
                 await self._live()
         except* CityOver:
-            self.chronicle.tell("end", "the city goes to sleep")
+            self.run_log.record("end", "the city goes to sleep")
 
     async def _live(self) -> None:
         async with asyncio.TaskGroup() as hiring:
@@ -134,7 +134,7 @@ class City:
     # People
 
     async def hire(
-        self, number: int, home: Degrees, mover: Mover, habits: Habits
+        self, number: int, home: LatLng, mover: Mover, habits: Habits
     ) -> asyncio.Task[None]:
         """Give a new hustler an account and send it on its shift, which is returned."""
         async with self._hiring:
@@ -144,11 +144,11 @@ class City:
             self._session(person),
             self._api(person),
             mover,
-            pace=self.pace,
-            chronicle=self.chronicle,
-            doorstep=self._doorstep,
+            time_scale=self.time_scale,
+            run_log=self.run_log,
+            code_exchange=self._code_exchange,
             seed=self.setting.seed,
-            works=self._works,
+            work_s=self._work_s,
             habits=habits,
         )
         self.people.append(hustler)
@@ -161,9 +161,9 @@ class City:
             person,
             self._session(person),
             self._api(person),
-            pace=self.pace,
-            chronicle=self.chronicle,
-            doorstep=self._doorstep,
+            time_scale=self.time_scale,
+            run_log=self.run_log,
+            code_exchange=self._code_exchange,
             anyone_near=self.anyone_near,
             seed=self.setting.seed,
         )
@@ -183,7 +183,7 @@ class City:
     async def _post(self) -> None:
         await self._until_staffed()
         for wait_s, wish in self.crowd.wishes():
-            await self.pace.people(wait_s)
+            await self.time_scale.people(wait_s)
             draw = Random(f"who posts {self.setting.seed} {wish.number}")
             poster = self.posters[draw.randrange(len(self.posters))]
             self._group.create_task(poster.post(wish))

@@ -1,4 +1,4 @@
-"""What two people tell each other in person: the poster's codes reach the hustler at the door.
+"""The poster's start and completion codes, handed to the hustler in person.
 
 The contract shows the codes to the poster alone; only here, outside of the service, do they pass.
 """
@@ -18,28 +18,28 @@ class Codes:
     completion: str
 
 
-class Doorstep:
-    """Where hustlers ask and posters tell, task by task."""
+class CodeExchange:
+    """The codes by task: posters publish them, hustlers wait for them."""
 
     def __init__(self) -> None:
-        self._told: dict[UUID, asyncio.Future[Codes]] = {}
+        self._codes: dict[UUID, asyncio.Future[Codes]] = {}
 
-    def tell(self, task_id: UUID, codes: Codes) -> None:
-        """The poster knows the codes and will say them when asked."""
-        told = self._at(task_id)
-        if not told.done():
-            told.set_result(codes)
+    def publish(self, task_id: UUID, codes: Codes) -> None:
+        """Makes a task's codes known; the first ones count."""
+        future = self._at(task_id)
+        if not future.done():
+            future.set_result(codes)
 
-    async def ask(self, task_id: UUID, timeout_s: float) -> Codes:
-        """The codes, once the poster has them; TimeoutError when nobody opens the door."""
+    async def wait_for(self, task_id: UUID, timeout_s: float) -> Codes:
+        """The codes, once the poster has published them; TimeoutError when that takes too long."""
         async with asyncio.timeout(timeout_s):
             return await asyncio.shield(self._at(task_id))
 
     def forget(self, task_id: UUID) -> None:
         """The task is over."""
-        self._told.pop(task_id, None)
+        self._codes.pop(task_id, None)
 
     def _at(self, task_id: UUID) -> asyncio.Future[Codes]:
-        if task_id not in self._told:
-            self._told[task_id] = asyncio.get_running_loop().create_future()
-        return self._told[task_id]
+        if task_id not in self._codes:
+            self._codes[task_id] = asyncio.get_running_loop().create_future()
+        return self._codes[task_id]

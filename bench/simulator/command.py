@@ -20,10 +20,10 @@ from bench.simulator import money_check, summary, terminal
 from bench.simulator.city import City, Crowd, Setting
 from bench.simulator.marlow_bay import MarlowBay
 from bench.simulator.people import Mint
-from bench.simulator.projection import Degrees
+from bench.simulator.projection import LatLng
 from bench.simulator.replay import Replay, TraceClock
-from bench.simulator.run_log import Chronicle
-from bench.simulator.time_scale import Pace
+from bench.simulator.run_log import RunLog
+from bench.simulator.time_scale import TimeScale
 from bench.simulator.traces import DAY_S, Recording, busiest_start, read_folder
 from gateway.cli.dev_accounts import Vouching, open_vouching
 from gateway.cli.run_file import deployment
@@ -37,7 +37,7 @@ CITY_SPEED: Final = 8.0
 TRACE_SPEED: Final = 60.0
 
 
-def simulate(
+def simulate(  # noqa: PLR0913  # the options of a command
     hustlers: int = 60,
     *,
     seed: int = 7,
@@ -88,13 +88,13 @@ class _Run:
 
 async def _simulate(wanted: _Run, stop: Stop) -> int:
     await _answering(wanted.setting.base_url)
-    chronicle = Chronicle()
+    run_log = RunLog()
     async with open_vouching(wanted.settings) as vouching:
         mint = _mint(vouching, wanted.setting.seed)
-        city = City(wanted.setting, _crowd(wanted, chronicle), mint, chronicle)
+        city = City(wanted.setting, _crowd(wanted, run_log), mint, run_log)
         with stop.by(city.end), hurried(wanted.settings.data_dir, wanted.setting.speed):
             await _watched(city, wanted)
-            money = await money_check.closed(city)
+            money = await money_check.balance(city)
     recording = wanted.recording
     figures = summary.summarise(
         city,
@@ -121,21 +121,21 @@ async def _watch(city: City, wanted: _Run) -> None:
         await terminal.watch(city, Console(), wanted.setting.base_url)
 
 
-def _crowd(wanted: _Run, chronicle: Chronicle) -> Crowd:
-    setting, pace = wanted.setting, Pace(wanted.setting.speed)
+def _crowd(wanted: _Run, run_log: RunLog) -> Crowd:
+    setting, time_scale = wanted.setting, TimeScale(wanted.setting.speed)
     if wanted.recording is None:
-        return MarlowBay(setting.hustlers, setting.seed, pace)
+        return MarlowBay(setting.hustlers, setting.seed, time_scale)
     window_s = DAY_S if setting.duration_s is None else setting.duration_s * setting.speed
     start_s = busiest_start(wanted.recording.days, window_s)
     clock = TraceClock(start_s, min(DAY_S, start_s + window_s), setting.speed)
-    return Replay(wanted.recording, clock, pace, chronicle, setting.seed)
+    return Replay(wanted.recording, clock, time_scale, run_log, setting.seed)
 
 
 def _mint(vouching: Vouching, seed: int) -> Mint:
     """Accounts of their own for every run, so that no rest of an earlier one lasts into it."""
     run_name = f"city-{seed}-{time.time_ns():x}"
 
-    async def mint(role: Role, name: str, home: Degrees | None) -> tuple[str, UUID]:
+    async def mint(role: Role, name: str, home: LatLng | None) -> tuple[str, UUID]:
         subject = f"{run_name}-{role}-{next(numbers)}"
         person = await vouching.person(role, name, subject, home)
         return person.token, person.user_id

@@ -42,7 +42,7 @@ class Temper:
 
 
 @dataclass(frozen=True, slots=True)
-class Opinion:
+class ReviewDecision:
     """What a poster thinks of finished work after `after_s` seconds of life."""
 
     verdict: Literal["APPROVE", "REJECT", "DISPUTE"]
@@ -50,7 +50,7 @@ class Opinion:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class OfferDecision:
     """A hustler's answer to a card after `after_s` seconds of life; None is silence."""
 
     response: Literal["ACCEPT", "DECLINE", "SKIP"] | None
@@ -74,27 +74,27 @@ def chance(score: float, distance_miles: float, price_cents: int, choosy: float 
     return 1 / (1 + math.exp(-log_odds))
 
 
-def weigh(offer: Offer, temper: Temper, rng: Random) -> Verdict:
+def weigh(offer: Offer, temper: Temper, rng: Random) -> OfferDecision:
     """The hustler's answer to an offer."""
     task = offer.task
     hesitation = 0.6 + 0.8 * task.distance_miles
     after_s = human_s(rng, LOOK_MEDIAN_S * temper.quick * hesitation)
     odds = chance(offer.matching_score, task.distance_miles, task.price_cents, temper.choosy)
     if rng.random() < odds:
-        return Verdict("ACCEPT", after_s)
+        return OfferDecision("ACCEPT", after_s)
     mood = rng.random()
     if mood < DECLINE_SHARE:
-        return Verdict("DECLINE", after_s, _reason(task.distance_miles, task.price_cents))
-    return Verdict("SKIP" if mood < DECLINE_SHARE + SKIP_SHARE else None, after_s)
+        return OfferDecision("DECLINE", after_s, _reason(task.distance_miles, task.price_cents))
+    return OfferDecision("SKIP" if mood < DECLINE_SHARE + SKIP_SHARE else None, after_s)
 
 
-def review(rng: Random, *, again: bool) -> Opinion:
-    """A poster's opinion of a proof; `again` when an earlier one was turned down."""
+def review(rng: Random, *, again: bool) -> ReviewDecision:
+    """A poster's decision on a proof; `again` when an earlier one was turned down."""
     after_s = human_s(rng, REVIEW_MEDIAN_S)
     mood = rng.random()
     if again or mood >= REJECT_SHARE + DISPUTE_SHARE:
-        return Opinion("APPROVE", after_s)
-    return Opinion("REJECT" if mood < REJECT_SHARE else "DISPUTE", after_s)
+        return ReviewDecision("APPROVE", after_s)
+    return ReviewDecision("REJECT" if mood < REJECT_SHARE else "DISPUTE", after_s)
 
 
 def higher_price_cents(price_cents: int) -> int:

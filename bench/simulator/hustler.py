@@ -1,7 +1,7 @@
 """A hustler: goes live, looks at cards, answers some, drives, works, gets paid, comes back.
 
 An ordinary outside client: everything it knows came over its own session, its own REST calls,
-or was told at the doorstep.
+or through the exchange of codes at the door.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from random import Random
 from typing import Final
 from uuid import UUID
 
-from bench.simulator.code_exchange import Codes, Doorstep
+from bench.simulator.code_exchange import CodeExchange, Codes
 from bench.simulator.decisions import RELEASE_SHARE, Temper, draw_for, weigh
 from bench.simulator.movement import Mover
-from bench.simulator.projection import Degrees
-from bench.simulator.run_log import Chronicle
-from bench.simulator.time_scale import Pace, human_s
+from bench.simulator.projection import LatLng
+from bench.simulator.run_log import RunLog
+from bench.simulator.time_scale import TimeScale, human_s
 from hustlexp_client import (
     Api,
     HeldTask,
@@ -78,18 +78,18 @@ class ShiftOver(Exception):
 class Hustler:
     """One hustler's shift. `free` says whether offers can reach it right now."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # named in test_structure
         self,
         person: Person,
         session: Session,
         api: Api,
         mover: Mover,
         *,
-        pace: Pace,
-        chronicle: Chronicle,
-        doorstep: Doorstep,
+        time_scale: TimeScale,
+        run_log: RunLog,
+        code_exchange: CodeExchange,
         seed: int,
-        works: dict[str, float],
+        work_s: dict[str, float],
         habits: Habits,
     ) -> None:
         self.person = person
@@ -99,11 +99,11 @@ class Hustler:
         self.starting = True
         self.task: HeldTask | None = None
         self._api = api
-        self._pace = pace
-        self._chronicle = chronicle
-        self._doorstep = doorstep
+        self._time_scale = time_scale
+        self._run_log = run_log
+        self._code_exchange = code_exchange
         self._seed = seed
-        self._works = works
+        self._work_s = work_s
         self._habits = habits
         self._temper = Temper.drawn(self._draw("temper"))
         self._open: dict[UUID, Offer] = {}
@@ -124,14 +124,14 @@ class Hustler:
                 self._group.create_task(self._listen())
                 await self._work()
         except* ShiftOver:
-            self._chronicle.tell("leave", f"{self.person.name} goes home")
+            self._run_log.record("leave", f"{self.person.name} goes home")
         except* (Refused, NoAnswer, SentAway) as lost:
-            self._chronicle.refused("SHIFT", f"ended early: {lost.exceptions[0]}")
+            self._run_log.refused("SHIFT", f"ended early: {lost.exceptions[0]}")
         self.live = self.starting = False
 
     async def _work(self) -> None:
         await self.session.ready()
-        self._chronicle.counts["session"] += 1
+        self._run_log.counts["session"] += 1
         await self._go_live()
         self.starting = False
         self._group.create_task(self._stay_live())
@@ -146,14 +146,14 @@ class Hustler:
         await self._ask_off()
         for _ in range(60):
             if self._in_review:
-                await self._pace.people(REVIEW_PATIENCE_S / 60)
+                await self._time_scale.people(REVIEW_PATIENCE_S / 60)
         raise ShiftOver
 
     def _draw(self, habit: str) -> Random:
         """Each habit has its own source, so that none depends on the timing of another."""
         return Random(f"{habit} {self._seed} {self.person.number}")
 
-    async def _send(self, place: Degrees, at: datetime | None) -> bool:
+    async def _send(self, place: LatLng, at: datetime | None) -> bool:
         """The app reports positions only while live or holding a task."""
         if not self.live and self.task is None:
             return False
@@ -165,7 +165,7 @@ class Hustler:
         try:
             state = await self.session.go_live(*self.mover.where(), at=self.mover.seen_at())
         except Refused as refused:
-            self._chronicle.refused(refused.code, refused.message)
+            self._run_log.refused(refused.code, refused.message)
             wait_s = refused.retry_after_s
             self._back_at = self.session.server_now() + (
                 SWITCH_AGAIN if wait_s is None else timedelta(seconds=wait_s + 1)
@@ -187,7 +187,7 @@ class Hustler:
         while True:
             await asyncio.sleep(draw.expovariate(1 / every_s))
             if self.free:
-                self._chronicle.tell("pause", f"{self.person.name} takes a break")
+                self._run_log.record("pause", f"{self.person.name} takes a break")
                 self._back_at = self.session.server_now() + SWITCH_AGAIN
                 await self._ask_off()
 
@@ -196,7 +196,7 @@ class Hustler:
         try:
             await self.session.go_off()
         except (Refused, NoAnswer) as refused:
-            self._chronicle.refused("OFF", str(refused))
+            self._run_log.refused("OFF", str(refused))
 
     async def _outages(self, every_s: float) -> None:
         """Tunnels and lifts: the connection breaks without a goodbye."""
@@ -204,12 +204,12 @@ class Hustler:
         while True:
             await asyncio.sleep(draw.expovariate(1 / every_s))
             self.session.drop()
-            self._chronicle.counts["outage"] += 1
+            self._run_log.counts["outage"] += 1
 
     def _heard(self, state: LiveState) -> None:
         was, self.live = self.live, state.state == "ACTIVE"
         if was and not self.live and state.state != "OFF":
-            self._chronicle.tell("rest", f"{self.person.name} rests ({state.state.lower()})")
+            self._run_log.record("rest", f"{self.person.name} rests ({state.state.lower()})")
         if state.ends_at is not None:
             self._back_at = max(self._back_at, state.ends_at + timedelta(seconds=1))
         if not self.live:
@@ -233,14 +233,14 @@ class Hustler:
             case LiveState() as state:
                 self._heard(state)
             case Problem() as problem:
-                self._regret(problem)
+                self._record_refusal(problem)
             case _:
                 self._hear_of_task(message)
 
     def _hear_of_task(self, message: Message) -> None:
         match message.body:
             case JobCancelled(task_id=task_id, reason=reason):
-                self._chronicle.state_of(task_id, "CANCELLED")
+                self._run_log.state_of(task_id, "CANCELLED")
                 self._in_review.pop(task_id, None)
                 self._lose(task_id, reason)
             case ProofRejected(task_id=task_id) if task_id in self._in_review:
@@ -249,15 +249,15 @@ class Hustler:
                 self._in_review.pop(task_id, None)
             case PaymentCaptured(task_id=task_id):
                 self._in_review.pop(task_id, None)
-                self._chronicle.paid(task_id)
+                self._run_log.paid(task_id)
             case _:
                 pass
 
-    def _regret(self, problem: Problem) -> None:
+    def _record_refusal(self, problem: Problem) -> None:
         if problem.code == "HX021":
-            self._chronicle.fixes_refused[problem.message] += 1
+            self._run_log.fixes_refused[problem.message] += 1
         else:
-            self._chronicle.refused(problem.code, problem.message)
+            self._run_log.refused(problem.code, problem.message)
 
     # Cards
 
@@ -265,38 +265,38 @@ class Hustler:
         if offer.broadcast_id in self._open or offer.broadcast_id in self._answered:
             return
         self._open[offer.broadcast_id] = offer
-        self._chronicle.card_shown(offer.task.id)
+        self._run_log.card_shown(offer.task.id)
         self._group.create_task(self._decide(offer))
 
     async def _decide(self, offer: Offer) -> None:
-        verdict = weigh(offer, self._temper, draw_for(self._seed, self.person.number, offer))
-        await self._pace.people(verdict.after_s)
-        if verdict.response is None or not self.free or offer.broadcast_id not in self._open:
+        decision = weigh(offer, self._temper, draw_for(self._seed, self.person.number, offer))
+        await self._time_scale.people(decision.after_s)
+        if decision.response is None or not self.free or offer.broadcast_id not in self._open:
             return
         self._answered.add(offer.broadcast_id)
         asked_at = time.monotonic()
         try:
             answer = await self.session.respond(
-                offer.broadcast_id, verdict.response, verdict.reason
+                offer.broadcast_id, decision.response, decision.reason
             )
         except (Refused, NoAnswer) as refused:
             code = refused.code if isinstance(refused, Refused) else "NO_ANSWER"
-            self._chronicle.refused(code, str(refused))
+            self._run_log.refused(code, str(refused))
             return
         finally:
             self._open.pop(offer.broadcast_id, None)
-        self._chronicle.counts[answer.outcome.lower()] += 1
+        self._run_log.counts[answer.outcome.lower()] += 1
         if answer.outcome == "WON":
             self._win(offer, answer.task, asked_at)
 
     def _win(self, offer: Offer, task: HeldTask | None, asked_at: float) -> None:
-        story = self._chronicle.stories.get(offer.task.id)
-        if story is not None:
-            story.accepted_at, story.hustler_told_at = asked_at, time.monotonic()
-            story.hustler_name = self.person.name
-            self._chronicle.state_of(offer.task.id, "ACCEPTED")
+        trace = self._run_log.task_traces.get(offer.task.id)
+        if trace is not None:
+            trace.accepted_at, trace.hustler_notified_at = asked_at, time.monotonic()
+            trace.hustler_name = self.person.name
+            self._run_log.state_of(offer.task.id, "ACCEPTED")
         distance = f"{offer.task.distance_miles:.1f} mi away"
-        self._chronicle.tell("accepted", f"{self.person.name}, {distance}: {offer.task.title}")
+        self._run_log.record("accepted", f"{self.person.name}, {distance}: {offer.task.title}")
         self._open.clear()
         self._job = self._group.create_task(self._do(task, offer))
 
@@ -308,36 +308,36 @@ class Hustler:
             await self._fulfil(self.task)
         except (Refused, NoAnswer) as refused:
             code = refused.code if isinstance(refused, Refused) else "NO_ANSWER"
-            self._chronicle.refused(code, str(refused))
+            self._run_log.refused(code, str(refused))
         except TimeoutError:
             await self._find_nobody(offer)
         finally:
             self.task = None
-            self._doorstep.forget(offer.task.id)
+            self._code_exchange.forget(offer.task.id)
             self.mover.roam()
 
     async def _fulfil(self, task: HeldTask) -> None:
         whim = draw_for_task(self._seed, self.person.number, task)
         if whim.random() < RELEASE_SHARE:
-            await self._pace.people(human_s(whim, 40))
+            await self._time_scale.people(human_s(whim, 40))
             self.task = None
             await self._api.release(task.id, "My car broke down")
-            self._chronicle.tell("release", f"{self.person.name} gives back: {task.title}")
+            self._run_log.record("release", f"{self.person.name} gives back: {task.title}")
             return
-        await self.mover.go_to(Degrees(task.location.lat, task.location.lng))
+        await self.mover.go_to(LatLng(task.location.lat, task.location.lng))
         # the position has shown the arrival, or on a recorded road the code will
-        codes = await self._doorstep.ask(task.id, DOOR_WAIT_S)
-        await self._pace.people(human_s(whim, CODE_MEDIAN_S, 0.3))
+        codes = await self._code_exchange.wait_for(task.id, DOOR_WAIT_S)
+        await self._time_scale.people(human_s(whim, CODE_MEDIAN_S, 0.3))
         await self._api.start(task.id, codes.start)
-        self._chronicle.state_of(task.id, "WORKING")
-        self._chronicle.tell("started", f"{self.person.name} starts: {task.title}")
-        await self._pace.people(human_s(whim, self._works.get(task.title, 240.0), 0.3))
+        self._run_log.state_of(task.id, "WORKING")
+        self._run_log.record("started", f"{self.person.name} starts: {task.title}")
+        await self._time_scale.people(human_s(whim, self._work_s.get(task.title, 240.0), 0.3))
         await self._hand_in(task, codes)
 
     async def _hand_in(self, task: HeldTask, codes: Codes) -> None:
         self._in_review[task.id] = (task, codes)
         await self._api.submit_proof(task.id, codes.completion)
-        self._chronicle.state_of(task.id, "PROOF_SUBMITTED")
+        self._run_log.state_of(task.id, "PROOF_SUBMITTED")
 
     async def _do_again(self, task: HeldTask, codes: Codes) -> None:
         """What was turned down, after whatever is being done now."""
@@ -346,27 +346,27 @@ class Hustler:
         self._job, self.task = asyncio.current_task(), task
         whim = draw_for_task(self._seed, self.person.number, task)
         try:
-            await self._pace.people(human_s(whim, REWORK_MEDIAN_S))
+            await self._time_scale.people(human_s(whim, REWORK_MEDIAN_S))
             await self._hand_in(task, codes)
-            self._chronicle.tell("again", f"{self.person.name} has done it again: {task.title}")
+            self._run_log.record("again", f"{self.person.name} has done it again: {task.title}")
         except (Refused, NoAnswer) as refused:
             code = refused.code if isinstance(refused, Refused) else "NO_ANSWER"
-            self._chronicle.refused(code, str(refused))
+            self._run_log.refused(code, str(refused))
         finally:
             self.task = None
 
     async def _find_nobody(self, offer: Offer) -> None:
         """Whoever stands before a closed door lets an operator decide."""
-        self._chronicle.tell("nobody", f"{self.person.name} finds nobody at the door")
+        self._run_log.record("nobody", f"{self.person.name} finds nobody at the door")
         try:
             await self._api.dispute(offer.task.id, "Nobody opens the door")
         except (Refused, NoAnswer) as refused:
             code = refused.code if isinstance(refused, Refused) else "NO_ANSWER"
-            self._chronicle.refused(code, str(refused))
+            self._run_log.refused(code, str(refused))
 
     def _lose(self, task_id: UUID, reason: str | None) -> None:
         if self.task is not None and self.task.id == task_id and self._job is not None:
-            self._chronicle.tell("lost", f"{self.person.name} loses the task: {reason}")
+            self._run_log.record("lost", f"{self.person.name} loses the task: {reason}")
             self._job.cancel()
 
 

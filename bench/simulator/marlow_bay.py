@@ -15,7 +15,7 @@ from bench.simulator.plans import TaskPlan
 from bench.simulator.poster import Wish
 from bench.simulator.projection import to_degrees
 from bench.simulator.streets import Streets
-from bench.simulator.time_scale import Pace
+from bench.simulator.time_scale import TimeScale
 
 TASKS_PER_HUSTLER_HOUR: Final = 0.6
 """In life; low enough that the two accepts of a LIVE session last."""
@@ -37,10 +37,10 @@ class MarlowBay:
 
     name = "Marlow Bay"
 
-    def __init__(self, hustlers: int, seed: int, pace: Pace) -> None:
+    def __init__(self, hustlers: int, seed: int, time_scale: TimeScale) -> None:
         self._hustlers = hustlers
         self._seed = seed
-        self._pace = pace
+        self._time_scale = time_scale
         self._every_s = max(REPORT_EVERY_S, hustlers / REPORTS_PER_S)
         self.streets = Streets(seed)
 
@@ -61,11 +61,11 @@ class MarlowBay:
     async def _send(self, city: City, number: int) -> None:
         draw = Random(f"home {self._seed} {number}")
         home = plans.home(draw, self.streets)
-        car = Car(self.streets, home, self._pace, draw, self._every_s)
+        car = Car(self.streets, home, self._time_scale, draw, self._every_s)
         habits = Habits(
-            pause_every_s=PAUSE_EVERY_S / self._pace.speed,
-            outage_every_s=OUTAGE_EVERY_S / self._pace.speed,
-            shift_s=draw.uniform(*SHIFT_S) / self._pace.speed,
+            pause_every_s=PAUSE_EVERY_S / self._time_scale.speed,
+            outage_every_s=OUTAGE_EVERY_S / self._time_scale.speed,
+            shift_s=draw.uniform(*SHIFT_S) / self._time_scale.speed,
         )
         await city.hire(number, to_degrees(home), car, habits)
 
@@ -80,8 +80,8 @@ def wish_of(plan: TaskPlan) -> Wish:
     """A plan in the poster's words."""
     return Wish(
         number=plan.number,
-        title=plan.errand.title,
-        category=plan.errand.category,
+        title=plan.task_kind.title,
+        category=plan.task_kind.category,
         price_cents=plan.price_cents,
         place=f"{plan.neighbourhood}, Marlow Bay",
         at=to_degrees(plan.spot),

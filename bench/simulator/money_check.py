@@ -1,7 +1,7 @@
-"""Where the money of a run is when it ends, counted from what the service told and shows.
+"""Where the money of a run is when it ends, counted from events, tasks and calls.
 
 What the posters paid comes from their own funding calls, what was paid and given back from the
-events that they were told, what is held from their tasks: three tellings that must add up.
+events in their log, what is held from their tasks: three sources that must add up.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hustlexp_client import Api, NoAnswer, PaymentCaptured, PaymentRefunded, Ref
 WITHIN_S: Final = 4.0
 TRIES: Final = 8
 PAUSE_S: Final = 0.25
-"""Payouts may be under way while the books are counted: they are counted again."""
+"""Payouts may be under way while the money is counted: it is counted again."""
 HELD: Final = frozenset({"FUNDED", "LOCKED_DISPUTE"})
 UNPAID: Final = frozenset({"PENDING", "CANCELLED"})
 
@@ -48,8 +48,8 @@ def dollars(cents: int) -> str:
     return f"${cents / 100:,.2f}"
 
 
-async def closed(city: City) -> Money | None:
-    """The books of all posters; None when the service cannot be asked any more."""
+async def balance(city: City) -> Money | None:
+    """The balance of all posters; None when the service cannot be asked any more."""
     try:
         async with (
             asyncio.timeout(WITHIN_S),
@@ -75,9 +75,9 @@ async def _counted(city: City, http: httpx.AsyncClient) -> Money:
 async def _account(poster: Poster, http: httpx.AsyncClient) -> tuple[int, int, int, int, int]:
     """One poster's money: in, paid, fees, refunded, held."""
     api = Api(http, poster.person.token)
-    told = [message.body for message in await api.events()]
+    events = [message.body for message in await api.events()]
     tasks = await api.tasks("poster")
-    captured = {body.task_id for body in told if isinstance(body, PaymentCaptured)}
+    captured = {body.task_id for body in events if isinstance(body, PaymentCaptured)}
     done = [task for task in tasks if task.id in captured]
     escrows = [task.escrow for task in tasks if task.escrow is not None]
     # a funding call that the end of the run cut off may have succeeded
@@ -86,6 +86,6 @@ async def _account(poster: Poster, http: httpx.AsyncClient) -> tuple[int, int, i
         sum(charged.values()),
         sum(task.hustler_pay_cents for task in done),
         sum(task.price_cents - task.hustler_pay_cents for task in done),
-        sum(body.amount_cents for body in told if isinstance(body, PaymentRefunded)),
+        sum(body.amount_cents for body in events if isinstance(body, PaymentRefunded)),
         sum(e.amount_cents for e in escrows if e.state in HELD),
     )

@@ -10,23 +10,23 @@ from random import Random
 from typing import Protocol
 
 from bench.simulator import plans
-from bench.simulator.projection import Degrees, Spot, to_degrees, to_spot
+from bench.simulator.projection import LatLng, Spot, to_degrees, to_spot
 from bench.simulator.streets import Route, Streets
-from bench.simulator.time_scale import Pace, human_s
+from bench.simulator.time_scale import TimeScale, human_s
 
 WAIT_MEDIAN_S = 45.0
 """How long somebody without a task stands at a corner before cruising on, in life."""
 CRUISE_M = 1_300.0
 
 
-Send = Callable[[Degrees, datetime | None], Awaitable[bool]]
+Send = Callable[[LatLng, datetime | None], Awaitable[bool]]
 """Sends a position and the device's time of it (None: now); whether it left the device."""
 
 
 class Mover(Protocol):
     """Whatever carries a hustler and reports where it is."""
 
-    def where(self) -> Degrees:
+    def where(self) -> LatLng:
         """The position right now."""
         ...
 
@@ -38,7 +38,7 @@ class Mover(Protocol):
         """Send positions until the way has no more of them (recordings end, cars do not)."""
         ...
 
-    async def go_to(self, goal: Degrees) -> None:
+    async def go_to(self, goal: LatLng) -> None:
         """Return when the hustler stands at `goal`."""
         ...
 
@@ -51,18 +51,18 @@ class Car:
     """Cruises near home, drives to tasks, always on streets."""
 
     def __init__(
-        self, streets: Streets, home: Spot, pace: Pace, rng: Random, every_s: float
+        self, streets: Streets, home: Spot, time_scale: TimeScale, rng: Random, every_s: float
     ) -> None:
         self._streets = streets
         self._home = home
-        self._pace = pace
+        self._time_scale = time_scale
         self._rng = rng
         self._every_s = every_s
         self._left_at = time.monotonic()
         self._route = Route((home, home), (0.0, 1.0))
-        self._errand = False
+        self._on_task = False
 
-    def where(self) -> Degrees:
+    def where(self) -> LatLng:
         """The position right now."""
         return to_degrees(self._spot())
 
@@ -70,29 +70,29 @@ class Car:
         """Always now."""
 
     def _spot(self) -> Spot:
-        return self._route.at((time.monotonic() - self._left_at) * self._pace.driving)
+        return self._route.at((time.monotonic() - self._left_at) * self._time_scale.driving)
 
     async def report(self, send: Send) -> None:
         """Send the position every few seconds; in between, decide where to cruise."""
         await asyncio.sleep(self._rng.uniform(0, self._every_s))
-        cruise_at = time.monotonic() + self._rng.uniform(0, 20) / self._pace.speed
+        cruise_at = time.monotonic() + self._rng.uniform(0, 20) / self._time_scale.speed
         while True:
-            if not self._errand and time.monotonic() > cruise_at:
+            if not self._on_task and time.monotonic() > cruise_at:
                 self._set_out(self._next_corner())
-                rest_s = human_s(self._rng, WAIT_MEDIAN_S) / self._pace.speed
+                rest_s = human_s(self._rng, WAIT_MEDIAN_S) / self._time_scale.speed
                 cruise_at = time.monotonic() + self._drive_s() + rest_s
             await send(self.where(), None)
             await asyncio.sleep(self._every_s)
 
-    async def go_to(self, goal: Degrees) -> None:
+    async def go_to(self, goal: LatLng) -> None:
         """Drive there along streets."""
-        self._errand = True
+        self._on_task = True
         self._set_out(to_spot(*goal))
         await asyncio.sleep(self._drive_s())
 
     def roam(self) -> None:
         """Back to cruising."""
-        self._errand = False
+        self._on_task = False
 
     def _next_corner(self) -> Spot:
         if self._rng.random() < 0.25:
@@ -110,4 +110,4 @@ class Car:
         self._left_at = time.monotonic()
 
     def _drive_s(self) -> float:
-        return self._route.duration_s / self._pace.driving
+        return self._route.duration_s / self._time_scale.driving

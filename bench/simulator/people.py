@@ -8,10 +8,10 @@ from typing import Literal
 from uuid import UUID
 
 from bench.simulator.hustler import Person
-from bench.simulator.projection import Degrees
+from bench.simulator.projection import LatLng
 
 Role = Literal["hustler", "poster"]
-Mint = Callable[[Role, str, Degrees | None], Awaitable[tuple[str, UUID]]]
+Mint = Callable[[Role, str, LatLng | None], Awaitable[tuple[str, UUID]]]
 """(role, first name, home) → (token, user id) of an account that is verified and able to work."""
 
 # fmt: off
@@ -37,7 +37,7 @@ def first_name(seed: int, number: int) -> str:
     return names[number % len(names)]
 
 
-async def enrol(mint: Mint, role: Role, seed: int, number: int, home: Degrees | None) -> Person:
+async def enrol(mint: Mint, role: Role, seed: int, number: int, home: LatLng | None) -> Person:
     """The number-th inhabitant with a fresh token."""
     name = first_name(seed, number)
     token, user_id = await mint(role, name, home)

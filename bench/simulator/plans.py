@@ -1,4 +1,4 @@
-"""What the city wants: neighbourhoods, errands, and an endless seeded list of tasks to post."""
+"""What the city wants: neighbourhoods, kinds of tasks, and an endless seeded list of tasks to post."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ VILLAGE_OPENS: Final = 1
 """Which of the first tasks comes from there, so that a visitor sees it from the start."""
 
 
-class Errand(NamedTuple):
+class TaskKind(NamedTuple):
     """A kind of task: its usual price in cents, and seconds of work in life."""
 
     title: str
@@ -60,21 +60,21 @@ class Errand(NamedTuple):
     work_s: float
 
 
-ERRANDS = (
-    Errand("Carry a sofa up two floors", "moving", 5_500, 230),
-    Errand("Bring groceries to my mother", "delivery", 2_400, 80),
-    Errand("Fetch a parcel before closing", "delivery", 2_000, 70),
-    Errand("Fix a dripping tap", "handyman", 4_800, 210),
-    Errand("Hang a heavy mirror", "handyman", 3_600, 140),
-    Errand("Walk the dog, I am stuck", "pets", 2_200, 160),
-    Errand("Clear the table after a party", "cleaning", 3_200, 210),
-    Errand("Jump-start my car", "automotive", 3_900, 90),
-    Errand("Set up the new router", "tech_help", 3_400, 140),
-    Errand("Sweep leaves off the path", "yard", 2_600, 160),
-    Errand("Wait in line for me", "errands", 2_300, 140),
-    Errand("Put a wardrobe together", "assembly", 5_200, 250),
+TASK_KINDS = (
+    TaskKind("Carry a sofa up two floors", "moving", 5_500, 230),
+    TaskKind("Bring groceries to my mother", "delivery", 2_400, 80),
+    TaskKind("Fetch a parcel before closing", "delivery", 2_000, 70),
+    TaskKind("Fix a dripping tap", "handyman", 4_800, 210),
+    TaskKind("Hang a heavy mirror", "handyman", 3_600, 140),
+    TaskKind("Walk the dog, I am stuck", "pets", 2_200, 160),
+    TaskKind("Clear the table after a party", "cleaning", 3_200, 210),
+    TaskKind("Jump-start my car", "automotive", 3_900, 90),
+    TaskKind("Set up the new router", "tech_help", 3_400, 140),
+    TaskKind("Sweep leaves off the path", "yard", 2_600, 160),
+    TaskKind("Wait in line for me", "errands", 2_300, 140),
+    TaskKind("Put a wardrobe together", "assembly", 5_200, 250),
 )
-CATEGORIES = tuple(sorted({errand.category for errand in ERRANDS}))
+CATEGORIES = tuple(sorted({task_kind.category for task_kind in TASK_KINDS}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class TaskPlan:
     wait_s: float
     neighbourhood: str
     spot: Spot
-    errand: Errand
+    task_kind: TaskKind
     price_cents: int
     patience_s: float | None
     if_nobody: str
@@ -114,22 +114,22 @@ def address(area: Neighbourhood, rng: Random, streets: Streets) -> Spot:
 
 
 def task_plans(seed: int, streets: Streets, per_hour: float) -> Iterator[TaskPlan]:
-    """Tasks of the city: Poisson arrivals, log-normal prices around each errand's usual one."""
+    """Tasks of the city: Poisson arrivals, log-normal prices around each kind's usual one."""
     rng = Random(f"tasks {seed}")
     number = 0
     while True:
-        errand = rng.choice(ERRANDS)
+        task_kind = rng.choice(TASK_KINDS)
         area = VILLAGE
         if number != VILLAGE_OPENS:
             area = rng.choices(NEIGHBOURHOODS, [n.demand for n in NEIGHBOURHOODS])[0]
         spot = address(area, rng, streets)
-        price = errand.usual_cents * area.fare * rng.lognormvariate(0.0, 0.3)
+        price = task_kind.usual_cents * area.fare * rng.lognormvariate(0.0, 0.3)
         yield TaskPlan(
             number=number,
             wait_s=rng.expovariate(per_hour / 3600),
             neighbourhood=area.name,
             spot=spot,
-            errand=errand,
+            task_kind=task_kind,
             price_cents=max(LEAST_PRICE_CENTS, 50 * math.floor(price / 50)),
             patience_s=rng.uniform(30, 300) if rng.random() < CANCEL_SHARE else None,
             if_nobody=_if_nobody(rng.random()),

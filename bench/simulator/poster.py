@@ -10,12 +10,12 @@ from random import Random
 from typing import Final
 from uuid import UUID
 
-from bench.simulator.code_exchange import Codes, Doorstep
+from bench.simulator.code_exchange import CodeExchange, Codes
 from bench.simulator.decisions import higher_price_cents, review
 from bench.simulator.hustler import Person
-from bench.simulator.projection import Degrees
-from bench.simulator.run_log import Chronicle, Story
-from bench.simulator.time_scale import Pace, human_s
+from bench.simulator.projection import LatLng
+from bench.simulator.run_log import RunLog, TaskTrace
+from bench.simulator.time_scale import TimeScale, human_s
 from hustlexp_client import (
     Api,
     BroadcastUpdate,
@@ -49,7 +49,7 @@ class Wish:
     category: str
     price_cents: int
     place: str
-    at: Degrees
+    at: LatLng
     patience_s: float | None = None
     if_nobody: str = "CANCEL"
 
@@ -57,24 +57,24 @@ class Wish:
 class Poster:
     """One poster with any number of tasks at once."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # named in test_structure
         self,
         person: Person,
         session: Session,
         api: Api,
         *,
-        pace: Pace,
-        chronicle: Chronicle,
-        doorstep: Doorstep,
-        anyone_near: Callable[[Degrees], bool],
+        time_scale: TimeScale,
+        run_log: RunLog,
+        code_exchange: CodeExchange,
+        anyone_near: Callable[[LatLng], bool],
         seed: int,
     ) -> None:
         self.person = person
         self.session = session
         self._api = api
-        self._pace = pace
-        self._chronicle = chronicle
-        self._doorstep = doorstep
+        self._time_scale = time_scale
+        self._run_log = run_log
+        self._code_exchange = code_exchange
         self._anyone_near = anyone_near
         self._seed = seed
         self._wishes: dict[UUID, Wish] = {}
@@ -86,11 +86,11 @@ class Poster:
         """Listen and answer until cancelled."""
         try:
             async with self.session, asyncio.TaskGroup() as self._group:
-                self._chronicle.counts["session"] += 1
+                self._run_log.counts["session"] += 1
                 async for message in self.session:
                     self._hear(message)
         except* SentAway as lost:
-            self._chronicle.refused("POSTER", f"sent away: {lost.exceptions[0]}")
+            self._run_log.refused("POSTER", f"sent away: {lost.exceptions[0]}")
 
     async def post(self, wish: Wish) -> None:
         """Create and fund a LIVE task; perhaps lose patience later."""
@@ -104,28 +104,28 @@ class Poster:
                 location=Place(wish.at.lat, wish.at.lng, address=wish.place),
             )
             self._wishes[task.id] = wish
-            story = self._open_story(task, wish)
-            await self._pace.people(human_s(draw, FUND_MEDIAN_S, 0.4))
-            await self._fund(story, wish)
+            trace = self._open_trace(task, wish)
+            await self._time_scale.people(human_s(draw, FUND_MEDIAN_S, 0.4))
+            await self._fund(trace, wish)
             if wish.patience_s is not None:
-                await self._pace.people(wish.patience_s)
-                if story.state == "MATCHING":
+                await self._time_scale.people(wish.patience_s)
+                if trace.state == "MATCHING":
                     await self._api.cancel(task.id, "Found help elsewhere")
-                    self._chronicle.tell("cancel", f"{self.person.name} cancels: {wish.title}")
+                    self._run_log.record("cancel", f"{self.person.name} cancels: {wish.title}")
         except (Refused, NoAnswer) as refused:
-            self._regret(refused)
+            self._record_refusal(refused)
 
-    def _open_story(self, task: HeldTask, wish: Wish) -> Story:
-        return self._chronicle.open_story(
-            Story(task.id, wish.title, wish.place, task.price_cents, task.hustler_pay_cents)
+    def _open_trace(self, task: HeldTask, wish: Wish) -> TaskTrace:
+        return self._run_log.open_trace(
+            TaskTrace(task.id, wish.title, wish.place, task.price_cents, task.hustler_pay_cents)
         )
 
-    async def _fund(self, story: Story, wish: Wish) -> None:
-        story.in_reach = self._anyone_near(wish.at)
-        story.funded_at = time.monotonic()
-        await self._pay(story.task_id)
+    async def _fund(self, trace: TaskTrace, wish: Wish) -> None:
+        trace.in_reach = self._anyone_near(wish.at)
+        trace.funded_at = time.monotonic()
+        await self._pay(trace.task_id)
         price = f"${wish.price_cents / 100:.2f}"
-        self._chronicle.tell("funded", f"{wish.title}, {price}, {wish.place}")
+        self._run_log.record("funded", f"{wish.title}, {price}, {wish.place}")
 
     async def _pay(self, task_id: UUID) -> None:
         escrow = await self._api.fund(task_id)
@@ -139,110 +139,110 @@ class Poster:
             case BroadcastUpdate() as update:
                 self._follow(update)
             case JobAssigned(task_id=task_id, start_code=code) if code is not None:
-                self._welcome_winner(task_id, code)
+                self._assigned(task_id, code)
             case JobCompleted(task_id=task_id):
                 self._group.create_task(self._review(task_id))
             case JobCancelled(task_id=task_id, successor_id=successor):
-                self._chronicle.state_of(task_id, "CANCELLED")
+                self._run_log.state_of(task_id, "CANCELLED")
                 self._carry_on(task_id, successor)
             case TaskStatus(task_id=task_id, state=state):
-                self._chronicle.state_of(task_id, state)
+                self._run_log.state_of(task_id, state)
             case PaymentCaptured(task_id=task_id):
-                self._chronicle.paid(task_id)
+                self._run_log.paid(task_id)
             case PaymentRefunded(amount_cents=cents):
-                self._chronicle.refunded(cents)
+                self._run_log.refunded(cents)
             case Problem(code=code, message=text):
-                self._chronicle.refused(code, text)
+                self._run_log.refused(code, text)
             case _:
                 pass
 
     def _follow(self, update: BroadcastUpdate) -> None:
-        story = self._chronicle.stories.get(update.task_id)
-        if story is None:
+        trace = self._run_log.task_traces.get(update.task_id)
+        if trace is None:
             return
-        if update.radius_miles > story.radius_miles > 0 and update.state == "ACTIVE":
-            self._chronicle.tell("wave", f"{story.title}: {update.radius_miles:g} miles")
-        story.radius_miles = update.radius_miles
-        story.notified = update.hustlers_notified
+        if update.radius_miles > trace.radius_miles > 0 and update.state == "ACTIVE":
+            self._run_log.record("wave", f"{trace.title}: {update.radius_miles:g} miles")
+        trace.radius_miles = update.radius_miles
+        trace.notified = update.hustlers_notified
         is_news = update.broadcast_id not in self._ended
-        if update.state == "EXPIRED" and story.state == "MATCHING" and is_news:
+        if update.state == "EXPIRED" and trace.state == "MATCHING" and is_news:
             self._ended.add(update.broadcast_id)
-            self._group.create_task(self._choose(story))
+            self._group.create_task(self._choose(trace))
 
-    def _welcome_winner(self, task_id: UUID, start_code: str) -> None:
-        story = self._chronicle.stories.get(task_id)
-        if story is not None and story.poster_told_at is None:
-            story.poster_told_at = time.monotonic()
-        self._chronicle.state_of(task_id, "ACCEPTED")
+    def _assigned(self, task_id: UUID, start_code: str) -> None:
+        trace = self._run_log.task_traces.get(task_id)
+        if trace is not None and trace.poster_notified_at is None:
+            trace.poster_notified_at = time.monotonic()
+        self._run_log.state_of(task_id, "ACCEPTED")
         self._group.create_task(self._open_door(task_id, start_code))
 
     async def _open_door(self, task_id: UUID, start_code: str) -> None:
         task = await self._try(self._api.task(task_id))
         if task is not None and task.completion_code is not None:
-            self._doorstep.tell(task_id, Codes(start_code, task.completion_code))
+            self._code_exchange.publish(task_id, Codes(start_code, task.completion_code))
 
     async def _review(self, task_id: UUID) -> None:
-        story = self._chronicle.stories[task_id]
+        trace = self._run_log.task_traces[task_id]
         draw = Random(f"review {self._seed} {self._wishes[task_id].number}")
-        opinion = review(draw, again=story.rejected)
-        await self._pace.people(opinion.after_s)
-        match opinion.verdict:
+        decision = review(draw, again=trace.rejected)
+        await self._time_scale.people(decision.after_s)
+        match decision.verdict:
             case "APPROVE":
                 if await self._try(self._api.approve(task_id)) is not None:
-                    self._chronicle.tell("approved", f"{self.person.name} approves: {story.title}")
+                    self._run_log.record("approved", f"{self.person.name} approves: {trace.title}")
             case "REJECT":
-                story.rejected = True
+                trace.rejected = True
                 if await self._try(self._api.reject(task_id, "Not quite done yet")) is not None:
-                    self._chronicle.tell(
-                        "rejected", f"{self.person.name}: once more, {story.title}"
+                    self._run_log.record(
+                        "rejected", f"{self.person.name}: once more, {trace.title}"
                     )
             case "DISPUTE":
                 if await self._try(self._api.dispute(task_id, "Not what we agreed on")) is not None:
-                    self._chronicle.tell("disputed", f"{self.person.name} disputes: {story.title}")
+                    self._run_log.record("disputed", f"{self.person.name} disputes: {trace.title}")
 
-    async def _choose(self, story: Story) -> None:
-        wish = self._wishes[story.task_id]
+    async def _choose(self, trace: TaskTrace) -> None:
+        wish = self._wishes[trace.task_id]
         draw = Random(f"choice {self._seed} {wish.number}")
-        story.nobody_came = True
-        self._chronicle.tell("expired", f"nobody took: {story.title}")
-        await self._pace.people(human_s(draw, CHOICE_MEDIAN_S))
-        choice = "CANCEL" if story.raised else wish.if_nobody
-        price_cents = higher_price_cents(story.price_cents) if choice == "INCREASE_PRICE" else None
+        trace.nobody_came = True
+        self._run_log.record("expired", f"nobody took: {trace.title}")
+        await self._time_scale.people(human_s(draw, CHOICE_MEDIAN_S))
+        choice = "CANCEL" if trace.raised else wish.if_nobody
+        price_cents = higher_price_cents(trace.price_cents) if choice == "INCREASE_PRICE" else None
         try:
-            await self._api.choose(story.task_id, choice, price_cents)
-            self._chronicle.tell("choice", f"{choice.lower().replace('_', ' ')}: {wish.title}")
+            await self._api.choose(trace.task_id, choice, price_cents)
+            self._run_log.record("choice", f"{choice.lower().replace('_', ' ')}: {wish.title}")
             if price_cents is not None:
-                await self._pay_more(story, draw)
+                await self._pay_more(trace, draw)
         except (Refused, NoAnswer) as refused:
-            self._regret(refused)
+            self._record_refusal(refused)
 
-    async def _pay_more(self, story: Story, draw: Random) -> None:
+    async def _pay_more(self, trace: TaskTrace, draw: Random) -> None:
         """Fund the replacement; the task goes out again for the higher price."""
-        story.raised = True
-        await self._pace.people(human_s(draw, FUND_MEDIAN_S, 0.4))
-        await self._pay(story.task_id)
-        task = await self._api.task(story.task_id)
-        story.price_cents, story.pay_cents = task.price_cents, task.hustler_pay_cents
-        self._chronicle.tell("funded", f"{story.title}, now ${story.price_cents / 100:.2f}")
+        trace.raised = True
+        await self._time_scale.people(human_s(draw, FUND_MEDIAN_S, 0.4))
+        await self._pay(trace.task_id)
+        task = await self._api.task(trace.task_id)
+        trace.price_cents, trace.pay_cents = task.price_cents, task.hustler_pay_cents
+        self._run_log.record("funded", f"{trace.title}, now ${trace.price_cents / 100:.2f}")
 
     def _carry_on(self, task_id: UUID, successor: UUID | None) -> None:
         """A released task lives on as its successor; a switch to standard leaves this city."""
         wish = self._wishes.get(task_id)
-        story = self._chronicle.stories.get(task_id)
-        if wish is None or story is None or successor is None or story.accepted_at is None:
+        trace = self._run_log.task_traces.get(task_id)
+        if wish is None or trace is None or successor is None or trace.accepted_at is None:
             return
         self._wishes[successor] = wish
-        heir = self._chronicle.open_story(story.heir(successor))
-        heir.funded_at = time.monotonic()
-        heir.in_reach = self._anyone_near(wish.at)
+        following = self._run_log.open_trace(trace.successor(successor))
+        following.funded_at = time.monotonic()
+        following.in_reach = self._anyone_near(wish.at)
 
     async def _try(self, call: Awaitable[HeldTask]) -> HeldTask | None:
         try:
             return await call
         except (Refused, NoAnswer) as refused:
-            self._regret(refused)
+            self._record_refusal(refused)
             return None
 
-    def _regret(self, refused: Refused | NoAnswer) -> None:
+    def _record_refusal(self, refused: Refused | NoAnswer) -> None:
         code = refused.code if isinstance(refused, Refused) else "NO_ANSWER"
-        self._chronicle.refused(code, str(refused))
+        self._run_log.refused(code, str(refused))

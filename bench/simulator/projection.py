@@ -24,16 +24,16 @@ class Spot(NamedTuple):
     y: float
 
 
-class Degrees(NamedTuple):
+class LatLng(NamedTuple):
     """A position as the service takes it."""
 
     lat: float
     lng: float
 
 
-def to_degrees(spot: Spot) -> Degrees:
+def to_degrees(spot: Spot) -> LatLng:
     """Where a spot lies on Earth, rounded to 11 cm."""
-    return Degrees(
+    return LatLng(
         round(CENTRE_LAT + spot.y / _METRES_PER_DEGREE, 6),
         round(CENTRE_LNG + spot.x / _METRES_PER_DEGREE_LNG, 6),
     )
@@ -51,7 +51,7 @@ def apart_m(a: Spot, b: Spot) -> float:
     return math.hypot(a.x - b.x, a.y - b.y)
 
 
-def miles_between(a: Degrees, b: Degrees) -> float:
+def miles_between(a: LatLng, b: LatLng) -> float:
     """Great-circle distance in miles, anywhere on Earth."""
     lat_a, lat_b = math.radians(a.lat), math.radians(b.lat)
     half = (

@@ -18,11 +18,11 @@ from bench.simulator.city import City
 from bench.simulator.hustler import Habits
 from bench.simulator.marlow_bay import OPENING_TASKS, TASKS_PER_HUSTLER_HOUR
 from bench.simulator.movement import Send
-from bench.simulator.plans import ERRANDS, LEAST_PRICE_CENTS
+from bench.simulator.plans import LEAST_PRICE_CENTS, TASK_KINDS
 from bench.simulator.poster import Wish
-from bench.simulator.projection import Degrees, miles_between
-from bench.simulator.run_log import Chronicle
-from bench.simulator.time_scale import Pace
+from bench.simulator.projection import LatLng, miles_between
+from bench.simulator.run_log import RunLog
+from bench.simulator.time_scale import TimeScale
 from bench.simulator.traces import CabDay, Fix, Recording
 
 ROAD_FACTOR = 1.4
@@ -66,17 +66,17 @@ class TraceDrive:
     """A mover that plays one cab-day."""
 
     def __init__(
-        self, fixes: tuple[Fix, ...], clock: TraceClock, pace: Pace, chronicle: Chronicle
+        self, fixes: tuple[Fix, ...], clock: TraceClock, time_scale: TimeScale, run_log: RunLog
     ) -> None:
         self._fixes = fixes
         self._clock = clock
-        self._pace = pace
-        self._chronicle = chronicle
+        self._time_scale = time_scale
+        self._run_log = run_log
         self._last = fixes[0]
 
-    def where(self) -> Degrees:
+    def where(self) -> LatLng:
         """The last recorded position that was played."""
-        return Degrees(self._last.lat, self._last.lng)
+        return LatLng(self._last.lat, self._last.lng)
 
     def seen_at(self) -> datetime:
         """When the device recorded it."""
@@ -88,12 +88,12 @@ class TraceDrive:
             await asyncio.sleep(self._clock.due_at(fix.second) - time.monotonic())
             self._last = fix
             sent = await send(self.where(), self.seen_at())
-            self._chronicle.counts["fix" if sent else "fix_lost"] += 1
+            self._run_log.counts["fix" if sent else "fix_lost"] += 1
 
-    async def go_to(self, goal: Degrees) -> None:
+    async def go_to(self, goal: LatLng) -> None:
         """Let the drive's usual time pass."""
         hours = miles_between(self.where(), goal) * ROAD_FACTOR / ROAD_MPH
-        await self._pace.people(hours * 3600)
+        await self._time_scale.people(hours * 3600)
 
     def roam(self) -> None:
         """The recording goes on as it is."""
@@ -105,11 +105,16 @@ class Replay:
     name = "recorded traces"
 
     def __init__(
-        self, recording: Recording, clock: TraceClock, pace: Pace, chronicle: Chronicle, seed: int
+        self,
+        recording: Recording,
+        clock: TraceClock,
+        time_scale: TimeScale,
+        run_log: RunLog,
+        seed: int,
     ) -> None:
         self._clock = clock
-        self._pace = pace
-        self._chronicle = chronicle
+        self._time_scale = time_scale
+        self._run_log = run_log
         self._seed = seed
         self._ways = [way for day in recording.days if (way := self._inside(day))]
 
@@ -132,7 +137,7 @@ class Replay:
 
     async def _send(self, city: City, number: int, way: tuple[Fix, ...]) -> None:
         await asyncio.sleep(self._clock.due_at(way[0].second) - time.monotonic())
-        drive = TraceDrive(way, self._clock, self._pace, self._chronicle)
+        drive = TraceDrive(way, self._clock, self._time_scale, self._run_log)
         await (await city.hire(number, drive.where(), drive, HABITS))
 
     def wishes(self) -> Iterator[tuple[float, Wish]]:
@@ -152,14 +157,14 @@ class Replay:
 
 
 def _wish(number: int, near: Fix, rng: Random) -> Wish:
-    errand = rng.choice(ERRANDS)
-    price = errand.usual_cents * rng.lognormvariate(0.0, 0.3)
+    task_kind = rng.choice(TASK_KINDS)
+    price = task_kind.usual_cents * rng.lognormvariate(0.0, 0.3)
     lat, lng = near.lat + rng.gauss(0, NEAR_DEGREES), near.lng + rng.gauss(0, NEAR_DEGREES)
     return Wish(
         number=number,
-        title=errand.title,
-        category=errand.category,
+        title=task_kind.title,
+        category=task_kind.category,
         price_cents=max(LEAST_PRICE_CENTS, 50 * int(price / 50)),
         place="near a recorded road",
-        at=Degrees(round(lat, 6), round(lng, 6)),
+        at=LatLng(round(lat, 6), round(lng, 6)),
     )

@@ -14,8 +14,8 @@ LAST_EVENTS = 200
 
 
 @dataclass(slots=True)
-class Story:
-    """One task's life. `in_reach` tells whether a free hustler stood inside the first radius."""
+class TaskTrace:
+    """One task's timestamps and ends. `in_reach` tells whether a free hustler stood inside the first radius."""
 
     task_id: UUID
     title: str
@@ -30,8 +30,8 @@ class Story:
     funded_at: float | None = None
     first_card_at: float | None = None
     accepted_at: float | None = None
-    hustler_told_at: float | None = None
-    poster_told_at: float | None = None
+    hustler_notified_at: float | None = None
+    poster_notified_at: float | None = None
     paid_at: float | None = None
     ended_at: float | None = None
     nobody_came: bool = False
@@ -40,13 +40,13 @@ class Story:
     disputed: bool = False
     hustler_name: str = ""
 
-    def heir(self, successor: UUID) -> Story:
-        """The story of the task that carries this one on, from its beginning."""
-        return Story(successor, self.title, self.place, self.price_cents, self.pay_cents)
+    def successor(self, successor: UUID) -> TaskTrace:
+        """The trace of the task that carries this one on, from its beginning."""
+        return TaskTrace(successor, self.title, self.place, self.price_cents, self.pay_cents)
 
     @property
     def time_to_card_s(self) -> float | None:
-        """Machinery: the poster's fund call leaves → the first card is on a phone."""
+        """Machinery: the poster's fund call leaves → the first card is on a device."""
         return _between(self.funded_at, self.first_card_at)
 
     @property
@@ -55,18 +55,18 @@ class Story:
         return _between(self.first_card_at, self.accepted_at)
 
     @property
-    def time_to_tell_s(self) -> float | None:
-        """Machinery: accept leaves → both winner and poster know."""
-        if self.hustler_told_at is None or self.poster_told_at is None:
+    def time_to_notify_s(self) -> float | None:
+        """Machinery: accept leaves → winner and poster are both notified."""
+        if self.hustler_notified_at is None or self.poster_notified_at is None:
             return None
-        return _between(self.accepted_at, max(self.hustler_told_at, self.poster_told_at))
+        return _between(self.accepted_at, max(self.hustler_notified_at, self.poster_notified_at))
 
     @property
     def time_to_accept_s(self) -> float | None:
-        """The product's measure: funded → both know."""
-        if self.hustler_told_at is None or self.poster_told_at is None:
+        """The product's measure: funded → both notified."""
+        if self.hustler_notified_at is None or self.poster_notified_at is None:
             return None
-        return _between(self.funded_at, max(self.hustler_told_at, self.poster_told_at))
+        return _between(self.funded_at, max(self.hustler_notified_at, self.poster_notified_at))
 
 
 def _between(start: float | None, end: float | None) -> float | None:
@@ -75,7 +75,7 @@ def _between(start: float | None, end: float | None) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of the run's diary."""
+    """One line of the log: when, what kind, in words."""
 
     at: float
     kind: str
@@ -83,60 +83,60 @@ class Event:
 
 
 @dataclass(slots=True)
-class Chronicle:
-    """Stories by task, the diary, and counters by name."""
+class RunLog:
+    """Traces by task, the latest events, and counters by name."""
 
     began_at: float = field(default_factory=time.monotonic)
-    stories: dict[UUID, Story] = field(default_factory=dict)
+    task_traces: dict[UUID, TaskTrace] = field(default_factory=dict)
     events: deque[Event] = field(default_factory=lambda: deque(maxlen=LAST_EVENTS))
-    told: int = 0
+    recorded: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     fixes_refused: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
     paid_cents: int = 0
     refunded_cents: int = 0
 
-    def tell(self, kind: str, text: str) -> None:
-        """Write a line of the diary and count its kind."""
+    def record(self, kind: str, text: str) -> None:
+        """Add an event and count its kind."""
         self.counts[kind] += 1
-        self.told += 1
+        self.recorded += 1
         self.events.append(Event(time.monotonic() - self.began_at, kind, text))
 
     def elapsed_s(self) -> float:
         """Seconds since the run began."""
         return time.monotonic() - self.began_at
 
-    def open_story(self, story: Story) -> Story:
+    def open_trace(self, trace: TaskTrace) -> TaskTrace:
         """A task was created (or succeeds another)."""
-        return self.stories.setdefault(story.task_id, story)
+        return self.task_traces.setdefault(trace.task_id, trace)
 
     def card_shown(self, task_id: UUID) -> None:
-        """A card reached a phone."""
+        """A card reached a device."""
         self.counts["card"] += 1
-        story = self.stories.get(task_id)
-        if story is not None and story.first_card_at is None:
-            story.first_card_at = time.monotonic()
+        trace = self.task_traces.get(task_id)
+        if trace is not None and trace.first_card_at is None:
+            trace.first_card_at = time.monotonic()
 
     def state_of(self, task_id: UUID, state: str) -> None:
-        """A transition became known; terminal states end the story."""
-        story = self.stories.get(task_id)
-        if story is None or story.ended_at is not None:
+        """A transition became known; terminal states end the trace."""
+        trace = self.task_traces.get(task_id)
+        if trace is None or trace.ended_at is not None:
             return
-        story.state = state
-        story.disputed |= state == "DISPUTED"
+        trace.state = state
+        trace.disputed |= state == "DISPUTED"
         if state in ("COMPLETED", "CANCELLED", "EXPIRED"):
-            story.ended_at = time.monotonic()
+            trace.ended_at = time.monotonic()
 
     def paid(self, task_id: UUID) -> None:
         """The money arrived; both sides hear of it, once is enough."""
-        story = self.stories.get(task_id)
-        if story is None or story.paid_at is not None:
+        trace = self.task_traces.get(task_id)
+        if trace is None or trace.paid_at is not None:
             return
-        story.paid_at = time.monotonic()
-        self.paid_cents += story.pay_cents
-        amount = f"${story.pay_cents / 100:.2f}"
-        took_s = story.paid_at - (story.funded_at or story.paid_at)
-        self.tell("paid", f"{story.hustler_name} is paid {amount}, {took_s:.0f} s after funding")
+        trace.paid_at = time.monotonic()
+        self.paid_cents += trace.pay_cents
+        amount = f"${trace.pay_cents / 100:.2f}"
+        took_s = trace.paid_at - (trace.funded_at or trace.paid_at)
+        self.record("paid", f"{trace.hustler_name} is paid {amount}, {took_s:.0f} s after funding")
 
     def refunded(self, cents: int) -> None:
         """Money went back to a poster."""

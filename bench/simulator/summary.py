@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from bench.simulator.city import City
 from bench.simulator.money_check import Money
-from bench.simulator.run_log import Chronicle, Story
+from bench.simulator.run_log import RunLog, TaskTrace
 
 
 class Spread(Struct, frozen=True):
@@ -66,7 +66,7 @@ class Summary(Struct, frozen=True):
     time_to_accept: Spread | None
     human: Spread | None
     funded_to_card: Spread | None
-    accept_to_told: Spread | None
+    accept_to_notified: Spread | None
     fixes: Fixes | None
     reconnects: int
     gaps: int
@@ -91,70 +91,70 @@ def spread(values: Iterable[float | None]) -> Spread | None:
 
 
 def times(
-    chronicle: Chronicle, measure: Callable[[Story], float | None], *, in_reach: bool
+    run_log: RunLog, measure: Callable[[TaskTrace], float | None], *, in_reach: bool
 ) -> Spread | None:
     """A measure over all tasks, or only those that had a free hustler in reach at once."""
-    stories = chronicle.stories.values()
-    return spread(measure(story) for story in stories if story.in_reach or not in_reach)
+    task_traces = run_log.task_traces.values()
+    return spread(measure(trace) for trace in task_traces if trace.in_reach or not in_reach)
 
 
 def summarise(city: City, recorded: tuple[int, int] | None, money: Money | None = None) -> Summary:
     """The figures of a run; `recorded` is (fixes read, junk lines) of a replay."""
-    chronicle, counts = city.chronicle, city.chronicle.counts
+    run_log, counts = city.run_log, city.run_log.counts
     sessions = [session.counts for session in city.sessions()]
     return Summary(
         crowd=city.crowd.name,
         seed=city.setting.seed,
         speed=city.setting.speed,
-        seconds=round(chronicle.elapsed_s(), 1),
+        seconds=round(run_log.elapsed_s(), 1),
         hustlers=len(city.people),
         posters=len(city.posters),
-        tasks=_tasks(list(chronicle.stories.values())),
+        tasks=_tasks(list(run_log.task_traces.values())),
         money=money,
         cards=counts["card"],
         answers={word: counts[word] for word in OUTCOMES if counts[word]},
-        time_to_accept=times(chronicle, lambda story: story.time_to_accept_s, in_reach=False),
-        human=times(chronicle, lambda story: story.time_to_decide_s, in_reach=False),
-        funded_to_card=times(chronicle, lambda story: story.time_to_card_s, in_reach=True),
-        accept_to_told=times(chronicle, lambda story: story.time_to_tell_s, in_reach=False),
-        fixes=None if recorded is None else _fixes(chronicle, *recorded),
+        time_to_accept=times(run_log, lambda trace: trace.time_to_accept_s, in_reach=False),
+        human=times(run_log, lambda trace: trace.time_to_decide_s, in_reach=False),
+        funded_to_card=times(run_log, lambda trace: trace.time_to_card_s, in_reach=True),
+        accept_to_notified=times(run_log, lambda trace: trace.time_to_notify_s, in_reach=False),
+        fixes=None if recorded is None else _fixes(run_log, *recorded),
         reconnects=sum(counts.reconnects for counts in sessions),
         gaps=sum(counts.gaps for counts in sessions),
         duplicates=sum(counts.duplicates for counts in sessions),
         resyncs=sum(counts.resyncs for counts in sessions),
-        refusals=dict(chronicle.refusals.most_common()),
+        refusals=dict(run_log.refusals.most_common()),
     )
 
 
 OUTCOMES = ("won", "taken", "expired", "declined", "skipped")
 
 
-def _tasks(stories: list[Story]) -> Tasks:
-    def count(holds: Callable[[Story], bool]) -> int:
-        return sum(holds(story) for story in stories)
+def _tasks(task_traces: list[TaskTrace]) -> Tasks:
+    def count(holds: Callable[[TaskTrace], bool]) -> int:
+        return sum(holds(trace) for trace in task_traces)
 
     return Tasks(
-        posted=len(stories),
-        funded=count(lambda story: story.funded_at is not None),
-        accepted=count(lambda story: story.accepted_at is not None),
-        paid=count(lambda story: story.paid_at is not None),
-        nobody_came=count(lambda story: story.nobody_came),
-        cancelled=count(lambda story: story.state == "CANCELLED" and not story.nobody_came),
-        under_way=count(lambda story: story.ended_at is None),
-        waited=count(lambda story: not story.in_reach),
-        raised=count(lambda story: story.raised),
-        rejected=count(lambda story: story.rejected),
-        disputed=count(lambda story: story.disputed),
+        posted=len(task_traces),
+        funded=count(lambda trace: trace.funded_at is not None),
+        accepted=count(lambda trace: trace.accepted_at is not None),
+        paid=count(lambda trace: trace.paid_at is not None),
+        nobody_came=count(lambda trace: trace.nobody_came),
+        cancelled=count(lambda trace: trace.state == "CANCELLED" and not trace.nobody_came),
+        under_way=count(lambda trace: trace.ended_at is None),
+        waited=count(lambda trace: not trace.in_reach),
+        raised=count(lambda trace: trace.raised),
+        rejected=count(lambda trace: trace.rejected),
+        disputed=count(lambda trace: trace.disputed),
     )
 
 
-def _fixes(chronicle: Chronicle, read: int, junk_lines: int) -> Fixes:
+def _fixes(run_log: RunLog, read: int, junk_lines: int) -> Fixes:
     return Fixes(
         read=read,
         junk_lines=junk_lines,
-        sent=chronicle.counts["fix"],
-        lost=chronicle.counts["fix_lost"],
-        refused=dict(chronicle.fixes_refused.most_common()),
+        sent=run_log.counts["fix"],
+        lost=run_log.counts["fix_lost"],
+        refused=dict(run_log.fixes_refused.most_common()),
     )
 
 
@@ -181,7 +181,7 @@ def text(summary: Summary) -> str:
         f"time to accept   {summary.time_to_accept or 'nothing accepted'}",
         f"  people         {summary.human or '-'} (at {summary.speed:g}x life)",
         f"  machinery      funded → first card {summary.funded_to_card or '-'}",
-        f"                 accept → both told {summary.accept_to_told or '-'}",
+        f"                 accept → both notified {summary.accept_to_notified or '-'}",
         f"  {tasks.waited} tasks first waited for somebody to come into reach",
         (
             f"sessions reconnects {summary.reconnects}, gaps {summary.gaps}, "

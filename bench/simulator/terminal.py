@@ -1,6 +1,6 @@
-"""The run on a terminal: figures, running tasks with their growing radius, the diary.
+"""The run on a terminal: figures, running tasks with their growing radius, the latest events.
 
-`screen` is a pure function of the city and the terminal's size; without a terminal the diary is
+`screen` is a pure function of the city and the terminal's size; without a terminal the latest events is
 printed line by line.
 """
 
@@ -20,7 +20,7 @@ from rich.text import Text
 
 from bench.simulator.city import City
 from bench.simulator.money_check import dollars
-from bench.simulator.run_log import Event, Story
+from bench.simulator.run_log import Event, TaskTrace
 from bench.simulator.summary import Spread, times
 
 FRAMES_PER_S = 4
@@ -57,29 +57,29 @@ def screen(city: City, width: int, height: int, map_url: str) -> RenderableType:
     """Everything in one picture of exactly that size (80x24 is enough, more shows more)."""
     layout = Layout()
     rest = height - 1 - FIGURES_ROWS
-    tasks, diary = Layout(name="tasks"), Layout(name="diary")
+    tasks, events = Layout(name="tasks"), Layout(name="events")
     body = Layout(name="body")
     if width >= WIDE_COLUMNS:
-        task_rows, diary_rows, task_columns = rest - 3, rest - 2, width * 3 // 5
-        tasks.ratio, diary.ratio = 3, 2
-        body.split_row(tasks, diary)
+        task_rows, event_rows, task_columns = rest - 3, rest - 2, width * 3 // 5
+        tasks.ratio, events.ratio = 3, 2
+        body.split_row(tasks, events)
     else:
         task_rows = max(3, (rest - 5) * 3 // 5)
-        diary_rows, task_columns = max(1, rest - task_rows - 5), width
+        event_rows, task_columns = max(1, rest - task_rows - 5), width
         tasks.size = task_rows + 3
-        body.split_column(tasks, diary)
+        body.split_column(tasks, events)
     layout.split_column(
         Layout(_title(city, map_url), size=1), Layout(_figures(city), size=FIGURES_ROWS), body
     )
     tasks.update(
         Panel(_task_table(city, task_rows, task_columns), title="tasks", title_align="left")
     )
-    diary.update(Panel(_diary(city, diary_rows), title="diary", title_align="left"))
+    events.update(Panel(_events(city, event_rows), title="events", title_align="left"))
     return layout
 
 
 def _title(city: City, map_url: str) -> Text:
-    minutes, seconds = divmod(int(city.chronicle.elapsed_s()), 60)
+    minutes, seconds = divmod(int(city.run_log.elapsed_s()), 60)
     title = Text(no_wrap=True, overflow="ellipsis")
     title.append(f" {city.crowd.name} ", "bold reverse")
     title.append(f" {minutes}:{seconds:02} · people live {city.setting.speed:g}x as fast as life")
@@ -88,8 +88,8 @@ def _title(city: City, map_url: str) -> Text:
 
 
 def _figures(city: City) -> RenderableType:
-    counts, stories = city.chronicle.counts, city.chronicle.stories.values()
-    states = [story.state for story in stories if story.funded_at and story.ended_at is None]
+    counts, task_traces = city.run_log.counts, city.run_log.task_traces.values()
+    states = [trace.state for trace in task_traces if trace.funded_at and trace.ended_at is None]
     people, tasks = Text(no_wrap=True), Text(no_wrap=True)
     connected = sum(session.connected for session in city.sessions())
     for text, parts in (
@@ -100,7 +100,7 @@ def _figures(city: City) -> RenderableType:
                 ("live", city.on_duty),
                 ("cards", counts["card"]),
                 ("rejected", counts["rejected"]),
-                ("disputed", sum(story.disputed for story in stories)),
+                ("disputed", sum(trace.disputed for trace in task_traces)),
             ),
         ),
         (
@@ -109,8 +109,8 @@ def _figures(city: City) -> RenderableType:
                 ("looking", states.count("MATCHING")),
                 ("en route", states.count("ACCEPTED")),
                 ("working", states.count("WORKING") + states.count("PROOF_SUBMITTED")),
-                ("accepted", sum(story.accepted_at is not None for story in stories)),
-                ("paid", sum(story.paid_at is not None for story in stories)),
+                ("accepted", sum(trace.accepted_at is not None for trace in task_traces)),
+                ("paid", sum(trace.paid_at is not None for trace in task_traces)),
             ),
         ),
     ):
@@ -120,7 +120,9 @@ def _figures(city: City) -> RenderableType:
     grid = Table.grid(padding=(0, 1))
     grid.add_row(Text("time to accept"), _accept_line(city))
     grid.add_row(Text("machinery"), _machinery_line(city))
-    moved = f"paid {dollars(city.chronicle.paid_cents)}, refunded {dollars(city.chronicle.refunded_cents)}"
+    moved = (
+        f"paid {dollars(city.run_log.paid_cents)}, refunded {dollars(city.run_log.refunded_cents)}"
+    )
     return Panel(
         Group(people, tasks, grid),
         title="now",
@@ -131,8 +133,8 @@ def _figures(city: City) -> RenderableType:
 
 
 def _accept_line(city: City) -> Text:
-    whole = times(city.chronicle, lambda story: story.time_to_accept_s, in_reach=False)
-    human = times(city.chronicle, lambda story: story.time_to_decide_s, in_reach=False)
+    whole = times(city.run_log, lambda trace: trace.time_to_accept_s, in_reach=False)
+    human = times(city.run_log, lambda trace: trace.time_to_decide_s, in_reach=False)
     line = Text(no_wrap=True, overflow="ellipsis")
     line.append(f" {_median(whole)}", "bold green")
     line.append(", people ", "bright_black")
@@ -146,21 +148,21 @@ def _accept_line(city: City) -> Text:
 
 def at_lifes_pace_s(city: City) -> float | None:
     """The median time to accept if people took as long as in life; the machinery stays as it is."""
-    whole = times(city.chronicle, lambda story: story.time_to_accept_s, in_reach=False)
-    human = times(city.chronicle, lambda story: story.time_to_decide_s, in_reach=False)
+    whole = times(city.run_log, lambda trace: trace.time_to_accept_s, in_reach=False)
+    human = times(city.run_log, lambda trace: trace.time_to_decide_s, in_reach=False)
     if whole is None or human is None or city.setting.speed == 1:
         return None
     return max(0.0, whole.median_s - human.median_s) + human.median_s * city.setting.speed
 
 
 def _machinery_line(city: City) -> Text:
-    card = times(city.chronicle, lambda story: story.time_to_card_s, in_reach=True)
-    told = times(city.chronicle, lambda story: story.time_to_tell_s, in_reach=False)
+    card = times(city.run_log, lambda trace: trace.time_to_card_s, in_reach=True)
+    notified = times(city.run_log, lambda trace: trace.time_to_notify_s, in_reach=False)
     line = Text(no_wrap=True, overflow="ellipsis")
     line.append(" funded → first card ", "bright_black")
     line.append(_median(card), "bold cyan")
-    line.append("  accept → both told ", "bright_black")
-    line.append(_median(told), "bold cyan")
+    line.append("  accept → both notified ", "bright_black")
+    line.append(_median(notified), "bold cyan")
     return line
 
 
@@ -181,45 +183,45 @@ def _task_table(city: City, rows: int, columns: int) -> RenderableType:
     table.add_column("since", width=6, justify="right")
     if columns >= 90:
         table.add_column("hustler", width=8, no_wrap=True)
-    for story in islice(_running(city, now), rows):
-        word, style = STATE_STYLE.get(story.state, (story.state.lower(), "white"))
-        price = f"[bright_black]${story.price_cents / 100:.0f}[/]"
+    for trace in islice(_running(city, now), rows):
+        word, style = STATE_STYLE.get(trace.state, (trace.state.lower(), "white"))
+        price = f"[bright_black]${trace.price_cents / 100:.0f}[/]"
         cells: list[RenderableType] = [
-            Text.from_markup(f"{story.title} {price}"),
+            Text.from_markup(f"{trace.title} {price}"),
             Text(word, style),
-            _radius(story, style),
-            Text(str(story.notified or "")),
-            Text(f"{now - (story.funded_at or now):.0f} s"),
+            _radius(trace, style),
+            Text(str(trace.notified or "")),
+            Text(f"{now - (trace.funded_at or now):.0f} s"),
         ]
         if columns >= 90:
-            cells.append(Text(story.hustler_name, "cyan"))
+            cells.append(Text(trace.hustler_name, "cyan"))
         table.add_row(*cells)
     return table
 
 
-def _running(city: City, now: float) -> list[Story]:
+def _running(city: City, now: float) -> list[TaskTrace]:
     """Newest first; what ended stays for a moment."""
     shown = [
-        story
-        for story in city.chronicle.stories.values()
-        if story.funded_at is not None and (story.ended_at is None or now - story.ended_at < 5)
+        trace
+        for trace in city.run_log.task_traces.values()
+        if trace.funded_at is not None and (trace.ended_at is None or now - trace.ended_at < 5)
     ]
-    return sorted(shown, key=lambda story: -(story.funded_at or 0))
+    return sorted(shown, key=lambda trace: -(trace.funded_at or 0))
 
 
-def _radius(story: Story, style: str) -> RenderableType:
-    if story.radius_miles == 0:
+def _radius(trace: TaskTrace, style: str) -> RenderableType:
+    if trace.radius_miles == 0:
         return Text("")
     grid = Table.grid(padding=(0, 1, 0, 0))
     grid.add_row(
-        Bar(MAX_RADIUS_MILES, 0, story.radius_miles, width=BAR_WIDTH, color=style),
-        Text(f"{story.radius_miles:g} mi", "bright_black"),
+        Bar(MAX_RADIUS_MILES, 0, trace.radius_miles, width=BAR_WIDTH, color=style),
+        Text(f"{trace.radius_miles:g} mi", "bright_black"),
     )
     return grid
 
 
-def _diary(city: City, rows: int) -> RenderableType:
-    last = list(city.chronicle.events)[-rows:]
+def _events(city: City, rows: int) -> RenderableType:
+    last = list(city.run_log.events)[-rows:]
     return Group(*(_line(event) for event in reversed(last)))
 
 
@@ -246,8 +248,8 @@ async def _print_lines(city: City, console: Console) -> None:
     """The diary, each line once."""
     printed = 0
     while True:
-        fresh = city.chronicle.told - printed
-        for event in list(city.chronicle.events)[-fresh:] if fresh else ():
+        fresh = city.run_log.recorded - printed
+        for event in list(city.run_log.events)[-fresh:] if fresh else ():
             console.print(_line(event), soft_wrap=True)
-        printed = city.chronicle.told
+        printed = city.run_log.recorded
         await asyncio.sleep(1 / FRAMES_PER_S)

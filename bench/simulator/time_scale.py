@@ -17,7 +17,7 @@ MAX_DRIVING = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class TimeScale:
     """Seconds of life turned into seconds of the run."""
 
     speed: float = 1.0

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.simulator.projection import Degrees
+from bench.simulator.projection import LatLng
 
 DAY_S = 86_400
 WINDOW_STEP_S = 900
@@ -70,7 +70,7 @@ def _lines(path: Path) -> Iterator[str]:
     return (line for line in text.splitlines() if line.strip())
 
 
-def _parse(line: str) -> tuple[int, Degrees, bool] | None:
+def _parse(line: str) -> tuple[int, LatLng, bool] | None:
     """(Unix time, position, occupied), or None for a line that is no fix."""
     words = line.split()
     if len(words) != 4 or words[2] not in ("0", "1"):
@@ -81,10 +81,10 @@ def _parse(line: str) -> tuple[int, Degrees, bool] | None:
         return None
     if not (math.isfinite(lat) and math.isfinite(lng) and at >= 0):
         return None
-    return at, Degrees(lat, lng), words[2] == "1"
+    return at, LatLng(lat, lng), words[2] == "1"
 
 
-def fold(recorder: str, fixes: Iterable[tuple[int, Degrees, bool]]) -> list[CabDay]:
+def fold(recorder: str, fixes: Iterable[tuple[int, LatLng, bool]]) -> list[CabDay]:
     """A recorder's fixes as one CabDay per UTC day."""
     by_day: dict[int, list[Fix]] = {}
     for at, place, occupied in sorted(fixes, key=lambda fix: fix[0]):

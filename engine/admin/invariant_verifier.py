@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from engine.kernel.errors import Refusal
-from engine.kernel.loops import steadily
+from engine.kernel.loops import Backoff, steadily
 from engine.kernel.store import Store
 from sql import invariants
 from sql.invariants import Verdict
@@ -52,7 +52,7 @@ class Verifying:
         if not self._every_s:
             return
         await asyncio.sleep(min(FIRST_AFTER_S, self._every_s))
-        await steadily("verifying", self._round, pause_s=PAUSE_S)
+        await steadily("verifying", self._round, backoff=Backoff(PAUSE_S))
 
     async def _round(self) -> None:
         await self.verify()
@@ -79,7 +79,7 @@ class Verifying:
 
     async def _note(self, verdict: Verdict) -> None:
         if verdict.agrees:
-            await self._store.execute("desk_close_item", ITEM, verdict.check.name)
+            await self._store.perform("close_item", ITEM, verdict.check.name)
         else:
             await self._tell(verdict)
 
@@ -96,6 +96,6 @@ class Verifying:
             "count": verdict.count,
             "rows": verdict.rows,
         }
-        await self._store.execute(
-            "desk_open_item", ITEM, verdict.check.name, msgspec.json.encode(details).decode()
+        await self._store.perform(
+            "open_item", ITEM, verdict.check.name, msgspec.json.encode(details).decode()
         )

@@ -10,8 +10,9 @@ from msgspec import Struct
 
 from engine.kernel import errors
 from engine.kernel.ids import TaskId, UserId
+from engine.kernel.states import Mode, TaskState
 from engine.kernel.store import Store
-from engine.views import LiveView, Mode, TaskState
+from engine.live.views import LiveView
 
 StepKind = Literal[
     "POSTED",

@@ -1,18 +1,30 @@
-"""What a committed command did, and who has to hear of it.
+"""What a committed command did: the JSON object that every command of `sql/` answers.
 
-Every command of `sql/` answers one JSON object of this shape.
-The transaction is over when it is read: whatever an `EffectSink` loses, the log, the next tick or
-the next poll brings back.
+The transaction is over when it is read: whatever a subscriber loses, the log, the next tick or the
+next poll brings back.
 """
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from datetime import datetime
+from typing import Any, Literal
 from uuid import UUID
 
 from msgspec import Struct
 
-from engine.views import ClosedReason, UserEvent
+from engine.kernel.ids import TaskId
+
+ClosedReason = Literal["EXPIRED", "CLAIMED", "CANCELLED", "WITHDRAWN"]
+
+
+class UserEvent(Struct, frozen=True):
+    """One durable event: `seq` is gap-free per `user_id`; `data` is the message's data."""
+
+    user_id: UUID
+    seq: int
+    type: str
+    data: dict[str, Any]
+    at: datetime
 
 
 class ClosedBroadcast(Struct, frozen=True):
@@ -41,16 +53,23 @@ class Applied(Struct, frozen=True):
     events: tuple[UserEvent, ...] = ()
     closed: tuple[ClosedBroadcast, ...] = ()
     started: tuple[UUID, ...] = ()
-    """Broadcasts that have just started: the bell rings for them."""
+    """Broadcasts that have just started."""
     withdrawn: tuple[UUID, ...] = ()
     """Hustlers who are no longer offerable: their open cards leave the screen."""
     settle: bool = False
     """A settlement waits for its provider call."""
     refused: Refused | None = None
 
+    @property
+    def task(self) -> TaskId:
+        """The task of a command that is about one; RuntimeError where it named none."""
+        if self.task_id is None:
+            raise RuntimeError("a command about a task answered none")
+        return TaskId(self.task_id)
 
-class EffectSink(Protocol):
-    """Hears of every committed command, at once, without awaiting."""
-
-    def applied(self, applied: Applied) -> None:
-        """Push events, close cards, ring bells. Must not raise and must not block."""
+    @property
+    def subject(self) -> UUID:
+        """What the command made; RuntimeError where it named nothing."""
+        if self.subject_id is None:
+            raise RuntimeError("a command that makes something answered nothing")
+        return self.subject_id

@@ -1,6 +1,6 @@
-"""The legal steps of every machine, as one table. Twin of the SQL table `lifecycle`.
+"""The legal steps of every machine, as one table; not imported by the service.
 
-A test holds the two equal; `docs/lifecycle.md` is drawn from here (`python -m engine.kernel.lifecycle`).
+A test holds it equal to the SQL table `lifecycle`; `docs/lifecycle.md` is drawn from here (`python -m engine.kernel.lifecycle`).
 The database refuses every other step with HX010, whoever asks; the guards are judged by its triggers
 and functions (`guards*.sql` of the subjects in sql/schema/).
 """

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import NoReturn, Protocol
+from dataclasses import dataclass
+from random import Random
+from typing import Final, NoReturn, Protocol
 
 import structlog
 
@@ -15,24 +17,55 @@ from sql.database import DatabaseAway
 
 log = structlog.get_logger(__name__)
 
+_MAX_DOUBLINGS: Final = 30
+"""A server may be away for long; the power stays a small number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How long a loop waits after failures in a row: doubling from `first_s` up to `longest_s`.
+
+    With `random` each wait is drawn between half of it and all of it, so that processes which lost
+    the same server do not come back together. `Backoff(1.0)` waits a second each time.
+    """
+
+    first_s: float
+    longest_s: float = 0.0
+    random: Random | None = None
+
+    def after(self, failures: int) -> float:
+        """Seconds to wait after so many failures in a row, the first one being 1."""
+        doubled_s = self.first_s * 2.0 ** min(failures - 1, _MAX_DOUBLINGS)
+        pause_s = max(self.first_s, min(doubled_s, self.longest_s))
+        return self.random.uniform(pause_s / 2, pause_s) if self.random else pause_s
+
 
 async def steadily(
-    name: str, work: Callable[[], Awaitable[None]], *, pause_s: float = 1.0
+    name: str,
+    work: Callable[[], Awaitable[None]],
+    *,
+    backoff: Backoff = Backoff(1.0),
+    failed: Callable[[str], None] = lambda _: None,
 ) -> NoReturn:
-    """Repeats a round for ever; one that fails is logged, and the next begins after a pause.
+    """Repeats a round for ever; one that fails is logged and given to `failed` by the loop's name.
 
-    A server that is away is expected and told in one line; anything else is a defect with its
-    traceback, and still no reason to leave everybody else unserved.
+    The next round begins after the back-off. A server that is away is expected and takes one line;
+    anything else is a defect with its traceback, and still no reason to leave everybody else
+    unserved.
     """
+    failures = 0
     while True:
         try:
             await work()
-        except (DatabaseAway, ValkeyAway, Refusal) as away:
-            log.warning("loop_delayed", loop=name, error=str(away))
-            await asyncio.sleep(pause_s)
-        except Exception:
-            log.exception("loop_failed", loop=name)
-            await asyncio.sleep(pause_s)
+            failures = 0
+        except Exception as error:
+            failures += 1
+            failed(name)
+            if isinstance(error, DatabaseAway | ValkeyAway | Refusal):
+                log.warning("loop_delayed", loop=name, failures=failures, error=str(error))
+            else:
+                log.exception("loop_failed", loop=name, failures=failures)
+            await asyncio.sleep(backoff.after(failures))
 
 
 class Loop(Protocol):

@@ -1,59 +1,112 @@
-"""Named queries as typed values: decode once, translate refusals in one place."""
+"""What the engine asks of PostgreSQL, and how its refusals come back."""
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, NamedTuple, TypeVar
+from uuid import UUID
 
 import msgspec
 
-from engine.kernel import db_errors
+from engine.kernel import db_errors, errors
 from sql.database import Database, DatabaseError, Record
 
 T = TypeVar("T")
+Row = TypeVar("Row", bound=msgspec.Struct)
+
+
+class Cursor(NamedTuple):
+    """Where a page ended."""
+
+    created_at: datetime
+    id: UUID
 
 
 class Store:
-    """The engine's way to Postgres.
+    """Named queries and SQL functions, their JSON decoded.
 
-    Raises `engine.kernel.errors.Refusal` for what the database refuses and `sql.database.DatabaseAway`
-    when it does not answer; any other `DatabaseError` is a defect and passes unchanged.
+    Every method raises `engine.kernel.errors.Refusal` for what the database refuses and
+    `sql.database.DatabaseAway` when it does not answer; any other `DatabaseError` is a defect and
+    passes unchanged.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    async def call(
+        self, shape: type[T], function: str, *args: Any, lock_timeout_ms: int | None = None
+    ) -> T:
+        """The answer of an SQL function, decoded as `shape`."""
+        async with _refusals():
+            answer = await self._database.call(function, *args, lock_timeout_ms=lock_timeout_ms)
+        return msgspec.json.decode(answer or "null", type=shape)
+
+    async def perform(self, function: str, *args: Any, lock_timeout_ms: int | None = None) -> None:
+        """Call an SQL function for its effect."""
+        async with _refusals():
+            await self._database.call(function, *args, lock_timeout_ms=lock_timeout_ms)
+
     async def one(self, shape: type[T], name: str, *args: Any) -> T:
         """The one JSON value of a query, decoded as `shape`."""
         return msgspec.json.decode(await self._json(name, *args), type=shape)
 
+    async def found(self, shape: type[T], name: str, *args: Any) -> T:
+        """As `one`; NOT_FOUND when the query has no row."""
+        answer = await self._json(name, *args)
+        if answer == b"null":
+            raise errors.refusal("NOT_FOUND")
+        return msgspec.json.decode(answer, type=shape)
+
     async def maybe(self, shape: type[T], name: str, *args: Any) -> T | None:
         """As `one`, or None when the query has no row."""
-        found = await self._json(name, *args)
-        return None if found == b"null" else msgspec.json.decode(found, type=shape)
+        answer = await self._json(name, *args)
+        return None if answer == b"null" else msgspec.json.decode(answer, type=shape)
+
+    async def page(
+        self, shape: type[T], name: str, *args: Any, after: Cursor | None, limit: int
+    ) -> tuple[list[T], Cursor | None]:
+        """At most `limit` items behind `after`, and where the next page begins.
+
+        The query's rows are (item, created_at, id); it takes the cursor and a limit last.
+        """
+        created_at, last_id = after or (None, None)
+        rows = await self.rows(name, *args, created_at, last_id, limit + 1)
+        items = [msgspec.json.decode(row["item"], type=shape) for row in rows[:limit]]
+        if len(rows) <= limit:
+            return items, None
+        return items, Cursor(rows[limit - 1]["created_at"], rows[limit - 1]["id"])
 
     async def rows(self, name: str, *args: Any) -> list[Record]:
         """All rows of a query."""
-        try:
+        async with _refusals():
             return await self._database.rows(name, *args)
-        except DatabaseError as error:
-            raise db_errors.refusal_of(error) or error from error
+
+    async def rows_as(self, shape: type[Row], name: str, *args: Any) -> list[Row]:
+        """All rows of a query as `shape`, a Struct with a field for each column that is wanted."""
+        columns = shape.__struct_fields__
+        return [shape(*(row[column] for column in columns)) for row in await self.rows(name, *args)]
 
     async def value(self, name: str, *args: Any) -> Any:
         """The first column of the first row, or None."""
-        try:
+        async with _refusals():
             return await self._database.value(name, *args)
-        except DatabaseError as error:
-            raise db_errors.refusal_of(error) or error from error
 
     async def execute(self, name: str, *args: Any) -> None:
         """Run a query for its effect."""
-        try:
+        async with _refusals():
             await self._database.execute(name, *args)
-        except DatabaseError as error:
-            raise db_errors.refusal_of(error) or error from error
 
     async def _json(self, name: str, *args: Any) -> bytes:
-        try:
+        async with _refusals():
             return await self._database.json(name, *args)
-        except DatabaseError as error:
-            raise db_errors.refusal_of(error) or error from error
+
+
+@asynccontextmanager
+async def _refusals() -> AsyncIterator[None]:
+    """Database errors that stand for a refusal are raised as it."""
+    try:
+        yield
+    except DatabaseError as error:
+        raise db_errors.refusal_of(error) or error from error

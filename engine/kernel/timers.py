@@ -1,6 +1,6 @@
 """Fires what is due. At least once and idempotent: the database judges each firing by its clock.
 
-A row that somebody else holds is waited for a few milliseconds (the query `fire_timer`) and then left for a
+A row that somebody else holds is waited for a few milliseconds and then left for a
 while, so that no other timer is late for it.
 """
 
@@ -12,8 +12,8 @@ from uuid import UUID
 
 import structlog
 
-from engine.kernel.applied import Applied, EffectSink
 from engine.kernel.errors import Refusal
+from engine.kernel.execution import Execution
 from engine.kernel.loops import steadily
 from engine.kernel.retry_pauses import Resting
 from engine.kernel.store import Store
@@ -23,6 +23,8 @@ log = structlog.get_logger()
 
 POLL_S = 0.25
 BATCH = 100
+PATIENCE_MS = 20
+"""How long a firing waits for a row that somebody else holds: it comes again within a second."""
 
 
 class Timers:
@@ -30,12 +32,12 @@ class Timers:
 
     def __init__(
         self,
+        execution: Execution,
         store: Store,
-        effects: EffectSink,
         lag: Callable[[float], None],
     ) -> None:
+        self._execution = execution
         self._store = store
-        self._effects = effects
         self._lag = lag
         self._resting: Resting[tuple[str, UUID]] = Resting()
 
@@ -58,7 +60,7 @@ class Timers:
 
     async def _fire(self, kind: str, subject: UUID) -> None:
         try:
-            applied = await self._store.one(Applied, "fire_timer", kind, subject)
+            await self._execution.run("fire_timer", kind, subject, lock_timeout_ms=PATIENCE_MS)
             self._resting.done((kind, subject))
         except (Refusal, DatabaseError) as error:
             self._resting.put((kind, subject))
@@ -68,5 +70,3 @@ class Timers:
             # A broken one waits and stays in sight, so that the others have their turn.
             log.exception("timer_failed", kind=kind, subject=str(subject))
             await self._store.execute("timer_failed", kind, subject)
-            return
-        self._effects.applied(applied)

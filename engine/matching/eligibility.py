@@ -1,4 +1,4 @@
-"""Whether a hustler may do a task at all: a gate, never a factor (product_spec §9).
+"""Whether a hustler may do a task at all: a gate, never a factor; not imported by the service.
 
 The SQL function `eligible(tasks, users, hustler_profiles)` decides; this is the pure twin that
 architecture §13.3 asks for beside it, held equal by a property test.

@@ -10,16 +10,14 @@ Eligibility is a gate before this, never a factor in it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-
-COMPONENTS = ("trust", "distance", "category", "price", "time")
 
 HIDDEN_BELOW = 0.20
 """A pair below this is not shown (MATCH-3). Under hx-1.0 the smallest reachable score is 0.246."""
@@ -67,11 +65,8 @@ class Profile:
 
     @property
     def weights(self) -> tuple[float, ...]:
-        """The five weights in the order of `COMPONENTS`."""
-        return (self.trust, self.distance, self.category, self.price, self.time)
-
-
-HX_1_0 = Profile("hx-1.0", trust=0.30, distance=0.25, category=0.20, price=0.15, time=0.10)
+        """The weights in the order of `COMPONENTS`."""
+        return tuple(getattr(self, name) for name, _ in COMPONENTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,23 +177,24 @@ def time_component(hours_to_deadline: Floats, available_hours: Floats) -> Floats
     return np.where(np.isnan(hours_to_deadline), _NO_DEADLINE, fit)
 
 
+COMPONENTS: Final[tuple[tuple[str, Callable[[ScoreInputs], Floats]], ...]] = (
+    ("trust", lambda of: trust_component(of.trust_tier, of.completion_rate, of.approval_rate)),
+    ("distance", lambda of: distance_component(of.distance_miles)),
+    ("category", lambda of: category_component(of.category_preferred, of.category_count)),
+    (
+        "price",
+        lambda of: price_component(of.price_cents, of.minimum_price_cents, of.market_price_cents),
+    ),
+    ("time", lambda of: time_component(of.hours_to_deadline, of.available_hours)),
+)
+"""Each component by name; a weight of a profile bears the same name. Points add in this order."""
+
+HX_1_0 = Profile("hx-1.0", trust=0.30, distance=0.25, category=0.20, price=0.15, time=0.10)
+
+
 def score(inputs: ScoreInputs, profile: Profile = HX_1_0) -> Scored:
     """Score n pairs; the same operations in the same order whatever n is."""
-    components = np.clip(
-        np.stack(
-            (
-                trust_component(inputs.trust_tier, inputs.completion_rate, inputs.approval_rate),
-                distance_component(inputs.distance_miles),
-                category_component(inputs.category_preferred, inputs.category_count),
-                price_component(
-                    inputs.price_cents, inputs.minimum_price_cents, inputs.market_price_cents
-                ),
-                time_component(inputs.hours_to_deadline, inputs.available_hours),
-            )
-        ),
-        0.0,
-        1.0,
-    )
+    components = np.clip(np.stack([of(inputs) for _, of in COMPONENTS]), 0.0, 1.0)
     total = np.zeros(components.shape[1], np.float64)
     for weight, component in zip(profile.weights, components, strict=True):
         total = total + weight * component  # a dot product may add in another order
@@ -207,7 +203,7 @@ def score(inputs: ScoreInputs, profile: Profile = HX_1_0) -> Scored:
 
 def breakdown(scored: Scored, row: int, profile: Profile = HX_1_0) -> Iterator[Part]:
     """Why pair `row` scored what it did, one part per component."""
-    for index, (name, weight) in enumerate(zip(COMPONENTS, profile.weights, strict=True)):
+    for index, ((name, _), weight) in enumerate(zip(COMPONENTS, profile.weights, strict=True)):
         value = float(scored.components[index, row])
         yield Part(name, weight, value, weight * value)
 

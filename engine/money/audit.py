@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from engine.kernel.applied import Applied, EffectSink
+from engine.kernel.execution import Execution
 from engine.kernel.ids import UserId
 from engine.kernel.store import Store
 from engine.live.broadcast_plan import BroadcastPlan
@@ -22,22 +22,24 @@ EARLIER: Final = timedelta(days=2)
 SETTLED: Final = timedelta(minutes=5)
 """Younger movements are not judged: their booking may be under way."""
 
+DIFFERENCE: Final = "MONEY_DIFFERENCE"
+
 
 class Auditing:
     """One comparison at a time, asked for by an operator."""
 
     def __init__(
         self,
+        execution: Execution,
         store: Store,
         payments: PaymentProvider,
         books: ProviderBooks,
-        effects: EffectSink,
         plan: BroadcastPlan,
     ) -> None:
+        self._execution = execution
         self._store = store
         self._payments = payments
         self._books = books
-        self._effects = effects
         self._plan = msgspec.json.encode(plan).decode()
 
     async def compare(self, since: datetime, until: datetime) -> list[Difference]:
@@ -58,7 +60,7 @@ class Auditing:
         """One operator's item for each, however often it is found."""
         for each in found:
             details = msgspec.json.encode(each).decode()
-            await self._store.execute("report_difference", each.subject, details)
+            await self._store.perform("open_item", DIFFERENCE, each.subject, details)
 
     async def repair(
         self, found: Sequence[Difference], admin: UserId, reason: str
@@ -73,8 +75,7 @@ class Auditing:
             if not each.repairable:
                 left.append(each)
                 continue
-            applied = await self._store.one(
-                Applied,
+            await self._execution.run(
                 "repair_funding" if each.kind == "PAYMENT" else "repair_leg",
                 admin,
                 reason,
@@ -83,7 +84,6 @@ class Auditing:
                 each.reference,
                 self._plan if each.kind == "PAYMENT" else each.kind,
             )
-            self._effects.applied(applied)
         return left
 
     async def _began_long_ago(self, each: Difference) -> bool:

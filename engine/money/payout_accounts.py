@@ -12,8 +12,8 @@ from uuid import UUID
 import structlog
 from msgspec import Struct
 
-from engine.kernel.applied import Applied, EffectSink
 from engine.kernel.errors import Refusal
+from engine.kernel.execution import Execution
 from engine.kernel.ids import UserId
 from engine.kernel.store import Store
 from engine.money.provider import PROVIDER_TIMEOUT_S, PaymentFailed, PaymentRefused
@@ -61,13 +61,13 @@ class Payouts:
 
     def __init__(
         self,
+        execution: Execution,
         store: Store,
-        effects: EffectSink,
         accounts: PayoutAccounts,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
+        self._execution = execution
         self._store = store
-        self._effects = effects
         self._accounts = accounts
         self._clock = clock
 
@@ -84,15 +84,13 @@ class Payouts:
         asked_at = self._now()
         account = await self._account(user, known)
         if account != known:
-            applied = await self._store.one(
-                Applied,
+            await self._execution.run(
                 "set_payout_account",
                 user,
                 account.account_id,
                 account.payouts_enabled,
                 asked_at,
             )
-            self._effects.applied(applied)
         return account
 
     async def refresh(self, limit: int) -> int:
@@ -131,15 +129,13 @@ class Payouts:
         if account == known:
             await self._store.execute("account_unchanged", known.account_id, asked_at)
             return 0
-        applied = await self._store.one(
-            Applied,
+        await self._execution.run(
             "note_payout_account",
             account.account_id,
             account.payouts_enabled,
             account.closed,
             asked_at,
         )
-        self._effects.applied(applied)
         return 1
 
     async def onboarding_url(self, account: PayoutAccount, return_url: str) -> str | None:

@@ -11,27 +11,30 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
+from uuid import UUID
 
 import msgspec
 import structlog
 
-from engine.kernel.applied import Applied, EffectSink
 from engine.kernel.errors import Refusal
-from engine.kernel.loops import steadily
+from engine.kernel.execution import Execution
+from engine.kernel.loops import Backoff, steadily
 from engine.kernel.store import Store
 from engine.live.broadcast_plan import BroadcastPlan
 from engine.money.books import ProviderBooks, Told
+from engine.money.facts import Fact
 from engine.money.payout_accounts import Payouts, utc_now
 from engine.money.provider import (
     PROVIDER_TIMEOUT_S,
+    LegKind,
     Movement,
     MovementKind,
     PaymentFailed,
     PaymentProvider,
 )
 from engine.money.provider_events import ProviderEvents
-from engine.money.settlements import MAX_ERROR_CHARS
+from engine.money.settlements import MAX_ERROR_CHARS, PATIENCE_MS
 from sql.database import DatabaseError
 
 log = structlog.get_logger()
@@ -45,14 +48,30 @@ OVERLAP: Final = timedelta(minutes=10)
 REPLAY_BATCH: Final = 1_000
 
 
+class OpenPayment(msgspec.Struct, frozen=True):
+    """A payment that was begun at the provider and is not booked on its escrow."""
+
+    id: UUID
+    payment: str
+
+
+class BegunLeg(msgspec.Struct, frozen=True):
+    """A leg of a settlement that the provider has begun and not finished."""
+
+    id: UUID
+    leg: LegKind
+    reference: str
+
+
 class Reconciling:
     """The loop; `books` is None for a provider that has none."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # named in test_structure
         self,
+        execution: Execution,
         store: Store,
         payments: PaymentProvider,
-        effects: EffectSink,
+        events: ProviderEvents,
         plan: BroadcastPlan,
         *,
         books: ProviderBooks | None,
@@ -60,11 +79,11 @@ class Reconciling:
         every_s: float,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
+        self._execution = execution
         self._store = store
         self._payments = payments
-        self._effects = effects
         self._plan = msgspec.json.encode(plan).decode()
-        self._events = ProviderEvents(store, effects, plan)
+        self._events = events
         self._books = books
         self._payouts = payouts
         self._every_s = every_s
@@ -73,7 +92,7 @@ class Reconciling:
 
     async def run(self) -> None:
         """For ever; begins with a round, for the process before may have been killed."""
-        await steadily("reconciling", self._round, pause_s=min(self._every_s, 5.0))
+        await steadily("reconciling", self._round, backoff=Backoff(min(self._every_s, 5.0)))
 
     async def _round(self) -> None:
         await self.sweep()
@@ -82,31 +101,29 @@ class Reconciling:
     async def sweep(self) -> int:
         """One round; how much was booked. What the provider cannot tell now waits for the next."""
         booked = 0
-        for row in await self._store.rows("open_payments", BATCH):
-            booked += await self._payment(row)
-        for row in await self._store.rows("begun_legs", BATCH):
-            booked += await self._leg(row)
+        for payment in await self._store.rows_as(OpenPayment, "open_payments", BATCH):
+            booked += await self._payment(payment)
+        for leg in await self._store.rows_as(BegunLeg, "begun_legs", BATCH):
+            booked += await self._leg(leg)
         booked += await self._payouts.refresh(BATCH)
         if self._books is not None:
             booked += await self._replay(self._books)
         return booked
 
-    async def _payment(self, row: Any) -> int:
-        async with self._told(row["id"]):
-            movement = await self._looked_up("PAYMENT", row["payment"])
+    async def _payment(self, open_: OpenPayment) -> int:
+        async with self._told(open_.id):
+            movement = await self._looked_up("PAYMENT", open_.payment)
             if movement.state == "SUCCEEDED":
-                return await self._apply("reconcile_funding", row["id"], row["payment"], self._plan)
+                return await self._run("book_funding", open_.id, open_.payment, self._plan)
         return 0
 
-    async def _leg(self, row: Any) -> int:
-        settlement, leg, reference = row["id"], row["leg"], row["reference"]
-        async with self._told(settlement):
-            movement = await self._looked_up(leg, reference)
+    async def _leg(self, begun: BegunLeg) -> int:
+        async with self._told(begun.id):
+            movement = await self._looked_up(begun.leg, begun.reference)
             if movement.state == "SUCCEEDED":
-                return await self._apply("book_leg", settlement, leg, reference)
+                return await self._run("book_leg", begun.id, begun.leg, begun.reference)
             if movement.state == "FAILED":
-                said = (movement.note or f"The {leg.lower()} failed.")[:MAX_ERROR_CHARS]
-                return await self._apply("leg_failed", settlement, leg, reference, said)
+                return await self._run("apply_provider_fact", _failed(begun, movement), None)
         return 0
 
     async def _replay(self, books: ProviderBooks) -> int:
@@ -140,13 +157,13 @@ class Reconciling:
             movement = await self._payments.look_up(kind, reference)
         if movement.unknown_status is not None:
             details = msgspec.json.encode({"kind": kind, "reference": reference}).decode()
-            await self._store.execute(
-                "report_unknown_status", reference, movement.unknown_status, details
+            await self._store.perform(
+                "note_unknown_status", reference, movement.unknown_status, details
             )
         return movement
 
-    async def _apply(self, name: str, *args: object) -> int:
-        self._effects.applied(await self._store.one(Applied, name, *args))
+    async def _run(self, command: str, *args: object) -> int:
+        await self._execution.run(command, *args, lock_timeout_ms=PATIENCE_MS)
         return 1
 
     @asynccontextmanager
@@ -156,3 +173,14 @@ class Reconciling:
             yield
         except (PaymentFailed, TimeoutError, Refusal, DatabaseError) as error:
             log.warning("not_reconciled", subject=str(subject), error=repr(error))
+
+
+def _failed(begun: BegunLeg, movement: Movement) -> str:
+    """The fact that a leg has failed, as the provider's own event would tell it."""
+    fact = Fact(
+        "REFUND_FAILED" if begun.leg == "REFUND" else "TRANSFER_REVERSED",
+        settlement_id=str(begun.id),
+        reference=begun.reference,
+        note=(movement.note or f"The {begun.leg.lower()} failed.")[:MAX_ERROR_CHARS],
+    )
+    return msgspec.json.encode(fact).decode()

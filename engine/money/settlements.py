@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, Final
+from typing import Final, Literal
 from uuid import UUID
 
 import structlog
 from msgspec import Struct
 
-from engine.kernel.applied import Applied, EffectSink
 from engine.kernel.errors import Refusal
+from engine.kernel.execution import Execution
 from engine.kernel.loops import steadily
 from engine.kernel.retry_pauses import Resting
 from engine.kernel.store import Store
+from engine.kernel.wake import Wake
 from engine.money.provider import (
     PROVIDER_TIMEOUT_S,
     LegKind,
@@ -31,6 +31,29 @@ log = structlog.get_logger()
 BATCH: Final = 50
 POLL_S: Final = 1.0
 MAX_ERROR_CHARS: Final = 500
+PATIENCE_MS: Final = 50
+"""How long a loop that works rows off waits for one that somebody else holds."""
+
+
+class DueSettlement(Struct, frozen=True):
+    """A settlement that is due, with what has been booked or has begun of it; amounts in cents."""
+
+    id: UUID
+    escrow_id: UUID
+    kind: Literal["REFUND", "RELEASE", "SPLIT"]
+    release_amount: int
+    fee_amount: int
+    refund_amount: int
+    transfer_reference: str | None
+    refund_reference: str | None
+    refund_done: bool
+    payment: str | None
+    hustler_id: UUID | None
+    payout_account_id: str | None
+
+    def reference(self, kind: LegKind) -> str | None:
+        """The provider's id of a leg that has begun."""
+        return self.refund_reference if kind == "REFUND" else self.transfer_reference
 
 
 class Leg(Struct, frozen=True):
@@ -50,31 +73,25 @@ class Settling:
 
     def __init__(
         self,
+        execution: Execution,
         store: Store,
         payments: PaymentProvider,
-        effects: EffectSink,
+        wake: Wake,
         waiting: Callable[[int], None],
     ) -> None:
+        self._execution = execution
         self._store = store
         self._payments = payments
-        self._effects = effects
+        self._wake = wake
         self._waiting = waiting
-        self._bell = asyncio.Event()
         self._resting: Resting[UUID] = Resting()
-
-    def ring(self) -> None:
-        """A settlement may be waiting."""
-        self._bell.set()
 
     async def run(self) -> None:
         """For ever. Losing Postgres only delays: the rows wait."""
         await steadily("settling", self._round)
 
     async def _round(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(POLL_S):
-                await self._bell.wait()
-        self._bell.clear()
+        await self._wake.wait(POLL_S)
         await self.settle_waiting()
 
     async def settle_waiting(self) -> int:
@@ -82,67 +99,84 @@ class Settling:
 
         A settlement whose rows somebody else holds rests, and keeps no other waiting.
         """
-        rows = await self._store.rows("waiting_settlements", BATCH + len(self._resting))
-        self._waiting(len(rows))
+        due = await self._store.rows_as(
+            DueSettlement, "waiting_settlements", BATCH + len(self._resting)
+        )
+        self._waiting(len(due))
         booked = 0
-        for row in rows:
-            if row["id"] in self._resting:
+        for settlement in due:
+            if settlement.id in self._resting:
                 continue
             try:
-                booked += await self._settle(row)
-                self._resting.done(row["id"])
+                booked += await self._settle(settlement)
+                self._resting.done(settlement.id)
             except (Refusal, DatabaseError) as error:
-                log.warning("settlement_waits", settlement=str(row["id"]), error=repr(error))
-                self._resting.put(row["id"])
+                log.warning("settlement_waits", settlement=str(settlement.id), error=repr(error))
+                self._resting.put(settlement.id)
         return booked
 
-    async def _settle(self, row: Any) -> int:
+    async def _settle(self, settlement: DueSettlement) -> int:
         """Every leg has its try, so that one side's trouble does not keep the other waiting."""
         booked = 0
         failures: list[PaymentFailed] = []
-        for step in self._steps(row):
+        for step in self._steps(settlement):
             try:
                 booked += await step
             except PaymentFailed as error:
-                log.warning("settlement_failed", settlement=str(row["id"]), error=repr(error))
+                log.warning("settlement_failed", settlement=str(settlement.id), error=repr(error))
                 failures.append(error)
         if failures:
-            await self._failed(row, failures)
+            await self._failed(settlement, failures)
         return booked
 
-    def _steps(self, row: Any) -> Iterator[Awaitable[int]]:
-        legs = list(missing_legs(row))
+    def _steps(self, settlement: DueSettlement) -> Iterator[Awaitable[int]]:
+        legs = list(missing_legs(settlement))
         for leg in legs:
             yield self._carry_out(leg)
         if not legs:
             # The bank has done it (a chargeback that was lost): only the end is missing.
-            kind: LegKind = "REFUND" if row["refund_done"] else "TRANSFER"
-            yield self._book(row["id"], kind, row[f"{kind.lower()}_reference"])
+            kind: LegKind = "REFUND" if settlement.refund_done else "TRANSFER"
+            yield self._book(settlement.id, kind, settlement.reference(kind))
 
-    async def _failed(self, row: Any, failures: list[PaymentFailed]) -> None:
+    async def _failed(self, settlement: DueSettlement, failures: list[PaymentFailed]) -> None:
         said = " ".join(str(error) for error in failures)[:MAX_ERROR_CHARS]
         if not any(isinstance(error, PaymentRefused) for error in failures):
-            await self._store.execute("settlement_failed", row["id"], said)
-        elif row["payout_account_id"] is None and row["hustler_id"] is not None:
-            held = await self._store.one(
-                Applied, "hold_unpayable", row["id"], row["hustler_id"], said
+            await self._store.perform(
+                "settlement_failed", settlement.id, said, lock_timeout_ms=PATIENCE_MS
             )
-            self._effects.applied(held)
+        elif settlement.payout_account_id is None and settlement.hustler_id is not None:
+            await self._execution.run(
+                "hold_unpayable",
+                settlement.id,
+                settlement.hustler_id,
+                said,
+                lock_timeout_ms=PATIENCE_MS,
+            )
         else:
-            await self._store.execute("hold_settlement", row["id"], said)
+            await self._store.perform(
+                "hold_settlement", settlement.id, said, lock_timeout_ms=PATIENCE_MS
+            )
 
     async def _carry_out(self, leg: Leg) -> int:
         movement = await self._moved(leg)
         if movement.state == "FAILED":
             raise PaymentRefused(movement.note or f"The {leg.kind.lower()} failed.")
         if movement.state == "PENDING":
-            await self._store.execute("note_leg", leg.settlement, leg.kind, movement.reference)
+            await self._store.perform(
+                "note_leg",
+                leg.settlement,
+                leg.kind,
+                movement.reference,
+                lock_timeout_ms=PATIENCE_MS,
+            )
             return 0
         return await self._book(leg.settlement, leg.kind, movement.reference)
 
-    async def _book(self, settlement: UUID, kind: LegKind, reference: str) -> int:
+    async def _book(self, settlement: UUID, kind: LegKind, reference: str | None) -> int:
         try:
-            booked = await self._store.one(Applied, "book_leg", settlement, kind, reference)
+            await self._execution.run(
+                "book_leg", settlement, kind, reference, lock_timeout_ms=PATIENCE_MS
+            )
         except (Refusal, DatabaseError) as error:
             if isinstance(error, Refusal) and error.kind.retryable:
                 # Called again the provider gives the same movement: the booking comes then.
@@ -150,7 +184,6 @@ class Settling:
             # The money moved but the escrow refuses the booking: an operator's case, kept in
             # sight, and no reason for the others to wait.
             raise PaymentRefused(f"{reference} moved but could not be booked: {error}") from error
-        self._effects.applied(booked)
         return 1
 
     async def _moved(self, leg: Leg) -> Movement:
@@ -164,23 +197,23 @@ class Settling:
             raise PaymentFailed(repr(error)) from error
 
 
-def missing_legs(row: Any) -> Iterator[Leg]:
+def missing_legs(settlement: DueSettlement) -> Iterator[Leg]:
     """What of a settlement is neither done nor under way; the poster's part first."""
     wanted: dict[LegKind, int] = {}
-    if row["kind"] in ("REFUND", "SPLIT"):
-        wanted["REFUND"] = row["refund_amount"]
-    if row["kind"] in ("RELEASE", "SPLIT"):
-        wanted["TRANSFER"] = row["release_amount"] - row["fee_amount"]
+    if settlement.kind in ("REFUND", "SPLIT"):
+        wanted["REFUND"] = settlement.refund_amount
+    if settlement.kind in ("RELEASE", "SPLIT"):
+        wanted["TRANSFER"] = settlement.release_amount - settlement.fee_amount
     for kind, amount_cents in wanted.items():
-        if row[f"{kind.lower()}_reference"] is None:
+        if settlement.reference(kind) is None:
             yield Leg(
                 kind=kind,
-                settlement=row["id"],
-                escrow=row["escrow_id"],
+                settlement=settlement.id,
+                escrow=settlement.escrow_id,
                 amount_cents=amount_cents,
-                payment=row["payment"],
-                hustler=row["hustler_id"],
-                account=row["payout_account_id"],
+                payment=settlement.payment,
+                hustler=settlement.hustler_id,
+                account=settlement.payout_account_id,
             )
 
 

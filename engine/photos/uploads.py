@@ -19,7 +19,7 @@ from engine.kernel.store import Store
 from engine.photos import checks
 from engine.photos.checks import Photo
 from engine.photos.storage import PhotoStore, PhotoStoreAway
-from engine.views import UploadView
+from engine.photos.views import UploadView
 
 log = structlog.get_logger(__name__)
 
@@ -94,7 +94,7 @@ class Uploads:
 
     async def _registered(self, user: UserId, facts: _Facts) -> UUID:
         try:
-            added = await self._store.one(
+            added = await self._store.call(
                 _Added, "add_upload", user, msgspec.json.encode(facts).decode()
             )
         except errors.Refusal as refusal:

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
 from engine.kernel.ids import TaskId
+from engine.kernel.store import Store
+from engine.tasks.views import TaskView
 
 CodeKind = Literal["START", "COMPLETION"]
 
@@ -35,3 +40,36 @@ class CodeBook:
     def is_correct(self, task: TaskId, kind: CodeKind, generation: int, entered: str) -> bool:
         """Whether `entered` is the code; the comparison takes the same time either way."""
         return hmac.compare_digest(self.code(task, kind, generation).encode(), entered.encode())
+
+
+class TaskCodes:
+    """The codes of stored tasks: derived from the generation that the database keeps."""
+
+    def __init__(self, store: Store, book: CodeBook) -> None:
+        self._store = store
+        self._book = book
+
+    async def is_correct(self, task: TaskId, kind: CodeKind, code: str) -> bool:
+        """Whether `code` is the task's present one; False where it has none."""
+        generation = await self._store.value("code_generation", task, kind)
+        return generation is not None and self._book.is_correct(task, kind, generation, code)
+
+    async def start_codes(self, tasks: Sequence[TaskId]) -> dict[TaskId, str]:
+        """The start codes to show the posters in JOB_ASSIGNED."""
+        rows = await self._store.rows("code_generations", list(tasks), "START")
+        return {
+            row["task_id"]: self._book.code(row["task_id"], "START", row["generation"])
+            for row in rows
+        }
+
+    def filled_in(self, view: TaskView) -> TaskView:
+        """The view with its codes, where the viewer shall see them."""
+        if not isinstance(view.code_generation, int):
+            return view
+        task = TaskId(view.id)
+        return msgspec.structs.replace(
+            view,
+            code_generation=msgspec.UNSET,
+            start_code=self._book.code(task, "START", view.code_generation),
+            completion_code=self._book.code(task, "COMPLETION", view.code_generation),
+        )

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from msgspec import Struct
 
-from engine.views import Mode
+from engine.kernel.states import Mode
+
+COLUMNS: Final = {
+    "price_cents": "price",
+    "lat": "location_lat",
+    "lng": "location_lng",
+    "address": "location_address",
+}
+"""Fields whose column has another name."""
 
 
-class TaskDraft(Struct, frozen=True):
-    """What `create_task` writes; the place and `partition` are of the location's res-8 cell."""
+class TaskDraft(Struct, frozen=True, rename=COLUMNS):
+    """What `create_task` writes: the mode and a value for each column of `task_terms`.
+
+    `place_lat`/`place_lng` are the centre of the location's res-8 cell, `partition` is that cell's.
+    """
 
     mode: Mode
     title: str

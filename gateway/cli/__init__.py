@@ -16,7 +16,7 @@ import cyclopts
 from deploy.failures import EmbeddedError
 from gateway.server.cli_errors import CommandError, UsageError, in_words
 from gateway.server.logs import last_word
-from gateway.settings.groups import SettingsError
+from gateway.settings.loading import SettingsError
 from geo.valkey import ValkeyAway
 from sql.database import DatabaseAway, DatabaseError, DatabaseUnfit
 from sql.schema_files import MigrationError

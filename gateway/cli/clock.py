@@ -12,7 +12,8 @@ import cyclopts
 
 from gateway.cli.run_file import deployment
 from gateway.server.cli_errors import UsageError
-from gateway.settings.groups import Settings, SettingsError
+from gateway.settings.groups import Settings
+from gateway.settings.loading import SettingsError
 from sql.database import Database
 
 clock = cyclopts.App(name="clock", help="Move the clock that all rules read; development only.")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json as json_text
 import os
 
-from gateway.settings.groups import Settings, catalogue, markdown
+from gateway.settings.groups import Settings
+from gateway.settings.loading import catalogue, markdown
 
 
 def config(*, json: bool = False, markdown_table: bool = False) -> int:
@@ -16,7 +17,7 @@ def config(*, json: bool = False, markdown_table: bool = False) -> int:
         markdown_table: Print the table of docs/configuration.md.
     """
     if markdown_table:
-        print(markdown(), end="")
+        print(markdown(catalogue(Settings)), end="")
         return 0
     settings = Settings.load(os.environ)
     rows = [
@@ -27,7 +28,7 @@ def config(*, json: bool = False, markdown_table: bool = False) -> int:
             "unit": item.unit,
             "meaning": item.meaning,
         }
-        for item in catalogue()
+        for item in catalogue(Settings)
     ]
     if json:
         print(json_text.dumps(rows, indent=2))

@@ -14,7 +14,8 @@ from uuid import UUID
 
 from gateway.identity.auth import MAY_WORK, Role
 from gateway.identity.minting import DEV_ISSUER, mint
-from gateway.settings.groups import Settings, SettingsError
+from gateway.settings.groups import Settings
+from gateway.settings.loading import SettingsError
 from sql.database import Database
 
 # Each stands in the specification's list of trades.

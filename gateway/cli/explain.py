@@ -98,7 +98,7 @@ async def _look(
         broadcast = facts["broadcast_id"]
         if broadcast is None or sighting.at is None:
             return facts, sighting, None
-        parts = await explain_score(database, Metrics(), broadcast, hustler, sighting.at)
+        parts = await explain_score(database, Metrics().broadcasts, broadcast, hustler, sighting.at)
         return facts, sighting, parts
 
 

@@ -14,8 +14,9 @@ from uuid import UUID
 
 import msgspec
 
-from engine.kernel.applied import Applied
+from engine.kernel.effects import Effects
 from engine.kernel.errors import Refusal
+from engine.kernel.execution import Execution
 from engine.kernel.ids import UserId
 from engine.kernel.store import Store
 from engine.money.audit import SETTLED, Auditing
@@ -36,13 +37,6 @@ class Repair:
 
     admin: UserId
     reason: str
-
-
-class _Unheard:
-    """The service's own loops find what a repair has changed."""
-
-    def applied(self, applied: Applied) -> None:
-        """Nobody is connected to a command."""
 
 
 def reconcile(
@@ -94,12 +88,11 @@ async def _reconcile(
             )
         database = await Database.open(settings.postgres.dsn, size=2, statement_cache=0)
         stack.push_async_callback(database.close)
+        store = Store(database)
+        # Nobody is connected here: the service reads what a repair did from the log.
+        execution = Execution(store, Effects([], failed=str))
         auditing = Auditing(
-            Store(database),
-            money.payments,
-            money.books,
-            _Unheard(),
-            settings.broadcast.plan(),
+            execution, store, money.payments, money.books, settings.broadcast.plan()
         )
         now = utc_now()
         found = await auditing.compare(now - window, now - SETTLED)

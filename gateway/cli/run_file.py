@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from gateway.settings.groups import Settings, SettingsError
+from gateway.settings.groups import Settings
+from gateway.settings.loading import SettingsError
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from gateway.server.payments import demand_sdk
 from gateway.server.serving import listen
 from gateway.server.serving import serve as serve_until_stopped
 from gateway.server.shutdown import Stop, run
-from gateway.settings.groups import Settings, SettingsError
+from gateway.settings.groups import Settings
+from gateway.settings.loading import SettingsError
 
 
 def serve(*, role: Literal["all", "gateway", "broadcaster", "worker"] = "all") -> int:

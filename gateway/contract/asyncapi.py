@@ -7,7 +7,9 @@ from typing import Any, Final, get_args
 
 from msgspec import Struct
 
-from gateway.contract import close_codes, limits, messages, schemas
+from gateway.contract import close_codes, limits, schemas
+from gateway.contract.client import ClientMessage, Reference
+from gateway.contract.server import DURABLE, SERVER_MESSAGES
 
 REF: Final = "#/components/schemas/{name}"
 
@@ -16,17 +18,17 @@ Schema = dict[str, Any]
 
 def document(version: str) -> Schema:
     """The whole description as a JSON-ready dict."""
-    client = {kind.__struct_config__.tag: kind for kind in get_args(messages.ClientMessage)}
-    types: list[Any] = [messages.Reference, *client.values(), *messages.SERVER_MESSAGES.values()]
+    client = {kind.__struct_config__.tag: kind for kind in get_args(ClientMessage)}
+    types: list[Any] = [Reference, *client.values(), *SERVER_MESSAGES.values()]
     schema_of, components = schemas.components(types, REF)
     spoken = {
         f"client.{name}": _message(str(name), kind, schema_of[kind])
         for name, kind in client.items()
     } | {
         f"server.{name}": _message(
-            name, data, _envelope(name, schema_of[data], schema_of[messages.Reference])
+            name, data, _envelope(name, schema_of[data], schema_of[Reference])
         )
-        for name, data in messages.SERVER_MESSAGES.items()
+        for name, data in SERVER_MESSAGES.items()
     }
     return {
         "asyncapi": "3.0.0",
@@ -73,7 +75,7 @@ def _message(name: str, kind: type[Struct], payload: Schema) -> Schema:
 def _envelope(name: str, data: Schema, reference: Schema) -> Schema:
     """The server's envelope around one kind of data."""
     properties: Schema = {"type": {"const": name}, "data": data, "id": reference}
-    if name in messages.DURABLE:
+    if name in DURABLE:
         properties["seq"] = {"type": "integer", "minimum": 1}
     return {"type": "object", "properties": properties, "required": ["type", "data"]}
 

@@ -2,7 +2,7 @@
 
 Times are RFC 3339 in UTC with `Z`, always to the microsecond. A field of type float has a point
 (`3.0`), one of type int has none: the types of the messages decide, not where a value came from, so
-what the event log holds as JSON goes through its type before it is told (`gateway.contract.messages`).
+what the event log holds as JSON goes through its type before it is told (`codec.logged`).
 
 msgspec leaves the fraction out where a time falls on a full second, and keeps an offset; both are
 put right in the text, by the names of our fields. Inside of a text its quotes are escaped, so

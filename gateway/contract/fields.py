@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Annotated, Final, Literal
+from uuid import UUID
 
 from msgspec import Meta
 
@@ -15,6 +16,8 @@ MAX_SEQ: Final = 2**53 - 1
 """Numbers stay exact in every client's JSON."""
 MAX_PRICE_CENTS: Final = 10_000_000
 MAX_PAGE: Final = 50
+MAX_PHOTOS: Final = 5
+"""Photos of one proof (product_spec §6.2), and of one piece of evidence."""
 
 BIDI: Final = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 """Unicode's Bidi_Control: what makes a text read otherwise than it is written."""
@@ -105,6 +108,7 @@ Cursor = Annotated[
     ),
 ]
 Token = Annotated[str, Meta(min_length=1, max_length=8_192)]
+Uploads = Annotated[list[UUID], Meta(max_length=MAX_PHOTOS)]
 OfferResponse = Literal["ACCEPT", "DECLINE", "SKIP"]
 
 

@@ -86,6 +86,8 @@ MAX_SOCKETS: Final = 18_000
 own connections they stay below the 20,000 file descriptors a process should be given."""
 FANOUT_SLICE: Final = 256
 """Writes per turn of the loop, so that a large fan-out delays nobody else."""
+CARD_ACKS_KEPT: Final = 100_000
+"""Cards taken by sockets and not written down yet; those beyond are sent and reported again."""
 SNAPSHOT_WINDOW_S: Final = 0.010
 """Sessions that authenticate within this window share one query."""
 SNAPSHOT_BATCH: Final = 500

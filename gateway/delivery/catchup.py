@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 
+from engine.api.queries import Queries
+from engine.kernel.applied import UserEvent
 from engine.kernel.ids import UserId
 from engine.kernel.loops import steadily
-from engine.queries import Queries
 from gateway.contract import limits
 from gateway.delivery.hub import Hub
 from gateway.delivery.snapshots import Snapshots
@@ -23,8 +24,16 @@ from gateway.session import rendering
 class Catchup:
     """Brings sessions up to the log."""
 
-    def __init__(self, hub: Hub, queries: Queries, snapshots: Snapshots) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        queries: Queries,
+        snapshots: Snapshots,
+        heard: Callable[[Sequence[UserEvent]], None],
+    ) -> None:
+        """`heard` is called with the events that were read for those who missed them."""
         self._hub = hub
+        self._heard = heard
         self._queries = queries
         self._snapshots = snapshots
         self._compare_at = time.monotonic()
@@ -50,10 +59,10 @@ class Catchup:
 
     async def compare(self) -> None:
         """One query for all connected users: who stands behind the counters, who is suspended?"""
-        users: Sequence[UserId] = tuple(self._hub.connected())
+        users: Sequence[UserId] = tuple(self._hub.registry.connected())
         if not users:
             return
-        standings = await self._queries.positions(users)
+        standings = await self._queries.events.standings(users)
         self._hub.heard_of((standing.user, standing.last_seq) for standing in standings)
         for standing in standings:
             if standing.is_suspended:
@@ -69,14 +78,15 @@ class Catchup:
                 if (after := self._hub.missing_after(user)) is not None
             }
             if positions:
-                found = await self._queries.events_after_many(positions)
-                events = await rendering.complete(self._queries, found)
+                found = await self._queries.events.after_many(positions)
+                events = await rendering.complete(self._queries.codes, found)
                 for user, after in positions.items():
                     own = [event for event in events if event.user_id == user]
                     if not own or own[0].seq != after + 1:
                         self._hub.resync(user)
                     else:
                         self._hub.fill(own)
+                        self._heard(own)
             self._hub.behind.difference_update(
                 user for user in users if self._hub.missing_after(user) is None
             )
@@ -87,4 +97,4 @@ class Catchup:
         for snapshot in await asyncio.gather(*(self._snapshots.read(user) for user in users)):
             user = UserId(snapshot.user_id)
             self._hub.reopened.discard(user)
-            self._hub.cards([(user, offer) for offer in snapshot.offers])
+            self._hub.cards.cards([(user, offer) for offer in snapshot.offers])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import structlog
 
@@ -19,10 +19,9 @@ class Fanout:
     A job begins at once when nothing else waits; what does not fit the slice is left to `run`.
     """
 
-    def __init__(self, after_slice: Callable[[], None]) -> None:
+    def __init__(self) -> None:
         self._jobs: deque[Iterator[None]] = deque()
         self._more = asyncio.Event()
-        self._after_slice = after_slice
 
     def start(self, job: Iterable[None]) -> None:
         """Takes a job up."""
@@ -53,4 +52,3 @@ class Fanout:
             self._more.set()
         else:
             self._more.clear()
-        self._after_slice()

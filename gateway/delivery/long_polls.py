@@ -7,109 +7,61 @@ the next poll at once.
 from __future__ import annotations
 
 import asyncio
-from typing import Literal
-from uuid import UUID
+import time
+from collections.abc import Callable, Iterator
 
+from engine.kernel import errors
+from engine.kernel.ids import UserId
 from gateway.contract import limits
+from gateway.delivery.poller import Poller, Woken
+from gateway.delivery.registry import ConnectionRegistry
 
-Woken = Literal["EVENT", "OFFERS", "TIMEOUT", "STOPPING"]
 
+class LongPolls:
+    """Every long poll of this process."""
 
-class Poller:
-    """One user's long polls. Times are monotonic seconds."""
+    def __init__(
+        self, registry: ConnectionRegistry, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._registry = registry
+        self._monotonic = monotonic
+        self._stopping = False
+        self.open = 0
+        """Polls that wait now."""
 
-    __slots__ = ("_changed", "_pending", "_told", "_waiting", "until")
+    async def wait_for(self, user: UserId, after: int, seconds: float) -> Woken:
+        """Waits for the first event after `after` or a change of the open offers.
 
-    def __init__(self) -> None:
-        self.until = 0.0
-        """When the user stops counting as connected, unless a poll is waiting."""
-        self._waiting: dict[asyncio.Future[Woken], int] = {}
-        self._told: set[UUID] = set()
-        self._pending: set[UUID] = set()
-        self._changed = False
-
-    @property
-    def waiting(self) -> bool:
-        """A poll is open now."""
-        return bool(self._waiting)
-
-    @property
-    def position(self) -> int | None:
-        """The lowest seq a waiting poll asked after."""
-        return min(self._waiting.values(), default=None)
-
-    def broadcasts(self) -> set[UUID]:
-        """The open offers this user was told of, or is about to be."""
-        return self._told | self._pending
-
-    def begin(self, after: int) -> asyncio.Future[Woken]:
-        """Opens a poll; its future is done at once when the offers changed since the last one.
-
-        The oldest poll of a user who opens too many is answered.
+        The caller looks into the log before and after; an event committed between its look and
+        this call is found by the comparison of counters within a second.
+        UNAVAILABLE when too many wait already.
         """
-        woken: asyncio.Future[Woken] = asyncio.get_running_loop().create_future()
-        if self._pending or self._changed:
-            self._told |= self._pending
-            self._pending.clear()
-            self._changed = False
-            woken.set_result("OFFERS")
-        else:
-            self._waiting[woken] = after
-            if len(self._waiting) > limits.POLLS_PER_USER:
-                self._wake(next(iter(self._waiting)), "TIMEOUT")
-        return woken
+        if self._stopping:
+            return "STOPPING"
+        if self.open >= limits.MAX_POLLS:
+            raise errors.refusal("UNAVAILABLE")
+        self.open += 1
+        connections = self._registry.of(user)
+        poller = connections.poller = connections.poller or Poller()
+        woken = poller.begin(after)
+        try:
+            async with asyncio.timeout(min(seconds, limits.POLL_MAX_S)):
+                return await woken
+        except TimeoutError:
+            return "TIMEOUT"
+        finally:
+            self.open -= 1
+            poller.end(woken, self._monotonic())
 
-    def end(self, woken: asyncio.Future[Woken], now: float) -> None:
-        """Closes a poll; the next one is awaited for a while."""
-        self._waiting.pop(woken, None)
-        self.until = now + limits.POLL_GRACE_S
-
-    def event(self, seq: int) -> None:
-        """An event with this seq exists."""
-        for woken, after in list(self._waiting.items()):
-            if seq > after:
-                self._wake(woken, "EVENT")
-
-    def offer(self, broadcast_id: UUID) -> bool:
-        """A new open offer; True once a poll has told the user of it."""
-        if broadcast_id in self._told:
-            return True
-        if not self._waiting:
-            self._pending.add(broadcast_id)
-            return False
-        self._told.add(broadcast_id)
-        self._wake_all("OFFERS")
-        return True
-
-    def gone(self, broadcast_id: UUID) -> None:
-        """An offer is open no more."""
-        self._pending.discard(broadcast_id)
-        if broadcast_id in self._told:
-            self._told.discard(broadcast_id)
-            self._offers_changed()
-
-    def withdraw(self) -> None:
-        """No offer of this user is open any more."""
-        if self._told:
-            self._offers_changed()
-        self._told.clear()
-        self._pending.clear()
+    def forget(self, now: float) -> Iterator[tuple[UserId, Poller]]:
+        """Drops and yields whoever has not polled for a while; monotonic seconds."""
+        for user, poller in self._registry.pollers():
+            if not poller.waiting and poller.until <= now:
+                self._registry.forget_poller(user)
+                yield user, poller
 
     def stop(self) -> None:
-        """The service stops: every poll answers now."""
-        self._wake_all("STOPPING")
-
-    def _offers_changed(self) -> None:
-        if self._waiting:
-            self._wake_all("OFFERS")
-        else:
-            self._changed = True
-
-    def _wake_all(self, why: Woken) -> None:
-        for woken in list(self._waiting):
-            self._wake(woken, why)
-
-    def _wake(self, woken: asyncio.Future[Woken], why: Woken) -> None:
-        del self._waiting[woken]
-        if not woken.done():
-            woken.set_result(why)
+        """Answers every poll: the service stops."""
+        self._stopping = True
+        for _, poller in self._registry.pollers():
+            poller.stop()

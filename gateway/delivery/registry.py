@@ -1,48 +1,50 @@
-"""Who is here: sockets, their users, and what they asked to hear of."""
+"""The open sockets of this process: by user, by address, by watched task."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from uuid import UUID
 
 from engine.kernel.ids import UserId
 from gateway.contract import close_codes, limits
-from gateway.delivery.long_polls import Poller
-from gateway.metrics.metrics import Metrics
+from gateway.delivery.poller import Poller
+from gateway.metrics.sessions import SessionMetrics
 from gateway.session.connection import Connection
 from gateway.session.session import Phase
 
 
-class Person:
+class UserConnections:
     """Everything through which one user can be reached."""
 
-    __slots__ = ("connections", "poller")
+    __slots__ = ("poller", "sockets")
 
     def __init__(self) -> None:
-        self.connections: list[Connection] = []
+        self.sockets: list[Connection] = []
         """Authenticated sockets, oldest first."""
         self.poller: Poller | None = None
 
 
-class Attendance:
-    """user → sockets and long polls; task → onlookers."""
+class ConnectionRegistry:
+    """Holds user → sockets and long poll, task → watchers, and how many are unauthenticated."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: SessionMetrics) -> None:
         self._metrics = metrics
-        self._people: dict[UserId, Person] = {}
+        self._users: dict[UserId, UserConnections] = {}
         self._sockets: set[Connection] = set()
         self._waiting = 0
         """Sockets that have not authenticated yet."""
-        self._strangers: Counter[str] = Counter()
+        self._unauthenticated: Counter[str] = Counter()
         """The same by address."""
         self._watching: defaultdict[UUID, set[Connection]] = defaultdict(set)
         self._observing: set[Connection] = set()
 
+    # ── Sockets ──────────────────────────────────────────────────────────────────────────────────
+
     def opened(self, connection: Connection) -> None:
         """A socket opened; its user is not known yet."""
         self._sockets.add(connection)
-        self._strangers[connection.address] += 1
+        self._unauthenticated[connection.address] += 1
         self._waiting += 1
 
     @property
@@ -54,14 +56,7 @@ class Attendance:
 
     def full_for(self, address: str) -> bool:
         """No more sockets from this address before some of its own authenticate, or close."""
-        return self._strangers[address] >= limits.MAX_UNAUTHENTICATED_PER_ADDRESS
-
-    def _known(self, connection: Connection) -> None:
-        """The socket's place before AUTH is free again."""
-        self._waiting -= 1
-        self._strangers[connection.address] -= 1
-        if not self._strangers[connection.address]:
-            del self._strangers[connection.address]
+        return self._unauthenticated[address] >= limits.MAX_UNAUTHENTICATED_PER_ADDRESS
 
     def joined(self, connection: Connection) -> None:
         """The socket's user is known: from here on nothing is missed.
@@ -70,12 +65,12 @@ class Attendance:
         """
         user = connection.session.user_id
         assert user is not None
-        self._known(connection)
-        self._metrics.sessions.inc()
-        person = self._people.setdefault(user, Person())
-        person.connections.append(connection)
-        speaking = [known for known in person.connections if not known.gone]
-        for oldest in speaking[: -limits.SOCKETS_PER_USER]:
+        self._authenticated(connection)
+        self._metrics.connected()
+        sockets = self.of(user).sockets
+        sockets.append(connection)
+        open_ones = [known for known in sockets if not known.gone]
+        for oldest in open_ones[: -limits.SOCKETS_PER_USER]:
             oldest.session.end(close_codes.TOO_MANY_SOCKETS)
             oldest.flush()
 
@@ -86,33 +81,78 @@ class Attendance:
         for task_id in tuple(connection.session.watched):
             self.unwatch(connection, task_id)
         if connection.cut_for == "slow":
-            self._metrics.slow_sockets.inc()
+            self._metrics.slow_socket_dropped()
         user = connection.session.user_id
         if user is None:
-            self._known(connection)
+            self._authenticated(connection)
             return
-        self._metrics.sessions.dec()
-        person = self._people[user]
-        person.connections.remove(connection)
-        if not person.connections and person.poller is None:
-            del self._people[user]
+        self._metrics.disconnected()
+        self._users[user].sockets.remove(connection)
+        self._forget_if_gone(user)
 
-    def connected(self) -> Collection[UserId]:
-        """Users who can be shown a card now."""
-        return self._people.keys()
+    def __iter__(self) -> Iterator[Connection]:
+        """Every open socket, authenticated or not, as they are now."""
+        return iter(tuple(self._sockets))
 
-    def connections(self, user: UserId) -> Sequence[Connection]:
-        """The user's authenticated sockets, oldest first."""
-        person = self._people.get(user)
-        return person.connections if person else ()
-
-    @property
-    def sessions(self) -> int:
+    def __len__(self) -> int:
         """Open sockets, authenticated or not."""
         return len(self._sockets)
 
+    # ── Users ────────────────────────────────────────────────────────────────────────────────────
+
+    def connected(self) -> Collection[UserId]:
+        """Users who can be reached now, by a socket or a long poll."""
+        return self._users.keys()
+
+    def user(self, user: UserId) -> UserConnections | None:
+        """Through what this user can be reached; None when through nothing."""
+        return self._users.get(user)
+
+    def of(self, user: UserId) -> UserConnections:
+        """The same, begun where there is nothing yet."""
+        return self._users.setdefault(user, UserConnections())
+
+    def sockets(self, user: UserId) -> Sequence[Connection]:
+        """The user's authenticated sockets, oldest first."""
+        connections = self._users.get(user)
+        return connections.sockets if connections else ()
+
+    def pollers(self) -> Iterable[tuple[UserId, Poller]]:
+        """Every user who polls, as they are now."""
+        return [
+            (user, connections.poller)
+            for user, connections in self._users.items()
+            if connections.poller is not None
+        ]
+
+    def forget_poller(self, user: UserId) -> None:
+        """The user polls no more."""
+        self._users[user].poller = None
+        self._forget_if_gone(user)
+
+    def send(
+        self,
+        user: UserId,
+        payload: bytes,
+        *,
+        but: Connection | None = None,
+        volatile: bool = False,
+    ) -> None:
+        """Writes a message that is not durable to the user's open sessions.
+
+        A volatile one, which the next replaces, is not put behind what a client has not read yet.
+        """
+        for connection in self.sockets(user):
+            if connection is but or (volatile and connection.lags):
+                continue
+            if connection.session.phase is Phase.OPEN:
+                connection.session.outbox.append(payload)
+                connection.flush()
+
+    # ── Watchers ─────────────────────────────────────────────────────────────────────────────────
+
     def watch(self, connection: Connection, task_id: UUID) -> bool:
-        """Tells this socket of every step of a task; False when it watches too many."""
+        """Sends this socket every step of a task; False when it watches too many."""
         watched = connection.session.watched
         if task_id not in watched and len(watched) >= limits.MAX_WATCHED_TASKS:
             return False
@@ -131,6 +171,10 @@ class Attendance:
             if not watching:
                 del self._watching[task_id]
 
+    def watchers(self, task_id: UUID) -> Sequence[Connection]:
+        """Who watches a task, as they are now."""
+        return tuple(self._watching.get(task_id, ()))
+
     def observe(self, connection: Connection, wanted: bool) -> None:  # noqa: FBT001 - on or off
         """Adds the socket to those who get CITY frames, or takes it out."""
         if wanted and not connection.gone:
@@ -143,21 +187,16 @@ class Attendance:
         """Sockets that get CITY frames."""
         return self._observing
 
-    def tell(
-        self,
-        user: UserId,
-        payload: bytes,
-        *,
-        but: Connection | None = None,
-        volatile: bool = False,
-    ) -> None:
-        """Writes a message that is not durable to the user's open sessions.
+    # ── Inside ───────────────────────────────────────────────────────────────────────────────────
 
-        A volatile one, which the next replaces, is not put behind what a client has not read yet.
-        """
-        for connection in self.connections(user):
-            if connection is but or (volatile and connection.lags):
-                continue
-            if connection.session.phase is Phase.OPEN:
-                connection.session.outbox.append(payload)
-                connection.flush()
+    def _authenticated(self, connection: Connection) -> None:
+        """The socket's place before AUTH is free again."""
+        self._waiting -= 1
+        self._unauthenticated[connection.address] -= 1
+        if not self._unauthenticated[connection.address]:
+            del self._unauthenticated[connection.address]
+
+    def _forget_if_gone(self, user: UserId) -> None:
+        connections = self._users[user]
+        if not connections.sockets and connections.poller is None:
+            del self._users[user]

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import asyncio
 
+from engine.events.queries import EventQueries
+from engine.events.views import Snapshot
 from engine.kernel import errors
 from engine.kernel.ids import UserId
-from engine.queries import Queries
-from engine.views import Snapshot
 from gateway.contract import limits
 
 
 class Snapshots:
     """Gathers the users of a window; its readers wait for the answer of theirs."""
 
-    def __init__(self, queries: Queries) -> None:
+    def __init__(self, queries: EventQueries) -> None:
         self._queries = queries
         self._wanted: dict[UserId, list[asyncio.Future[Snapshot]]] = {}
         self._someone = asyncio.Event()
         self.queries_made = 0
 
     async def read(self, user: UserId) -> Snapshot:
-        """The user's snapshot, taken after this call; errors as `Queries.snapshots`."""
+        """The user's snapshot, taken after this call; errors as `EventQueries.snapshots`."""
         future: asyncio.Future[Snapshot] = asyncio.get_running_loop().create_future()
         self._wanted.setdefault(user, []).append(future)
         self._someone.set()

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway.contract import problems
 from gateway.http.idempotency import REPLAYED_HEADER
 from gateway.http.middleware import REQUEST_ID_HEADER
-from gateway.metrics.metrics import Metrics
+from gateway.metrics.requests import RequestMetrics
 
 MAX_AGE_S: Final = 600
 
@@ -21,7 +21,7 @@ MAX_AGE_S: Final = 600
 class CrossOrigin(CORSMiddleware):
     """starlette's middleware, whose own refusals are plain text."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, origins: Iterable[str]) -> None:
+    def __init__(self, app: ASGIApp, metrics: RequestMetrics, origins: Iterable[str]) -> None:
         super().__init__(
             app,
             allow_origins=list(origins),

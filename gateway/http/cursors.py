@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 
 from engine.kernel import errors
-from engine.queries import Cursor
+from engine.kernel.store import Cursor
 
 _TAG_BYTES: Final = 16
 

@@ -22,9 +22,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from engine.kernel import errors
-from engine.kernel.ids import BadgeId, BroadcastId, ProposalId, TaskId, UploadId, UserId
+from engine.kernel.ids import UserId
 from gateway.contract import encoding, problems
-from gateway.http import requests
+from gateway.http import decoding
 from gateway.http.parts import Parts
 from gateway.identity.auth import Caller, Role
 from gateway.identity.rates import Rate
@@ -33,6 +33,7 @@ JSON = "application/json"
 
 Body = TypeVar("Body", bound=Struct)
 Query = TypeVar("Query", bound=Struct)
+Id = TypeVar("Id", bound=UUID)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,30 +52,9 @@ class Ask(Generic[Body, Query]):
         """Who asks."""
         return self.caller.user_id
 
-    @property
-    def task_id(self) -> TaskId:
-        """The task in the path."""
-        return TaskId(self.path["task_id"])
-
-    @property
-    def broadcast_id(self) -> BroadcastId:
-        """The broadcast in the path."""
-        return BroadcastId(self.path["broadcast_id"])
-
-    @property
-    def proposal_id(self) -> ProposalId:
-        """The price proposal in the path."""
-        return ProposalId(self.path["proposal_id"])
-
-    @property
-    def badge_id(self) -> BadgeId:
-        """The badge in the path."""
-        return BadgeId(self.path["badge_id"])
-
-    @property
-    def upload_id(self) -> UploadId:
-        """The uploaded photo in the path."""
-        return UploadId(self.path["photo_id"])
+    def id(self, kind: Callable[[UUID], Id]) -> Id:
+        """The id of that type in the path: a `TaskId` stands there as `task_id`."""
+        return kind(self.path[f"{kind.__name__.removesuffix('Id').lower()}_id"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +99,8 @@ class Taking:
 async def _read_json(
     _parts: Parts, _caller: Caller, request: Request, kind: type[Struct]
 ) -> AsyncIterator[Received]:
-    raw = b"{}" if request.method in ("GET", "HEAD") else await requests.read_body(request)
-    yield Received(requests.decode(raw, kind), raw)
+    raw = b"{}" if request.method in ("GET", "HEAD") else await decoding.read_body(request)
+    yield Received(decoding.decode(raw, kind), raw)
 
 
 JSON_BODY: Final = Taking(JSON, _read_json)
@@ -141,6 +121,8 @@ class Call:
     takes: Taking = JSON_BODY
     gives: tuple[str, ...] = (JSON,)
     """Media types of a success; others than JSON for a handler that answers `Raw`."""
+    resource: str = ""
+    """What OpenAPI lists it under and its operationId begins with; empty: as its module is named."""
 
     @cached_property
     def hints(self) -> Mapping[str, Any]:
@@ -191,7 +173,7 @@ async def answer(call: Call, parts: Parts, request: Request) -> Response:
     if caller.role not in call.who:
         raise errors.refusal("HX503", "PERMISSION")
     parts.rates.spend_user(caller.user_id, call.rate)
-    query = requests.decode_query(request.query_params.multi_items(), call.query_type)
+    query = decoding.decode_query(request.query_params.multi_items(), call.query_type)
     async with call.takes.read(parts, caller, request, call.body_type) as received:
         ask: Ask[Any, Any] = Ask(
             caller, request.path_params, received.body, query, request.is_disconnected

@@ -1,24 +1,33 @@
-"""The event log over REST: for clients whose sockets are blocked, and for long poll."""
+"""The event log over REST, for clients whose sockets are blocked and for long poll, and snapshots."""
 
 from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
-from engine.queries import Log
-from engine.views import OfferCard
-from gateway.contract import messages
-from gateway.delivery.long_polls import Woken
+from engine.events.queries import Log
+from engine.events.views import Snapshot
+from engine.live.views import OfferCard
+from gateway.contract import codec, limits
+from gateway.contract.fields import Seq
+from gateway.delivery.poller import Woken
+from gateway.http.decoding import Nothing, Sent
 from gateway.http.endpoint import Ask
 from gateway.http.parts import Parts
-from gateway.http.requests import EventsQuery, Nothing
 from gateway.session import rendering
 
 GONE_EVERY_S: Final = 0.5
 """How often a waiting caller is looked after."""
+
+
+class EventsQuery(Sent, frozen=True):
+    """GET /v1/events?after&wait; `wait` in seconds."""
+
+    after: Seq = 0
+    wait: Annotated[float, Meta(ge=0, le=limits.POLL_MAX_S)] = 0.0
 
 
 class Event(Struct, frozen=True):
@@ -51,20 +60,20 @@ class Resync(Struct, frozen=True):
 async def after(parts: Parts, ask: Ask[Nothing, EventsQuery]) -> Events | Resync:
     """The caller's events after a position, at once or when the first one comes."""
     position = ask.query.after
-    log = await parts.queries.events_after(ask.user_id, position)
+    log = await parts.queries.events.after(ask.user_id, position)
     if log.events or log.last_seq < position or not ask.query.wait:
         return await _told(parts, position, log)
     woken = await _woken(parts, ask, position)
-    log = await parts.queries.events_after(ask.user_id, position)
+    log = await parts.queries.events.after(ask.user_id, position)
     # A time-out tells the offers too: an answer before may have been lost with its connection.
     changed = woken in ("OFFERS", "TIMEOUT")
-    offers = await parts.queries.offers(ask.user_id) if changed else UNSET
+    offers = await parts.queries.live.offers(ask.user_id) if changed else UNSET
     return await _told(parts, position, log, offers)
 
 
 async def _woken(parts: Parts, ask: Ask[Nothing, EventsQuery], position: int) -> Woken:
     """Waits, but not for a caller who has hung up: who is gone takes no news away."""
-    waiting = asyncio.create_task(parts.hub.wait_for(ask.user_id, position, ask.query.wait))
+    waiting = asyncio.create_task(parts.hub.polls.wait_for(ask.user_id, position, ask.query.wait))
     try:
         while not (await asyncio.wait({waiting}, timeout=GONE_EVERY_S))[0]:
             if await ask.gone():
@@ -87,7 +96,13 @@ async def _told(
     if first_seq != position + 1:
         return Resync("TOO_OLD", log.last_seq)
     events = [
-        Event(event.seq, event.type, messages.logged(event.type, event.data), event.at)
-        for event in await rendering.complete(parts.queries, log.events)
+        Event(event.seq, event.type, codec.logged(event.type, event.data), event.at)
+        for event in await rendering.complete(parts.queries.codes, log.events)
     ]
     return Events(events, events[-1].seq if events else log.last_seq, offers)
+
+
+async def snapshot(parts: Parts, ask: Ask[Nothing, Nothing]) -> Snapshot:
+    """Everything WELCOME carries: LIVE state, open offers, tasks, and where the log stands."""
+    found = await parts.queries.events.snapshots([ask.user_id])
+    return found[ask.user_id]

@@ -1,17 +1,33 @@
-"""LIVE mode and offers over REST: the road for clients whose sockets are blocked."""
+"""LIVE mode, offers and accepts over REST: the road for clients whose sockets are blocked."""
 
 from __future__ import annotations
 
 from msgspec import Struct
 
 from engine.kernel import errors
-from engine.kernel.ids import TaskId, UserId
-from engine.views import LiveView, OfferCard
-from gateway.contract import messages
-from gateway.http import requests
+from engine.kernel.applied import Applied
+from engine.kernel.ids import BroadcastId, TaskId, UserId
+from engine.live.views import LiveView, OfferCard
+from engine.tasks.views import TaskView
+from gateway.contract import client, codec, server
+from gateway.contract.fields import OfferResponse, Reason, Version
+from gateway.delivery import offer_responses
+from gateway.http.decoding import Nothing, Sent
 from gateway.http.endpoint import Ask
 from gateway.http.parts import Parts
-from gateway.http.requests import Nothing
+
+
+class AcceptRequest(Sent, frozen=True):
+    """POST …/accept; `version` is the one the hustler saw."""
+
+    version: Version | None = None
+
+
+class OfferAnswer(Sent, frozen=True):
+    """POST /v1/offers/{broadcast_id}/response."""
+
+    response: OfferResponse
+    decline_reason: Reason | None = None
 
 
 class Offers(Struct, frozen=True):
@@ -22,10 +38,10 @@ class Offers(Struct, frozen=True):
 
 async def show(parts: Parts, ask: Ask[Nothing, Nothing]) -> LiveView:
     """The caller's LIVE state."""
-    return await parts.queries.live(ask.user_id)
+    return await parts.queries.live.state(ask.user_id)
 
 
-async def switch_on(parts: Parts, ask: Ask[messages.GoLive, Nothing]) -> LiveView:
+async def switch_on(parts: Parts, ask: Ask[client.GoLive, Nothing]) -> LiveView:
     """Go LIVE from a position; without radius or categories there is no limit of one's own."""
     await parts.positions.go_live(ask.user_id, ask.body)
     return await _told(parts, ask.user_id)
@@ -39,35 +55,45 @@ async def switch_off(parts: Parts, ask: Ask[Nothing, Nothing]) -> LiveView:
 
 async def _told(parts: Parts, user: UserId) -> LiveView:
     """The new state; the user's sockets are told it too, as when one of them had asked."""
-    live = await parts.queries.live(user)
-    change = messages.LiveModeChange(live.state, live.reason, live.ends_at)
-    parts.hub.tell(user, messages.encode("LIVE_MODE_STATE_CHANGE", change))
+    live = await parts.queries.live.state(user)
+    change = server.LiveModeChange(live.state, live.reason, live.ends_at)
+    parts.hub.registry.send(user, codec.encode("LIVE_MODE_STATE_CHANGE", change))
     return live
 
 
-async def move(parts: Parts, ask: Ask[messages.Moved, Nothing]) -> None:
+async def move(parts: Parts, ask: Ask[client.Moved, Nothing]) -> None:
     """A new position; it also keeps the caller present, as a heartbeat does."""
     await parts.positions.move(ask.user_id, ask.body)
 
 
 async def offers(parts: Parts, ask: Ask[Nothing, Nothing]) -> Offers:
     """The caller's open offers."""
-    return Offers(await parts.queries.offers(ask.user_id))
+    return Offers(await parts.queries.live.offers(ask.user_id))
 
 
-async def respond(
-    parts: Parts, ask: Ask[requests.OfferAnswer, Nothing]
-) -> messages.BroadcastResponse:
+async def respond(parts: Parts, ask: Ask[OfferAnswer, Nothing]) -> server.BroadcastResponse:
     """Accept, decline or skip an offer; the outcome is the one the socket would tell."""
-    applied = await parts.commands.respond(
-        ask.user_id, ask.broadcast_id, ask.body.response, ask.body.decline_reason
+    answer = client.Answer(
+        broadcast_id=ask.id(BroadcastId),
+        response=ask.body.response,
+        decline_reason=ask.body.decline_reason,
     )
-    outcome = applied.outcome
-    if outcome == "DONE":
-        raise errors.refusal("HX017", "LOCK")
-    if outcome == "DECLINED" and applied.task_id is not None:
-        parts.hub.answered(ask.user_id, ask.broadcast_id, applied.task_id)
-    if outcome != "WON" or applied.task_id is None:
-        return messages.BroadcastResponse(ask.broadcast_id, outcome)
-    task = await parts.queries.task_view(ask.user_id, TaskId(applied.task_id))
-    return messages.BroadcastResponse(ask.broadcast_id, outcome, task)
+    return await offer_responses.respond(
+        parts.commands, parts.queries, parts.hub, ask.user_id, answer
+    )
+
+
+async def accept(parts: Parts, ask: Ask[AcceptRequest, Nothing]) -> TaskView:
+    """Accept a task: the first hustler wins, everybody else learns that it is taken."""
+    applied = await parts.commands.live.accept(ask.user_id, ask.id(TaskId), ask.body.version)
+    check_won(applied)
+    return await parts.queries.tasks.view(ask.user_id, ask.id(TaskId))
+
+
+def check_won(applied: Applied) -> None:
+    """Turn the outcome of an accept that did not win into its refusal."""
+    match applied.outcome:
+        case "TAKEN":
+            raise errors.refusal("HX011", "TAKEN")
+        case "EXPIRED":
+            raise errors.refusal("HX015", "LIVE-5")

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine.kernel import errors
 from gateway.contract import problems
-from gateway.metrics.metrics import Metrics
+from gateway.metrics.requests import RequestMetrics
 from geo.valkey import ValkeyAway
 from sql.database import DatabaseAway
 
@@ -48,7 +48,7 @@ class Border:
     def __init__(
         self,
         app: ASGIApp,
-        metrics: Metrics,
+        metrics: RequestMetrics,
         *,
         new_id: Callable[[], str] = lambda: uuid4().hex,
         monotonic: Callable[[], float] = time.perf_counter,
@@ -97,7 +97,7 @@ class Border:
     def _note(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
         """One line per request without query strings or headers: tokens never reach the log."""
         route = getattr(scope.get("route"), "path", "unknown")
-        self._metrics.request(scope["method"], route, status, seconds)
+        self._metrics.answered(scope["method"], route, status, seconds)
         log.info(
             "request",
             method=scope["method"],
@@ -108,7 +108,7 @@ class Border:
         )
 
 
-def exception_handlers(metrics: Metrics) -> dict[Any, Any]:
+def exception_handlers(metrics: RequestMetrics) -> dict[Any, Any]:
     """How starlette turns each expected exception into its problem document."""
 
     def answered(refusal: errors.Refusal, request: Request) -> Response:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from engine.admin.commands import Desk
-from engine.admin.queries import DeskReading
+from starlette.types import ASGIApp
+
 from engine.admin.stories import Stories
-from engine.commands import Commands
+from engine.api.admin import Admin
+from engine.api.commands import Commands
+from engine.api.queries import Queries
 from engine.money.payout_accounts import Payouts
 from engine.photos.uploads import Uploads
-from engine.queries import Queries
 from gateway.delivery.hub import Hub
 from gateway.http.cursors import Cursors
 from gateway.http.health import Health
@@ -24,7 +25,6 @@ from gateway.identity.rates import Rates
 from gateway.metrics.db_metrics import Measured
 from gateway.metrics.metrics import Metrics
 from gateway.tracking.location_tracker import Positions
-from gateway.ws.endpoint import Door
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,12 @@ class Parts:
     uploads: Uploads
     payouts: Payouts
     stripe_webhook: StripeWebhook
-    desk: Desk
-    desk_reading: DeskReading
+    admin: Admin
     stories: Stories
     hub: Hub
     positions: Positions
-    socket: Door
+    socket: ASGIApp
+    """What serves the WebSocket's path."""
     authenticator: Authenticator
     idempotency: Idempotency
     cursors: Cursors

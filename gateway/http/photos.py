@@ -12,22 +12,23 @@ from msgspec import Meta, Struct
 from starlette.requests import ClientDisconnect, Request
 
 from engine.kernel import errors
+from engine.kernel.ids import UploadId
 from engine.photos.checks import MAX_UPLOAD_BYTES
-from engine.views import UploadView
+from engine.photos.views import UploadView
 from gateway.contract import limits
 from gateway.contract.problems import Unreadable
-from gateway.http import requests
+from gateway.http import decoding
+from gateway.http.decoding import Nothing
 from gateway.http.endpoint import Ask, Raw, Received, Taking
 from gateway.http.multipart import MAX_OVERHEAD_BYTES, MEDIA_TYPE, OneFile
 from gateway.http.parts import Parts
-from gateway.http.requests import Nothing
 from gateway.identity.auth import Caller
 
 FIELD: Final = "file"
 MEDIA_TYPES: Final = ("image/jpeg", "image/png")
 
 
-class Uploaded(requests.Sent, frozen=True):
+class Uploaded(decoding.Sent, frozen=True):
     """POST /v1/uploads: the file of a multipart body."""
 
     file: Annotated[bytes, Meta(max_length=MAX_UPLOAD_BYTES)]
@@ -40,7 +41,7 @@ async def upload(parts: Parts, ask: Ask[Uploaded, Nothing]) -> UploadView:
 
 async def show(parts: Parts, ask: Ask[Nothing, Nothing]) -> Raw:
     """A photo, without anything its file told beside the picture."""
-    photo = await parts.uploads.show(ask.user_id, ask.upload_id)
+    photo = await parts.uploads.show(ask.user_id, UploadId(ask.path["photo_id"]))
     return Raw(
         photo.content,
         photo.content_type,
@@ -57,7 +58,7 @@ async def _read_file(
 ) -> AsyncIterator[Received]:
     """The one file of the body; what makes two uploads the same is its bytes, not the boundary."""
     file = OneFile(request.headers.get("content-type", ""), FIELD, MAX_UPLOAD_BYTES)
-    if requests.announced_bytes(request) > MAX_UPLOAD_BYTES + MAX_OVERHEAD_BYTES:
+    if decoding.announced_bytes(request) > MAX_UPLOAD_BYTES + MAX_OVERHEAD_BYTES:
         raise errors.refusal("TOO_LARGE")
     with parts.upload_slots.one(caller.user_id):
         try:

@@ -17,7 +17,7 @@ from engine.kernel import errors
 from engine.money.provider_events import ProviderEvents
 from engine.money.providers.stripe import events, signature
 from gateway.contract.problems import Unreadable
-from gateway.http import requests
+from gateway.http import decoding
 
 MAX_EVENT_BYTES: Final = 256 * 1024
 """Stripe's largest events are far smaller."""
@@ -45,7 +45,7 @@ class StripeWebhook:
         """Check the raw body's signature, book the event, and say so."""
         if not self._secrets:
             raise errors.refusal("NOT_FOUND")
-        body = await requests.read_raw(request, MAX_EVENT_BYTES)
+        body = await decoding.read_raw(request, MAX_EVENT_BYTES)
         try:
             signature.check(
                 body,

@@ -1,43 +1,149 @@
-"""Tasks over REST: create, read, and every step of their life."""
+"""Tasks over REST: create, read, edit, and the steps of a task's life that no other subject has."""
 
 from __future__ import annotations
 
-import msgspec
-from msgspec import Struct
+from typing import Annotated, Any, Final, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from engine.kernel import errors
-from engine.kernel.applied import Applied
-from engine.views import (
-    DisputeView,
-    EscrowView,
-    Page,
-    ProofView,
-    ProposalView,
-    TaskView,
-    TransitionView,
+from engine.kernel.ids import TaskId
+from engine.kernel.states import Mode, TaskState
+from engine.money.views import EscrowView
+from engine.tasks.commands import BroadcastChoice
+from engine.tasks.draft import TaskDraft
+from engine.tasks.views import Page, TaskView, TransitionView
+from gateway.contract.fields import (
+    MAX_PHOTOS,
+    Address,
+    Category,
+    Cents,
+    Code,
+    Cursor,
+    Description,
+    FieldRefused,
+    Instant,
+    Latitude,
+    Limit,
+    Longitude,
+    Reason,
+    Title,
+    Version,
 )
-from gateway.http import requests
-from gateway.http.endpoint import Ask, Repeated
+from gateway.http.decoding import Nothing, Sent
+from gateway.http.endpoint import Ask
 from gateway.http.parts import Parts
-from gateway.http.requests import Nothing
+from geo import cells
+
+MIN_PRICE_CENTS: Final = 500
+"""$5.00 (product_spec §3.5, §9)."""
+MIN_LIVE_PRICE_CENTS: Final = 1_500
+"""$15.00, LIVE-2."""
 
 
-class Proofs(Struct, frozen=True):
-    """The proofs of a task, oldest first."""
+class Place(Sent, frozen=True):
+    """Where a task is."""
 
-    items: list[ProofView]
+    lat: Latitude
+    lng: Longitude
+    address: Address | None = None
+
+    def __post_init__(self) -> None:
+        if self.lat == 0 and self.lng == 0:
+            raise FieldRefused(
+                "lat", "must not be 0 with lng 0, where devices without a position are"
+            )
+
+
+class LiveConfirmations(Sent, frozen=True):
+    """What the poster confirms before a LIVE task; any `false` refuses LIVE."""
+
+    can_respond: bool
+    accessible_now: bool
+    price_final: bool
+
+
+class TaskRequest(Sent, frozen=True):
+    """POST /v1/tasks."""
+
+    title: Title
+    description: Description
+    category: Category
+    price_cents: Cents
+    location: Place
+    mode: Mode = "STANDARD"
+    deadline: Instant | None = None
+    requires_proof: bool = True
+    min_photos: Annotated[int, Meta(ge=1, le=MAX_PHOTOS)] = 1
+    estimated_minutes: Annotated[int, Meta(ge=1, le=10_080)] | None = None
+    required_trade: Category | None = None
+    required_trust_tier: Annotated[int, Meta(ge=1, le=4)] = 1
+    insurance_required: bool = False
+    background_check_required: bool = False
+    live_confirmations: LiveConfirmations | None = None
+
+    def __post_init__(self) -> None:
+        self._in_utc("deadline", self.deadline)
+
+
+class EditRequest(Sent, frozen=True):
+    """PATCH /v1/tasks/{id}: what changes; `version` is the one the poster saw."""
+
+    version: Version | None = None
+    title: Title | UnsetType = UNSET
+    description: Description | UnsetType = UNSET
+    category: Category | UnsetType = UNSET
+    price_cents: Cents | UnsetType = UNSET
+    location: Place | UnsetType = UNSET
+    deadline: Instant | UnsetType | None = UNSET
+    requires_proof: bool | UnsetType = UNSET
+    min_photos: Annotated[int, Meta(ge=1, le=MAX_PHOTOS)] | UnsetType = UNSET
+    estimated_minutes: Annotated[int, Meta(ge=1, le=10_080)] | UnsetType | None = UNSET
+    required_trade: Category | UnsetType | None = UNSET
+    required_trust_tier: Annotated[int, Meta(ge=1, le=4)] | UnsetType = UNSET
+    insurance_required: bool | UnsetType = UNSET
+    background_check_required: bool | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        self._in_utc("deadline", self.deadline)
+
+
+class StartRequest(Sent, frozen=True):
+    """POST …/start."""
+
+    code: Code
+
+
+class ReasonRequest(Sent, frozen=True):
+    """POST …/cancel and …/release."""
+
+    reason: Reason | None = None
+
+
+class ChoiceRequest(Sent, frozen=True):
+    """POST …/broadcast-choice; `price_cents` goes with INCREASE_PRICE."""
+
+    choice: BroadcastChoice
+    price_cents: Cents | None = None
+
+    def __post_init__(self) -> None:
+        if (self.choice == "INCREASE_PRICE") != (self.price_cents is not None):
+            raise FieldRefused("price_cents", "belongs to INCREASE_PRICE, and to nothing else")
+
+
+class TasksQuery(Sent, frozen=True):
+    """GET /v1/tasks?role&state&cursor&limit."""
+
+    role: Literal["poster", "hustler"]
+    state: TaskState | None = None
+    cursor: Cursor | None = None
+    limit: Limit = 20
 
 
 class History(Struct, frozen=True):
     """The steps of a task, oldest first."""
 
     items: list[TransitionView]
-
-
-class Proposals(Struct, frozen=True):
-    """The price proposals of a task, oldest first."""
-
-    items: list[ProposalView]
 
 
 class Chosen(Struct, frozen=True):
@@ -50,22 +156,22 @@ class Chosen(Struct, frozen=True):
     escrow: EscrowView | None
 
 
-async def create(parts: Parts, ask: Ask[requests.TaskRequest, Nothing]) -> TaskView:
+async def create(parts: Parts, ask: Ask[TaskRequest, Nothing]) -> TaskView:
     """Create a task. A LIVE task is broadcast once it is funded."""
-    requests.check_terms(ask.body)
-    task_id = await parts.commands.create_task(ask.user_id, requests.draft(ask.body))
-    return await parts.queries.task_view(ask.user_id, task_id)
+    check_terms(ask.body)
+    task_id = await parts.commands.tasks.create(ask.user_id, draft(ask.body))
+    return await parts.queries.tasks.view(ask.user_id, task_id)
 
 
 async def show(parts: Parts, ask: Ask[Nothing, Nothing]) -> TaskView:
     """One task, as the caller may see it."""
-    return await parts.queries.task_view(ask.user_id, ask.task_id)
+    return await parts.queries.tasks.view(ask.user_id, ask.id(TaskId))
 
 
-async def page(parts: Parts, ask: Ask[Nothing, requests.TasksQuery]) -> Page:
+async def page(parts: Parts, ask: Ask[Nothing, TasksQuery]) -> Page:
     """The caller's own tasks as poster or as hustler, newest first."""
     query = ask.query
-    items, end = await parts.queries.tasks_page(
+    items, end = await parts.queries.tasks.page(
         ask.user_id,
         query.role,
         query.state,
@@ -75,142 +181,118 @@ async def page(parts: Parts, ask: Ask[Nothing, requests.TasksQuery]) -> Page:
     return Page(items, parts.cursors.next(ask.user_id, end))
 
 
-async def fund(parts: Parts, ask: Ask[Nothing, Nothing]) -> EscrowView | Repeated:
-    """Fund a task's escrow. Funding a LIVE task starts its broadcast."""
-    before = await parts.queries.task_view(ask.user_id, ask.task_id)
-    funding = await parts.commands.fund(ask.user_id, ask.task_id)
-    escrow = await parts.queries.escrow(funding.escrow)
-    held = before.escrow
-    if held is not None and held.id == escrow.id and held.state != "PENDING":
-        return Repeated(escrow)
-    return msgspec.structs.replace(escrow, client_secret=funding.client_secret)
-
-
-async def edit(parts: Parts, ask: Ask[requests.EditRequest, Nothing]) -> TaskView:
+async def edit(parts: Parts, ask: Ask[EditRequest, Nothing]) -> TaskView:
     """Change a task: everything but the mode before it is funded, then title and description."""
-    await parts.commands.edit(
-        ask.user_id, ask.task_id, requests.changes(ask.body), ask.body.version
+    await parts.commands.tasks.edit(
+        ask.user_id, ask.id(TaskId), changes(ask.body), ask.body.version
     )
-    return await parts.queries.task_view(ask.user_id, ask.task_id)
-
-
-async def accept(parts: Parts, ask: Ask[requests.AcceptRequest, Nothing]) -> TaskView:
-    """Accept a task: the first hustler wins, everybody else learns that it is taken."""
-    applied = await parts.commands.accept(ask.user_id, ask.task_id, ask.body.version)
-    check_won(applied)
-    return await parts.queries.task_view(ask.user_id, ask.task_id)
+    return await parts.queries.tasks.view(ask.user_id, ask.id(TaskId))
 
 
 async def arrived(parts: Parts, ask: Ask[Nothing, Nothing]) -> TaskView:
     """The hustler is at the place: seen by the last position, or a claim where none is known."""
-    await parts.positions.arrive(ask.user_id, ask.task_id)
-    return await parts.queries.task_view(ask.user_id, ask.task_id)
+    await parts.positions.arrivals.claim(ask.user_id, ask.id(TaskId))
+    return await parts.queries.tasks.view(ask.user_id, ask.id(TaskId))
 
 
-async def start(parts: Parts, ask: Ask[requests.StartRequest, Nothing]) -> TaskView:
+async def start(parts: Parts, ask: Ask[StartRequest, Nothing]) -> TaskView:
     """Start work with the code that the poster shows."""
-    await parts.commands.start(ask.user_id, ask.task_id, ask.body.code)
-    return await parts.queries.task_view(ask.user_id, ask.task_id)
+    await parts.commands.tasks.start(ask.user_id, ask.id(TaskId), ask.body.code)
+    return await parts.queries.tasks.view(ask.user_id, ask.id(TaskId))
 
 
-async def release(parts: Parts, ask: Ask[requests.ReasonRequest, Nothing]) -> TaskView:
+async def release(parts: Parts, ask: Ask[ReasonRequest, Nothing]) -> TaskView:
     """Give an accepted task back; a successor with the same escrow goes out again."""
-    await parts.commands.release(ask.user_id, ask.task_id, ask.body.reason)
-    return await parts.queries.task_view(ask.user_id, ask.task_id)
+    await parts.commands.tasks.release(ask.user_id, ask.id(TaskId), ask.body.reason)
+    return await parts.queries.tasks.view(ask.user_id, ask.id(TaskId))
 
 
-async def submit_proof(parts: Parts, ask: Ask[requests.ProofRequest, Nothing]) -> ProofView:
-    """Hand in the work: with photos, with the completion code, or without where none is asked."""
-    if ask.body.photos is not None:
-        proof_id = await parts.commands.submit_photos(ask.user_id, ask.task_id, ask.body.photos)
-    else:
-        proof_id = await parts.commands.submit_proof(ask.user_id, ask.task_id, ask.body.code)
-    return await parts.queries.proof(proof_id)
-
-
-async def proofs(parts: Parts, ask: Ask[Nothing, Nothing]) -> Proofs:
-    """A task's proofs, for both sides."""
-    return Proofs(await parts.queries.proofs(ask.user_id, ask.task_id))
-
-
-async def approve(parts: Parts, ask: Ask[Nothing, Nothing]) -> TaskView:
-    """Accept the proof: the task is completed and the hustler is paid."""
-    await parts.commands.approve(ask.user_id, ask.task_id)
-    return await parts.queries.task_view(ask.user_id, ask.task_id)
-
-
-async def reject(parts: Parts, ask: Ask[requests.MandatoryReason, Nothing]) -> TaskView:
-    """Turn the proof down, with a reason; the third time it becomes a dispute."""
-    await parts.commands.reject(ask.user_id, ask.task_id, ask.body.reason)
-    return await parts.queries.task_view(ask.user_id, ask.task_id)
-
-
-async def dispute(parts: Parts, ask: Ask[requests.MandatoryReason, Nothing]) -> TaskView:
-    """Ask for a decision: the money is locked until an admin has made it."""
-    await parts.commands.dispute(ask.user_id, ask.task_id, ask.body.reason)
-    return await parts.queries.task_view(ask.user_id, ask.task_id)
-
-
-async def show_dispute(parts: Parts, ask: Ask[Nothing, Nothing]) -> DisputeView:
-    """The task's dispute, with the evidence of both sides."""
-    return await parts.queries.dispute(ask.user_id, ask.task_id)
-
-
-async def add_evidence(parts: Parts, ask: Ask[requests.EvidenceRequest, Nothing]) -> DisputeView:
-    """Say or show something in the task's dispute."""
-    await parts.commands.add_evidence(ask.user_id, ask.task_id, ask.body.text, ask.body.photos)
-    return await parts.queries.dispute(ask.user_id, ask.task_id)
-
-
-async def propose_price(parts: Parts, ask: Ask[requests.PriceRequest, Nothing]) -> ProposalView:
-    """Propose another price for an accepted task, before the start code."""
-    proposal = await parts.commands.propose_price(ask.user_id, ask.task_id, ask.body.price_cents)
-    return await parts.queries.proposal(proposal)
-
-
-async def proposals(parts: Parts, ask: Ask[Nothing, Nothing]) -> Proposals:
-    """The prices that were proposed, for both sides."""
-    return Proposals(await parts.queries.proposals(ask.user_id, ask.task_id))
-
-
-async def agree_to_price(parts: Parts, ask: Ask[Nothing, Nothing]) -> ProposalView:
-    """Agree to the other side's price; the poster then funds the replacement escrow."""
-    await parts.commands.answer_proposal(ask.user_id, ask.task_id, ask.proposal_id, agrees=True)
-    return await parts.queries.proposal(ask.proposal_id)
-
-
-async def decline_price(parts: Parts, ask: Ask[Nothing, Nothing]) -> ProposalView:
-    """Decline the other side's price, or take one's own back."""
-    await parts.commands.answer_proposal(ask.user_id, ask.task_id, ask.proposal_id, agrees=False)
-    return await parts.queries.proposal(ask.proposal_id)
-
-
-async def cancel(parts: Parts, ask: Ask[requests.ReasonRequest, Nothing]) -> TaskView:
+async def cancel(parts: Parts, ask: Ask[ReasonRequest, Nothing]) -> TaskView:
     """Cancel a task that nobody has arrived for; the poster gets everything back."""
-    await parts.commands.cancel(ask.user_id, ask.task_id, ask.body.reason)
-    return await parts.queries.task_view(ask.user_id, ask.task_id)
+    await parts.commands.tasks.cancel(ask.user_id, ask.id(TaskId), ask.body.reason)
+    return await parts.queries.tasks.view(ask.user_id, ask.id(TaskId))
 
 
-async def choose(parts: Parts, ask: Ask[requests.ChoiceRequest, Nothing]) -> Chosen:
+async def choose(parts: Parts, ask: Ask[ChoiceRequest, Nothing]) -> Chosen:
     """What happens to a task whose broadcast found nobody."""
-    chosen = await parts.commands.choose(
-        ask.user_id, ask.task_id, ask.body.choice, ask.body.price_cents
+    chosen = await parts.commands.tasks.choose(
+        ask.user_id, ask.id(TaskId), ask.body.choice, ask.body.price_cents
     )
-    task = await parts.queries.task_view(ask.user_id, chosen.task)
+    task = await parts.queries.tasks.view(ask.user_id, chosen.task)
     if chosen.replacement is not None:
-        return Chosen(task, await parts.queries.escrow(chosen.replacement))
+        return Chosen(task, await parts.queries.money.escrow(chosen.replacement))
     return Chosen(task, task.escrow)
 
 
 async def history(parts: Parts, ask: Ask[Nothing, Nothing]) -> History:
     """Every step of a task: from, to, who, why and when."""
-    return History(await parts.queries.history(ask.user_id, ask.task_id))
+    return History(await parts.queries.tasks.history(ask.user_id, ask.id(TaskId)))
 
 
-def check_won(applied: Applied) -> None:
-    """Turn the outcome of an accept that did not win into its refusal."""
-    match applied.outcome:
-        case "TAKEN":
-            raise errors.refusal("HX011", "TAKEN")
-        case "EXPIRED":
-            raise errors.refusal("HX015", "LIVE-5")
+def check_terms(task: TaskRequest) -> None:
+    """What fields together must satisfy: price floors (HX902 for LIVE) and the confirmations.
+
+    The database judges the floors again; asking early spares it the work.
+    """
+    if task.mode == "LIVE":
+        said = task.live_confirmations
+        unconfirmed = tuple(
+            errors.FieldError(f"/live_confirmations/{name}", "must be true for a LIVE task")
+            for name in (said.__struct_fields__ if said else ())
+            if not getattr(said, name)
+        )
+        if task.price_cents < MIN_LIVE_PRICE_CENTS:
+            floor = errors.FieldError("/price_cents", "must be at least 1,500 for a LIVE task")
+            raise errors.refusal("HX902", "LIVE-2", fields=(floor, *unconfirmed))
+        if unconfirmed:
+            raise errors.invalid(*unconfirmed)
+    elif task.price_cents < MIN_PRICE_CENTS:
+        raise errors.invalid_field("/price_cents", f"must be at least {MIN_PRICE_CENTS}")
+
+
+def changes(edit: EditRequest) -> dict[str, Any]:
+    """The columns that an edit changes, with their new values."""
+    sent = {
+        name: getattr(edit, name)
+        for name in edit.__struct_fields__
+        if name not in ("version", "location", "price_cents") and getattr(edit, name) is not UNSET
+    }
+    if edit.price_cents is not UNSET:
+        sent["price"] = edit.price_cents
+    if edit.location is not UNSET:
+        place = cells.place_centre(edit.location.lat, edit.location.lng)
+        sent |= {
+            "location_lat": edit.location.lat,
+            "location_lng": edit.location.lng,
+            "location_address": edit.location.address,
+            "place_lat": place.lat,
+            "place_lng": place.lng,
+            "partition": cells.place_partition(edit.location.lat, edit.location.lng),
+        }
+    return sent
+
+
+def draft(task: TaskRequest) -> TaskDraft:
+    """The engine's draft: the exact place, and the centre of its cell for everybody else."""
+    place = cells.place_centre(task.location.lat, task.location.lng)
+    return TaskDraft(
+        mode=task.mode,
+        title=task.title,
+        description=task.description,
+        category=task.category,
+        price_cents=task.price_cents,
+        lat=task.location.lat,
+        lng=task.location.lng,
+        address=task.location.address,
+        place_lat=place.lat,
+        place_lng=place.lng,
+        partition=cells.place_partition(task.location.lat, task.location.lng),
+        deadline=task.deadline,
+        requires_proof=task.requires_proof,
+        min_photos=task.min_photos,
+        estimated_minutes=task.estimated_minutes,
+        required_trade=task.required_trade,
+        required_trust_tier=task.required_trust_tier,
+        insurance_required=task.insurance_required,
+        background_check_required=task.background_check_required,
+    )

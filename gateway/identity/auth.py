@@ -23,7 +23,7 @@ from msgspec import Meta, Struct
 
 from engine.kernel import errors
 from engine.kernel.ids import UserId
-from engine.queries import User
+from engine.people.queries import User
 from gateway.contract import fields
 from gateway.identity import keys
 from gateway.identity.issuers import Issuer
@@ -70,7 +70,7 @@ class Caller:
 
 
 class Users(Protocol):
-    """Finds the user of a subject, and creates it at its first use (`engine.queries.Queries`)."""
+    """Finds the user of a subject, and creates it at its first use (`engine.people.queries.PeopleQueries`)."""
 
     async def user_for(self, issuer: str, subject: str, role: str, first_name: str) -> User:
         """The account of this subject."""

@@ -39,7 +39,7 @@ class Measured:
             # Only now: what a failed look did not see is the next one's.
             self._counted_to = until
             for row in ended:
-                self._metrics.broadcast_ended(
+                self._metrics.broadcasts.ended(
                     row["state"], row["first_card_s"], row["accept_s"], row["human_s"]
                 )
-            self._metrics.live_sessions.set(await self._store.value("live_sessions_open"))
+            self._metrics.sessions.live_sessions(await self._store.value("live_sessions_open"))

@@ -1,7 +1,7 @@
 """Every metric family with its labels, when to worry about it, and the alert that says so.
 
 One table for the documentation, the Grafana dashboard and the alert rules, which `gateway.metrics.monitoring`
-draws; what a family means is its own help text in `gateway.metrics.metrics`. A test holds table, registry and
+draws; what a family means is its own help text in its recorder. A test holds table, registry and
 drawings equal.
 """
 
@@ -78,12 +78,12 @@ SECTIONS: Final = (
             ),
             Figure("hustlexp_first_offer_seconds"),
             Figure(
-                "hustlexp_accept_told_seconds",
+                "hustlexp_accept_notified_seconds",
                 worry="Posters learn later than half a second after the commit that their task is "
                 "taken",
                 alert=Alert(
-                    "HustleXPAcceptToldLate",
-                    f"{quantile(0.99, 'hustlexp_accept_told_seconds', '10m')} > 0.5",
+                    "HustleXPAcceptNotifiedLate",
+                    f"{quantile(0.99, 'hustlexp_accept_notified_seconds', '10m')} > 0.5",
                     "10m",
                     "ticket",
                 ),
@@ -171,7 +171,7 @@ SECTIONS: Final = (
             Figure("hustlexp_request_seconds", ("route",)),
             Figure(
                 "hustlexp_refusals",
-                ("code", "invariant", "road"),
+                ("code", "invariant", "channel"),
                 worry="`INTERNAL_ERROR` appears: a defect, with its traceback in the log",
                 alert=Alert(
                     "HustleXPInternalErrors",
@@ -213,6 +213,17 @@ SECTIONS: Final = (
                 worry="Over 5 s: timers do not keep up, or PostgreSQL is away",
                 alert=Alert(
                     "HustleXPTimersLate", "max(hustlexp_timer_lag_seconds) > 5", "2m", "page"
+                ),
+            ),
+            Figure(
+                "hustlexp_subscriber_failures",
+                ("subscriber",),
+                worry="It grows: what commands did is not passed on at once, the log says why",
+                alert=Alert(
+                    "HustleXPSubscriberFails",
+                    "sum by (subscriber) (increase(hustlexp_subscriber_failures_total[10m])) > 5",
+                    "1m",
+                    "page",
                 ),
             ),
             Figure(

@@ -14,11 +14,11 @@ from msgspec import Struct
 
 from engine.kernel.ids import UserId
 from engine.kernel.loops import steadily
+from engine.kernel.states import TaskState
 from engine.kernel.store import Store
-from engine.views import TaskState
-from gateway.contract import limits, messages
-from gateway.contract.messages import CITY_STATE, City, CityStats, CityTask
-from gateway.delivery.hub import Hub
+from gateway.contract import codec, limits
+from gateway.contract.map import CITY_STATE, City, CityStats, CityTask
+from gateway.delivery.registry import ConnectionRegistry
 from gateway.tracking.location_tracker import Positions
 
 _QUERY_EVERY_S: Final = 1.0
@@ -77,12 +77,12 @@ class CityFeed:
 
     def __init__(
         self,
-        hub: Hub,
+        registry: ConnectionRegistry,
         positions: Positions,
         store: Store,
         pace: Callable[[], float | None] | None = None,
     ) -> None:
-        self._hub = hub
+        self._registry = registry
         self._positions = positions
         self._store = store
         self._pace_now = pace
@@ -97,14 +97,14 @@ class CityFeed:
     async def tick(self) -> None:
         """One frame to every observer who reads them."""
         await asyncio.sleep(limits.CITY_EVERY_S)
-        if not self._hub.observers:
+        if not self._registry.observers:
             return
         if time.monotonic() - self._known_at >= _QUERY_EVERY_S or self._known is None:
             self._known = await self._store.one(Known, "city", limits.MAX_CITY_TASKS)
             self._known_at = time.monotonic()
             self._pace = self._pace_now() if self._pace_now else None
-        payload = messages.encode("CITY", self.frame(self._known))
-        for connection in tuple(self._hub.observers):
+        payload = codec.encode("CITY", self.frame(self._known))
+        for connection in tuple(self._registry.observers):
             if not connection.lags:
                 connection.session.outbox.append(payload)
                 connection.flush()
@@ -120,7 +120,7 @@ class CityFeed:
             for traveller in self._positions.live
         ]
         stats = CityStats(
-            sessions=self._hub.sessions,
+            sessions=len(self._registry),
             live=len(hustlers),
             **msgspec.structs.asdict(known.counts),
         )

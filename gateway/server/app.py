@@ -19,10 +19,10 @@ def create_app(parts: Parts) -> Starlette:
         routes=routes(parts),
         middleware=[
             Middleware(Forwarded, trusted=parts.trusted_proxies),
-            Middleware(Border, metrics=parts.metrics),
-            Middleware(CrossOrigin, metrics=parts.metrics, origins=parts.cors_origins),
+            Middleware(Border, metrics=parts.metrics.requests),
+            Middleware(CrossOrigin, metrics=parts.metrics.requests, origins=parts.cors_origins),
         ],
-        exception_handlers=middleware.exception_handlers(parts.metrics),
+        exception_handlers=middleware.exception_handlers(parts.metrics.requests),
     )
     app.router.redirect_slashes = False
     return app

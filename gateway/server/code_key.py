@@ -6,7 +6,8 @@ import secrets
 from typing import Final
 
 from gateway.identity.secret_files import load_or_create
-from gateway.settings.groups import Settings, SettingsError
+from gateway.settings.groups import Settings
+from gateway.settings.loading import SettingsError
 
 CODE_KEY_FILE: Final = "code_key"
 

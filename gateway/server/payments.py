@@ -12,7 +12,8 @@ from engine.money.books import ProviderBooks
 from engine.money.payout_accounts import PayoutAccounts
 from engine.money.provider import PaymentProvider
 from engine.money.providers.simulated import SimulatedPayments
-from gateway.settings.groups import Payments, SettingsError
+from gateway.settings.groups import Payments
+from gateway.settings.loading import SettingsError
 
 SIMULATED_LOOK_S: Final = 0.5
 """A delayed movement is booked at most that much after its time."""

@@ -14,7 +14,8 @@ import uvicorn
 
 from gateway.contract import limits
 from gateway.http.parts import Parts
-from gateway.http.transport.protocol import PATIENCE, GatewayHttpProtocol, Patience
+from gateway.http.transport.patience import PATIENCE, Patience
+from gateway.http.transport.protocol import GatewayHttpProtocol
 from gateway.server.app import create_app
 from gateway.server.cli_errors import CommandError
 from gateway.server.metrics_port import metrics_served
@@ -61,10 +62,13 @@ async def serve(
 
 def configured(parts: Parts, shutdown_s: float, patience: Patience = PATIENCE) -> uvicorn.Config:
     """How uvicorn carries the application: REST, WebSocket and pages on one port."""
-    metrics = parts.metrics
+    metrics = parts.metrics.requests
     return uvicorn.Config(
         create_app(parts),
-        http=cast("Any", partial(GatewayHttpProtocol, closed=metrics.closed, patience=patience)),
+        http=cast(
+            "Any",
+            partial(GatewayHttpProtocol, closed=metrics.connection_refused, patience=patience),
+        ),
         ws=cast(
             "Any", partial(GatewayWebSocketProtocol, refused=partial(metrics.refused, "socket"))
         ),

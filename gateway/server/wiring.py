@@ -10,25 +10,12 @@ from functools import partial
 from random import SystemRandom
 
 from broadcast.broadcaster import Broadcaster
-from broadcast.limits import WaveLimits
-from engine.admin.commands import Desk
-from engine.admin.invariant_verifier import Verifying
-from engine.admin.queries import DeskReading
-from engine.admin.stories import Stories
-from engine.commands import Commands
+from engine.kernel.effects import Effects
 from engine.kernel.loops import running
-from engine.kernel.store import Store
-from engine.kernel.timers import Timers
-from engine.money.payout_accounts import Payouts
-from engine.money.provider_events import ProviderEvents
-from engine.money.reconciliation import Reconciling
-from engine.money.settlements import Settling
-from engine.photos.upload_sweep import UploadSweep
-from engine.photos.uploads import Uploads
-from engine.queries import Queries
-from engine.tasks.codes import CodeBook
+from engine.kernel.schema_ledger import schema_ledger
+from engine.kernel.wake import Wake
 from gateway.delivery.catchup import Catchup
-from gateway.delivery.hub import Bells, Hub
+from gateway.delivery.hub import Hub
 from gateway.delivery.snapshots import Snapshots
 from gateway.http.cursors import Cursors
 from gateway.http.health import Health
@@ -45,11 +32,11 @@ from gateway.metrics.process_metrics import ProcessFigures
 from gateway.observer.city_feed import CityFeed
 from gateway.observer.time_scale import pace_of_life
 from gateway.server.code_key import code_key
+from gateway.server.engine import open_engine
 from gateway.server.payments import OpenMoney, open_money
-from gateway.server.photo_storage import photo_store
 from gateway.settings.groups import Settings
 from gateway.tracking.absences import Absences
-from gateway.tracking.en_route import EnRoute
+from gateway.tracking.changes import HustlerChanges
 from gateway.tracking.heartbeats import Heartbeats
 from gateway.tracking.location_tracker import Positions
 from gateway.ws.endpoint import Door
@@ -68,141 +55,126 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
     Raises `sql.database.DatabaseAway` when PostgreSQL cannot be reached at the start, or lets in
     somebody with other rights than hx_app's; losing it or Valkey later only delays.
     """
+    development = settings.development
     async with AsyncExitStack() as stack:
-        # Layer 0: the servers
+        # The servers
+        metrics = Metrics()
         database = await Database.open(
             settings.postgres.dsn,
             size=settings.postgres.pool_size,
             statement_cache=settings.postgres.statement_cache,
         )
         stack.push_async_callback(database.close)
+        metrics.database.watch(database.use)
+        database.waited = metrics.database.waited
         valkey = open_valkey(settings.redis.url)
         stack.push_async_callback(valkey.close)
         presence = Presence(valkey)
 
-        # Layer 1: the engine
-        metrics = Metrics()
-        metrics.pool(database.use)
-        database.waited = metrics.database_wait_seconds.observe
-        hub = Hub(metrics)
-        store = Store(database)
-        secret = code_key(settings)
-        codes = CodeBook(secret)
-        photos = photo_store(settings)
-        plan = settings.broadcast.plan()
-        money = await stack.enter_async_context(money_of(settings.payments))
-        commands = Commands(store, hub, codes, money.payments, plan)
-        queries = Queries(store, codes)
-        payouts = Payouts(store, hub, money.accounts)
-        settling = Settling(store, money.payments, hub, metrics.settlements_waiting)
-        reconciling = Reconciling(
-            store,
-            money.payments,
-            hub,
-            plan,
-            books=money.books,
-            payouts=payouts,
-            every_s=money.look_every_s or settings.payments.reconcile_s,
-        )
-        timers = Timers(store, hub, metrics.timer_lag)
-        metrics.verify_interval_seconds.set(settings.verify.every_s)
-        verifying = Verifying(settings.postgres.dsn, store, metrics, settings.verify.every_s)
+        # Who hears of a committed command, and then the engine that commits
+        hub = Hub(metrics.sessions)
         broadcaster = Broadcaster(
             database,
             presence,
-            hub,
-            metrics,
+            hub.cards,
+            metrics.broadcasts,
             random=SystemRandom(),
-            limits=WaveLimits(
-                tick_s=settings.broadcast.tick_s,
-                offers_per_tick=settings.broadcast.offers_per_tick,
-                open_offers=settings.broadcast.open_offers,
-            ),
+            limits=settings.broadcast.wave_limits(),
         )
-
-        # Layer 2: the gateway
-        snapshots = Snapshots(queries)
-        catchup = Catchup(hub, queries, snapshots)
-        heartbeats = Heartbeats(presence)
-        positions = Positions(hub, commands, queries, heartbeats, EnRoute(hub, queries))
-        absences = Absences(commands, queries, presence, heartbeats)
-        hub.attach(
-            Bells(
-                started=broadcaster.ring,
-                sent=broadcaster.sent,
-                settle=settling.ring,
-                changed=positions.changed,
-                left=positions.left,
+        changes, settlements = HustlerChanges(), Wake(lambda applied: applied.settle)
+        effects = Effects(
+            [hub, changes, broadcaster, settlements], metrics.background_work.subscriber_failed
+        )
+        engine = await stack.enter_async_context(
+            open_engine(
+                settings, database, effects, settlements, metrics=metrics, money_of=money_of
             )
         )
+        commands, queries, store = engine.commands, engine.queries, engine.store
 
-        issuers = settings.auth.issuers
-        if settings.development:
-            issuers = (*issuers, dev_issuer(settings.data_dir))
-        authenticator = Authenticator(issuers, queries)
+        # The gateway
         rates = Rates(time.monotonic)
+        authenticator = Authenticator(
+            (*settings.auth.issuers, *([dev_issuer(settings.data_dir)] if development else [])),
+            queries.people,
+        )
+        snapshots = Snapshots(queries.events)
+        heartbeats = Heartbeats(presence)
+        positions = Positions(
+            hub,
+            changes,
+            commands,
+            queries,
+            heartbeats=heartbeats,
+        )
+        joining = Joining(
+            hub=hub,
+            authenticator=authenticator,
+            queries=queries,
+            snapshots=snapshots,
+            metrics=metrics.sessions,
+            rates=rates,
+        )
         answers = Answers(
             hub=hub,
-            joining=Joining(
-                hub=hub,
-                authenticator=authenticator,
-                queries=queries,
-                snapshots=snapshots,
-                metrics=metrics,
-                rates=rates,
-            ),
+            joining=joining,
             commands=commands,
             queries=queries,
             store=store,
             positions=positions,
         )
+        door = Door(hub, answers, metrics.requests, settings.http.origins)
         idempotency = Idempotency(store)
-        door = Door(hub, answers, metrics, settings.http.origins)
         parts = Parts(
             commands=commands,
             queries=queries,
-            uploads=Uploads(store, photos),
-            payouts=payouts,
+            admin=engine.admin,
+            stories=engine.stories,
+            uploads=engine.uploads,
+            payouts=engine.payouts,
             stripe_webhook=StripeWebhook(
-                ProviderEvents(store, hub, plan),
+                engine.provider_events,
                 settings.payments.webhook_secrets,
                 livemode=settings.payments.livemode,
                 clock=time.time,
             ),
-            desk=Desk(store, hub),
-            desk_reading=DeskReading(store),
-            stories=Stories(store),
             hub=hub,
             positions=positions,
             socket=door,
             authenticator=authenticator,
             idempotency=idempotency,
-            cursors=Cursors(hashlib.sha256(b"cursors" + secret).digest()),
+            cursors=Cursors(hashlib.sha256(b"cursors" + code_key(settings)).digest()),
             rates=rates,
             upload_slots=UploadSlots(),
             metrics=metrics,
             measured=Measured(store, metrics, time.monotonic),
             health=Health(
                 session=database.session,
-                applied=queries.migrations_applied,
+                applied=partial(schema_ledger, store),
                 expected=read_schema().ledger,
                 valkey=valkey.ping,
             ),
             metrics_apart=settings.metrics.port is not None,
-            observer=partial(observer_token, settings.data_dir) if settings.development else None,
+            observer=partial(observer_token, settings.data_dir) if development else None,
             cors_origins=settings.http.origins,
             trusted_proxies=settings.http.trusted_proxies,
         )
 
-        pace = partial(pace_of_life, settings.data_dir) if settings.development else None
         # What runs by itself; it ends before the parts are closed
+        pace = partial(pace_of_life, settings.data_dir) if development else None
         loops = (
-            broadcaster, settling, reconciling, timers, hub, snapshots, catchup, heartbeats,
-            positions, absences, door, idempotency, CityFeed(hub, positions, store, pace),
-            UploadSweep(store, photos), verifying,
-            ProcessFigures(
-                metrics.loop_lag_seconds.observe, metrics.full_collection_seconds.observe
-            ),
-        )  # fmt: skip
+            *engine.loops,
+            broadcaster,
+            hub,
+            snapshots,
+            Catchup(hub, queries, snapshots, changes.heard),
+            heartbeats,
+            positions,
+            Absences(commands, queries, presence, heartbeats),
+            door,
+            idempotency,
+            CityFeed(hub.registry, positions, store, pace),
+            ProcessFigures(metrics.process.loop_lag, metrics.process.full_collection),
+        )
         await stack.enter_async_context(running(loops))
         yield parts

@@ -7,9 +7,9 @@ from uuid import UUID
 
 import msgspec
 
+from engine.kernel.applied import UserEvent
 from engine.kernel.ids import TaskId
-from engine.queries import Queries
-from engine.views import UserEvent
+from engine.tasks.codes import TaskCodes
 
 
 def needs_code(event: UserEvent) -> bool:
@@ -17,15 +17,15 @@ def needs_code(event: UserEvent) -> bool:
     return event.type == "JOB_ASSIGNED" and event.data["hustler_id"] != str(event.user_id)
 
 
-async def complete(queries: Queries, events: Iterable[UserEvent]) -> list[UserEvent]:
+async def complete(codes: TaskCodes, events: Iterable[UserEvent]) -> list[UserEvent]:
     """The events with their codes, which are read by one query."""
     events = list(events)
     assigned = {_task(event) for event in events if needs_code(event)}
     if not assigned:
         return events
-    codes = await queries.start_codes(list(assigned))
+    start_codes = await codes.start_codes(list(assigned))
     return [
-        _with_start_code(event, codes.get(_task(event))) if needs_code(event) else event
+        _with_start_code(event, start_codes.get(_task(event))) if needs_code(event) else event
         for event in events
     ]
 

@@ -13,12 +13,13 @@ from enum import Enum
 from typing import Final, Literal
 from uuid import UUID
 
+from engine.events.views import Snapshot
 from engine.kernel import errors
+from engine.kernel.applied import ClosedReason, UserEvent
 from engine.kernel.ids import UserId
-from engine.views import ClosedReason, OfferCard, Snapshot, TaskView, UserEvent
-from gateway.contract import close_codes, limits, messages, problems
+from engine.live.views import OfferCard
+from gateway.contract import client, close_codes, codec, limits, problems, server
 from gateway.contract.close_codes import CloseCode
-from gateway.contract.messages import OfferOutcome, Reference
 from gateway.identity.auth import Caller
 from gateway.identity.token_bucket import TokenBucket
 from gateway.session.event_order import EventOrder
@@ -98,7 +99,7 @@ class Session:
 
     # ── What the client says ─────────────────────────────────────────────────────────────────────
 
-    def receive(self, raw: str, now: float, server_time: datetime) -> messages.ClientMessage | None:
+    def receive(self, raw: str, now: float, server_time: datetime) -> client.ClientMessage | None:
         """The request in a text frame, when it is one that must be carried out."""
         self.heard_at = now
         if len(raw) > limits.MAX_MESSAGE_CHARS:
@@ -106,21 +107,21 @@ class Session:
             return None
         try:
             self._admit(self._rate, now)
-            message = messages.parse(raw)
+            message = codec.parse(raw)
             self._admit(self._bucket(message, now), now)
-            if isinstance(message, messages.Auth):
+            if isinstance(message, client.Auth):
                 # What is sent right behind it waits for it (gateway/ws/request_queue.py).
                 self._auth_sent = True
             elif self.phase is Phase.GREETING and not self._auth_sent:
                 raise errors.refusal("HX501", "TOKEN-MISSING", "AUTH is the first message.")
         except errors.Refusal as refusal:
-            self.refuse(refusal, messages.reference_of(raw), now)
+            self.refuse(refusal, codec.reference_of(raw), now)
             return None
         match message:
-            case messages.Ping():
-                pong = messages.Pong(server_time, max(self.order.known, self.order.written))
+            case client.Ping():
+                pong = server.Pong(server_time, max(self.order.known, self.order.written))
                 self.reply("PONG", pong, message.id)
-            case messages.Ack():
+            case client.Ack():
                 pass  # nothing to keep: who resumes says `last_seq`
             case _:
                 return message
@@ -131,7 +132,7 @@ class Session:
         self.heard_at = now
         self.refuse(errors.refusal("VALIDATION_ERROR", message="Text frames only."), None, now)
 
-    def _bucket(self, message: messages.ClientMessage, now: float) -> TokenBucket:
+    def _bucket(self, message: client.ClientMessage, now: float) -> TokenBucket:
         kind = type(message).__struct_config__.tag
         assert isinstance(kind, str)
         bucket = self._buckets.get(kind)
@@ -147,11 +148,11 @@ class Session:
 
     # ── What the server answers ──────────────────────────────────────────────────────────────────
 
-    def reply(self, kind: str, data: object, ref: Reference | None) -> None:
+    def reply(self, kind: str, data: object, ref: client.Reference | None) -> None:
         """Answers one request."""
-        self.outbox.append(messages.encode(kind, data, ref=ref))
+        self.outbox.append(codec.encode(kind, data, ref=ref))
 
-    def refuse(self, refusal: errors.Refusal, ref: Reference | None, now: float) -> None:
+    def refuse(self, refusal: errors.Refusal, ref: client.Reference | None, now: float) -> None:
         """Answers one request with ERROR; a flood of them, or a refused token, ends the session."""
         self._refused(refusal.kind)
         self.reply("ERROR", problems.error_data(refusal), ref)
@@ -168,7 +169,7 @@ class Session:
 
     # ── Opening ──────────────────────────────────────────────────────────────────────────────────
 
-    def authenticated(self, caller: Caller, ref: Reference | None, now: float) -> bool:
+    def authenticated(self, caller: Caller, ref: client.Reference | None, now: float) -> bool:
         """The token is good: the snapshot may be read. False when it names somebody else."""
         if self.user_id is not None and caller.user_id != self.user_id:
             self.refuse(
@@ -182,7 +183,7 @@ class Session:
         self.phase = Phase.JOINING
         return True
 
-    def not_joined(self, refusal: errors.Refusal, ref: Reference | None, now: float) -> None:
+    def not_joined(self, refusal: errors.Refusal, ref: client.Reference | None, now: float) -> None:
         """AUTH could not be carried out: ERROR, then the close that says what to do."""
         self.refuse(refusal, ref, now)
         if refusal.kind.code == "HX503":
@@ -214,16 +215,16 @@ class Session:
 
     def resync(self, reason: Literal["AHEAD", "TOO_OLD"]) -> None:
         """The log cannot continue from the client's cursor."""
-        self.outbox.append(messages.encode("RESYNC", messages.Resync(reason)))
+        self.outbox.append(codec.encode("RESYNC", server.Resync(reason)))
         seq = self._welcomed_to if self.phase is not Phase.OPEN else self.order.known
         self.order.restart_at(seq)
 
     def open(
-        self, snapshot: Snapshot, ended: Callable[[UUID], bool], ref: Reference | None
+        self, snapshot: Snapshot, ended: Callable[[UUID], bool], ref: client.Reference | None
     ) -> list[UUID]:
         """Writes WELCOME and the cards that came meanwhile; the broadcasts now on the screen."""
         offers = [offer for offer in snapshot.offers if self._wanted(offer, ended)]
-        welcome = messages.Welcome(
+        welcome = server.Welcome(
             session_id=self.session_id,
             user_id=snapshot.user_id,
             server_time=snapshot.server_time,
@@ -300,27 +301,16 @@ class Session:
         for broadcast_id, task_id in self.cards.withdraw():
             self.outbox.append(farewell(broadcast_id, task_id, "WITHDRAWN"))
 
-    def answered(
-        self,
-        broadcast_id: UUID,
-        outcome: OfferOutcome,
-        task: TaskView | None,
-        ref: Reference | None,
-    ) -> None:
+    def answered(self, response: server.BroadcastResponse, ref: client.Reference | None) -> None:
         """Writes BROADCAST_RESPONSE, then the farewell that waited for it unless the card was won."""
-        data = (
-            messages.BroadcastResponse(broadcast_id, outcome)
-            if task is None
-            else messages.BroadcastResponse(broadcast_id, outcome, task)
-        )
-        self.reply("BROADCAST_RESPONSE", data, ref)
-        if outcome in ("WON", "DECLINED", "SKIPPED"):
-            self.cards.settled(broadcast_id)
+        self.reply("BROADCAST_RESPONSE", response, ref)
+        if response.outcome in ("WON", "DECLINED", "SKIPPED"):
+            self.cards.settled(response.broadcast_id)
         else:
-            self._write_due(broadcast_id)
+            self._write_due(response.broadcast_id)
 
     def answer_refused(
-        self, broadcast_id: UUID, refusal: errors.Refusal, ref: Reference | None, now: float
+        self, broadcast_id: UUID, refusal: errors.Refusal, ref: client.Reference | None, now: float
     ) -> None:
         """Writes ERROR; the card stays unless it went meanwhile."""
         self.refuse(refusal, ref, now)
@@ -348,11 +338,9 @@ class Session:
 
 def farewell(broadcast_id: UUID, task_id: UUID, reason: ClosedReason) -> bytes:
     """LIVE_TASK_UNAVAILABLE, encoded once for all who show the card."""
-    return messages.encode(
-        "LIVE_TASK_UNAVAILABLE", messages.Unavailable(broadcast_id, task_id, reason)
-    )
+    return codec.encode("LIVE_TASK_UNAVAILABLE", server.Unavailable(broadcast_id, task_id, reason))
 
 
 def durable(event: UserEvent) -> bytes:
     """A durable event as the message every socket of its user gets."""
-    return messages.encode(event.type, messages.logged(event.type, event.data), seq=event.seq)
+    return codec.encode(event.type, codec.logged(event.type, event.data), seq=event.seq)

@@ -9,11 +9,11 @@ from typing import Final
 
 import structlog
 
-from engine.commands import Commands
+from engine.api.commands import Commands
+from engine.api.queries import Queries
 from engine.kernel.errors import Refusal
 from engine.kernel.ids import UserId
 from engine.kernel.loops import steadily
-from engine.queries import Queries
 from gateway.contract import limits
 from gateway.tracking.heartbeats import Heartbeats
 from geo.presence.presence import Presence
@@ -46,10 +46,10 @@ class Absences:
 
     async def sweep(self) -> list[UserId]:
         """Ends the sessions of those the directory does not know; whose they were."""
-        sessions = await self._queries.open_live_sessions()
+        sessions = await self._queries.live.open_sessions()
         if not sessions:
             return []
-        now = await self._queries.clock()
+        now = await self._queries.clock.now()
         long_open = [user for user, since in sessions if now - since > _AWAY]
         present = await self._presence.present(long_open)
         heard_since = time.monotonic() - limits.AWAY_ENDS_SESSION_S
@@ -60,7 +60,7 @@ class Absences:
     async def _ended(self, user: UserId) -> bool:
         """Not where somebody else holds the session just now: then in the next sweep."""
         try:
-            await self._commands.end_away(user)
+            await self._commands.live.end_away(user)
         except Refusal as refusal:
             log.info("absence_waits", hustler=str(user), code=refusal.kind.code)
             return False

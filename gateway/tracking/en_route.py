@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.kernel.ids import TaskId, UserId
-from engine.queries import Engagement, Queries
-from gateway.contract import limits, messages
-from gateway.delivery.hub import Hub
+from engine.tasks.queries import Engagement, TaskQueries
+from gateway.contract import codec, limits, server
+from gateway.delivery.registry import ConnectionRegistry
 from geo.distance import distance_m, eta_minutes, is_within
 from geo.points import LatLng
 
@@ -32,9 +32,9 @@ class Trip:
 class EnRoute:
     """hustler → trips. Positions come in, HUSTLER_LOCATION and arrivals go out."""
 
-    def __init__(self, hub: Hub, queries: Queries) -> None:
-        self._hub = hub
-        self._queries = queries
+    def __init__(self, registry: ConnectionRegistry, tasks: TaskQueries) -> None:
+        self._registry = registry
+        self._tasks = tasks
         self._trips: dict[UserId, dict[TaskId, Trip]] = {}
         self._loads = 0
         self._loading: set[int] = set()
@@ -49,7 +49,7 @@ class EnRoute:
         number = self._loads
         self._loading.add(number)
         try:
-            self._take(number, hustlers, await self._queries.engagements(hustlers))
+            self._take(number, hustlers, await self._tasks.engagements(hustlers))
         finally:
             self._loading.discard(number)
             if not self._loading:
@@ -104,11 +104,11 @@ class EnRoute:
         """The newest place replaces the one before: a poster who reads late is spared it."""
         trip.told_at = now
         trip.owed = None
-        if not self._hub.connections(trip.poster):
+        if not self._registry.sockets(trip.poster):
             return
-        seen = messages.HustlerLocation(
+        seen = server.HustlerLocation(
             trip.task,
-            messages.Point(place.lat, place.lng),
+            server.Point(place.lat, place.lng),
             eta_minutes(distance_m(place, trip.goal)),
         )
-        self._hub.tell(trip.poster, messages.encode("HUSTLER_LOCATION", seen), volatile=True)
+        self._registry.send(trip.poster, codec.encode("HUSTLER_LOCATION", seen), volatile=True)

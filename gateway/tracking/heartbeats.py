@@ -11,7 +11,7 @@ from uuid import UUID
 import structlog
 
 from engine.kernel.ids import UserId
-from engine.kernel.loops import steadily
+from engine.kernel.loops import Backoff, steadily
 from gateway.contract import limits
 from gateway.tracking.tracked_hustlers import Traveller
 from geo.presence.presence import Beat, LastPlace, Presence, Sign
@@ -77,7 +77,7 @@ class Heartbeats:
 
     async def run(self) -> None:
         """Round after round; for ever."""
-        await steadily("heartbeats", self.round, pause_s=_PAUSE_S)
+        await steadily("heartbeats", self.round, backoff=Backoff(_PAUSE_S))
 
     async def round(self) -> None:
         """Writes what came, watches for a new server."""

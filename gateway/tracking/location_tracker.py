@@ -12,34 +12,31 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final, TypeVar
 
 import structlog
 
-from engine.commands import Commands, EndReason, Sighting
+from engine.api.commands import Commands
+from engine.api.queries import Queries
 from engine.kernel import errors
 from engine.kernel.errors import Refusal
-from engine.kernel.ids import TaskId, UserId
+from engine.kernel.ids import UserId
 from engine.kernel.loops import steadily
-from engine.queries import LastFix, Queries
+from engine.live.commands import EndReason
+from engine.live.queries import LastFix
 from gateway.contract import limits
-from gateway.contract.messages import GoLive, Moved
+from gateway.contract.client import GoLive, Moved
 from gateway.delivery.hub import Hub
 from gateway.session.connection import Connection
+from gateway.tracking.arrivals import AGAIN_S, OLD_FIX_S, Arrivals
+from gateway.tracking.changes import HustlerChanges
 from gateway.tracking.en_route import EnRoute
 from gateway.tracking.heartbeats import Heartbeats
 from gateway.tracking.tracked_hustlers import Source, Traveller, fix_of, refused
 from geo import distance, fixes
 from geo.points import LatLng
-from geo.presence.present_hustlers import OLD_FIX_MS
 from geo.units import METRES_PER_MILE
-from geo.valkey import ValkeyAway
 
 log = structlog.get_logger(__name__)
-
-_OLD_FIX_S: Final = OLD_FIX_MS / 1000
-Key = TypeVar("Key")
-_AGAIN_S: Final = 1.0
 
 
 class Positions:
@@ -48,25 +45,27 @@ class Positions:
     def __init__(
         self,
         hub: Hub,
+        changes: HustlerChanges,
         commands: Commands,
         queries: Queries,
-        heartbeats: Heartbeats,
-        en_route: EnRoute,
         *,
+        heartbeats: Heartbeats,
         unix: Callable[[], float] = time.time,
     ) -> None:
         self._hub = hub
+        self._changes = changes
         self._commands = commands
         self._queries = queries
         self._heartbeats = heartbeats
-        self._en_route = en_route
+        self._en_route = EnRoute(hub.registry, queries.tasks)
         self._unix = unix
         self._travellers: dict[UserId, Traveller] = {}
-        self._changed: set[UserId] = set()
-        self._arrived: set[tuple[UserId, TaskId]] = set()
         self._suspects: set[UserId] = set()
         self._returned: dict[UserId, Connection] = {}
-        self._work = asyncio.Event()
+        self._work = changes.work
+        self.arrivals = Arrivals(
+            commands, heartbeats, self._en_route, self._travellers, unix=unix, wake=self._work.set
+        )
 
     # ── LIVE mode ────────────────────────────────────────────────────────────────────────────────
 
@@ -81,15 +80,15 @@ class Positions:
         except Refusal:
             await self._refuse_banned(user)  # no other position would help
             raise
-        await self._commands.go_live(user, wish.radius_miles, wish.categories)
+        await self._commands.live.go_live(user, wish.radius_miles, wish.categories)
         self._believe_from(user, source, track, live=True)
         await self._keep(user)
         self._hub.may_have_reopened(user)
 
     async def _refuse_banned(self, user: UserId) -> None:
-        live = await self._queries.live(user)
+        live = await self._queries.live.state(user)
         if live.reason == "BANNED":
-            left = live.ends_at - await self._queries.clock() if live.ends_at else None
+            left = live.ends_at - await self._queries.clock.now() if live.ends_at else None
             raise Refusal(
                 errors.kind("HX905", "LIVE-BAN"),
                 retry_after_s=float(math.ceil(left.total_seconds())) if left else None,
@@ -98,7 +97,7 @@ class Positions:
     async def end_live(self, user: UserId, reason: EndReason) -> None:
         """Ends LIVE mode; the hustler leaves presence at once."""
         await self._keep(user)
-        await self._commands.end_live(user, reason)
+        await self._commands.live.end(user, reason)
         await self._leave(user)
 
     async def _keep(self, user: UserId) -> None:
@@ -108,12 +107,12 @@ class Positions:
             track = traveller.track
             fixed_at = datetime.fromtimestamp(track.at_s, UTC)
             fix = LastFix(track.point.lat, track.point.lng, track.accuracy_m, fixed_at)
-            await self._commands.keep_fix(user, fix)
+            await self._commands.live.keep_fix(user, fix)
 
     async def _last_track(self, user: UserId) -> fixes.Track | None:
         """What the next fix of this hustler is judged by; None when nothing is known."""
         now_s = self._unix()
-        last = None if user in self._travellers else await self._queries.last_fix(user)
+        last = None if user in self._travellers else await self._queries.live.last_fix(user)
         traveller = self._travellers.get(user)
         if traveller is not None:
             return traveller.track
@@ -128,7 +127,7 @@ class Positions:
 
     async def _meet(self, user: UserId, track: fixes.Track, age_s: float) -> None:
         """A LIVE session that another process saw begin: its suspects count here from now on."""
-        is_live = (await self._queries.live(user)).state != "OFF"
+        is_live = (await self._queries.live.state(user)).state != "OFF"
         if is_live and user not in self._travellers:
             fixed_at = time.monotonic() - age_s
             self._travellers[user] = Traveller(user, None, track, fixed_at, fixed_at, live=True)
@@ -152,7 +151,7 @@ class Positions:
         if self.moved(user, moved, source):
             return
         fix = fix_of(moved.location, moved.at.timestamp() if moved.at else self._unix())
-        live = (await self._queries.live(user)).state != "OFF"
+        live = (await self._queries.live.state(user)).state != "OFF"
         if not live:
             await self._en_route.load([user])
             if user not in self._en_route:
@@ -236,8 +235,7 @@ class Positions:
         if known is not None and verdict.track is not None and verdict.refusal is not None:
             known.track = verdict.track
         if verdict.ends_session and known is not None and known.live:
-            self._suspects.add(user)
-            self._work.set()
+            self._suspect(user)
         if verdict.refusal is not None or verdict.track is None:
             raise refused(verdict.refusal or fixes.Refusal.NOT_FINITE)
         return verdict.track
@@ -259,38 +257,11 @@ class Positions:
         traveller.believe(track, time.monotonic(), age_s)
         if traveller.live:
             self._heartbeats.moved(traveller)
-        if age_s > _OLD_FIX_S:
+        if age_s > OLD_FIX_S:
             return  # where somebody was is not where they are: no view for the poster, no arrival
-        for task in self._en_route.moved(traveller.user, track.point):
-            self._arrived.add((traveller.user, task))
-            self._work.set()
-
-    # ── Arrival ──────────────────────────────────────────────────────────────────────────────────
-
-    async def arrive(self, user: UserId, task: TaskId) -> None:
-        """The hustler says that they are at the place; the last known fix confirms or refuses it.
-
-        HX021 ARRIVAL for a fresh fix elsewhere; without a fresh one it stays a claim.
-        """
-        await self._commands.arrived(user, task, await self._sighting(user))
-
-    async def _sighting(self, user: UserId) -> Sighting | None:
-        """What this process knows of the hustler, else what presence does."""
-        traveller = self._travellers.get(user)
-        if traveller is not None:
-            return Sighting(traveller.track.point, self._unix() - traveller.track.at_s)
-        try:
-            place = (await self._heartbeats.last_places([user])).get(user)
-        except ValkeyAway:
-            return None
-        return Sighting(place.point, self._unix() - place.fixed_at_s) if place else None
+        self.arrivals.moved(traveller.user, track.point)
 
     # ── What follows ─────────────────────────────────────────────────────────────────────────────
-
-    def changed(self, user: UserId) -> None:
-        """A task or the LIVE state of this user changed: what is known here is read anew."""
-        self._changed.add(user)
-        self._work.set()
 
     async def run(self) -> None:
         """Round after round; for ever."""
@@ -302,11 +273,11 @@ class Positions:
         """Reads anew what changed, records arrivals, ends suspect sessions."""
         await self._work.wait()
         await self._read_changed()
-        await self._record_arrivals()
+        await self.arrivals.record()
         await self._end_suspects()
         if self._returned:
             await self._take_over()
-        if not (self._changed or self._arrived or self._suspects or self._returned):
+        if not (self._changes.users or self.arrivals or self._suspects or self._returned):
             self._work.clear()
 
     async def _take_over(self) -> None:
@@ -335,23 +306,23 @@ class Positions:
 
     async def _read_changed(self) -> None:
         # A change that comes while these are read is read in the next round.
-        users, self._changed = self._changed, set()
+        users = self._changes.take()
         if not users:
             return
         try:
             await self._en_route.load(list(users))
             for user in users:
                 await self._read_live(user)
-                self._look_for_arrivals(user)
+                self.arrivals.look(user)
         except BaseException:
-            self._changed |= users
+            self._changes.users |= users
             raise
 
     async def _read_live(self, user: UserId) -> None:
         """Lets go of a hustler who is no longer LIVE."""
         traveller = self._travellers.get(user)
         if user in self._returned or (traveller is not None and traveller.live):
-            is_off = (await self._queries.live(user)).state == "OFF"
+            is_off = (await self._queries.live.state(user)).state == "OFF"
             if is_off and self._travellers.get(user) is traveller:
                 await self._keep(user)
                 await self._leave(user)
@@ -360,53 +331,21 @@ class Positions:
             if self._travellers.get(user) is traveller and user not in self._en_route:
                 del self._travellers[user]
 
-    def _look_for_arrivals(self, user: UserId) -> None:
-        traveller = self._travellers.get(user)
-        if traveller is None or time.monotonic() - traveller.fixed_at > _OLD_FIX_S:
-            return
-        if user in self._en_route:
-            arrived = self._en_route.moved(user, traveller.track.point)
-            self._arrived.update((user, task) for task in arrived)
-
-    async def _record_arrivals(self) -> None:
-        for user, task in tuple(self._arrived):
-            if not await self._record_arrival(user, task):
-                # it is looked for again with the next fix
-                await self._en_route.load([user])
-            self._arrived.discard((user, task))
-
-    async def _record_arrival(self, user: UserId, task: TaskId) -> bool:
-        fix = await self._sighting(user)
-        if fix is None or fix.age_s > _OLD_FIX_S:
-            return False
-        try:
-            await self._commands.arrived(user, task, fix)
-        except Refusal as refusal:
-            log.info("arrival_refused", task=str(task), code=refusal.kind.code)
-            if refusal.kind.retryable:
-                self._again(self._arrived, (user, task))
-            return False
-        return True
+    def _suspect(self, user: UserId) -> None:
+        self._suspects.add(user)
+        self._work.set()
 
     async def _end_suspects(self) -> None:
         for user in tuple(self._suspects):
             log.warning("impossible_positions_end_session", hustler=str(user))
             await self._keep(user)
             try:
-                await self._commands.end_impossible(user)
+                await self._commands.live.end_impossible(user)
             except Refusal as refusal:
                 if not refusal.kind.retryable:
                     raise
-                self._again(self._suspects, user)
+                # Somebody else holds the row: tried again, and delays nobody.
+                asyncio.get_running_loop().call_later(AGAIN_S, self._suspect, user)
             else:
                 await self._leave(user)
             self._suspects.discard(user)
-
-    def _again(self, work: set[Key], key: Key) -> None:
-        """What a row that somebody else holds kept back is tried again, and delays nobody."""
-
-        def put() -> None:
-            work.add(key)
-            self._work.set()
-
-        asyncio.get_running_loop().call_later(_AGAIN_S, put)

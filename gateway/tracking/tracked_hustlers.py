@@ -7,7 +7,7 @@ from typing import Literal
 
 from engine.kernel import errors
 from engine.kernel.ids import UserId
-from gateway.contract.messages import Location
+from gateway.contract.client import Location
 from gateway.session.connection import Connection
 from geo import fixes
 from geo.presence.presence import Residence

@@ -11,13 +11,12 @@ from uuid import UUID, uuid4
 
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
-from starlette.websockets import WebSocket
 
 from engine.kernel import errors
 from gateway.contract import problems
 from gateway.delivery.hub import Hub
 from gateway.identity.client_address import ANY_PORT, counted_as, same_origin
-from gateway.metrics.metrics import Metrics
+from gateway.metrics.requests import RequestMetrics
 from gateway.session.connection import Connection
 from gateway.session.session import Session
 from gateway.session.transport import EXTENSION, Wire
@@ -32,7 +31,7 @@ class Door:
         self,
         hub: Hub,
         answers: Answers,
-        metrics: Metrics,
+        metrics: RequestMetrics,
         origins: Collection[str] = (),
         *,
         new_id: Callable[[], UUID] = uuid4,
@@ -55,13 +54,12 @@ class Door:
         address = counted_as(scope["client"][0] if scope.get("client") else "unknown")
         await receive()
         if not self._welcomes(scope):
-            await self._deny(
-                errors.refusal("HX503", "PERMISSION", "This origin may not connect."), send
-            )
-        elif self._hub.full or self._hub.stopping or self._requests is None:
-            await self._deny(errors.refusal("UNAVAILABLE"), send)
-        elif self._hub.full_for(address):
-            await self._deny(errors.refusal("RATE_LIMITED"), send)
+            refusal = errors.refusal("HX503", "PERMISSION", "This origin may not connect.")
+            await _deny(refusal, self._metrics, send)
+        elif self._hub.registry.full or self._hub.stopping or self._requests is None:
+            await _deny(errors.refusal("UNAVAILABLE"), self._metrics, send)
+        elif self._hub.registry.full_for(address):
+            await _deny(errors.refusal("RATE_LIMITED"), self._metrics, send)
         else:
             await send({"type": "websocket.accept"})
             await self._converse(scope, address, receive, self._requests)
@@ -74,7 +72,7 @@ class Door:
         session = Session(self._new_id(), time.monotonic(), token, self._refused)
         connection = Connection(session, wire, time.monotonic(), address)
         conversation = Conversation(connection, self._answers, requests)
-        self._hub.opened(connection)
+        self._hub.registry.opened(connection)
         try:
             while (frame := await receive())["type"] != "websocket.disconnect":
                 text = frame.get("text")
@@ -90,7 +88,7 @@ class Door:
                 connection.flush()
         finally:
             connection.closed()
-            self._hub.left(connection)
+            self._answers.left(connection)
 
     def _refused(self, kind: errors.ErrorKind) -> None:
         self._metrics.refused("socket", kind)
@@ -105,24 +103,31 @@ class Door:
         any_port = scope.get("state", {}).get(ANY_PORT, False)
         return same_origin((scheme, authority), headers.get("host", ""), any_port=any_port)
 
-    async def elsewhere(self, socket: WebSocket) -> None:
-        """Every other path: no WebSocket lives there."""
-        refusal = errors.refusal("NOT_FOUND")
-        self._refused(refusal.kind)
-        await socket.send_denial_response(problems.response(refusal, uuid4().hex))
 
-    async def _deny(self, refusal: errors.Refusal, send: Send) -> None:
-        """An HTTP problem in place of the upgrade."""
-        self._refused(refusal.kind)
-        response = problems.response(refusal, uuid4().hex)
-        await send(
-            {
-                "type": "websocket.http.response.start",
-                "status": response.status_code,
-                "headers": response.raw_headers,
-            }
-        )
-        await send({"type": "websocket.http.response.body", "body": bytes(response.body)})
+class Elsewhere:
+    """The ASGI application behind every other path: no WebSocket lives there."""
+
+    def __init__(self, metrics: RequestMetrics) -> None:
+        self._metrics = metrics
+
+    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
+        """Refuses before the upgrade."""
+        await receive()
+        await _deny(errors.refusal("NOT_FOUND"), self._metrics, send)
+
+
+async def _deny(refusal: errors.Refusal, metrics: RequestMetrics, send: Send) -> None:
+    """An HTTP problem in place of the upgrade."""
+    metrics.refused("socket", refusal.kind)
+    response = problems.response(refusal, uuid4().hex)
+    await send(
+        {
+            "type": "websocket.http.response.start",
+            "status": response.status_code,
+            "headers": response.raw_headers,
+        }
+    )
+    await send({"type": "websocket.http.response.body", "body": bytes(response.body)})
 
 
 def _bearer(headers: Headers) -> str | None:

@@ -6,15 +6,15 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from engine.commands import Commands
+from engine.api.commands import Commands
+from engine.api.queries import Queries
 from engine.kernel import errors
 from engine.kernel.errors import Refusal
-from engine.kernel.ids import BroadcastId, TaskId, UserId
+from engine.kernel.ids import UserId
 from engine.kernel.store import Store
-from engine.queries import Queries
-from engine.views import LiveView, TaskView
-from gateway.contract import messages
-from gateway.contract.messages import LiveModeChange, Reference, TaskStatus
+from engine.live.views import LiveView
+from gateway.contract import client, codec, server
+from gateway.delivery import offer_responses
 from gateway.delivery.hub import Hub
 from gateway.identity.auth import MAY_WORK
 from gateway.session.connection import Connection
@@ -45,18 +45,18 @@ class Answers:
         self._store = store
         self._positions = positions
         self._handlers: Final[Mapping[type, Handler]] = {
-            messages.Auth: self._join,
-            messages.SubscribeLiveMode: self._go_live,
-            messages.UnsubscribeLiveMode: self._end_live,
-            messages.UpdateLocation: self._move,
-            messages.RespondToBroadcast: self._respond,
-            messages.SubscribeTask: self._watch,
-            messages.UnsubscribeTask: self._unwatch,
-            messages.SubscribeCity: self._observe,
-            messages.UnsubscribeCity: self._look_away,
+            client.Auth: self._join,
+            client.SubscribeLiveMode: self._go_live,
+            client.UnsubscribeLiveMode: self._end_live,
+            client.UpdateLocation: self._move,
+            client.RespondToBroadcast: self._respond,
+            client.SubscribeTask: self._watch,
+            client.UnsubscribeTask: self._unwatch,
+            client.SubscribeCity: self._observe,
+            client.UnsubscribeCity: self._look_away,
         }
 
-    def moved(self, connection: Connection, message: messages.UpdateLocation) -> bool:
+    def moved(self, connection: Connection, message: client.UpdateLocation) -> bool:
         """Takes a position at once; False when the database must be asked first."""
         try:
             return self._positions.moved(_user(connection), message.data, connection)
@@ -64,13 +64,18 @@ class Answers:
             connection.session.refuse(refusal, message.id, time.monotonic())
             return True
 
+    def left(self, connection: Connection) -> None:
+        """The socket is closed."""
+        self._hub.left(connection)
+        self._positions.left(connection)
+
     def heard(self, connection: Connection) -> None:
         """Any frame is a sign of life."""
         user = connection.session.user_id
         if user is not None:
             self._positions.heard(user, connection)
 
-    async def answer(self, connection: Connection, message: messages.ClientMessage) -> None:
+    async def answer(self, connection: Connection, message: client.ClientMessage) -> None:
         """Carries one request out. Never raises: a refusal, or a defect, is the answer."""
         try:
             await self._handlers[type(message)](connection, message)
@@ -78,95 +83,83 @@ class Answers:
             connection.session.refuse(error_mapping.told(error), message.id, time.monotonic())
         connection.flush()
 
-    async def _join(self, connection: Connection, message: messages.Auth) -> None:
+    async def _join(self, connection: Connection, message: client.Auth) -> None:
         snapshot = await self._joining.join(connection, message)
         if snapshot is not None and snapshot.live.state != "OFF":
             self._positions.returned(UserId(snapshot.user_id), connection)
 
     # ── LIVE mode ────────────────────────────────────────────────────────────────────────────────
 
-    async def _go_live(self, connection: Connection, message: messages.SubscribeLiveMode) -> None:
+    async def _go_live(self, connection: Connection, message: client.SubscribeLiveMode) -> None:
         await self._positions.go_live(_hustler(connection), message.data, connection)
         await self._tell_live(connection, message.id)
 
-    async def _end_live(
-        self, connection: Connection, message: messages.UnsubscribeLiveMode
-    ) -> None:
+    async def _end_live(self, connection: Connection, message: client.UnsubscribeLiveMode) -> None:
         await self._positions.end_live(_hustler(connection), "MANUAL")
         await self._tell_live(connection, message.id)
 
-    async def _tell_live(self, connection: Connection, ref: Reference | None) -> None:
+    async def _tell_live(self, connection: Connection, ref: client.Reference | None) -> None:
         """The answer, and the same without `id` for the user's other sockets."""
         user = _user(connection)
-        change = _live_change(await self._queries.live(user))
+        change = _live_change(await self._queries.live.state(user))
         connection.session.reply("LIVE_MODE_STATE_CHANGE", change, ref)
-        self._hub.tell(user, messages.encode("LIVE_MODE_STATE_CHANGE", change), but=connection)
+        self._hub.registry.send(
+            user, codec.encode("LIVE_MODE_STATE_CHANGE", change), but=connection
+        )
 
-    async def _move(self, connection: Connection, message: messages.UpdateLocation) -> None:
+    async def _move(self, connection: Connection, message: client.UpdateLocation) -> None:
         await self._positions.move(_hustler(connection), message.data, connection)
 
     # ── Offers ───────────────────────────────────────────────────────────────────────────────────
 
-    async def _respond(self, connection: Connection, message: messages.RespondToBroadcast) -> None:
+    async def _respond(self, connection: Connection, message: client.RespondToBroadcast) -> None:
         """The outcome is the one REST would tell; farewells wait for it (`ShownCards`)."""
         session = connection.session
         asked = message.data
         session.cards.answering(asked.broadcast_id)
         try:
-            response, task = await self._outcome(_hustler(connection), asked)
+            response = await offer_responses.respond(
+                self._commands, self._queries, self._hub, _hustler(connection), asked
+            )
         except Exception as error:  # noqa: BLE001 - as in `answer`
             refusal = error_mapping.told(error)
             session.answer_refused(asked.broadcast_id, refusal, message.id, time.monotonic())
             return
-        session.answered(asked.broadcast_id, response, task, message.id)
+        session.answered(response, message.id)
         if not session.cards.awaits_end(asked.broadcast_id):
-            self._hub.off_screen(connection, asked.broadcast_id)
-
-    async def _outcome(
-        self, user: UserId, asked: messages.Answer
-    ) -> tuple[messages.OfferOutcome, TaskView | None]:
-        broadcast_id = BroadcastId(asked.broadcast_id)
-        applied = await self._commands.respond(
-            user, broadcast_id, asked.response, asked.decline_reason
-        )
-        outcome = applied.outcome
-        if outcome == "DONE" or applied.task_id is None:
-            raise errors.refusal("HX017", "LOCK")
-        if outcome == "DECLINED":
-            self._hub.answered(user, broadcast_id, applied.task_id)
-        if outcome != "WON":
-            return outcome, None
-        return outcome, await self._queries.task_view(user, TaskId(applied.task_id))
+            self._hub.cards.untrack(connection, asked.broadcast_id)
 
     # ── Tasks ────────────────────────────────────────────────────────────────────────────────────
 
-    async def _watch(self, connection: Connection, message: messages.SubscribeTask) -> None:
+    async def _watch(self, connection: Connection, message: client.SubscribeTask) -> None:
         status = await self._status(connection, message.data.task_id)
-        if not self._hub.watch(connection, message.data.task_id):
+        if not self._hub.registry.watch(connection, message.data.task_id):
             raise errors.refusal("RATE_LIMITED", message="This socket watches too many tasks.")
         connection.session.reply("TASK_STATUS_UPDATE", status, message.id)
 
-    async def _unwatch(self, connection: Connection, message: messages.UnsubscribeTask) -> None:
-        self._hub.unwatch(connection, message.data.task_id)
+    async def _unwatch(self, connection: Connection, message: client.UnsubscribeTask) -> None:
+        self._hub.registry.unwatch(connection, message.data.task_id)
         status = await self._status(connection, message.data.task_id)
         connection.session.reply("TASK_STATUS_UPDATE", status, message.id)
 
-    async def _status(self, connection: Connection, task_id: object) -> TaskStatus:
+    async def _status(self, connection: Connection, task_id: object) -> server.TaskStatus:
         """The task's state, for those who may see the task; NOT_FOUND to others."""
-        found = await self._store.maybe(TaskStatus, "task_status", _user(connection), task_id)
+        found = await self._store.maybe(
+            server.TaskStatus, "task_status", _user(connection), task_id
+        )
         if found is None:
             raise errors.refusal("NOT_FOUND")
         return found
 
     # ── City ─────────────────────────────────────────────────────────────────────────────────────
 
-    async def _observe(self, connection: Connection, _: messages.SubscribeCity) -> None:
+    async def _observe(self, connection: Connection, _: client.SubscribeCity) -> None:
         if connection.session.role != "admin":
             raise errors.refusal("HX503", "PERMISSION")
-        self._hub.observe(connection, wanted=True)
+        self._hub.registry.observe(connection, wanted=True)
 
-    async def _look_away(self, connection: Connection, _: messages.UnsubscribeCity) -> None:
-        self._hub.observe(connection, wanted=False)
+    async def _look_away(self, connection: Connection, _: client.UnsubscribeCity) -> None:
+        self._hub.registry.observe(connection, wanted=False)
 
 
 def _user(connection: Connection) -> UserId:
@@ -184,5 +177,5 @@ def _hustler(connection: Connection) -> UserId:
     return user
 
 
-def _live_change(live: LiveView) -> LiveModeChange:
-    return LiveModeChange(live.state, live.reason, live.ends_at)
+def _live_change(live: LiveView) -> server.LiveModeChange:
+    return server.LiveModeChange(live.state, live.reason, live.ends_at)

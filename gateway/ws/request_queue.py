@@ -10,7 +10,7 @@ import time
 from collections import deque
 
 from engine.kernel import errors
-from gateway.contract import limits, messages
+from gateway.contract import client, limits
 from gateway.session.connection import Connection
 from gateway.ws.handlers import Answers
 
@@ -24,13 +24,13 @@ class Conversation:
         self._connection = connection
         self._answers = answers
         self._group = group
-        self._waiting: deque[messages.ClientMessage] = deque()
+        self._waiting: deque[client.ClientMessage] = deque()
         self._working = False
 
-    def take(self, message: messages.ClientMessage) -> None:
+    def take(self, message: client.ClientMessage) -> None:
         """Carries the request out now, or after those that wait."""
         if (
-            isinstance(message, messages.UpdateLocation)
+            isinstance(message, client.UpdateLocation)
             and not self._working
             and self._answers.moved(self._connection, message)
         ):

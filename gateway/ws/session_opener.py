@@ -6,16 +6,16 @@ import asyncio
 import time
 from http import HTTPStatus
 
+from engine.api.queries import Queries
+from engine.events.views import Snapshot
 from engine.kernel import errors
 from engine.kernel.ids import UserId
-from engine.queries import Queries
-from engine.views import Snapshot
-from gateway.contract import close_codes, limits, messages, problems
+from gateway.contract import client, close_codes, limits, problems
 from gateway.delivery.hub import Hub
 from gateway.delivery.snapshots import Snapshots
 from gateway.identity.auth import Authenticator, Caller
 from gateway.identity.rates import Rates
-from gateway.metrics.metrics import Metrics
+from gateway.metrics.sessions import SessionMetrics
 from gateway.session import rendering
 from gateway.session.connection import Connection
 from gateway.session.session import Session, durable
@@ -32,7 +32,7 @@ class Joining:
         authenticator: Authenticator,
         queries: Queries,
         snapshots: Snapshots,
-        metrics: Metrics,
+        metrics: SessionMetrics,
         rates: Rates,
     ) -> None:
         self._hub = hub
@@ -42,7 +42,7 @@ class Joining:
         self._metrics = metrics
         self._rates = rates
 
-    async def join(self, connection: Connection, message: messages.Auth) -> Snapshot | None:
+    async def join(self, connection: Connection, message: client.Auth) -> Snapshot | None:
         """Authenticates, registers, replays, welcomes; in this order, so that no push is missed.
 
         What the WELCOME said; None when there was none.
@@ -64,7 +64,7 @@ class Joining:
         self._hub.welcome(connection, snapshot, message.id)
         return snapshot
 
-    async def _authenticate(self, connection: Connection, message: messages.Auth) -> None:
+    async def _authenticate(self, connection: Connection, message: client.Auth) -> None:
         session = connection.session
         token = message.data.token or session.header_token
         if token is None:
@@ -74,7 +74,7 @@ class Joining:
             return  # its place has been given up: nobody would take it out again
         stranger = session.user_id is None
         if session.authenticated(caller, message.id, time.monotonic()) and stranger:
-            self._hub.joined(connection)
+            self._hub.registry.joined(connection)
 
     async def _caller(self, connection: Connection, token: str) -> Caller:
         """The user of a token; refused ones are counted against the address that shows them."""
@@ -100,16 +100,16 @@ class Joining:
         after = session.begin(snapshot.last_seq, last_seq)
         how = "new" if last_seq is None else "resumed"
         while after is not None:
-            log = await self._queries.events_after(user, after)
+            log = await self._queries.events.after(user, after)
             if not log.events or log.events[0].seq != after + 1:
                 session.resync("TOO_OLD")
                 how = "resync"
                 break
-            events = await rendering.complete(self._queries, log.events)
-            self._metrics.replayed.inc(len(events))
+            events = await rendering.complete(self._queries.codes, log.events)
+            self._metrics.events_replayed(len(events))
             if session.replay((event, durable(event)) for event in events):
                 break
             after = session.order.written
         if last_seq is not None and last_seq > snapshot.last_seq:
             how = "resync"
-        self._metrics.session_starts.labels(how).inc()
+        self._metrics.started(how)

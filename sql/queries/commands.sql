@@ -2,81 +2,6 @@
 -- Those that a loop asks row by row wait 50 ms for a row that somebody else holds, for the others'
 -- sake; callers wait as long as their session lets them (sql/session.py).
 
--- name: create_task
-select create_task($1, $2::jsonb);
-
--- name: edit_task
-select edit_task($1, $2, $3::jsonb, $4);
-
--- name: begin_funding
-select begin_funding($1, $2);
-
--- name: note_payment
-select note_payment($1, $2);
-
--- name: drop_payment
-select drop_payment($1);
-
--- name: book_funding
-select book_funding($1, $2, $3::jsonb);
-
--- name: accept_task
-select accept_task($1, $2, $3);
-
--- name: respond_to_offer
-select respond_to_offer($1, $2, $3, $4);
-
--- name: mark_arrived
-select mark_arrived($1, $2, $3, $4, $5);
-
--- name: start_task
-select start_task($1, $2, $3);
-
--- name: submit_proof
-select submit_proof($1, $2, $3, $4);
-
--- name: submit_photo_proof
-select submit_photo_proof($1, $2, $3::uuid[]);
-
--- name: approve_task
-select approve_task($1, $2);
-
--- name: reject_task
-select reject_task($1, $2, $3);
-
--- name: dispute_task
-select dispute_task($1, $2, $3);
-
--- name: add_evidence
-select add_evidence($1, $2, $3, $4::uuid[]);
-
--- name: propose_price
-select propose_price($1, $2, $3);
-
--- name: answer_proposal
-select answer_proposal($1, $2, $3, $4);
-
--- name: cancel_task
-select cancel_task($1, $2, $3);
-
--- name: release_task
-select release_task($1, $2, $3, $4::jsonb);
-
--- name: choose_after_broadcast
-select choose_after_broadcast($1, $2, $3, $4);
-
--- name: go_live
-select go_live($1, $2, $3);
-
--- name: end_live
-select end_live($1, $2);
-
--- name: end_away
-select end_away($1) from set_config('lock_timeout', '50ms', true);
-
--- name: end_impossible_session
-select end_impossible_session($1);
-
 -- name: keep_fix
 insert into last_fixes as f (user_id, lat, lng, accuracy_m, fixed_at) values ($1, $2, $3, $4, $5)
 on conflict (user_id) do update
@@ -90,31 +15,9 @@ select
     extract(epoch from hx_clock() - f.kept_at)::double precision as kept_for_s
 from last_fixes as f where f.user_id = $1;
 
--- name: fire_timer
--- a timer is worth less waiting: it comes again within a second
-select fire_timer($1, $2) from set_config('lock_timeout', '20ms', true);
-
 -- name: due_timers
 select kind, subject, extract(epoch from hx_clock() - due_at)::double precision as lag_s
 from timers where due_at <= hx_clock() order by due_at limit $1;
-
--- name: book_leg
-select book_leg($1, $2, $3) from set_config('lock_timeout', '50ms', true);
-
--- name: note_leg
-select note_leg($1, $2, $3) from set_config('lock_timeout', '50ms', true);
-
--- name: settlement_failed
-select settlement_failed($1, $2) from set_config('lock_timeout', '50ms', true);
-
--- name: hold_settlement
-select hold_settlement($1, $2) from set_config('lock_timeout', '50ms', true);
-
--- name: book_provider_event
-select book_provider_event($1, $2, $3::jsonb, $4::jsonb);
-
--- name: set_payout_account
-select set_payout_account($1, $2, $3, $4);
 
 -- name: waiting_settlements
 select

@@ -64,8 +64,3 @@ where u.id = $1;
 -- name: badge_view
 select badge_view(b) from badges as b where b.id = $1;
 
--- name: set_time_zone
-select set_time_zone($1, $2);
-
--- name: show_badge
-select show_badge($1, $2);

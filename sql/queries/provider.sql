@@ -13,9 +13,6 @@ select jsonb_build_object(
 )
 from payout_accounts where user_id = $1;
 
--- name: note_payout_account
-select note_payout_account($1, $2, $3, $4);
-
 -- name: awaited_accounts
 -- accounts that held payouts wait for, the longest not asked about first
 select p.account_id, p.payouts_enabled
@@ -32,12 +29,6 @@ limit $1;
 
 -- name: account_unchanged
 update payout_accounts set as_of = greatest(as_of, $2) where account_id = $1;
-
--- name: report_unknown_status
-select note_unknown_status($1, $2, $3::jsonb);
-
--- name: hold_unpayable
-select hold_unpayable($1, $2, $3) from set_config('lock_timeout', '50ms', true);
 
 -- name: booked_movements
 with booked as (
@@ -72,34 +63,3 @@ select coalesce(jsonb_agg(to_jsonb(booked)), '[]'::jsonb) from booked;
 select id from escrows where id = any($1::uuid[])
 union all
 select id from settlements where id = any($2::uuid[]);
-
--- name: report_difference
-select open_item('MONEY_DIFFERENCE', $1, $2::jsonb);
-
--- name: repair_funding
-with act as materialized (
-    select admin_act($1, 'REPAIR_FUNDING', 'escrow', $4::uuid::text, $2, $3::jsonb) as id
-)
-
-select book_funding($4, $5, $6::jsonb) from act;
-
--- name: repair_leg
-with act as materialized (
-    select admin_act($1, 'REPAIR_LEG', 'settlement', $4::uuid::text, $2, $3::jsonb) as id
-)
-
-select book_leg($4, $6, $5) from act;
-
--- name: leg_failed
-select apply_provider_fact(
-    jsonb_build_object(
-        'kind', case $2::text when 'REFUND' then 'REFUND_FAILED' else 'TRANSFER_REVERSED' end,
-        'settlement_id', $1::uuid, 'reference', $3::text, 'note', $4::text
-    ),
-    null
-)
-from set_config('lock_timeout', '50ms', true);
-
--- name: reconcile_funding
--- as book_funding, in a loop over all that waits
-select book_funding($1, $2, $3::jsonb) from set_config('lock_timeout', '50ms', true);

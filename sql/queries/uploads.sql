@@ -1,8 +1,5 @@
 -- Uploaded photos: taken in, shown to who may see them, swept when nobody used them.
 
--- name: add_upload
-select add_upload($1, $2::jsonb);
-
 -- name: visible_upload
 -- $1 viewer, $2 upload: for its uploader, admins, and both sides of the task whose proof or dispute
 -- has it. No row for anybody else.

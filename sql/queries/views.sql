@@ -3,7 +3,7 @@ select task_view(t, $1) from tasks as t where t.id = $2 and task_visible(t, $1);
 
 -- name: tasks_page
 -- $1 viewer, $2 role (poster or hustler), $3 state or null, $4 $5 cursor (created_at, id) or null, $6 limit
-select task_view(t, $1) as task, t.created_at, t.id
+select task_view(t, $1) as item, t.created_at, t.id
 from tasks as t
 where $1 = case when $2 = 'hustler' then t.assigned_hustler_id else t.poster_id end
     and ($3::text is null or t.state = $3)
@@ -17,32 +17,33 @@ from tasks as t
 where t.id = $2 and ($1 in (t.poster_id, t.assigned_hustler_id) or is_admin($1));
 
 -- name: task_proofs
-select proofs_view($1);
-
--- name: task_participant
-select exists(
-    select from tasks as t
-    where t.id = $2 and ($1 in (t.poster_id, t.assigned_hustler_id) or is_admin($1))
-);
+select proofs_view(t.id)
+from tasks as t
+where t.id = $2 and ($1 in (t.poster_id, t.assigned_hustler_id) or is_admin($1));
 
 -- name: proof_view
 select proof_view(p) from proofs as p where p.id = $1;
 
 -- name: dispute_view
-select dispute_view(d) from disputes as d where d.task_id = $1;
+select dispute_view(d)
+from tasks as t
+inner join disputes as d on d.task_id = t.id
+where t.id = $2 and ($1 in (t.poster_id, t.assigned_hustler_id) or is_admin($1));
 
 -- name: proposal_view
 select proposal_view(p) from price_proposals as p where p.id = $1;
 
 -- name: task_proposals
-select coalesce(jsonb_agg(proposal_view(p) order by p.created_at, p.id), '[]')
-from price_proposals as p where p.task_id = $1;
+select
+    (
+        select coalesce(jsonb_agg(proposal_view(p) order by p.created_at, p.id), '[]')
+        from price_proposals as p where p.task_id = t.id
+    )
+from tasks as t
+where t.id = $2 and ($1 in (t.poster_id, t.assigned_hustler_id) or is_admin($1));
 
 -- name: escrow_view
 select escrow_view(e) from escrows as e where e.id = $1;
-
--- name: offers_view
-select offers_view($1);
 
 -- name: live_view
 select live_view(s) from live_status as s where s.user_id = $1;
@@ -126,8 +127,8 @@ where t.assigned_hustler_id = any($1::uuid[]) and t.state = 'ACCEPTED';
 -- name: open_live_sessions
 select user_id, active_since from live_status where session_id is not null;
 
--- name: clock
-select hx_clock();
-
 -- name: migrations_applied
 select name, checksum from schema_migrations;
+
+-- name: clock
+select hx_clock();

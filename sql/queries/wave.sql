@@ -1,15 +1,5 @@
 -- What a broadcaster asks (broadcast/wave_store.py). The rules stand in sql/schema/matching/.
 
--- name: wave_pulse
-select wave_pulse($1, $2);
-
--- name: wave_broadcasts
-select wave_broadcasts($1);
-
--- name: wave_endings
-select wave_endings($1);
-
--- The verdicts as columns: one row of arrays is decoded far faster than a row per pair.
 -- name: wave_candidates
 select
     array_agg(v.n) as n,
@@ -24,11 +14,3 @@ select
     array_agg(v.available_hours) as available_hours
 from wave_verdicts($1, $2, $3) as v;
 
--- name: wave_make_offers
-select make_offers($1, $2, $3, $4, $5, $6);
-
--- name: wave_sent
-select offers_sent($1, $2, $3);
-
--- name: wave_unsent
-select unsent_offers($1, $2, $3);

@@ -18,48 +18,48 @@ from broadcast.score_explanation import explain_score
 from deploy.binaries import find_binaries
 from engine.kernel.ids import UserId
 from engine.live.broadcast_plan import BroadcastPlan
+from engine.live.views import OfferCard
 from engine.matching.score import Profile
-from engine.views import OfferCard
 from geo.cells import place_centre
 from geo.distance import distance_m
 from geo.presence.presence import Beat
 from geo.units import METRES_PER_MILE
-from tests.broadcast.world import MIDDLE, QUICK, Town, north, town, until
+from tests.broadcast.world import MIDDLE, QUICK, World, north, open_world, until
 from tests.support.servers import TestDatabase
 
 
-async def test_the_radius_decides_who_is_offered_and_when(place: Town) -> None:
+async def test_the_radius_decides_who_is_offered_and_when(world: World) -> None:
     """0.5 and 2.5 miles at once, 4 with the second wave, 12 never; nobody twice."""
-    near, within, second, never = [await place.hustler(miles) for miles in (0.5, 2.5, 4, 12)]
-    broadcast = await place.broadcast()
-    async with place.broadcaster(WaveLimits()) as broadcaster:
+    near, within, second, never = [await world.hustler(miles) for miles in (0.5, 2.5, 4, 12)]
+    broadcast = await world.broadcast()
+    async with world.broadcaster(WaveLimits()) as broadcaster:
         broadcaster.ring(broadcast)
-        await until(lambda: len(place.screens.shown) == 2)
-        assert {hustler for hustler, _ in place.screens.shown} == {near, within}
-        await place.advance(60)
-        await until(lambda: len(place.screens.of(second)) == 1)
-        await place.advance(480)
-        await until(lambda: place.screens.updates[-1].radius_miles == 10)
-        await place.ticks(1)
-    assert not place.screens.of(never)
-    assert [len(place.screens.of(h)) for h in (near, within, second)] == [1, 1, 1]
-    assert place.counted.failures == []
-    assert len(place.counted.waits_s) == 1
-    assert 0 <= place.counted.waits_s[0] < 2
+        await until(lambda: len(world.delivery.shown) == 2)
+        assert {hustler for hustler, _ in world.delivery.shown} == {near, within}
+        await world.advance(60)
+        await until(lambda: len(world.delivery.of(second)) == 1)
+        await world.advance(480)
+        await until(lambda: world.delivery.updates[-1].radius_miles == 10)
+        await world.ticks(1)
+    assert not world.delivery.of(never)
+    assert [len(world.delivery.of(h)) for h in (near, within, second)] == [1, 1, 1]
+    assert world.counted.failures == []
+    assert len(world.counted.waits_s) == 1
+    assert 0 <= world.counted.waits_s[0] < 2
 
 
-async def test_the_poll_finds_a_broadcast_whose_bell_was_lost(place: Town) -> None:
+async def test_the_poll_finds_a_broadcast_whose_bell_was_lost(world: World) -> None:
     """Nobody rings: the pulse is the net, also for tasks funded by another process."""
-    hustler = await place.hustler(1)
-    async with place.broadcaster():
-        await place.broadcast()
-        await until(lambda: len(place.screens.of(hustler)) == 1)
+    hustler = await world.hustler(1)
+    async with world.broadcaster():
+        await world.broadcast()
+        await until(lambda: len(world.delivery.of(hustler)) == 1)
 
 
-async def test_cards_arrive_best_score_first_and_as_the_database_has_them(place: Town) -> None:
+async def test_cards_arrive_best_score_first_and_as_the_database_has_them(world: World) -> None:
     """The score orders a wave; the delivered card equals the one that WELCOME would carry."""
-    rookie = await place.hustler(0.5)
-    elite = await place.hustler(
+    rookie = await world.hustler(0.5)
+    elite = await world.hustler(
         0.5,
         trust_tier=4,
         profile={
@@ -68,14 +68,14 @@ async def test_cards_arrive_best_score_first_and_as_the_database_has_them(place:
             "category_counts": '{"moving": 12}',
         },
     )
-    far = await place.hustler(2.9)
-    broadcast = await place.broadcast()
-    async with place.broadcaster() as broadcaster:
+    far = await world.hustler(2.9)
+    broadcast = await world.broadcast()
+    async with world.broadcaster() as broadcaster:
         broadcaster.ring(broadcast)
-        await until(lambda: len(place.screens.shown) == 3)
-    assert [hustler for hustler, _ in place.screens.shown] == [elite, rookie, far]
-    for hustler, card in place.screens.shown:
-        stored = await place.value(
+        await until(lambda: len(world.delivery.shown) == 3)
+    assert [hustler for hustler, _ in world.delivery.shown] == [elite, rookie, far]
+    for hustler, card in world.delivery.shown:
+        stored = await world.value(
             "select offer_card(o) from offers as o where o.broadcast_id = $1 and hustler_id = $2",
             broadcast,
             hustler,
@@ -86,86 +86,86 @@ async def test_cards_arrive_best_score_first_and_as_the_database_has_them(place:
 
 
 async def test_distance_is_measured_to_the_rounded_place_but_the_radius_to_the_exact_one(
-    place: Town,
+    world: World,
 ) -> None:
     """No trilateration: card and score know the cell's centre; LIVE-4 knows the truth."""
     rounded = place_centre(MIDDLE.lat, MIDDLE.lng)
-    edge = await place.hustler(2.99)
-    beyond = await place.hustler(3.01)
+    edge = await world.hustler(2.99)
+    beyond = await world.hustler(3.01)
     # whose own radius lies between the two distances: one is nearer to the truth, one to the centre
     torn = {}
     for miles in (-2.5, 2.5):
         to_centre = distance_m(north(miles), rounded) / METRES_PER_MILE
         own_radius = (2.5 + to_centre) / 2
-        torn[await place.hustler(miles, radius=own_radius)] = own_radius > 2.5
+        torn[await world.hustler(miles, radius=own_radius)] = own_radius > 2.5
     assert sorted(torn.values()) == [False, True]
-    async with place.broadcaster() as broadcaster:
-        broadcaster.ring(await place.broadcast())
-        await until(lambda: len(place.screens.of(edge)) == 1)
-        await place.ticks()
-    assert not place.screens.of(beyond)
+    async with world.broadcaster() as broadcaster:
+        broadcaster.ring(await world.broadcast())
+        await until(lambda: len(world.delivery.of(edge)) == 1)
+        await world.ticks()
+    assert not world.delivery.of(beyond)
     for hustler, is_within in torn.items():
-        assert bool(place.screens.of(hustler)) == is_within
-    shown = place.screens.of(edge)[0].task
+        assert bool(world.delivery.of(hustler)) == is_within
+    shown = world.delivery.of(edge)[0].task
     to_centre = distance_m(north(2.99), rounded) / METRES_PER_MILE
     assert abs(to_centre - 2.99) > 0.005
     assert shown.distance_miles == round(to_centre, 1)
     assert (shown.location.lat, shown.location.lng) == (rounded.lat, rounded.lng)
-    stored = await place.value("select distance_miles from offers where hustler_id = $1", edge)
+    stored = await world.value("select distance_miles from offers where hustler_id = $1", edge)
     assert stored == pytest.approx(to_centre, abs=1e-12)
 
 
-async def test_a_quiet_tick_touches_no_database(place: Town) -> None:
+async def test_a_quiet_tick_touches_no_database(world: World) -> None:
     """Judged pairs are not asked again: offered, refused and busy ones alike."""
-    await place.hustler(1)
-    await place.hustler(2, categories=["cleaning"])
-    broadcast = await place.broadcast()
-    async with place.broadcaster(WaveLimits(tick_s=0.02, pulse_s=60)) as broadcaster:
+    await world.hustler(1)
+    await world.hustler(2, categories=["cleaning"])
+    broadcast = await world.broadcast()
+    async with world.broadcaster(WaveLimits(tick_s=0.02, pulse_s=60)) as broadcaster:
         broadcaster.ring(broadcast)
-        await until(lambda: len(place.screens.shown) == 1)
-        await place.reported(1)
-        before = place.counted.calls
-        await place.ticks(5)
-        assert place.counted.calls == before
+        await until(lambda: len(world.delivery.shown) == 1)
+        await world.reported(1)
+        before = world.counted.calls
+        await world.ticks(5)
+        assert world.counted.calls == before
 
 
-async def test_an_offered_pair_is_never_asked_again_and_a_refused_one_is(place: Town) -> None:
+async def test_an_offered_pair_is_never_asked_again_and_a_refused_one_is(world: World) -> None:
     """Neither by the broadcaster that made the offer nor by its successor; a refusal lapses."""
-    await place.hustler(1)
-    broadcast = await place.broadcast()
+    await world.hustler(1)
+    broadcast = await world.broadcast()
     limits = replace(QUICK, refusal_holds_s=0.1, deferral_holds_s=0.1)
-    async with place.broadcaster(limits) as broadcaster:
+    async with world.broadcaster(limits) as broadcaster:
         broadcaster.ring(broadcast)
-        await until(lambda: len(place.screens.shown) == 1)
-        await place.ticks(8)
-    assert place.counted.evaluated == 1
-    async with place.broadcaster(limits):
-        await until(lambda: place.counted.evaluated == 2)
-        await place.ticks(8)
-        assert place.counted.evaluated == 2
-        await place.hustler(1, radius=1.0)
-        picky = await place.hustler(2, radius=1.0)
-        await until(lambda: place.counted.evaluated >= 6)
-        await place.value("update live_status set radius_miles = 3 where user_id = $1", picky)
-        await until(lambda: len(place.screens.of(picky)) == 1)
+        await until(lambda: len(world.delivery.shown) == 1)
+        await world.ticks(8)
+    assert world.counted.evaluated == 1
+    async with world.broadcaster(limits):
+        await until(lambda: world.counted.evaluated == 2)
+        await world.ticks(8)
+        assert world.counted.evaluated == 2
+        await world.hustler(1, radius=1.0)
+        picky = await world.hustler(2, radius=1.0)
+        await until(lambda: world.counted.evaluated >= 6)
+        await world.value("update live_status set radius_miles = 3 where user_id = $1", picky)
+        await until(lambda: len(world.delivery.of(picky)) == 1)
 
 
-async def test_a_late_joiner_and_a_drive_in_are_found_by_the_next_tick(place: Town) -> None:
+async def test_a_late_joiner_and_a_drive_in_are_found_by_the_next_tick(world: World) -> None:
     """Presence is read by every tick, so nobody needs a new wave to be found."""
-    async with place.broadcaster(WaveLimits(tick_s=0.05, pulse_s=60)) as broadcaster:
-        driver = await place.hustler(5)
-        broadcaster.ring(await place.broadcast())
-        await place.ticks()
-        joiner = await place.hustler(1)
-        await until(lambda: len(place.screens.of(joiner)) == 1)
-        assert not place.screens.of(driver)
-        await place.at(driver, 2)
-        await until(lambda: len(place.screens.of(driver)) == 1)
+    async with world.broadcaster(WaveLimits(tick_s=0.05, pulse_s=60)) as broadcaster:
+        driver = await world.hustler(5)
+        broadcaster.ring(await world.broadcast())
+        await world.ticks()
+        joiner = await world.hustler(1)
+        await until(lambda: len(world.delivery.of(joiner)) == 1)
+        assert not world.delivery.of(driver)
+        await world.at(driver, 2)
+        await until(lambda: len(world.delivery.of(driver)) == 1)
 
 
-async def test_who_may_not_or_would_not_gets_no_card(place: Town) -> None:
+async def test_who_may_not_or_would_not_gets_no_card(world: World) -> None:
     """Eligibility, the own radius and the own categories are gates; another hustler passes."""
-    able = await place.hustler(
+    able = await world.hustler(
         1,
         trust_tier=4,
         profile={
@@ -176,12 +176,12 @@ async def test_who_may_not_or_would_not_gets_no_card(place: Town) -> None:
         radius=3.0,
         categories=["moving"],
     )
-    rookie = await place.hustler(1)
+    rookie = await world.hustler(1)
     close_by, cleaner, suspended = [
-        await place.hustler(2, trust_tier=4, radius=radius, categories=categories)
+        await world.hustler(2, trust_tier=4, radius=radius, categories=categories)
         for radius, categories in ((1.5, None), (None, ["cleaning"]), (None, None))
     ]
-    await place.value("update users set account_status = 'SUSPENDED' where id = $1", suspended)
+    await world.value("update users set account_status = 'SUSPENDED' where id = $1", suspended)
     demands: list[dict[str, object]] = [
         {},
         {"required_trust_tier": 2},
@@ -189,314 +189,314 @@ async def test_who_may_not_or_would_not_gets_no_card(place: Town) -> None:
         {"insurance_required": True},
         {"background_check_required": True},
     ]
-    broadcasts = [await place.broadcast(**demand) for demand in demands]
-    async with place.broadcaster() as broadcaster:
+    broadcasts = [await world.broadcast(**demand) for demand in demands]
+    async with world.broadcaster() as broadcaster:
         for broadcast in broadcasts:
             broadcaster.ring(broadcast)
-        await until(lambda: len(place.screens.of(able)) == len(demands))
-        await place.ticks()
-    assert [card.broadcast_id for card in place.screens.of(rookie)] == broadcasts[:1]
+        await until(lambda: len(world.delivery.of(able)) == len(demands))
+        await world.ticks()
+    assert [card.broadcast_id for card in world.delivery.of(rookie)] == broadcasts[:1]
     for barred in (close_by, cleaner, suspended):
-        assert not place.screens.of(barred)
+        assert not world.delivery.of(barred)
 
 
-async def test_only_active_hustlers_who_hold_nothing_are_offered(place: Town) -> None:
+async def test_only_active_hustlers_who_hold_nothing_are_offered(world: World) -> None:
     """OFF, PAUSED and busy hustlers stand in presence and get no card."""
-    off, paused, busy, free = [await place.hustler(1) for _ in range(4)]
-    await place.value("select end_live($1, 'MANUAL')", off)
-    await place.value(
+    off, paused, busy, free = [await world.hustler(1) for _ in range(4)]
+    await world.value("select end_live($1, 'MANUAL')", off)
+    await world.value(
         "update live_status set paused_until = hx_clock() + interval '1 hour' where user_id = $1",
         paused,
     )
-    held = await place.broadcast()
-    async with place.broadcaster() as broadcaster:
+    held = await world.broadcast()
+    async with world.broadcaster() as broadcaster:
         broadcaster.ring(held)
-        await until(lambda: len(place.screens.of(busy)) == 1)
-        await place.value("select respond_to_offer($1, $2, 'ACCEPT', null)", busy, held)
-        broadcaster.ring(await place.broadcast())
-        await until(lambda: len(place.screens.of(free)) == 2)
-        await place.ticks()
-    assert not place.screens.of(off)
-    assert not place.screens.of(paused)
-    assert len(place.screens.of(busy)) == 1
+        await until(lambda: len(world.delivery.of(busy)) == 1)
+        await world.value("select respond_to_offer($1, $2, 'ACCEPT', null)", busy, held)
+        broadcaster.ring(await world.broadcast())
+        await until(lambda: len(world.delivery.of(free)) == 2)
+        await world.ticks()
+    assert not world.delivery.of(off)
+    assert not world.delivery.of(paused)
+    assert len(world.delivery.of(busy)) == 1
 
 
-async def test_a_new_generation_is_asked_again_at_once_and_a_refusal_holds(place: Town) -> None:
+async def test_a_new_generation_is_asked_again_at_once_and_a_refusal_holds(world: World) -> None:
     """Who was refused and goes live anew does not wait for the refusal to lapse."""
-    hustler = await place.hustler(2, radius=1.0)
-    async with place.broadcaster() as broadcaster:
-        broadcaster.ring(await place.broadcast())
-        await place.ticks()
-        await place.value("select go_live($1, null, null)", hustler)
-        await place.ticks()
-        assert place.counted.evaluated == 1
-        assert not place.screens.shown
-        await place.presence.write([Beat(hustler, north(2), 2, 1)])
-        await until(lambda: len(place.screens.of(hustler)) == 1)
+    hustler = await world.hustler(2, radius=1.0)
+    async with world.broadcaster() as broadcaster:
+        broadcaster.ring(await world.broadcast())
+        await world.ticks()
+        await world.value("select go_live($1, null, null)", hustler)
+        await world.ticks()
+        assert world.counted.evaluated == 1
+        assert not world.delivery.shown
+        await world.presence.write([Beat(hustler, north(2), 2, 1)])
+        await until(lambda: len(world.delivery.of(hustler)) == 1)
 
 
-async def test_a_decline_is_final_for_the_broadcast_and_a_new_one_asks_again(place: Town) -> None:
+async def test_a_decline_is_final_for_the_broadcast_and_a_new_one_asks_again(world: World) -> None:
     """Another broadcast is another offer, to those who declined the last one too."""
-    hustler = await place.hustler(1)
-    async with place.broadcaster() as broadcaster:
-        first = await place.broadcast()
+    hustler = await world.hustler(1)
+    async with world.broadcaster() as broadcaster:
+        first = await world.broadcast()
         broadcaster.ring(first)
-        await until(lambda: len(place.screens.of(hustler)) == 1)
-        await place.value("select respond_to_offer($1, $2, 'DECLINE', 'far')", hustler, first)
+        await until(lambda: len(world.delivery.of(hustler)) == 1)
+        await world.value("select respond_to_offer($1, $2, 'DECLINE', 'far')", hustler, first)
         broadcaster.ring(first)
-        await place.ticks()
-        assert len(place.screens.of(hustler)) == 1
-        broadcaster.ring(await place.broadcast())
-        await until(lambda: len(place.screens.of(hustler)) == 2)
+        await world.ticks()
+        assert len(world.delivery.of(hustler)) == 1
+        broadcaster.ring(await world.broadcast())
+        await until(lambda: len(world.delivery.of(hustler)) == 2)
 
 
-async def test_whoever_released_the_task_is_not_offered_its_successor(place: Town) -> None:
+async def test_whoever_released_the_task_is_not_offered_its_successor(world: World) -> None:
     """Nor is anyone further up the line of predecessors."""
-    first, second = await place.hustler(1), await place.hustler(1)
-    poster, task = await place.task()
-    broadcast = await place.fund(poster, task)
-    async with place.broadcaster() as broadcaster:
+    first, second = await world.hustler(1), await world.hustler(1)
+    poster, task = await world.task()
+    broadcast = await world.fund(poster, task)
+    async with world.broadcaster() as broadcaster:
         broadcaster.ring(broadcast)
-        await until(lambda: len(place.screens.shown) == 2)
+        await until(lambda: len(world.delivery.shown) == 2)
         for hustler in (first, second):
-            await place.value("select respond_to_offer($1, $2, 'ACCEPT', null)", hustler, broadcast)
-            task = await place.value("select task_id from live_broadcasts where id = $1", broadcast)
-            await place.value(
+            await world.value("select respond_to_offer($1, $2, 'ACCEPT', null)", hustler, broadcast)
+            task = await world.value("select task_id from live_broadcasts where id = $1", broadcast)
+            await world.value(
                 "select release_task($1, $2, null, $3)",
                 hustler,
                 task,
                 '{"ttl_s": 600, "initial_radius_miles": 3, "max_radius_miles": 10,'
                 ' "expansion_step_miles": 2, "expansion_interval_s": 60}',
             )
-            broadcast = await place.value("select id from live_broadcasts where state = 'ACTIVE'")
-            await until(lambda: len(place.screens.of(second)) == 2)
-        third = await place.hustler(1)
-        await until(lambda: len(place.screens.of(third)) == 1)
-        await place.ticks()
-    assert len(place.screens.of(first)) == 1
-    assert len(place.screens.of(second)) == 2
+            broadcast = await world.value("select id from live_broadcasts where state = 'ACTIVE'")
+            await until(lambda: len(world.delivery.of(second)) == 2)
+        third = await world.hustler(1)
+        await until(lambda: len(world.delivery.of(third)) == 1)
+        await world.ticks()
+    assert len(world.delivery.of(first)) == 1
+    assert len(world.delivery.of(second)) == 2
 
 
 async def test_at_most_so_many_new_offers_per_broadcast_and_tick_the_best_first(
-    place: Town,
+    world: World,
 ) -> None:
     """What a tick leaves, the next ones take; deferral is counted."""
-    hustlers = [await place.hustler(miles) for miles in (2.8, 0.5, 2.2, 1.6, 1.1)]
+    hustlers = [await world.hustler(miles) for miles in (2.8, 0.5, 2.2, 1.6, 1.1)]
     limits = WaveLimits(tick_s=0.05, pulse_s=60, offers_per_tick=2, report_s=0.02)
-    async with place.broadcaster(limits) as broadcaster:
-        broadcaster.ring(await place.broadcast())
-        await until(lambda: len(place.screens.shown) == 2)
-        assert place.counted.deferred == 3
-        await until(lambda: len(place.screens.shown) == 5)
+    async with world.broadcaster(limits) as broadcaster:
+        broadcaster.ring(await world.broadcast())
+        await until(lambda: len(world.delivery.shown) == 2)
+        assert world.counted.deferred == 3
+        await until(lambda: len(world.delivery.shown) == 5)
     nearest_first = [hustlers[n] for n in (1, 4, 3, 2, 0)]
-    assert [hustler for hustler, _ in place.screens.shown] == nearest_first
+    assert [hustler for hustler, _ in world.delivery.shown] == nearest_first
 
 
-async def test_a_hustler_has_at_most_ten_open_offers_the_best_scored(place: Town) -> None:
+async def test_a_hustler_has_at_most_ten_open_offers_the_best_scored(world: World) -> None:
     """More wait until one closes, and are offered then if their broadcast still runs."""
-    hustler = await place.hustler(1)
-    cheap = await place.broadcast(price=1500)
-    broadcasts = [await place.broadcast(price=20_000) for _ in range(10)]
+    hustler = await world.hustler(1)
+    cheap = await world.broadcast(price=1500)
+    broadcasts = [await world.broadcast(price=20_000) for _ in range(10)]
     limits = WaveLimits(
         tick_s=0.03, pulse_s=0.06, report_s=0.02, deferral_holds_s=0.1, resend_after_s=30
     )
-    async with place.broadcaster(limits) as broadcaster:
+    async with world.broadcaster(limits) as broadcaster:
         for broadcast in (cheap, *broadcasts):
             broadcaster.ring(broadcast)
-        await until(lambda: len(place.screens.of(hustler)) == 10)
-        await place.ticks(6)
-        assert len(place.screens.of(hustler)) == 10
-        assert cheap not in {card.broadcast_id for card in place.screens.of(hustler)}
-        assert place.counted.deferred > 0
-        await place.value(
+        await until(lambda: len(world.delivery.of(hustler)) == 10)
+        await world.ticks(6)
+        assert len(world.delivery.of(hustler)) == 10
+        assert cheap not in {card.broadcast_id for card in world.delivery.of(hustler)}
+        assert world.counted.deferred > 0
+        await world.value(
             "select respond_to_offer($1, $2, 'DECLINE', 'no')", hustler, broadcasts[0]
         )
-        await until(lambda: place.screens.of(hustler)[-1].broadcast_id == cheap)
+        await until(lambda: world.delivery.of(hustler)[-1].broadcast_id == cheap)
 
 
-async def test_what_no_socket_took_is_sent_again_until_it_is_reported(place: Town) -> None:
+async def test_what_no_socket_took_is_sent_again_until_it_is_reported(world: World) -> None:
     """A lost push is no lost offer; a reported card is never sent again."""
-    lost, taken, away = [await place.hustler(1) for _ in range(3)]
-    place.screens.online.discard(UserId(away))
-    async with place.broadcaster() as broadcaster:
-        place.screens.report = lambda pairs: broadcaster.sent(p for p in pairs if p[1] == taken)
-        broadcaster.ring(await place.broadcast())
-        await until(lambda: len(place.screens.of(lost)) >= 3)
-        assert len(place.screens.of(taken)) == 1
-        assert len(place.screens.of(away)) == 1
-        place.screens.report = broadcaster.sent
-        seen = len(place.screens.of(lost))
-        await until(lambda: len(place.screens.of(lost)) > seen)
-        await place.reported(2)
-        await place.pulses(1)
-        seen = len(place.screens.of(lost))
-        await place.pulses(4)
-        assert len(place.screens.of(lost)) == seen
-    sent = await place.value("select count(*) from offers where sent_at is not null")
+    lost, taken, away = [await world.hustler(1) for _ in range(3)]
+    world.delivery.online.discard(UserId(away))
+    async with world.broadcaster() as broadcaster:
+        world.delivery.takes = lambda hustler: hustler == taken
+        broadcaster.ring(await world.broadcast())
+        await until(lambda: len(world.delivery.of(lost)) >= 3)
+        assert len(world.delivery.of(taken)) == 1
+        assert len(world.delivery.of(away)) == 1
+        world.delivery.takes = lambda _: True
+        seen = len(world.delivery.of(lost))
+        await until(lambda: len(world.delivery.of(lost)) > seen)
+        await world.reported(2)
+        await world.pulses(1)
+        seen = len(world.delivery.of(lost))
+        await world.pulses(4)
+        assert len(world.delivery.of(lost)) == seen
+    sent = await world.value("select count(*) from offers where sent_at is not null")
     assert sent == 2
 
 
-async def test_whoever_is_away_costs_no_question_each_second(place: Town) -> None:
+async def test_whoever_is_away_costs_no_question_each_second(world: World) -> None:
     """Cards wait for a closed app; the sessions of everybody else are not looked through for it."""
-    away, here = await place.hustler(1), await place.hustler(1)
-    place.screens.online.discard(UserId(away))
-    async with place.broadcaster(replace(QUICK, resend_after_s=0.0)) as broadcaster:
-        place.screens.report = lambda pairs: broadcaster.sent(p for p in pairs if p[1] == here)
-        broadcaster.ring(await place.broadcast())
-        await until(lambda: len(place.screens.shown) == 2)
-        await place.reported(1)
-        await place.pulses(1)
-        calls, pulses = place.counted.calls, place.counted.pulses
-        await place.pulses(4)
+    away, here = await world.hustler(1), await world.hustler(1)
+    world.delivery.online.discard(UserId(away))
+    async with world.broadcaster(replace(QUICK, resend_after_s=0.0)) as broadcaster:
+        world.delivery.takes = lambda hustler: hustler == here
+        broadcaster.ring(await world.broadcast())
+        await until(lambda: len(world.delivery.shown) == 2)
+        await world.reported(1)
+        await world.pulses(1)
+        calls, pulses = world.counted.calls, world.counted.pulses
+        await world.pulses(4)
         # the pulse that is under way may have asked and not yet counted itself
-        assert place.counted.calls - calls <= place.counted.pulses - pulses + 1
-        place.screens.online.add(UserId(away))
-        await until(lambda: len(place.screens.of(away)) > 1)
+        assert world.counted.calls - calls <= world.counted.pulses - pulses + 1
+        world.delivery.online.add(UserId(away))
+        await until(lambda: len(world.delivery.of(away)) > 1)
 
 
 async def test_a_restarted_broadcaster_offers_nothing_twice_and_sends_what_was_unsent(
-    place: Town,
+    world: World,
 ) -> None:
     """Killed between insert and socket: the next one neither repeats nor forgets."""
-    reported, unsent = await place.hustler(1), await place.hustler(2)
-    broadcast = await place.broadcast()
-    async with place.broadcaster() as broadcaster:
-        place.screens.report = lambda pairs: broadcaster.sent(p for p in pairs if p[1] == reported)
+    reported, unsent = await world.hustler(1), await world.hustler(2)
+    broadcast = await world.broadcast()
+    async with world.broadcaster() as broadcaster:
+        world.delivery.takes = lambda hustler: hustler == reported
         broadcaster.ring(broadcast)
-        await until(lambda: len(place.screens.shown) == 2)
-        await place.reported(1)
-    place.screens.shown.clear()
-    offers = place.counted.offers
-    async with place.broadcaster():
-        await until(lambda: len(place.screens.of(unsent)) == 1)
-        await place.ticks()
-    assert place.counted.offers == offers == 2
-    assert not place.screens.of(reported)
+        await until(lambda: len(world.delivery.shown) == 2)
+        await world.reported(1)
+    world.delivery.shown.clear()
+    offers = world.counted.offers
+    async with world.broadcaster():
+        await until(lambda: len(world.delivery.of(unsent)) == 1)
+        await world.ticks()
+    assert world.counted.offers == offers == 2
+    assert not world.delivery.of(reported)
 
 
-async def test_the_end_of_a_broadcast_is_noticed_whoever_ended_it(place: Town) -> None:
+async def test_the_end_of_a_broadcast_is_noticed_whoever_ended_it(world: World) -> None:
     """By an accept, by the clock, from psql: `closed` once, with its reason, and the poster told."""
-    hustler, late = await place.hustler(1), None
-    claimed, expired, cancelled = [await place.broadcast() for _ in range(3)]
-    async with place.broadcaster() as broadcaster:
+    hustler, late = await world.hustler(1), None
+    claimed, expired, cancelled = [await world.broadcast() for _ in range(3)]
+    async with world.broadcaster() as broadcaster:
         for broadcast in (claimed, expired, cancelled):
             broadcaster.ring(broadcast)
-        await until(lambda: len(place.screens.shown) == 3)
-        await place.value("select respond_to_offer($1, $2, 'ACCEPT', null)", hustler, claimed)
-        await place.value(
+        await until(lambda: len(world.delivery.shown) == 3)
+        await world.value("select respond_to_offer($1, $2, 'ACCEPT', null)", hustler, claimed)
+        await world.value(
             "update live_broadcasts set state = 'CANCELLED', ended_at = hx_clock() where id = $1",
             cancelled,
         )
-        await until(lambda: len(place.screens.closings) == 2)
-        await place.advance(600)
-        await until(lambda: len(place.screens.closings) == 3)
-        late = await place.hustler(1)
-        await place.pulses(3)
-    reasons = {closed.broadcast_id: closed.reason for closed in place.screens.closings}
+        await until(lambda: len(world.delivery.closings) == 2)
+        await world.advance(600)
+        await until(lambda: len(world.delivery.closings) == 3)
+        late = await world.hustler(1)
+        await world.pulses(3)
+    reasons = {closed.broadcast_id: closed.reason for closed in world.delivery.closings}
     assert reasons == {claimed: "CLAIMED", cancelled: "CANCELLED", expired: "EXPIRED"}
-    assert len(place.screens.closings) == 3
-    assert not place.screens.of(late)
-    states = {update.broadcast_id: update.state for update in place.screens.updates}
+    assert len(world.delivery.closings) == 3
+    assert not world.delivery.of(late)
+    states = {update.broadcast_id: update.state for update in world.delivery.updates}
     assert states == {claimed: "ACCEPTED", cancelled: "CANCELLED", expired: "EXPIRED"}
-    assert place.counted.now_running == 0
+    assert world.counted.now_running == 0
 
 
-async def test_no_offer_is_made_after_an_accept_that_nobody_noticed_yet(place: Town) -> None:
+async def test_no_offer_is_made_after_an_accept_that_nobody_noticed_yet(world: World) -> None:
     """The insert asks the database: between accept and pulse no late card is born."""
-    hustler = await place.hustler(1)
-    broadcast = await place.broadcast()
-    async with place.broadcaster(WaveLimits(tick_s=0.02, pulse_s=60)) as broadcaster:
+    hustler = await world.hustler(1)
+    broadcast = await world.broadcast()
+    async with world.broadcaster(WaveLimits(tick_s=0.02, pulse_s=60)) as broadcaster:
         broadcaster.ring(broadcast)
-        await until(lambda: len(place.screens.shown) == 1)
-        await place.value("select respond_to_offer($1, $2, 'ACCEPT', null)", hustler, broadcast)
-        late = await place.hustler(1)
-        await until(lambda: place.counted.evaluated == 2)
-        await place.ticks()
-    assert not place.screens.of(late)
-    assert await place.value("select count(*) from offers") == 1
+        await until(lambda: len(world.delivery.shown) == 1)
+        await world.value("select respond_to_offer($1, $2, 'ACCEPT', null)", hustler, broadcast)
+        late = await world.hustler(1)
+        await until(lambda: world.counted.evaluated == 2)
+        await world.ticks()
+    assert not world.delivery.of(late)
+    assert await world.value("select count(*) from offers") == 1
 
 
-async def test_the_poster_hears_of_radius_and_count_but_not_too_often(place: Town) -> None:
+async def test_the_poster_hears_of_radius_and_count_but_not_too_often(world: World) -> None:
     """An update per change, none without one, and a gap between two of one broadcast."""
-    await place.hustler(1)
+    await world.hustler(1)
     limits = WaveLimits(tick_s=0.03, pulse_s=0.06, report_s=0.02, update_gap_s=0.3)
-    async with place.broadcaster(limits) as broadcaster:
-        poster, task = await place.task()
-        broadcaster.ring(await place.fund(poster, task))
-        await until(lambda: bool(place.screens.updates))
+    async with world.broadcaster(limits) as broadcaster:
+        poster, task = await world.task()
+        broadcaster.ring(await world.fund(poster, task))
+        await until(lambda: bool(world.delivery.updates))
         for _ in range(4):
-            await place.hustler(1)
-            await place.ticks(2)
-        await until(lambda: place.screens.updates[-1].hustlers_notified == 5)
-        count = len(place.screens.updates)
-        await place.ticks(12)  # longer than the gap
-    assert len(place.screens.updates) == count
-    assert all(later - at >= 0.29 for at, later in pairwise(place.screens.told_at_s))
-    assert {told for told, _ in place.screens.told} == {poster}
-    first = place.screens.updates[0]
+            await world.hustler(1)
+            await world.ticks(2)
+        await until(lambda: world.delivery.updates[-1].hustlers_notified == 5)
+        count = len(world.delivery.updates)
+        await world.ticks(12)  # longer than the gap
+    assert len(world.delivery.updates) == count
+    assert all(later - at >= 0.29 for at, later in pairwise(world.delivery.told_at_s))
+    assert {told for told, _ in world.delivery.told} == {poster}
+    first = world.delivery.updates[0]
     assert (first.state, first.radius_miles, first.hustlers_notified) == ("ACTIVE", 3, 1)
     assert first.next_expansion_at is not None
 
 
-async def test_lost_connections_cost_rounds_and_never_offers(place: Town) -> None:
+async def test_lost_connections_cost_rounds_and_never_offers(world: World) -> None:
     """Every backend is terminated again and again in mid-broadcast: each hustler one card."""
-    dsn_database = await place.value("select current_database()")
+    dsn_database = await world.value("select current_database()")
     hustlers: list[UUID] = []
-    async with place.broadcaster() as broadcaster:
-        broadcast = await place.broadcast()
+    async with world.broadcaster() as broadcaster:
+        broadcast = await world.broadcast()
         broadcaster.ring(broadcast)
         for _ in range(8):
-            hustlers += [await place.hustler(1) for _ in range(5)]
-            await _terminate(place, dsn_database)
+            hustlers += [await world.hustler(1) for _ in range(5)]
+            await _terminate(world, dsn_database)
             await asyncio.sleep(0.02)
-        await until(lambda: all(place.screens.of(hustler) for hustler in hustlers), within_s=10)
-    offers = await place.value("select count(*) from offers")
+        await until(lambda: all(world.delivery.of(hustler) for hustler in hustlers), within_s=10)
+    offers = await world.value("select count(*) from offers")
     assert offers == len(hustlers)
 
 
-async def _terminate(place: Town, database: str) -> None:
+async def _terminate(world: World, database: str) -> None:
     """End every connection of the application, as a crash would."""
-    await place.value(
+    await world.value(
         "select count(pg_terminate_backend(pid)) from pg_stat_activity "
         "where datname = $1 and pid <> pg_backend_pid() and application_name = 'hustlexp'",
         database,
     )
 
 
-async def test_a_pair_below_the_threshold_is_hidden(place: Town) -> None:
+async def test_a_pair_below_the_threshold_is_hidden(world: World) -> None:
     """Under a profile that can go so low: 0.14 at nine miles is not shown, 0.22 at seven is."""
     by_distance = Profile("distance", trust=0, distance=1, category=0, price=0, time=0)
-    shown, hidden = await place.hustler(7), await place.hustler(9)
-    broadcast = await place.fund(*await place.task(), BroadcastPlan(initial_radius_miles=10))
-    async with place.broadcaster(replace(QUICK, profile=by_distance)) as broadcaster:
+    shown, hidden = await world.hustler(7), await world.hustler(9)
+    broadcast = await world.fund(*await world.task(), BroadcastPlan(initial_radius_miles=10))
+    async with world.broadcaster(replace(QUICK, profile=by_distance)) as broadcaster:
         broadcaster.ring(broadcast)
-        await until(lambda: len(place.screens.of(shown)) == 1)
-        await place.ticks()
-    assert not place.screens.of(hidden)
-    assert place.screens.of(shown)[0].matching_score == pytest.approx(0.22, abs=0.01)
+        await until(lambda: len(world.delivery.of(shown)) == 1)
+        await world.ticks()
+    assert not world.delivery.of(hidden)
+    assert world.delivery.of(shown)[0].matching_score == pytest.approx(0.22, abs=0.01)
 
 
 async def test_a_killed_valkey_is_survived(
-    town_database: TestDatabase, place: Town, tmp_path: Path
+    world_database: TestDatabase, world: World, tmp_path: Path
 ) -> None:
     """Killed with -9 in mid-broadcast and back empty: who beats again is offered, nobody twice."""
-    del place  # it emptied the database
+    del world  # it emptied the database
     socket = tmp_path / "v.sock"
     server = _valkey(socket)
-    async with town(town_database, f"unix://{socket}") as there:
+    async with open_world(world_database, f"unix://{socket}") as there:
         before = await there.hustler(1)
         async with there.broadcaster() as broadcaster:
             broadcaster.ring(await there.broadcast())
-            await until(lambda: len(there.screens.of(before)) == 1)
+            await until(lambda: len(there.delivery.of(before)) == 1)
             server.kill()
             server.wait()
             await until(lambda: "tick" in there.counted.failures)
             server = _valkey(socket)
             after = await there.hustler(2)
             await there.at(before, 1)
-            await until(lambda: len(there.screens.of(after)) == 1)
+            await until(lambda: len(there.delivery.of(after)) == 1)
             await there.ticks()
-        assert len(there.screens.of(before)) == 1
+        assert len(there.delivery.of(before)) == 1
     server.kill()
     server.wait()
 
@@ -511,29 +511,29 @@ def _valkey(socket: Path) -> subprocess.Popen[bytes]:
     )
 
 
-async def test_a_deadline_ends_a_broadcast_early(place: Town) -> None:
+async def test_a_deadline_ends_a_broadcast_early(world: World) -> None:
     """min(600 s, deadline): the last radius is the one reached."""
     soon = datetime.now(UTC) + timedelta(seconds=90)
-    async with place.broadcaster(QUICK) as broadcaster:
-        broadcaster.ring(await place.broadcast(deadline=soon.isoformat()))
-        await until(lambda: bool(place.screens.updates))
-        await place.advance(100)
-        await until(lambda: bool(place.screens.closings))
-    assert place.screens.closings[0].reason == "EXPIRED"
-    assert place.screens.updates[-1].radius_miles == 5
+    async with world.broadcaster(QUICK) as broadcaster:
+        broadcaster.ring(await world.broadcast(deadline=soon.isoformat()))
+        await until(lambda: bool(world.delivery.updates))
+        await world.advance(100)
+        await until(lambda: bool(world.delivery.closings))
+    assert world.delivery.closings[0].reason == "EXPIRED"
+    assert world.delivery.updates[-1].radius_miles == 5
 
 
-async def test_the_explanation_adds_up_to_the_score_on_the_card(place: Town) -> None:
+async def test_the_explanation_adds_up_to_the_score_on_the_card(world: World) -> None:
     """What `explain-offer` says of a pair is what the wave computed."""
-    hustler = await place.hustler(2, trust_tier=3)
-    broadcast = await place.broadcast()
-    async with place.broadcaster() as broadcaster:
+    hustler = await world.hustler(2, trust_tier=3)
+    broadcast = await world.broadcast()
+    async with world.broadcaster() as broadcaster:
         broadcaster.ring(broadcast)
-        await until(lambda: len(place.screens.of(hustler)) == 1)
-    explained = (place.database, place.counted, broadcast, hustler, north(2))
+        await until(lambda: len(world.delivery.of(hustler)) == 1)
+    explained = (world.database, world.counted, broadcast, hustler, north(2))
     parts = await explain_score(*explained)
     assert parts is not None
     total = sum(part.points for part in parts)
-    assert total == pytest.approx(place.screens.of(hustler)[0].matching_score, abs=1e-9)
-    await place.advance(600)
+    assert total == pytest.approx(world.delivery.of(hustler)[0].matching_score, abs=1e-9)
+    await world.advance(600)
     assert await explain_score(*explained) is None

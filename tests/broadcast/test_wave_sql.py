@@ -16,19 +16,19 @@ from hypothesis import strategies as st
 
 from broadcast.radius_plan import RadiusPlan
 from broadcast.wave_store import Wave
-from tests.broadcast.world import Town
+from tests.broadcast.world import World
 
 START = datetime(2030, 1, 1, 12, tzinfo=UTC)
 SHARED = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 async def offer(
-    place: Town, pairs: list[tuple[UUID, UUID, float]], open_max: int = 10
+    world: World, pairs: list[tuple[UUID, UUID, float]], open_max: int = 10
 ) -> list[tuple[UUID, UUID]]:
     """Insert (broadcast, hustler, score) and say which were made."""
     ones = [1.0] * len(pairs)
     wave = msgspec.json.decode(
-        await place.value(
+        await world.value(
             "select make_offers($1, $2, $3, $3, $4, $5)",
             [broadcast for broadcast, _, _ in pairs],
             [hustler for _, hustler, _ in pairs],
@@ -95,14 +95,14 @@ async def test_sql_and_python_follow_the_same_radius_plan(
     assert row[1] == plan.next_expansion_at(instant)
 
 
-async def test_the_insert_offers_a_pair_once_however_often_it_is_asked(place: Town) -> None:
+async def test_the_insert_offers_a_pair_once_however_often_it_is_asked(world: World) -> None:
     """Two broadcasters at once: the primary key decides, and each row is returned to one."""
-    broadcast = await place.broadcast()
-    pairs = [(broadcast, await place.hustler(1), 0.5) for _ in range(6)]
+    broadcast = await world.broadcast()
+    pairs = [(broadcast, await world.hustler(1), 0.5) for _ in range(6)]
     answers = await asyncio.gather(
         *(
-            place.database.json(
-                "wave_make_offers",
+            world.database.call(
+                "make_offers",
                 [b for b, _, _ in pairs],
                 [h for _, h, _ in pairs],
                 [1.0] * 6,
@@ -117,102 +117,102 @@ async def test_the_insert_offers_a_pair_once_however_often_it_is_asked(place: To
     assert sorted(made) == sorted(hustler for _, hustler, _ in pairs)
 
 
-async def test_the_insert_fills_a_hustlers_free_places_with_the_best(place: Town) -> None:
+async def test_the_insert_fills_a_hustlers_free_places_with_the_best(world: World) -> None:
     """The cap is kept by the statement itself, whatever the caller proposes."""
-    hustler = await place.hustler(1)
-    broadcasts = [await place.broadcast() for _ in range(4)]
-    first = await offer(place, [(broadcasts[0], hustler, 0.1)], 3)
+    hustler = await world.hustler(1)
+    broadcasts = [await world.broadcast() for _ in range(4)]
+    first = await offer(world, [(broadcasts[0], hustler, 0.1)], 3)
     rest = [(b, hustler, score) for b, score in zip(broadcasts[1:], (0.5, 0.9, 0.7), strict=True)]
     assert len(first) == 1
     # the pair that has its offer takes no place from the others
     rest.append((broadcasts[0], hustler, 1.0))
-    assert await offer(place, rest, 3) == [(broadcasts[2], hustler), (broadcasts[3], hustler)]
+    assert await offer(world, rest, 3) == [(broadcasts[2], hustler), (broadcasts[3], hustler)]
 
 
-async def test_only_offers_that_are_open_take_a_place(place: Town) -> None:
+async def test_only_offers_that_are_open_take_a_place(world: World) -> None:
     """Neither an answered one nor one of an ended broadcast, though older broadcasts run on."""
-    hustler = await place.hustler(1)
-    kept, answered, ended, new, newer = [await place.broadcast() for _ in range(5)]
-    assert len(await offer(place, [(b, hustler, 0.5) for b in (kept, answered, ended)])) == 3
-    await place.value("select respond_to_offer($1, $2, 'SKIP', null)", hustler, answered)
-    await place.value(
+    hustler = await world.hustler(1)
+    kept, answered, ended, new, newer = [await world.broadcast() for _ in range(5)]
+    assert len(await offer(world, [(b, hustler, 0.5) for b in (kept, answered, ended)])) == 3
+    await world.value("select respond_to_offer($1, $2, 'SKIP', null)", hustler, answered)
+    await world.value(
         "update live_broadcasts set state = 'CANCELLED', ended_at = hx_clock() where id = $1", ended
     )
-    still_open = await place.value(
+    still_open = await world.value(
         "select array_agg(o.broadcast_id) from open_offers(array[$1::uuid], hx_clock()) as o",
         hustler,
     )
     assert still_open == [kept]
-    assert await offer(place, [(new, hustler, 0.5)], 2) == [(new, hustler)]
-    assert await offer(place, [(newer, hustler, 0.5)], 2) == []
+    assert await offer(world, [(new, hustler, 0.5)], 2) == [(new, hustler)]
+    assert await offer(world, [(newer, hustler, 0.5)], 2) == []
 
 
-async def test_the_insert_refuses_what_the_verdict_forbids(place: Town) -> None:
+async def test_the_insert_refuses_what_the_verdict_forbids(world: World) -> None:
     """Over by the clock though unswept, ended, not ACTIVE, too far for the hustler: no row."""
-    hustler, picky = await place.hustler(1), await place.hustler(1, radius=1.0)
-    off = await place.user("hustler")
-    ended, running = await place.broadcast(), await place.broadcast()
-    await place.value(
+    hustler, picky = await world.hustler(1), await world.hustler(1, radius=1.0)
+    off = await world.user("hustler")
+    ended, running = await world.broadcast(), await world.broadcast()
+    await world.value(
         "update live_broadcasts set state = 'CANCELLED', ended_at = hx_clock() where id = $1", ended
     )
-    assert await offer(place, [(ended, hustler, 0.5), (running, off, 0.5)]) == []
-    await place.value("update live_status set radius_miles = 1 where user_id = $1", picky)
-    far = await place.value(
+    assert await offer(world, [(ended, hustler, 0.5), (running, off, 0.5)]) == []
+    await world.value("update live_status set radius_miles = 1 where user_id = $1", picky)
+    far = await world.value(
         "select make_offers(array[$1::uuid], array[$2::uuid], array[1.001], array[0.9], "
         "array[0.5], 10) -> 'offers'",
         running,
         picky,
     )
     assert far == "[]"
-    await place.advance(600)
-    assert await offer(place, [(running, hustler, 0.5)]) == []
+    await world.advance(600)
+    assert await offer(world, [(running, hustler, 0.5)]) == []
 
 
-async def test_a_report_leaves_rows_that_somebody_holds(place: Town) -> None:
+async def test_a_report_leaves_rows_that_somebody_holds(world: World) -> None:
     """No waiting and so no deadlock with an accept: the card is simply sent again."""
-    hustler, other = await place.hustler(1), await place.hustler(1)
-    broadcast = await place.broadcast()
-    await offer(place, [(broadcast, hustler, 0.5), (broadcast, other, 0.5)])
-    async with place.owner.transaction():
-        await place.value("select 1 from offers where hustler_id = $1 for update", hustler)
+    hustler, other = await world.hustler(1), await world.hustler(1)
+    broadcast = await world.broadcast()
+    await offer(world, [(broadcast, hustler, 0.5), (broadcast, other, 0.5)])
+    async with world.owner.transaction():
+        await world.value("select 1 from offers where hustler_id = $1 for update", hustler)
         async with asyncio.timeout(2):
-            marked = await place.database.value(
-                "wave_sent", [broadcast, broadcast], [hustler, other], [0.0, 0.0]
+            marked = await world.database.call(
+                "offers_sent", [broadcast, broadcast], [hustler, other], [0.0, 0.0]
             )
     assert marked == 1
-    sent = await place.value("select hustler_id from offers where sent_at is not null")
+    sent = await world.value("select hustler_id from offers where sent_at is not null")
     assert sent == other
 
 
 async def test_a_report_tells_when_the_card_was_written_not_when_it_was_reported(
-    place: Town,
+    world: World,
 ) -> None:
     """An age moves `sent_at` back, never before the offer itself."""
-    broadcast = await place.broadcast()
-    hustlers = [await place.hustler(1), await place.hustler(1)]
-    await offer(place, [(broadcast, hustler, 0.5) for hustler in hustlers])
-    await place.owner.execute("update offers set offered_at = hx_clock() - interval '1 minute'")
-    await place.database.value("wave_sent", [broadcast] * 2, hustlers, [20.0, 600.0])
-    ages = await place.value(
+    broadcast = await world.broadcast()
+    hustlers = [await world.hustler(1), await world.hustler(1)]
+    await offer(world, [(broadcast, hustler, 0.5) for hustler in hustlers])
+    await world.owner.execute("update offers set offered_at = hx_clock() - interval '1 minute'")
+    await world.database.call("offers_sent", [broadcast] * 2, hustlers, [20.0, 600.0])
+    ages = await world.value(
         "select array_agg(round(extract(epoch from sent_at - offered_at)) order by sent_at)"
         " from offers"
     )
     assert ages == [0, 40]
 
 
-async def test_the_pulse_names_those_whose_cards_wait_the_newest_first(place: Town) -> None:
+async def test_the_pulse_names_those_whose_cards_wait_the_newest_first(world: World) -> None:
     """Each once and only so many; who answered or was reached waits for nothing."""
-    old, new, answered, reached = [await place.hustler(1) for _ in range(4)]
-    first, second = await place.broadcast(), await place.broadcast()
-    await offer(place, [(b, h, 0.5) for b in (first, second) for h in (old, answered, reached)])
-    await place.value("update offers set offered_at = hx_clock() - interval '1 minute'")
-    await offer(place, [(first, new, 0.5)])
-    await place.value("update offers set sent_at = offered_at where hustler_id = $1", reached)
+    old, new, answered, reached = [await world.hustler(1) for _ in range(4)]
+    first, second = await world.broadcast(), await world.broadcast()
+    await offer(world, [(b, h, 0.5) for b in (first, second) for h in (old, answered, reached)])
+    await world.value("update offers set offered_at = hx_clock() - interval '1 minute'")
+    await offer(world, [(first, new, 0.5)])
+    await world.value("update offers set sent_at = offered_at where hustler_id = $1", reached)
     for broadcast in (first, second):
-        await place.value("select respond_to_offer($1, $2, 'SKIP', null)", answered, broadcast)
+        await world.value("select respond_to_offer($1, $2, 'SKIP', null)", answered, broadcast)
 
     async def unsent(age: timedelta, limit: int) -> list[str]:
-        pulse = await place.database.json("wave_pulse", age, limit)
+        pulse = await world.database.call("wave_pulse", age, limit)
         names: list[str] = msgspec.json.decode(pulse)["unsent"]
         return names
 
@@ -222,57 +222,57 @@ async def test_the_pulse_names_those_whose_cards_wait_the_newest_first(place: To
 
 
 @pytest.mark.parametrize("seconds", [5, 7_200])
-async def test_an_offer_is_found_whatever_the_clock_did(place: Town, seconds: int) -> None:
+async def test_an_offer_is_found_whatever_the_clock_did(world: World, seconds: int) -> None:
     """Set back between the broadcast's start and the offer: open, counted, once, and waiting."""
-    hustler, broadcast = await place.hustler(1), await place.broadcast()
-    await place.advance(-seconds)
-    await offer(place, [(broadcast, hustler, 0.5)])
-    opened = await place.value(
+    hustler, broadcast = await world.hustler(1), await world.broadcast()
+    await world.advance(-seconds)
+    await offer(world, [(broadcast, hustler, 0.5)])
+    opened = await world.value(
         "select count(*) from open_offers(array[$1::uuid], hx_clock())", hustler
     )
     assert opened == 1
-    counted = await place.value(
+    counted = await world.value(
         "select open_offers from wave_verdicts(array[$1::uuid], array[$2::uuid], array[1.0])",
         broadcast,
         hustler,
     )
     assert counted == 1
-    pulse = await place.database.json("wave_pulse", timedelta(seconds=2), 10)
+    pulse = await world.database.call("wave_pulse", timedelta(seconds=2), 10)
     assert msgspec.json.decode(pulse)["unsent"] == [str(hustler)]
-    again = await place.database.json("wave_unsent", [hustler], timedelta(seconds=2), 10)
+    again = await world.database.call("unsent_offers", [hustler], timedelta(seconds=2), 10)
     assert len(msgspec.json.decode(again)["offers"]) == 1
 
 
-async def test_the_market_is_the_category_without_the_task_itself(place: Town) -> None:
+async def test_the_market_is_the_category_without_the_task_itself(world: World) -> None:
     """Below 20 other tasks there is no market; the own price never counts."""
     category = "aquarium_care"
     for price in [2000] * 19:
-        await place.task(price=price, category=category)
-    _, dear = await place.task(price=90_000, category=category)
+        await world.task(price=price, category=category)
+    _, dear = await world.task(price=90_000, category=category)
     market = "select market_price_cents(t) from tasks as t where t.id = $1"
-    assert await place.value(market, dear) is None
-    await place.task(price=4000, category=category)
-    assert await place.value(market, dear) == pytest.approx((19 * 2000 + 4000) / 20)
+    assert await world.value(market, dear) is None
+    await world.task(price=4000, category=category)
+    assert await world.value(market, dear) == pytest.approx((19 * 2000 + 4000) / 20)
 
 
-async def test_busy_means_the_same_for_one_hustler_and_for_many(place: Town) -> None:
+async def test_busy_means_the_same_for_one_hustler_and_for_many(world: World) -> None:
     """`makes_busy` is `is_busy` as a condition on tasks, through the life of either kind of task."""
     seen = []
     for mode in ("LIVE", "STANDARD"):
-        hustler = await place.hustler(1)
-        poster, task = await place.task(mode=mode)
+        hustler = await world.hustler(1)
+        poster, task = await world.task(mode=mode)
         if mode == "LIVE":
-            await offer(place, [(await place.fund(poster, task), hustler, 0.5)])
+            await offer(world, [(await world.fund(poster, task), hustler, 0.5)])
         else:
-            escrow = await place.value("select begin_funding($1, $2) ->> 'id'", poster, task)
-            await place.value("select book_funding($1::uuid, 'pay', '{}')", UUID(escrow))
+            escrow = await world.value("select begin_funding($1, $2) ->> 'id'", poster, task)
+            await world.value("select book_funding($1::uuid, 'pay', '{}')", UUID(escrow))
         for step in (
             "accept_task($1, $2, null)",
             "start_task($1, $2, true)",
             "submit_proof($1, $2, 'CODE', true)",
         ):
-            await place.value(f"select {step}", hustler, task)
-            one, many = await place.owner.fetchrow(
+            await world.value(f"select {step}", hustler, task)
+            one, many = await world.owner.fetchrow(
                 "select is_busy($1), exists ("
                 "select from tasks as t where t.assigned_hustler_id = $1 and makes_busy(t))",
                 hustler,

@@ -1,11 +1,11 @@
-"""A small town around one place: hustlers at given miles, tasks in its middle, real servers."""
+"""A small world around one place: hustlers at given miles, tasks in its middle, real servers."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -22,7 +22,7 @@ from broadcast.ports import BroadcastUpdate
 from engine.kernel.applied import ClosedBroadcast
 from engine.kernel.ids import UserId
 from engine.live.broadcast_plan import BroadcastPlan
-from engine.views import OfferCard
+from engine.live.views import OfferCard
 from geo.cells import place_centre, place_partition
 from geo.points import LatLng
 from geo.presence.presence import Beat, Presence
@@ -33,7 +33,7 @@ from tests.support.servers import TestDatabase
 MIDDLE = LatLng(37.7749, -122.4194)
 MILES_PER_DEGREE = 69.0934
 QUICK = WaveLimits(
-    tick_s=0.03, pulse_s=0.06, report_s=0.02, resend_after_s=0.25, update_gap_s=0.0, backoff_s=0.02
+    tick_s=0.03, pulse_s=0.06, report_s=0.02, resend_after_s=0.25, update_gap_s=0.0, backoff_s=0.04
 )
 
 
@@ -97,21 +97,29 @@ class Counted:
 
 
 @dataclass
-class Screens:
-    """Everybody's screen: takes cards as sockets do, and reports them when told to."""
+class FakeDelivery:
+    """Delivery without sockets: keeps what it is given, and reports cards as shown on request."""
 
     shown: list[tuple[UUID, OfferCard]] = field(default_factory=list)
     told: list[tuple[UUID, BroadcastUpdate]] = field(default_factory=list)
     told_at_s: list[float] = field(default_factory=list)
     closings: list[ClosedBroadcast] = field(default_factory=list)
     online: set[UserId] = field(default_factory=set)
-    report: Callable[[Iterable[tuple[UUID, UUID]]], None] | None = None
+    takes: Callable[[UUID], bool] = lambda _: False
+    """Whose cards reach a socket."""
+    acks: dict[tuple[UUID, UUID], float] = field(default_factory=dict)
 
     def cards(self, cards: Sequence[tuple[UserId, OfferCard]]) -> None:
         """Keep what is shown."""
         self.shown += cards
-        if self.report is not None:
-            self.report([(card.broadcast_id, hustler) for hustler, card in cards])
+        for hustler, card in cards:
+            if self.takes(hustler):
+                self.acks.setdefault((card.broadcast_id, hustler), time.monotonic())
+
+    def taken(self) -> Mapping[tuple[UUID, UUID], float]:
+        """What reached a socket since the last call."""
+        acks, self.acks = self.acks, {}
+        return acks
 
     def broadcast_update(self, poster: UserId, update: BroadcastUpdate) -> None:
         """Keep what posters hear."""
@@ -136,14 +144,14 @@ class Screens:
         return [card for owner, card in self.shown if owner == hustler]
 
 
-class Town:
-    """Real PostgreSQL and Valkey, and shorthand for what happens in a town."""
+class World:
+    """Real PostgreSQL and Valkey, and shorthand for what happens in it."""
 
     def __init__(self, owner: Any, database: Database, presence: Presence) -> None:
         self.owner = owner
         self.database = database
         self.presence = presence
-        self.screens = Screens()
+        self.delivery = FakeDelivery()
         self.counted = Counted()
         self._seq = 0
 
@@ -176,7 +184,7 @@ class Town:
             )
         await self.value("select go_live($1, $2, $3)", hustler, radius, categories)
         await self.at(hustler, miles)
-        self.screens.online.add(UserId(hustler))
+        self.delivery.online.add(UserId(hustler))
         return hustler
 
     async def at(self, hustler: UUID, miles: float) -> None:
@@ -193,9 +201,9 @@ class Town:
             "title": "Carry a sofa",
             "description": "Two floors",
             "category": "moving",
-            "price_cents": price,
-            "lat": MIDDLE.lat,
-            "lng": MIDDLE.lng,
+            "price": price,
+            "location_lat": MIDDLE.lat,
+            "location_lng": MIDDLE.lng,
             "place_lat": place.lat,
             "place_lng": place.lng,
             "partition": place_partition(MIDDLE.lat, MIDDLE.lng),
@@ -243,12 +251,12 @@ class Town:
         broadcaster = Broadcaster(
             self.database,
             self.presence,
-            self.screens,
+            self.delivery,
             self.counted,
             random=Random(1),
             limits=limits,
         )
-        self.screens.report = broadcaster.sent
+        self.delivery.takes = lambda _: True
         task = asyncio.create_task(broadcaster.run())
         try:
             yield broadcaster
@@ -277,18 +285,18 @@ class Town:
 async def until(happened: Callable[[], bool], within_s: float = 5.0) -> None:
     """Wait until it happened; fails after `within_s`."""
     async with asyncio.timeout(within_s):
-        while not happened():  # noqa: ASYNC110 - what happens in the town sets no event
+        while not happened():  # noqa: ASYNC110 - what happens in the world sets no event
             await asyncio.sleep(0.005)
 
 
 @asynccontextmanager
-async def town(database: TestDatabase, valkey_url: str) -> AsyncIterator[Town]:
-    """An empty town on its own database."""
+async def open_world(database: TestDatabase, valkey_url: str) -> AsyncIterator[World]:
+    """An empty world on its own database."""
     owner = await asyncpg.connect(database.owner_dsn)
     opened = await Database.open(database.dsn, role="hx_app", size=4)
     valkey = open_valkey(valkey_url)
     try:
-        yield Town(owner, opened, Presence(valkey))
+        yield World(owner, opened, Presence(valkey))
     finally:
         await valkey.close()
         await opened.close()

@@ -37,7 +37,7 @@ class Line:
         """Send one message."""
         await self._socket.send(json.dumps({"type": kind, "data": data or {}, **envelope}))
 
-    async def welcome(self, *, last_seq: int, heartbeat_s: float = 30.0, **more: Any) -> None:
+    async def welcome(self, *, last_seq: int, heartbeat_s: int = 30, **more: Any) -> None:
         """Let the client in."""
         await self.say(
             "WELCOME",

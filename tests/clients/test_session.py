@@ -168,13 +168,13 @@ async def test_an_unanswered_heartbeat_ends_the_connection_and_the_session_comes
 
     async def deaf(line: Line) -> None:
         await line.hear_auth()
-        await line.welcome(last_seq=0, heartbeat_s=0.1)
+        await line.welcome(last_seq=0, heartbeat_s=1)
         beats.append((await line.hear())["type"])
         await line.stay()
 
     async def well(line: Line) -> None:
         await line.hear_auth()
-        await line.welcome(last_seq=0, heartbeat_s=0.1)
+        await line.welcome(last_seq=0, heartbeat_s=1)
         for _ in range(2):
             beats.append((await line.hear())["type"])
             await line.say("PONG", {"timestamp": "2026-01-01T00:00:00Z", "last_seq": 0})

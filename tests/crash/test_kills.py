@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.crash.phone import Phone
-from tests.crash.rig import Rig, Victim
+from tests.crash.service_process import ServiceProcess, Victim
+from tests.crash.socket_client import SocketClient
 
 LAT, LNG = 37.7749, -122.4194
 FAIR_S = 25.0
@@ -30,10 +30,10 @@ VICTIMS: tuple[Victim, ...] = ("service", "postgres", "valkey")
 async def test_a_killed_part_costs_nothing(tmp_path: Path, victim: Victim, kills: int) -> None:
     """Before, while and after the offers go out, and while all accept at once."""
     rng = random.Random(f"{victim} {kills}")
-    async with Rig(tmp_path / "service") as rig, AsyncExitStack() as stack:
-        (poster,) = await _phones(rig, stack, "poster", 1)
+    async with ServiceProcess(tmp_path / "service") as service_process, AsyncExitStack() as stack:
+        (poster,) = await _phones(service_process, stack, "poster", 1)
         token = poster.token
-        hustlers = await _phones(rig, stack, "hustler", kills + 3)
+        hustlers = await _phones(service_process, stack, "hustler", kills + 3)
         for n, hustler in enumerate(hustlers):
             reply = await hustler.ask(
                 "SUBSCRIBE_LIVE_MODE", {"location": {"lat": LAT + n * 0.001, "lng": LNG}}
@@ -42,14 +42,14 @@ async def test_a_killed_part_costs_nothing(tmp_path: Path, victim: Victim, kills
         # two accepts in a session end in a rest, so each may win once
         contenders = list(hustlers)
         for kill in range(kills):
-            task = await _posted(rig, token)
+            task = await _posted(service_process, token)
             early = kill % 2 == 0
-            funding = asyncio.create_task(rig.post(token, f"/v1/tasks/{task}/fund", {}))
+            funding = asyncio.create_task(service_process.post(token, f"/v1/tasks/{task}/fund", {}))
             if early:
                 await asyncio.sleep(rng.uniform(0, 0.15))
-                await rig.kill(victim)
+                await service_process.kill(victim)
             await funding
-            broadcast = await _broadcast_of(rig, task)
+            broadcast = await _broadcast_of(service_process, task)
             await _until(partial(_all_know, contenders, broadcast), "offers seen")
 
             accepts = [
@@ -60,56 +60,62 @@ async def test_a_killed_part_costs_nothing(tmp_path: Path, victim: Victim, kills
             ]
             if not early:
                 await asyncio.sleep(rng.uniform(0, 0.02))
-                await rig.kill(victim)
+                await service_process.kill(victim)
             outcomes = [(await a)["data"].get("outcome") for a in accepts]
             assert outcomes.count("WON") == 1, outcomes
             assert outcomes.count("TAKEN") == len(outcomes) - 1, outcomes
             await _until(partial(_assigned, poster, task), "poster told")
             contenders.pop(outcomes.index("WON"))
-            await rig.post(token, f"/v1/tasks/{task}/cancel", {"reason": "next round"})
+            await service_process.post(token, f"/v1/tasks/{task}/cancel", {"reason": "next round"})
 
-        await _check(rig, [poster, *hustlers], kills)
+        await _check(service_process, [poster, *hustlers], kills)
 
 
-async def _check(rig: Rig, phones: list[Phone], kills: int) -> None:
-    winners = await rig.rows(
+async def _check(service_process: ServiceProcess, clients: list[SocketClient], kills: int) -> None:
+    winners = await service_process.rows(
         "select task_id, count(*) as n from task_transitions where to_state = 'ACCEPTED' group by 1"
     )
     assert [row["n"] for row in winners] == [1] * kills
-    for phone in phones:
-        (row,) = await rig.rows(
-            "select last_seq from user_counters where user_id = $1::text::uuid", phone.user_id
+    for client in clients:
+        (row,) = await service_process.rows(
+            "select last_seq from user_counters where user_id = $1::text::uuid", client.user_id
         )
         expected = list(range(1, row["last_seq"] + 1))
-        await _until(lambda p=phone, e=expected: p.seqs == e, f"{phone.seqs} == {expected}")
-        assert max(phone.cards.values(), default=0) <= 1, phone.cards
+        await _until(lambda p=client, e=expected: p.seqs == e, f"{client.seqs} == {expected}")
+        assert max(client.cards.values(), default=0) <= 1, client.cards
 
 
-async def _phones(rig: Rig, stack: AsyncExitStack, role: str, count: int) -> list[Phone]:
+async def _phones(
+    service_process: ServiceProcess, stack: AsyncExitStack, role: str, count: int
+) -> list[SocketClient]:
     return [
-        await stack.enter_async_context(Phone(rig.urls["ws_url"], made["token"], made["user_id"]))
-        for made in await rig.tokens(role, count)
+        await stack.enter_async_context(
+            SocketClient(service_process.urls["ws_url"], made["token"], made["user_id"])
+        )
+        for made in await service_process.tokens(role, count)
     ]
 
 
-async def _posted(rig: Rig, token: str) -> str:
+async def _posted(service_process: ServiceProcess, token: str) -> str:
     body: dict[str, Any] = {
         "mode": "LIVE", "title": "Hang a door", "description": "It came off.",
         "category": "handyman", "price_cents": 4000, "location": {"lat": LAT, "lng": LNG},
     }  # fmt: skip
-    return str((await rig.post(token, "/v1/tasks", body))["id"])
+    return str((await service_process.post(token, "/v1/tasks", body))["id"])
 
 
-async def _broadcast_of(rig: Rig, task: str) -> str:
-    (row,) = await rig.rows("select id from live_broadcasts where task_id = $1::text::uuid", task)
+async def _broadcast_of(service_process: ServiceProcess, task: str) -> str:
+    (row,) = await service_process.rows(
+        "select id from live_broadcasts where task_id = $1::text::uuid", task
+    )
     return str(row["id"])
 
 
-def _all_know(hustlers: list[Phone], broadcast: str) -> bool:
+def _all_know(hustlers: list[SocketClient], broadcast: str) -> bool:
     return all(broadcast in hustler.known for hustler in hustlers)
 
 
-def _assigned(poster: Phone, task: str) -> bool:
+def _assigned(poster: SocketClient, task: str) -> bool:
     return any(
         event["type"] == "JOB_ASSIGNED" and event["data"]["task_id"] == task
         for event in poster.events

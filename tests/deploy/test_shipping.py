@@ -21,13 +21,14 @@ import httpx
 import pytest
 import yaml  # type: ignore[import-untyped]  # comes with sqlfluff
 
-from gateway.settings.groups import Http, catalogue
+from gateway.settings.groups import Http, Settings
+from gateway.settings.loading import catalogue
 from tests.support.paths import ROOT
 from tests.support.programs import program
 from tests.support.servers import TestDatabase
 
 DEPLOY = ROOT / "deploy"
-SETTINGS = {item.name for item in catalogue()}
+SETTINGS = {item.name for item in catalogue(Settings)}
 SHUTDOWN_S = Http().shutdown_s
 
 

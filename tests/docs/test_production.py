@@ -12,12 +12,13 @@ import sys
 
 import pytest
 
-from gateway.settings.groups import catalogue
+from gateway.settings.groups import Settings
+from gateway.settings.loading import catalogue
 from tests.docs.machine import Machine, edited
 from tests.support.paths import ROOT
 
 PAGE = (ROOT / "docs" / "production.md").read_text()
-SETTINGS = {item.name for item in catalogue()}
+SETTINGS = {item.name for item in catalogue(Settings)}
 INSTALL = 'PYTHON=$PYTHON sh "$SOURCE/deploy/install.sh" "$RELEASE"'
 WALK_S = 150
 

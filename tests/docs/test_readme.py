@@ -20,7 +20,7 @@ from typing import NamedTuple
 import httpx
 import pytest
 
-from tests.crash.rig import Rig
+from tests.crash.service_process import ServiceProcess
 from tests.support.paths import ROOT
 
 ELSEWHERE = frozenset({"docs/production.md"})
@@ -81,9 +81,9 @@ def shown(page: str) -> dict[str, object]:
 class Newcomer:
     """A folder with a virtual environment and a running service, and the variables of its shell."""
 
-    def __init__(self, folder: Path, rig: Rig) -> None:
+    def __init__(self, folder: Path, service_process: ServiceProcess) -> None:
         self.folder = folder
-        self.urls = rig.urls
+        self.urls = service_process.urls
         self.variables: dict[str, str] = {}
 
     def as_here(self, text: str) -> str:
@@ -139,8 +139,8 @@ def clean_environment() -> dict[str, str]:
 async def newcomer(tmp_path: Path) -> AsyncIterator[Newcomer]:
     """Where `hustlexp dev` has just said that it is ready."""
     (tmp_path / ".venv").symlink_to(sys.prefix)
-    async with Rig(tmp_path / ".hustlexp") as rig:
-        yield Newcomer(tmp_path, rig)
+    async with ServiceProcess(tmp_path / ".hustlexp") as service_process:
+        yield Newcomer(tmp_path, service_process)
 
 
 async def hear(process: Process, *words: str) -> str:

@@ -1,10 +1,9 @@
-"""A market of one's own for each test that asks."""
+"""A database of these rooms alone, where no service is at work."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-from tests.support.market import Market, open_market
 from tests.support.servers import RunServers, TestDatabase, clone_of
 
 
@@ -25,17 +24,3 @@ def database_dsn(room_database: TestDatabase) -> str:
 def owner_dsn(room_database: TestDatabase) -> str:
     """As its owner sees it."""
     return room_database.owner_dsn
-
-
-@pytest.fixture
-async def market(database_dsn: str, owner_dsn: str) -> AsyncIterator[Market]:
-    """The engine on the worker's database."""
-    async with open_market(database_dsn, owner_dsn) as market:
-        yield market
-
-
-@pytest.fixture
-async def own_market(fresh_database: TestDatabase) -> AsyncIterator[Market]:
-    """The engine on a database of this test alone: the clock may be moved."""
-    async with open_market(fresh_database.dsn, fresh_database.owner_dsn) as market:
-        yield market

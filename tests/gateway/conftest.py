@@ -14,8 +14,7 @@ import httpx
 import pytest
 import uvicorn
 
-from engine.kernel.store import Store
-from engine.queries import Cursor
+from engine.kernel.store import Cursor, Store
 from gateway.cli.dev_accounts import open_vouching
 from gateway.http.parts import Parts
 from gateway.server.app import create_app
@@ -24,7 +23,6 @@ from gateway.server.wiring import open_parts
 from gateway.settings.groups import Http, Settings
 from sql.database import Database
 from tests.support.rest import People
-from tests.support.service import Service, running
 
 Holds = Callable[[str], AbstractAsyncContextManager[None]]
 
@@ -147,16 +145,3 @@ def owner_execute(owner_dsn: str) -> Execute:
             await connection.close()
 
     return execute
-
-
-@pytest.fixture(scope="session")
-async def service(
-    database_dsn: str,
-    owner_dsn: str,
-    valkey_url: str,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> AsyncIterator[Service]:
-    """A whole service in this loop, on the worker's database."""
-    data_dir: Path = tmp_path_factory.mktemp("service")
-    async with running(database_dsn, owner_dsn, valkey_url, data_dir) as opened:
-        yield opened

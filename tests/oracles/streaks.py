@@ -29,8 +29,8 @@ def streak_after(
 ) -> Streak:
     """The streak after a completion at an aware instant.
 
-    The next day raises it; within the grace it is kept, not raised. A completion on a day before the last one, which was booked late or is seen from another time
-    zone, changes nothing.
+    The next day raises it; within the grace it is kept, not raised. A completion on a day before
+    the last one, which was booked late or is seen from another time zone, changes nothing.
     """
     day = completed_at.astimezone(zone).date()
     if before.last_on is None:

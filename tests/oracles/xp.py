@@ -8,7 +8,7 @@ from __future__ import annotations
 from decimal import ROUND_FLOOR, Decimal
 from typing import Final, NamedTuple
 
-from engine.views import Mode
+from engine.kernel.states import Mode
 
 
 class Level(NamedTuple):

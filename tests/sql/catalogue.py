@@ -1,6 +1,7 @@
 """What a database is made of, as facts that can be compared: definitions, owners, rights, rows.
 
-The position of a column is left out: a migration adds at the end what the schema has in its place.
+The position of a table's column is left out: a migration adds at the end what the schema has in its
+place. That of a composite type's attribute counts, for its values are written column by column.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from pg_class as c where c.relnamespace = 'public'::regnamespace and c.relkind i
 union all
 select 'column', c.relname || '.' || a.attname, concat_ws(
     ' ', format_type(a.atttypid, a.atttypmod), a.attnotnull, pg_get_expr(d.adbin, d.adrelid),
-    a.attidentity, a.attgenerated, a.attcollation, a.attstorage, rights(a.attacl)
+    a.attidentity, a.attgenerated, a.attcollation, a.attstorage, rights(a.attacl),
+    case c.relkind when 'c' then a.attnum end
 )
 from pg_attribute as a
 inner join pg_class as c on c.oid = a.attrelid

@@ -23,9 +23,9 @@ async def test_a_refusal_carries_code_and_invariant(database_dsn: str, market: M
     """Not the driver's class or text."""
     database = await Database.open(database_dsn)
     task = await market.task()
-    await market.commands.cancel(await market.poster_of(task), task, None)
+    await market.commands.tasks.cancel(await market.poster_of(task), task, None)
     with pytest.raises(DatabaseError) as caught:
-        await database.value("begin_funding", await market.poster_of(task), task)
+        await database.call("begin_funding", await market.poster_of(task), task)
     assert (caught.value.sqlstate, caught.value.constraint) == ("HX001", "TASK-TERMINAL")
     await database.close()
 
@@ -35,7 +35,7 @@ async def test_an_argument_of_the_wrong_type_is_no_absence(market: Market) -> No
     with pytest.raises(DatabaseError, match="invalid UUID"):
         await market.store.value("live_view", "no uuid")
     with pytest.raises(Refusal):
-        await market.queries.me(await market.task())  # type: ignore[arg-type]
+        await market.queries.people.me(await market.task())  # type: ignore[arg-type]
 
 
 async def test_a_value_that_postgres_cannot_take_is_a_refusal(market: Market) -> None:
@@ -45,13 +45,13 @@ async def test_a_value_that_postgres_cannot_take_is_a_refusal(market: Market) ->
     for name, args in (
         ("create_task", (poster, '{"deadline": "2030-01-01T00:00:00+16:00"}')),
         ("create_task", (poster, '{"title": "a\\u0000b"}')),
-        ("create_task", (poster, '{"price_cents": 1e300}')),
+        ("create_task", (poster, '{"price": 1e300}')),
         ("create_task", (poster, "{")),
         ("create_task", (poster, "\ud800")),
         ("propose_price", (poster, task, 2**31)),
     ):
         with pytest.raises(Refusal) as caught:
-            await market.store.value(name, *args)
+            await market.store.perform(name, *args)
         assert caught.value.kind.code == "VALIDATION_ERROR", args
 
 

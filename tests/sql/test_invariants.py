@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from engine.views import Mode
+from engine.kernel.states import Mode
 from tests.support.market import Market
 
 ROLES = ("app", "owner")
@@ -30,7 +30,7 @@ def as_role(market: Market, role: str) -> asyncpg.Connection:
 async def test_an_ended_task_is_frozen_but_for_updated_at(market: Market, role: str) -> None:
     """HX001 TASK-TERMINAL."""
     task = await market.task()
-    await market.commands.cancel(await market.poster_of(task), task, None)
+    await market.commands.tasks.cancel(await market.poster_of(task), task, None)
     db = as_role(market, role)
 
     for change in ("title = 'Hacked'", "state = 'MATCHING'", "price = 9000", "cancel_reason = 'x'"):
@@ -61,7 +61,7 @@ async def test_a_task_moves_only_along_the_transition_table(market: Market, role
         "EXPIRED",
     )
     working, hustler = await market.accepted("STANDARD")
-    await market.commands.start(hustler, working, market.codes.code(working, "START", 1))
+    await market.commands.tasks.start(hustler, working, market.codes.code(working, "START", 1))
     reached = {
         "OPEN": await market.task("STANDARD"),
         "MATCHING": await market.task(),
@@ -150,9 +150,9 @@ async def test_an_escrow_amount_never_changes(market: Market, role: str) -> None
     """HX004 INV-4 in every state, the ended ones included."""
     db = as_role(market, role)
     pending, funded = await market.task(), await market.funded()
-    await market.store.rows("begin_funding", await market.poster_of(pending), pending)
+    await market.store.perform("begin_funding", await market.poster_of(pending), pending)
     done, _ = await market.submitted()
-    await market.commands.approve(await market.poster_of(done), done)
+    await market.commands.proofs.approve(await market.poster_of(done), done)
     await market.settling.settle_waiting()
 
     for task, state in ((pending, "PENDING"), (funded, "FUNDED"), (done, "RELEASED")):
@@ -185,7 +185,7 @@ async def test_an_ended_escrow_is_frozen(market: Market, role: str) -> None:
     """HX002 ESCROW-TERMINAL."""
     db = as_role(market, role)
     task = await market.funded()
-    await market.commands.cancel(await market.poster_of(task), task, None)
+    await market.commands.tasks.cancel(await market.poster_of(task), task, None)
     await market.settling.settle_waiting()
 
     got = await refused(db, "update escrows set state = 'FUNDED' where task_id = $1", task)
@@ -334,7 +334,7 @@ async def test_live_mode_is_not_toggled_twice_in_five_minutes(own_market: Market
     """HX904 at 4:59, allowed at 5:00, by command and by psql; off is always allowed."""
     market = own_market
     hustler = await market.live_hustler()
-    await market.commands.end_live(hustler, "MANUAL")
+    await market.commands.live.end(hustler, "MANUAL")
     await market.advance("4 minutes 59 seconds")
     session = await market.app.fetchval(
         "insert into live_sessions (user_id) values ($1) returning id", hustler
@@ -352,9 +352,9 @@ async def test_live_mode_is_not_toggled_twice_in_five_minutes(own_market: Market
 async def test_a_return_after_offline_is_no_toggle(market: Market) -> None:
     """HX904 counts manual OFF→ON only."""
     hustler = await market.live_hustler()
-    await market.commands.end_live(hustler, "OFFLINE")
-    await market.commands.go_live(hustler, None, None)
-    assert (await market.queries.live(hustler)).state == "ACTIVE"
+    await market.commands.live.end(hustler, "OFFLINE")
+    await market.commands.live.go_live(hustler, None, None)
+    assert (await market.queries.live.state(hustler)).state == "ACTIVE"
 
 
 async def test_a_banned_hustler_cannot_go_live(own_market: Market) -> None:
@@ -366,9 +366,9 @@ async def test_a_banned_hustler_cannot_go_live(own_market: Market) -> None:
         hustler,
     )
     with pytest.raises(Exception, match="banned"):
-        await market.commands.go_live(hustler, None, None)
+        await market.commands.live.go_live(hustler, None, None)
     await market.advance("1 day")
-    await market.commands.go_live(hustler, None, None)
+    await market.commands.live.go_live(hustler, None, None)
 
 
 async def test_four_hours_of_a_session_bring_half_an_hour_of_rest(own_market: Market) -> None:

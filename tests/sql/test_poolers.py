@@ -96,8 +96,8 @@ async def test_the_service_works_behind_it(place: Place, how: str) -> None:
         market = Market(database, direct.app, direct.owner, SimulatedPayments())
         posters = [await market.user("poster") for _ in range(12)]
         tasks = await asyncio.gather(*(market.task(poster=poster) for poster in posters))
-        await asyncio.gather(*map(market.commands.fund, posters, tasks))
-        await asyncio.gather(*map(market.commands.cancel, posters, tasks, [None] * 12))
+        await asyncio.gather(*map(market.commands.money.fund, posters, tasks))
+        await asyncio.gather(*map(market.commands.tasks.cancel, posters, tasks, [None] * 12))
         assert {await market.state(task) for task in tasks} == {"CANCELLED"}
         session = await database.session()
         assert (session.pooled, session.complaints, session.login) == (True, (), place.login)

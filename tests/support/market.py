@@ -12,38 +12,59 @@ from uuid import UUID
 
 import asyncpg
 
-from engine.commands import Commands, Sighting
+from engine.api.commands import Commands
+from engine.api.queries import Queries
 from engine.kernel.applied import Applied
+from engine.kernel.effects import Effects, Subscriber
+from engine.kernel.execution import Execution
 from engine.kernel.ids import BroadcastId, TaskId, UserId
+from engine.kernel.states import Mode
 from engine.kernel.store import Store
 from engine.kernel.timers import Timers
+from engine.kernel.wake import Wake
 from engine.live.broadcast_plan import BroadcastPlan
 from engine.money.provider import PaymentProvider
 from engine.money.providers.simulated import SimulatedPayments
 from engine.money.settlements import Settling
-from engine.queries import Queries
-from engine.tasks.codes import CodeBook
+from engine.tasks.codes import CodeBook, TaskCodes
+from engine.tasks.commands import Sighting
 from engine.tasks.draft import TaskDraft
-from engine.views import Mode
 from geo.points import LatLng
 from sql.database import Database
 
 _names = itertools.count()
 
 
-class Ear:
-    """An effect sink that remembers what it heard."""
+class RecordingEffects:
+    """Effects that keep what was applied, in order."""
 
     def __init__(self) -> None:
-        self.heard: list[Applied] = []
+        self.committed: list[Applied] = []
 
     def applied(self, applied: Applied) -> None:
-        """Remember."""
-        self.heard.append(applied)
+        """Keeps it."""
+        self.committed.append(applied)
 
     def types_for(self, user: UserId) -> list[str]:
-        """The types of all events this user was told, in order."""
-        return [e.type for a in self.heard for e in a.events if e.user_id == user]
+        """The types of all events this user was sent, in order."""
+        return [e.type for a in self.committed for e in a.events if e.user_id == user]
+
+
+def execution_on(store: Store, *subscribers: Subscriber) -> Execution:
+    """Runs commands for subscribers that must not fail."""
+
+    def failed(subscriber: str) -> None:
+        raise AssertionError(f"{subscriber} raised: see the log")
+
+    return Execution(store, Effects(subscribers, failed))
+
+
+def settlement_worker(
+    store: Store, payments: PaymentProvider, *subscribers: Subscriber
+) -> Settling:
+    """A settlement worker that is called, not woken."""
+    execution = execution_on(store, *subscribers)
+    return Settling(execution, store, payments, Wake(lambda _: False), lambda _: None)
 
 
 class Market:
@@ -58,17 +79,19 @@ class Market:
     ) -> None:
         self.app = app
         self.owner = owner
-        self.ear = Ear()
+        self.effects = RecordingEffects()
         self.codes = CodeBook(b"k" * 32)
         self.store = Store(database)
-        self.commands = Commands(self.store, self.ear, self.codes, payments, BroadcastPlan())
-        self.queries = Queries(self.store, self.codes)
-        self.settling = Settling(self.store, payments, self.ear, lambda _: None)
-        self.timers = Timers(self.store, self.ear, lambda _: None)
+        self.execution = execution_on(self.store, self.effects)
+        codes, plan = TaskCodes(self.store, self.codes), BroadcastPlan()
+        self.commands = Commands.open(self.execution, self.store, codes, payments, plan)
+        self.queries = Queries.open(self.store, codes)
+        self.settling = settlement_worker(self.store, payments, self.effects)
+        self.timers = Timers(self.execution, self.store, lambda _: None)
 
     async def user(self, role: str, trust_tier: int = 2) -> UserId:
         """Somebody new."""
-        user = await self.queries.user_for(
+        user = await self.queries.people.user_for(
             "test", f"{role}-{next(_names)}-{uuid.uuid4()}", role, "Ada"
         )
         await self.owner.execute(
@@ -79,7 +102,7 @@ class Market:
     async def live_hustler(self) -> UserId:
         """A hustler in an ACTIVE session."""
         hustler = await self.user("hustler")
-        await self.commands.go_live(hustler, None, None)
+        await self.commands.live.go_live(hustler, None, None)
         return hustler
 
     async def task(
@@ -92,7 +115,7 @@ class Market:
         requires_proof: bool = True,
     ) -> TaskId:
         """An unfunded task."""
-        return await self.commands.create_task(
+        return await self.commands.tasks.create(
             poster or await self.user("poster"),
             TaskDraft(
                 mode=mode,
@@ -114,7 +137,7 @@ class Market:
     async def funded(self, mode: Mode = "LIVE", **how: Any) -> TaskId:
         """A funded task; a LIVE one is being broadcast."""
         task = await self.task(mode, **how)
-        await self.commands.fund(await self.poster_of(task), task)
+        await self.commands.money.fund(await self.poster_of(task), task)
         return task
 
     async def poster_of(self, task: TaskId) -> UserId:
@@ -151,23 +174,23 @@ class Market:
         """A task in ACCEPTED and who holds it."""
         task = await self.funded(mode, **how)
         hustler = await self.offered(task) if mode == "LIVE" else await self.user("hustler")
-        await self.commands.accept(hustler, task)
+        await self.commands.live.accept(hustler, task)
         return task, hustler
 
     async def arrive(self, hustler: UserId, task: TaskId) -> None:
         """A position at the place of this market's tasks."""
-        await self.commands.arrived(hustler, task, Sighting(LatLng(37.77, -122.42), 0.0))
+        await self.commands.tasks.arrived(hustler, task, Sighting(LatLng(37.77, -122.42), 0.0))
 
     async def submitted(self, mode: Mode = "LIVE", **how: Any) -> tuple[TaskId, UserId]:
         """A task in PROOF_SUBMITTED and who holds it."""
         task, hustler = await self.working(mode, **how)
-        await self.commands.submit_proof(hustler, task, self.codes.code(task, "COMPLETION", 1))
+        await self.commands.proofs.submit(hustler, task, self.codes.code(task, "COMPLETION", 1))
         return task, hustler
 
     async def working(self, mode: Mode = "LIVE", **how: Any) -> tuple[TaskId, UserId]:
         """A task in WORKING and who holds it."""
         task, hustler = await self.accepted(mode, **how)
-        await self.commands.start(hustler, task, self.codes.code(task, "START", 1))
+        await self.commands.tasks.start(hustler, task, self.codes.code(task, "START", 1))
         return task, hustler
 
     async def photo(self, user: UserId) -> UUID:
@@ -185,19 +208,21 @@ class Market:
     async def photographed(self, mode: Mode = "LIVE", **how: Any) -> tuple[TaskId, UserId]:
         """A task in PROOF_SUBMITTED with a photo, and who holds it."""
         task, hustler = await self.working(mode, **how)
-        await self.commands.submit_photos(hustler, task, [await self.photo(hustler)])
+        await self.commands.proofs.submit_photos(hustler, task, [await self.photo(hustler)])
         return task, hustler
 
     async def rejected(self, mode: Mode = "LIVE", **how: Any) -> tuple[TaskId, UserId]:
         """A task whose first proof was turned down, in WORKING again."""
         task, hustler = await self.photographed(mode, **how)
-        await self.commands.reject(await self.poster_of(task), task, "It still hangs crooked.")
+        await self.commands.proofs.reject(
+            await self.poster_of(task), task, "It still hangs crooked."
+        )
         return task, hustler
 
     async def completed(self, mode: Mode = "LIVE", **how: Any) -> tuple[TaskId, UserId]:
         """An approved task whose payout waits for the worker."""
         task, hustler = await self.submitted(mode, **how)
-        await self.commands.approve(await self.poster_of(task), task)
+        await self.commands.proofs.approve(await self.poster_of(task), task)
         return task, hustler
 
     async def paid(self, mode: Mode = "LIVE", **how: Any) -> tuple[TaskId, UserId]:
@@ -209,7 +234,7 @@ class Market:
     async def disputed(self, mode: Mode = "LIVE", **how: Any) -> tuple[TaskId, UserId]:
         """A task with a photo whose poster disputes it."""
         task, hustler = await self.photographed(mode, **how)
-        await self.commands.dispute(await self.poster_of(task), task, "It fell down again.")
+        await self.commands.disputes.open(await self.poster_of(task), task, "It fell down again.")
         return task, hustler
 
     async def resolved(
@@ -230,7 +255,7 @@ class Market:
     async def proposed(self, price_cents: int = 5_000) -> tuple[TaskId, UserId]:
         """An accepted task whose hustler wants another price."""
         task, hustler = await self.accepted()
-        await self.commands.propose_price(hustler, task, price_cents)
+        await self.commands.pricing.propose(hustler, task, price_cents)
         return task, hustler
 
     async def agreed(self, price_cents: int = 5_000) -> tuple[TaskId, UserId]:
@@ -239,7 +264,7 @@ class Market:
         proposal = await self.app.fetchval(
             "select id from price_proposals where task_id = $1", task
         )
-        await self.commands.answer_proposal(await self.poster_of(task), task, proposal, agrees=True)
+        await self.commands.pricing.answer(await self.poster_of(task), task, proposal, agrees=True)
         return task, hustler
 
     async def settle(self, task: TaskId) -> None:

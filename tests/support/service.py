@@ -24,7 +24,7 @@ from websockets.exceptions import ConnectionClosed
 
 from engine.kernel.ids import UserId
 from gateway.http.parts import Parts
-from gateway.http.transport.protocol import PATIENCE, Patience
+from gateway.http.transport.patience import PATIENCE, Patience
 from gateway.identity.auth import Role
 from gateway.identity.minting import mint
 from gateway.server.payments import OpenMoney, open_money

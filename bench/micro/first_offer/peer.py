@@ -77,8 +77,8 @@ class OneByOne:
             )  # fmt: skip
             for hustler, metres in found:
                 miles = [float(metres) / METRES_PER_MILE]
-                made = await self._database.json(
-                    "wave_make_offers",
+                made = await self._database.call(
+                    "make_offers",
                     [broadcast_id],
                     [UUID(bytes=hustler)],
                     miles,

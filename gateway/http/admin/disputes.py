@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import Struct
 
-from engine.admin.views import DisputeFile
+from engine.disputes.admin import Outcome
+from engine.disputes.admin_views import DisputeFile, DisputeState
+from engine.disputes.views import DisputeView
 from engine.kernel.ids import DisputeId
-from engine.views import DisputeView
-from gateway.http.admin.requests import Decision, DisputesQuery, Why
+from gateway.contract.fields import Cents, Cursor, FieldRefused, Limit, Text
+from gateway.http.admin.shapes import Why
+from gateway.http.decoding import Nothing, Sent
 from gateway.http.endpoint import Ask
 from gateway.http.parts import Parts
-from gateway.http.requests import Nothing
+
+
+class Decision(Sent, frozen=True):
+    """POST …/resolve; `release_cents`, the hustler's part before the fee, goes with SPLIT."""
+
+    outcome: Outcome
+    reason: Text
+    release_cents: Cents | None = None
+
+    def __post_init__(self) -> None:
+        if (self.outcome == "SPLIT") != (self.release_cents is not None):
+            raise FieldRefused("release_cents", "belongs to SPLIT, and to nothing else")
+
+
+class DisputesQuery(Sent, frozen=True):
+    """GET /v1/admin/disputes?state&cursor&limit; UNRESOLVED is every state but RESOLVED."""
+
+    state: DisputeState | Literal["UNRESOLVED"] = "UNRESOLVED"
+    cursor: Cursor | None = None
+    limit: Limit = 20
 
 
 class Disputes(Struct, frozen=True):
@@ -23,7 +47,7 @@ class Disputes(Struct, frozen=True):
 async def page(parts: Parts, ask: Ask[Nothing, DisputesQuery]) -> Disputes:
     """Disputes with their deadlines."""
     query = ask.query
-    items, end = await parts.desk_reading.disputes(
+    items, end = await parts.admin.disputes.disputes(
         query.state, parts.cursors.after(ask.user_id, query.cursor), query.limit
     )
     return Disputes(items, parts.cursors.next(ask.user_id, end))
@@ -31,26 +55,28 @@ async def page(parts: Parts, ask: Ask[Nothing, DisputesQuery]) -> Disputes:
 
 async def show(parts: Parts, ask: Ask[Nothing, Nothing]) -> DisputeFile:
     """One dispute with evidence, proofs, the task's steps, and what admins did."""
-    return await parts.desk_reading.dispute(DisputeId(ask.path["dispute_id"]))
+    return await parts.admin.disputes.dispute(ask.id(DisputeId))
 
 
 async def request_evidence(parts: Parts, ask: Ask[Why, Nothing]) -> DisputeFile:
     """Give both sides another 72 hours for evidence."""
-    dispute = DisputeId(ask.path["dispute_id"])
-    await parts.desk.request_evidence(ask.user_id, dispute, ask.body.reason)
-    return await parts.desk_reading.dispute(dispute)
+    dispute = ask.id(DisputeId)
+    await parts.admin.disputes.request_evidence(ask.user_id, dispute, ask.body.reason)
+    return await parts.admin.disputes.dispute(dispute)
 
 
 async def escalate(parts: Parts, ask: Ask[Why, Nothing]) -> DisputeFile:
     """Hand the dispute on; what is left is the decision."""
-    dispute = DisputeId(ask.path["dispute_id"])
-    await parts.desk.escalate(ask.user_id, dispute, ask.body.reason)
-    return await parts.desk_reading.dispute(dispute)
+    dispute = ask.id(DisputeId)
+    await parts.admin.disputes.escalate(ask.user_id, dispute, ask.body.reason)
+    return await parts.admin.disputes.dispute(dispute)
 
 
 async def resolve(parts: Parts, ask: Ask[Decision, Nothing]) -> DisputeFile:
     """Decide: for the hustler, for the poster, or a split."""
-    dispute = DisputeId(ask.path["dispute_id"])
+    dispute = ask.id(DisputeId)
     body = ask.body
-    await parts.desk.resolve(ask.user_id, dispute, body.outcome, body.release_cents, body.reason)
-    return await parts.desk_reading.dispute(dispute)
+    await parts.admin.disputes.resolve(
+        ask.user_id, dispute, body.outcome, body.release_cents, body.reason
+    )
+    return await parts.admin.disputes.dispute(dispute)

@@ -2,14 +2,47 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from typing import Annotated
 
-from engine.admin.views import ActionView, DeskView, ItemView
+from msgspec import Meta, Struct
+
+from engine.admin.views import ActionView, DeskView, ItemState, ItemView
 from engine.kernel.ids import ItemId
-from gateway.http.admin.requests import ActionsQuery, ItemsQuery, Why
+from gateway.contract.fields import Cursor, Limit
+from gateway.http.admin.shapes import Why, name
+from gateway.http.decoding import Nothing, Sent
 from gateway.http.endpoint import Ask
 from gateway.http.parts import Parts
-from gateway.http.requests import Nothing
+
+Kind = Annotated[str, name("A-Z_", 60, "1 to 60 capital letters and underscores")]
+TargetType = Annotated[str, name("a-z_", 60, "1 to 60 small letters and underscores")]
+Id = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=200,
+        pattern=r"^[^\x00]*(?![\s\S])",
+        description="an id of 1 to 200 characters",
+    ),
+]
+
+
+class ItemsQuery(Sent, frozen=True):
+    """GET /v1/admin/items?kind&state&cursor&limit."""
+
+    kind: Kind | None = None
+    state: ItemState = "OPEN"
+    cursor: Cursor | None = None
+    limit: Limit = 20
+
+
+class ActionsQuery(Sent, frozen=True):
+    """GET /v1/admin/actions?target_type&target_id&cursor&limit."""
+
+    target_type: TargetType | None = None
+    target_id: Id | None = None
+    cursor: Cursor | None = None
+    limit: Limit = 20
 
 
 class Items(Struct, frozen=True):
@@ -28,13 +61,13 @@ class Actions(Struct, frozen=True):
 
 async def overview(parts: Parts, ask: Ask[Nothing, Nothing]) -> DeskView:  # noqa: ARG001
     """What waits for a person: how much of each kind, and since when."""
-    return await parts.desk_reading.overview()
+    return await parts.admin.queue.overview()
 
 
 async def page(parts: Parts, ask: Ask[Nothing, ItemsQuery]) -> Items:
     """Items that the service asked a person to look at."""
     query = ask.query
-    items, end = await parts.desk_reading.items(
+    items, end = await parts.admin.queue.items(
         query.kind, query.state, parts.cursors.after(ask.user_id, query.cursor), query.limit
     )
     return Items(items, parts.cursors.next(ask.user_id, end))
@@ -42,15 +75,15 @@ async def page(parts: Parts, ask: Ask[Nothing, ItemsQuery]) -> Items:
 
 async def close(parts: Parts, ask: Ask[Why, Nothing]) -> ItemView:
     """Take an item off the desk."""
-    item = ItemId(ask.path["item_id"])
-    await parts.desk.close_item(ask.user_id, item, ask.body.reason)
-    return await parts.desk_reading.item(item)
+    item = ask.id(ItemId)
+    await parts.admin.queue.close(ask.user_id, item, ask.body.reason)
+    return await parts.admin.queue.item(item)
 
 
 async def actions(parts: Parts, ask: Ask[Nothing, ActionsQuery]) -> Actions:
     """What admins did, to whom and why."""
     query = ask.query
-    items, end = await parts.desk_reading.actions(
+    items, end = await parts.admin.queue.actions(
         query.target_type,
         query.target_id,
         parts.cursors.after(ask.user_id, query.cursor),

@@ -2,72 +2,118 @@
 
 from __future__ import annotations
 
-from engine.admin.views import UserFile, XpRowView
+from typing import Annotated
+
+from msgspec import Meta
+
 from engine.kernel.ids import AwardId, BadgeId, UserId
-from gateway.http.admin.requests import BadgeGrant, LiveBan, LiveOverride, TrustTier, Why
+from engine.live.admin import LiveAct
+from engine.people.admin_views import UserFile
+from engine.progress.admin_views import XpRowView
+from gateway.contract.fields import FieldRefused, Instant, Text
+from gateway.http.admin.shapes import Why, name
+from gateway.http.decoding import Nothing, Sent
 from gateway.http.endpoint import Ask
 from gateway.http.parts import Parts
-from gateway.http.requests import Nothing
+
+BadgeType = Annotated[str, name("A-Z0-9_", 60, "1 to 60 capital letters, digits and underscores")]
+
+
+class LiveBan(Sent, frozen=True):
+    """POST …/live-ban; `until` null lifts a ban."""
+
+    until: Instant | None
+    reason: Text
+
+    def __post_init__(self) -> None:
+        self._in_utc("until", self.until)
+
+
+class LiveOverride(Sent, frozen=True):
+    """POST …/live; `until`, at most seven days ahead, goes with SET_COOLDOWN."""
+
+    act: LiveAct
+    reason: Text
+    until: Instant | None = None
+
+    def __post_init__(self) -> None:
+        if (self.act == "SET_COOLDOWN") != (self.until is not None):
+            raise FieldRefused("until", "belongs to SET_COOLDOWN, and to nothing else")
+        self._in_utc("until", self.until)
+
+
+class TrustTier(Sent, frozen=True):
+    """POST …/trust-tier."""
+
+    tier: Annotated[int, Meta(ge=1, le=4)]
+    reason: Text
+
+
+class BadgeGrant(Sent, frozen=True):
+    """POST …/badges."""
+
+    badge_type: BadgeType
+    reason: Text
 
 
 async def show(parts: Parts, ask: Ask[Nothing, Nothing]) -> UserFile:
     """One account, with its newest XP awards and their flags."""
-    return await parts.desk_reading.user(UserId(ask.path["user_id"]))
+    return await parts.admin.people.user(ask.id(UserId))
 
 
 async def suspend(parts: Parts, ask: Ask[Why, Nothing]) -> UserFile:
     """Shut an account; its LIVE session ends."""
-    user = UserId(ask.path["user_id"])
-    await parts.desk.suspend(ask.user_id, user, ask.body.reason)
+    user = ask.id(UserId)
+    await parts.admin.people.suspend(ask.user_id, user, ask.body.reason)
     parts.authenticator.forget(user)
-    return await parts.desk_reading.user(user)
+    return await parts.admin.people.user(user)
 
 
 async def reinstate(parts: Parts, ask: Ask[Why, Nothing]) -> UserFile:
     """Open a shut account again."""
-    user = UserId(ask.path["user_id"])
-    await parts.desk.reinstate(ask.user_id, user, ask.body.reason)
-    return await parts.desk_reading.user(user)
+    user = ask.id(UserId)
+    await parts.admin.people.reinstate(ask.user_id, user, ask.body.reason)
+    return await parts.admin.people.user(user)
 
 
 async def live_ban(parts: Parts, ask: Ask[LiveBan, Nothing]) -> UserFile:
     """No LIVE mode until then; null lifts the ban."""
-    user = UserId(ask.path["user_id"])
+    user = ask.id(UserId)
     if ask.body.until is None:
-        await parts.desk.lift_live_ban(ask.user_id, user, ask.body.reason)
+        await parts.admin.live.lift_ban(ask.user_id, user, ask.body.reason)
     else:
-        await parts.desk.ban_from_live(ask.user_id, user, ask.body.until, ask.body.reason)
-    return await parts.desk_reading.user(user)
+        await parts.admin.live.ban(ask.user_id, user, ask.body.until, ask.body.reason)
+    return await parts.admin.people.user(user)
 
 
 async def live(parts: Parts, ask: Ask[LiveOverride, Nothing]) -> UserFile:
     """End one LIVE session or one cooldown, or set a cooldown, without a ban."""
-    user = UserId(ask.path["user_id"])
-    await parts.desk.live(ask.user_id, user, ask.body.act, ask.body.until, ask.body.reason)
-    return await parts.desk_reading.user(user)
+    user = ask.id(UserId)
+    await parts.admin.live.act(ask.user_id, user, ask.body.act, ask.body.until, ask.body.reason)
+    return await parts.admin.people.user(user)
 
 
 async def trust_tier(parts: Parts, ask: Ask[TrustTier, Nothing]) -> UserFile:
     """Put a hustler on another tier."""
-    user = UserId(ask.path["user_id"])
-    await parts.desk.set_trust_tier(ask.user_id, user, ask.body.tier, ask.body.reason)
-    return await parts.desk_reading.user(user)
+    user = ask.id(UserId)
+    await parts.admin.progress.set_trust_tier(ask.user_id, user, ask.body.tier, ask.body.reason)
+    return await parts.admin.people.user(user)
 
 
 async def grant_badge(parts: Parts, ask: Ask[BadgeGrant, Nothing]) -> UserFile:
     """Grant a badge that was not earned by its rule."""
-    user = UserId(ask.path["user_id"])
-    await parts.desk.grant_badge(ask.user_id, user, ask.body.badge_type, ask.body.reason)
-    return await parts.desk_reading.user(user)
+    user = ask.id(UserId)
+    await parts.admin.progress.grant_badge(ask.user_id, user, ask.body.badge_type, ask.body.reason)
+    return await parts.admin.people.user(user)
 
 
 async def revoke_badge(parts: Parts, ask: Ask[Why, Nothing]) -> None:
     """Hide a badge that was granted in error."""
-    await parts.desk.revoke_badge(ask.user_id, BadgeId(ask.path["badge_id"]), ask.body.reason)
+    await parts.admin.progress.revoke_badge(ask.user_id, ask.id(BadgeId), ask.body.reason)
 
 
 async def flag_xp(parts: Parts, ask: Ask[Why, Nothing]) -> XpRowView:
     """Mark a row of the XP ledger as wrong; the row stays as it is."""
-    award = AwardId(ask.path["award_id"])
-    await parts.desk.flag_xp(ask.user_id, award, ask.body.reason)
-    return await parts.desk_reading.xp_row(award)
+    award = ask.id(AwardId)
+    await parts.admin.progress.flag_xp(ask.user_id, award, ask.body.reason)
+    return await parts.admin.progress.xp_row(award)

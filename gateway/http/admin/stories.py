@@ -8,10 +8,10 @@ from msgspec import Meta
 
 from engine.admin.stories import HustlerStory, TaskStory
 from engine.kernel import errors
-from engine.kernel.ids import UserId
+from engine.kernel.ids import TaskId, UserId
+from gateway.http.decoding import Nothing, Sent
 from gateway.http.endpoint import Ask
 from gateway.http.parts import Parts
-from gateway.http.requests import Nothing, Sent
 from geo.points import LatLng
 
 NEAR_MILES: Final = 0.5
@@ -27,12 +27,12 @@ class MapPlace(Sent, frozen=True):
 
 async def task(parts: Parts, ask: Ask[Nothing, Nothing]) -> TaskStory:
     """A task step by step with its times: waves, answers, work, money."""
-    return await parts.stories.task(ask.task_id)
+    return await parts.stories.task(ask.id(TaskId))
 
 
 async def hustler(parts: Parts, ask: Ask[Nothing, Nothing]) -> HustlerStory:
     """A hustler's last 24 hours: cards, answers, tasks, earnings."""
-    return await parts.stories.hustler(UserId(ask.path["user_id"]))
+    return await parts.stories.hustler(ask.id(UserId))
 
 
 async def nearest(parts: Parts, ask: Ask[Nothing, MapPlace]) -> HustlerStory:

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from engine.admin.views import StuckView
-from engine.views import TaskView
-from gateway.http.admin.requests import StuckQuery, Why
+from engine.kernel.ids import TaskId
+from engine.money.admin_views import StuckKind, StuckView
+from engine.tasks.views import TaskView
+from gateway.contract.fields import Cursor, Limit
+from gateway.http.admin.shapes import Why
+from gateway.http.decoding import Nothing, Sent
 from gateway.http.endpoint import Ask
 from gateway.http.parts import Parts
-from gateway.http.requests import Nothing
+
+
+class StuckQuery(Sent, frozen=True):
+    """GET /v1/admin/tasks/stuck?kind&cursor&limit."""
+
+    kind: StuckKind | None = None
+    cursor: Cursor | None = None
+    limit: Limit = 20
 
 
 class StuckTasks(Struct, frozen=True):
@@ -22,7 +32,7 @@ class StuckTasks(Struct, frozen=True):
 async def stuck(parts: Parts, ask: Ask[Nothing, StuckQuery]) -> StuckTasks:
     """Tasks whose money waits for something that does not come."""
     query = ask.query
-    items, end = await parts.desk_reading.stuck(
+    items, end = await parts.admin.money.stuck(
         query.kind, parts.cursors.after(ask.user_id, query.cursor), query.limit
     )
     return StuckTasks(items, parts.cursors.next(ask.user_id, end))
@@ -30,17 +40,17 @@ async def stuck(parts: Parts, ask: Ask[Nothing, StuckQuery]) -> StuckTasks:
 
 async def cancel(parts: Parts, ask: Ask[Why, Nothing]) -> TaskView:
     """End a task that nobody has arrived for, with a full refund."""
-    await parts.desk.cancel(ask.user_id, ask.task_id, ask.body.reason)
-    return await parts.queries.task_view(ask.user_id, ask.task_id)
+    await parts.admin.tasks.cancel(ask.user_id, ask.id(TaskId), ask.body.reason)
+    return await parts.queries.tasks.view(ask.user_id, ask.id(TaskId))
 
 
 async def dispute(parts: Parts, ask: Ask[Why, Nothing]) -> TaskView:
     """Lock the money of a task that a hustler holds, to decide about it."""
-    await parts.desk.dispute(ask.user_id, ask.task_id, ask.body.reason)
-    return await parts.queries.task_view(ask.user_id, ask.task_id)
+    await parts.admin.tasks.dispute(ask.user_id, ask.id(TaskId), ask.body.reason)
+    return await parts.queries.tasks.view(ask.user_id, ask.id(TaskId))
 
 
 async def unlock_codes(parts: Parts, ask: Ask[Why, Nothing]) -> TaskView:
     """Let the hustler try the task's codes again at once."""
-    await parts.desk.unlock_codes(ask.user_id, ask.task_id, ask.body.reason)
-    return await parts.queries.task_view(ask.user_id, ask.task_id)
+    await parts.admin.tasks.unlock_codes(ask.user_id, ask.id(TaskId), ask.body.reason)
+    return await parts.queries.tasks.view(ask.user_id, ask.id(TaskId))

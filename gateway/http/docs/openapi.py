@@ -13,9 +13,9 @@ import msgspec
 from engine.kernel import errors
 from gateway.contract import problems, schemas
 from gateway.contract.problems import Problem
+from gateway.http.decoding import Nothing
 from gateway.http.docs import examples
 from gateway.http.endpoint import JSON, Call
-from gateway.http.requests import Nothing
 
 REF: Final = "#/components/schemas/{name}"
 _PATH_PARAMETER = re.compile(r"\{(\w+):uuid\}")
@@ -73,7 +73,8 @@ def _has_shape(call: Call) -> bool:
 
 def _operation(call: Call, schema_of: Mapping[Any, Schema], components: Schema) -> Schema:
     doc = inspect.getdoc(call.handler) or ""
-    resource = call.handler.__module__.removeprefix("gateway.http.").replace(".", "_")
+    module = call.handler.__module__.removeprefix("gateway.http.")
+    resource = call.resource or module.replace(".", "_")
     operation: Schema = {
         "operationId": f"{resource}_{call.handler.__name__}",
         "summary": doc.partition("\n")[0],

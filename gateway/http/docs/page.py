@@ -14,7 +14,7 @@ from typing import Any, Final, get_args
 import msgspec
 
 from engine.kernel import errors
-from gateway.contract import close_codes, messages, problems, schemas
+from gateway.contract import client, close_codes, problems, schemas, server
 from gateway.http.docs import viewer
 
 Schema = Mapping[str, Any]
@@ -124,7 +124,7 @@ def _fields_inline(schema: Schema, shapes: Mapping[str, Schema]) -> str:
 
 def _client_messages() -> str:
     rows = []
-    for kind in get_args(messages.ClientMessage):
+    for kind in get_args(client.ClientMessage):
         fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
         data = _shape_of(fields["data"])
         rows.append((f"<code>{kind.__struct_config__.tag}</code>", data, _prose(_doc(kind))))
@@ -134,11 +134,11 @@ def _client_messages() -> str:
 def _server_messages() -> str:
     rows = [
         (
-            f"<code>{name}</code>{' <b>durable</b>' if name in messages.DURABLE else ''}",
+            f"<code>{name}</code>{' <b>durable</b>' if name in server.DURABLE else ''}",
             _shape_of(kind),
             _prose(_doc(kind)),
         )
-        for name, kind in messages.SERVER_MESSAGES.items()
+        for name, kind in server.SERVER_MESSAGES.items()
     ]
     return "<p>Durable messages carry <code>seq</code>, without gaps per user.</p>" + _table(
         ("Type", "data", "Meaning"), rows
@@ -147,7 +147,7 @@ def _server_messages() -> str:
 
 def _message_shapes() -> dict[str, Schema]:
     """The shapes that only messages use."""
-    kinds = [*get_args(messages.ClientMessage), *messages.SERVER_MESSAGES.values()]
+    kinds = [*get_args(client.ClientMessage), *server.SERVER_MESSAGES.values()]
     _, shapes = schemas.components(kinds, "#/{name}")
     return shapes
 

@@ -9,48 +9,30 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final, Literal, cast
+from typing import Any, Literal, cast
 from urllib.parse import unquote
-from uuid import uuid4
 
 import structlog
-from starlette.responses import Response
 from uvicorn._types import ASGI3Application, ASGIReceiveEvent, ASGISendEvent
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
     HttpToolsProtocol,
     RequestResponseCycle,
 )
 from uvicorn.server import ServerState
 
-from gateway.contract import limits, problems
-from gateway.http.middleware import REQUEST_ID_HEADER, SECURITY_HEADERS
+from gateway.contract import limits
 from gateway.http.transport import chunks
 from gateway.http.transport.chunks import Unframed
+from gateway.http.transport.deadline import Deadline
 from gateway.http.transport.framing import Head, Requests
+from gateway.http.transport.patience import PATIENCE, Patience
+from gateway.http.transport.refusal import refusal
 
 Reason = chunks.Reason | Literal["silent", "slow_head", "slow_body", "slow_reader"]
 """Why a connection was closed although its client would have gone on."""
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a connection may take for each of its steps, in seconds."""
-
-    head_within_s: float = limits.HEAD_WITHIN_S
-    body_stall_s: float = limits.BODY_STALL_S
-    body_within_s: float = limits.BODY_WITHIN_S
-    answer_stall_s: float = limits.ANSWER_STALL_S
-    keep_alive_s: float = limits.KEEP_ALIVE_S
-    linger_s: float = limits.LINGER_S
-    linger_within_s: float = limits.LINGER_WITHIN_S
-
-
-PATIENCE: Final = Patience()
 
 
 class GatewayHttpProtocol(HttpToolsProtocol):
@@ -79,8 +61,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         self._linger_by = math.inf
         self._body_by = math.inf
         self._unsent_bytes = 0
-        self._deadline = math.inf
-        self._timer: asyncio.TimerHandle | None = None
+        self._deadline = Deadline(self.loop, self._expire)
 
     # ── asyncio.Protocol ─────────────────────────────────────────────────────────────────────────
 
@@ -92,7 +73,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is waited for any more."""
         super().connection_lost(exc)
-        self._wait_no_more()
+        self._deadline.cancel()
 
     def data_received(self, data: bytes) -> None:
         """Reads on; what comes behind the last answer is dropped."""
@@ -119,7 +100,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         """The client is given time to take what was written."""
         super().pause_writing()
         self._unsent_bytes = self.transport.get_write_buffer_size()
-        self._look_in_s(self._patience.answer_stall_s)
+        self._deadline.set(self._patience.answer_stall_s)
 
     def resume_writing(self) -> None:
         """It has: what was waited for before is waited for again."""
@@ -271,7 +252,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
 
     def _upgrade(self, head: Head) -> None:
         """The connection becomes a WebSocket; bytes behind the handshake are its frames."""
-        self._wait_no_more()
+        self._deadline.cancel()
         self.connections.discard(self)
         target = head.path + b"?" + head.query if head.query else head.path
         lines = [b"%b:%b" % field for field in head.fields if field[0] != b"content-length"]
@@ -297,7 +278,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
             if cycle.response_started:
                 self.transport.abort()
                 return
-        self.transport.write(_answer(status, detail, self.server_state.default_headers))
+        self.transport.write(refusal(status, detail, self.server_state.default_headers))
         self._linger()
 
     def close_gently(self) -> None:
@@ -318,39 +299,17 @@ class GatewayHttpProtocol(HttpToolsProtocol):
 
     def _await_silence(self) -> None:
         by = min(self.loop.time() + self._patience.linger_s, self._linger_by)
-        self._look_in_s(by - self.loop.time())
+        self._deadline.set(by - self.loop.time())
 
     # ── Time ─────────────────────────────────────────────────────────────────────────────────────
 
     def _wait_s(self, seconds: float) -> None:
         """Gives the client's next step so long, unless its present one is to read."""
         if not self.flow.write_paused:
-            self._look_in_s(seconds)
-
-    def _look_in_s(self, seconds: float) -> None:
-        """Sets the time at which `_expire` looks; one timer serves the connection's whole life."""
-        if seconds == math.inf:
-            self._deadline = math.inf
-            return
-        self._deadline = self.loop.time() + seconds
-        if self._timer is not None:
-            if self._timer.when() <= self._deadline:
-                return
-            self._timer.cancel()
-        self._timer = self.loop.call_later(seconds, self._expire)
-
-    def _wait_no_more(self) -> None:
-        self._deadline = math.inf
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+            self._deadline.set(seconds)
 
     def _expire(self) -> None:
-        self._timer = None
-        left_s = self._deadline - self.loop.time()
-        if left_s > 0:
-            self._look_in_s(left_s)
-        elif self._lingering:
+        if self._lingering:
             self.transport.abort()
         elif self.flow.write_paused:
             self._expire_unread()
@@ -369,7 +328,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
             self.transport.abort()
             return
         self._unsent_bytes = unsent_bytes
-        self._look_in_s(self._patience.answer_stall_s)
+        self._deadline.set(self._patience.answer_stall_s)
 
     def _expire_body(self) -> None:
         """Gives up a body that does not come, unless it is we who do not read it."""
@@ -433,14 +392,3 @@ class _Out:
         self.write = protocol.transport.write
         self.is_closing = protocol.transport.is_closing
         self.close = protocol.close_gently
-
-
-def _answer(status: int, detail: str, headers: list[tuple[bytes, bytes]]) -> bytes:
-    """A whole problem document, for a request that no application sees."""
-    request_id = uuid4().hex
-    response: Response = problems.response(problems.Unreadable(status, detail), request_id)
-    for name, value in {**SECURITY_HEADERS, REQUEST_ID_HEADER: request_id}.items():
-        response.headers.setdefault(name, value)
-    response.headers["Connection"] = "close"
-    lines = [b"%b: %b\r\n" % field for field in (*headers, *response.raw_headers)]
-    return b"".join([STATUS_LINE[status], *lines, b"\r\n", bytes(response.body)])

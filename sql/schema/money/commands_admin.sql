@@ -138,3 +138,30 @@ begin
     return set_payout_account(p_user, p_account, p_enabled);
 end;
 $$;
+
+-- What the provider moved and we had not booked: the booking, as an audited act.
+create or replace function repair_funding(
+    p_admin uuid, p_reason text, p_difference jsonb, p_escrow uuid, p_payment text, p_plan jsonb
+) returns jsonb
+language plpgsql
+as $$
+begin
+    perform admin_act(
+        p_admin, 'REPAIR_FUNDING', 'escrow', p_escrow::text, p_reason, p_difference
+    );
+    return book_funding(p_escrow, p_payment, p_plan);
+end;
+$$;
+
+create or replace function repair_leg(
+    p_admin uuid, p_reason text, p_difference jsonb, p_settlement uuid, p_reference text, p_leg text
+) returns jsonb
+language plpgsql
+as $$
+begin
+    perform admin_act(
+        p_admin, 'REPAIR_LEG', 'settlement', p_settlement::text, p_reason, p_difference
+    );
+    return book_leg(p_settlement, p_leg, p_reference);
+end;
+$$;

@@ -49,34 +49,10 @@ begin
     end if;
     perform check_deadline((p_draft ->> 'deadline')::timestamptz);
     perform hx_act(p_poster, null);
-    insert into tasks (
-        mode, state, title, description, category, price,
-        location_lat, location_lng, location_address, place_lat, place_lng, partition,
-        deadline, requires_proof, min_photos, estimated_minutes,
-        required_trade, required_trust_tier, insurance_required, background_check_required,
-        poster_id
-    )
-    select
-        d.mode,
-        case d.mode when 'LIVE' then 'MATCHING' else 'OPEN' end,
-        d.title, d.description, d.category, d.price_cents,
-        d.lat, d.lng, d.address, d.place_lat, d.place_lng, d.partition,
-        d.deadline, d.requires_proof, d.min_photos, d.estimated_minutes,
-        d.required_trade, d.required_trust_tier, d.insurance_required, d.background_check_required,
-        p_poster
-    from jsonb_to_record(p_draft) as d (
-        mode text, title text, description text, category text, price_cents integer,
-        lat double precision, lng double precision, address text,
-        place_lat double precision, place_lng double precision, partition smallint,
-        deadline timestamptz, requires_proof boolean, min_photos smallint,
-        estimated_minutes integer, required_trade text, required_trust_tier smallint,
-        insurance_required boolean, background_check_required boolean
-    )
-    returning * into made;
+    made := insert_task(
+        p_poster, p_draft ->> 'mode', jsonb_populate_record(null::task_terms, p_draft)
+    );
     perform hx_timer('UNFUNDED', made.id, made.created_at + interval '24 hours');
-    if made.deadline is not null then
-        perform hx_timer('DEADLINE', made.id, made.deadline);
-    end if;
     return jsonb_build_object('task_id', made.id);
 end;
 $$;
@@ -106,19 +82,7 @@ begin
         set state = 'CANCELLED', is_current = false, ended_at = at, updated_at = at
         where task_id = p_task and is_current and state = 'PENDING';
     end if;
-    t := jsonb_populate_record(t, p_changes);
-    update tasks
-    set
-        title = t.title, description = t.description, category = t.category, price = t.price,
-        location_lat = t.location_lat, location_lng = t.location_lng,
-        location_address = t.location_address, place_lat = t.place_lat, place_lng = t.place_lng,
-        partition = t.partition,
-        deadline = t.deadline, requires_proof = t.requires_proof, min_photos = t.min_photos,
-        estimated_minutes = t.estimated_minutes, required_trade = t.required_trade,
-        required_trust_tier = t.required_trust_tier, insurance_required = t.insurance_required,
-        background_check_required = t.background_check_required, updated_at = at
-    where id = p_task
-    returning * into t;
+    t := update_terms(p_task, jsonb_populate_record(terms_of(t), p_changes), at);
     if t.version = before.version then
         return accept_outcome('DONE', p_task);
     end if;

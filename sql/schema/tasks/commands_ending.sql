@@ -83,29 +83,11 @@ declare
 begin
     perform hx_act(p_actor, p_reason);
     update tasks set state = 'CANCELLED', cancel_reason = p_reason, updated_at = at where id = t.id;
-    insert into tasks (
-        mode, state, title, description, category, price,
-        location_lat, location_lng, location_address, place_lat, place_lng, partition,
-        deadline, requires_proof, min_photos, estimated_minutes,
-        required_trade, required_trust_tier, insurance_required, background_check_required,
-        poster_id, predecessor_id
-    )
-    values (
-        p_mode, case p_mode when 'LIVE' then 'MATCHING' else 'OPEN' end,
-        t.title, t.description, t.category, t.price,
-        t.location_lat, t.location_lng, t.location_address, t.place_lat, t.place_lng, t.partition,
-        t.deadline, t.requires_proof, t.min_photos, t.estimated_minutes,
-        t.required_trade, t.required_trust_tier, t.insurance_required,
-        t.background_check_required, t.poster_id, t.id
-    )
-    returning * into heir;
+    heir := insert_task(t.poster_id, p_mode, terms_of(t), t.id);
     update escrows set state = 'CANCELLED', ended_at = at, updated_at = at
     where task_id = t.id and replaces is not null and state = 'PENDING';
     update escrows set task_id = heir.id, updated_at = at where task_id = t.id and is_current;
     delete from timers where subject = t.id;
-    if heir.deadline is not null then
-        perform hx_timer('DEADLINE', heir.id, heir.deadline);
-    end if;
     return heir;
 end;
 $$;

@@ -143,16 +143,14 @@ for each row when (new.predecessor_id is null)
 execute function task_poster_guard();
 
 -- HX010: what happened is marked by the step that did it, once, and stays; rejections are counted,
--- not claimed; a no-show is none before its time. A task keeps its name and whom it follows, its
--- version is counted by task_version alone, and its partition is the place's.
+-- not claimed; a no-show is none before its time. A task keeps its name and whom it follows, and its
+-- version is counted by task_version alone.
 create or replace function task_marks_guard() returns trigger
 language plpgsql
 as $$
 begin
     if (old.id, old.created_at, old.predecessor_id, old.version)
         is distinct from (new.id, new.created_at, new.predecessor_id, new.version)
-        or old.partition <> new.partition
-        and (old.place_lat, old.place_lng) = (new.place_lat, new.place_lng)
         or (old.accepted_at, old.en_route_at, old.eta_at)
         is distinct from (new.accepted_at, new.en_route_at, new.eta_at)
         and not (old.state in ('OPEN', 'MATCHING') and new.state = 'ACCEPTED')
@@ -263,28 +261,15 @@ create or replace function task_version() returns trigger
 language plpgsql
 as $$
 begin
-    new.version := old.version + 1;
+    if terms_of(old) is distinct from terms_of(new) then
+        new.version := old.version + 1;
+    end if;
     return new;
 end;
 $$;
 
 create or replace trigger task_version before update on tasks
-for each row when (
-    (
-        old.title, old.description, old.category, old.price, old.deadline, old.location_lat,
-        old.location_lng, old.location_address, old.requires_proof, old.min_photos,
-        old.estimated_minutes, old.required_trade, old.required_trust_tier,
-        old.insurance_required, old.background_check_required
-    )
-    is distinct from
-    (
-        new.title, new.description, new.category, new.price, new.deadline, new.location_lat,
-        new.location_lng, new.location_address, new.requires_proof, new.min_photos,
-        new.estimated_minutes, new.required_trade, new.required_trust_tier,
-        new.insurance_required, new.background_check_required
-    )
-    and old.state not in ('COMPLETED', 'CANCELLED', 'EXPIRED')
-)
+for each row when (old.state not in ('COMPLETED', 'CANCELLED', 'EXPIRED'))
 execute function task_version();
 
 -- HX019: what a hustler accepts and the escrow pays is fixed once the money is held (design §2).
@@ -294,10 +279,16 @@ create or replace function task_terms_guard() returns trigger
 language plpgsql
 as $$
 declare
+    before task_terms := terms_of(old);
+    after task_terms := terms_of(new);
     e escrows;
 begin
     if old.poster_id <> new.poster_id then
         perform hx_refuse('HX019', 'EDIT');
+    end if;
+    -- most updates are steps of the lifecycle: they need no look at the escrow
+    if before is not distinct from after then
+        return new;
     end if;
     select * into e from escrows where task_id = old.id and is_current and state <> 'CANCELLED';
     if old.state in ('OPEN', 'MATCHING') and (e.id is null or e.state = 'PENDING') then
@@ -313,17 +304,10 @@ begin
     then
         perform hx_refuse('HX019', 'EDIT');
     end if;
-    if (
-        old.category, old.deadline, old.location_lat, old.location_lng, old.location_address,
-        old.place_lat, old.place_lng, old.requires_proof, old.min_photos, old.estimated_minutes,
-        old.required_trade, old.required_trust_tier, old.insurance_required,
-        old.background_check_required
-    ) is distinct from (
-        new.category, new.deadline, new.location_lat, new.location_lng,
-        new.location_address, new.place_lat, new.place_lng, new.requires_proof,
-        new.min_photos, new.estimated_minutes, new.required_trade,
-        new.required_trust_tier, new.insurance_required, new.background_check_required
-    ) then
+    before.price := after.price;
+    before.title := after.title;
+    before.description := after.description;
+    if before is distinct from after then
         perform hx_refuse('HX019', 'EDIT');
     end if;
     return new;

@@ -1,5 +1,28 @@
 -- Tasks, their arrivals, codes and history.
 
+-- What a poster asks for and a hustler agrees to do: the columns of tasks that are versioned, fixed once
+-- the money is held, and handed on to a successor (functions_terms.sql). New ones come last.
+create type task_terms as (
+    title text,
+    description text,
+    category text,
+    price integer,
+    location_lat double precision,
+    location_lng double precision,
+    location_address text,
+    place_lat double precision,
+    place_lng double precision,
+    deadline timestamptz,
+    requires_proof boolean,
+    min_photos smallint,
+    estimated_minutes integer,
+    required_trade text,
+    required_trust_tier smallint,
+    insurance_required boolean,
+    background_check_required boolean,
+    partition smallint
+);
+
 create table tasks (
     id uuid not null default hx_id(),
     -- counts changes of the terms a hustler accepts

@@ -1,4 +1,4 @@
-"""A crowd for tests: a few hustlers on foot around one corner, and tasks at their feet."""
+"""A crowd for tests: a few hustlers on foot around one crossing, and tasks at their feet."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from random import Random
 from bench.simulator.city import City
 from bench.simulator.hustler import Habits
 from bench.simulator.movement import Send
-from bench.simulator.plans import ERRANDS
+from bench.simulator.plans import TASK_KINDS
 from bench.simulator.poster import Wish
-from bench.simulator.projection import Degrees, Spot, to_degrees
+from bench.simulator.projection import LatLng, Spot, to_degrees
 
 OFTEN_AWAY = Habits(pause_every_s=None, outage_every_s=2.0, shift_s=None)
 HALF_WIDTH_M = 20.0
@@ -20,12 +20,12 @@ WALK_S = 1.5
 
 
 class Walker:
-    """Stands still, and is at any task of the corner within two seconds."""
+    """Stands still, and is at any task of the city within two seconds."""
 
-    def __init__(self, home: Degrees) -> None:
+    def __init__(self, home: LatLng) -> None:
         self._here = home
 
-    def where(self) -> Degrees:
+    def where(self) -> LatLng:
         """The position right now."""
         return self._here
 
@@ -38,7 +38,7 @@ class Walker:
             await send(self._here, None)
             await asyncio.sleep(0.5)
 
-    async def go_to(self, goal: Degrees) -> None:
+    async def go_to(self, goal: LatLng) -> None:
         """Walk there."""
         await asyncio.sleep(WALK_S)
         self._here = goal
@@ -47,10 +47,10 @@ class Walker:
         """Stay."""
 
 
-class Corner:
+class SmallCity:
     """Everybody within a hundred metres; connections break every two seconds."""
 
-    name = "a corner"
+    name = "a small city"
 
     def __init__(self, hustlers: int, tasks: int, if_nobody: str = "CANCEL") -> None:
         self.hustlers = hustlers
@@ -58,7 +58,7 @@ class Corner:
         self._if_nobody = if_nobody
         self._rng = Random(1)
 
-    def _place(self) -> Degrees:
+    def _place(self) -> LatLng:
         def offset() -> float:
             return self._rng.uniform(-HALF_WIDTH_M, HALF_WIDTH_M)
 
@@ -74,13 +74,13 @@ class Corner:
     def wishes(self) -> Iterator[tuple[float, Wish]]:
         """One after the other, well paid."""
         for number in range(self._tasks):
-            errand = ERRANDS[number % len(ERRANDS)]
+            task_kind = TASK_KINDS[number % len(TASK_KINDS)]
             wish = Wish(
                 number,
-                errand.title,
-                errand.category,
+                task_kind.title,
+                task_kind.category,
                 9_000,
-                "the corner",
+                "the small city",
                 self._place(),
                 if_nobody=self._if_nobody,
             )

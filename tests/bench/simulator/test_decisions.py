@@ -16,7 +16,7 @@ from bench.simulator.people import first_name
 from bench.simulator.plans import LEAST_PRICE_CENTS, task_plans
 from bench.simulator.streets import Streets
 from bench.simulator.time_scale import human_s
-from hustlexp_client import Offer, OfferedTask, Place, Poster
+from hustlexp_client import Offer, OfferedTask, Poster, RoundedPlace
 
 PLAIN = Temper(choosy=0.0, quick=1.0)
 cards = st.tuples(st.floats(0.2, 1.0), st.floats(0.0, 10.0), st.integers(1_500, 100_000))
@@ -32,8 +32,11 @@ def offer(broadcast: int, price_cents: int = 3_000, distance_miles: float = 1.0)
         category="handyman",
         price_cents=price_cents,
         hustler_pay_cents=price_cents * 85 // 100,
-        location=Place(44.95, -123.98),
+        location=RoundedPlace(44.95, -123.98),
         distance_miles=distance_miles,
+        description="",
+        deadline=None,
+        xp_multiplier=1.0,
     )
     expires = datetime(2026, 1, 1, tzinfo=UTC)
     return Offer(UUID(int=broadcast), task, 0.7, expires, Poster("Ada", 2))

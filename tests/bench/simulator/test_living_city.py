@@ -17,12 +17,12 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 from bench.simulator import money_check, summary
 from bench.simulator.city import City, Setting
 from bench.simulator.people import Role
-from bench.simulator.projection import Degrees
-from bench.simulator.run_log import Chronicle
+from bench.simulator.projection import LatLng
+from bench.simulator.run_log import RunLog
 from gateway.cli.dev_accounts import open_vouching
 from gateway.observer.time_scale import hurried
 from gateway.settings.groups import Settings
-from tests.bench.simulator.small_city import Corner
+from tests.bench.simulator.small_city import SmallCity
 from tests.support.programs import program
 from tests.support.servers import TestDatabase
 from tests.support.service import Service, running
@@ -49,17 +49,17 @@ MIDDLE = """() => {
 
 @asynccontextmanager
 async def living_city(
-    service: Service, settings: Settings, corner: Corner, seed: int
+    service: Service, settings: Settings, small_city: SmallCity, seed: int
 ) -> AsyncIterator[City]:
-    """Hustlers around a corner and three posters, as outside clients of the service."""
+    """Hustlers around one crossing and three posters, as outside clients of the service."""
     async with open_vouching(settings) as vouching:
 
-        async def mint(role: Role, name: str, home: Degrees | None) -> tuple[str, UUID]:
+        async def mint(role: Role, name: str, home: LatLng | None) -> tuple[str, UUID]:
             person = await vouching.person(role, name, uuid4().hex, home)
             return person.token, person.user_id
 
-        setting = Setting(service.url, service.ws_url, corner.hustlers, seed, SPEED)
-        city = City(setting, corner, mint, Chronicle())
+        setting = Setting(service.url, service.ws_url, small_city.hustlers, seed, SPEED)
+        city = City(setting, small_city, mint, RunLog())
         run = asyncio.create_task(city.run())
         try:
             yield city
@@ -94,7 +94,7 @@ def settings(fresh_database: TestDatabase, tmp_path: Path) -> Settings:
 @pytest.fixture
 async def city(service: Service, settings: Settings) -> AsyncIterator[City]:
     """Twelve hustlers on that service, and posters who turn two of four proofs down."""
-    async with living_city(service, settings, Corner(12, TASKS), seed=9) as living:
+    async with living_city(service, settings, SmallCity(12, TASKS), seed=9) as living:
         yield living
 
 
@@ -104,7 +104,7 @@ WHOLE_STORY = [
 ]
 
 
-async def told(service: Service, path: str) -> dict[str, Any]:
+async def fetched(service: Service, path: str) -> dict[str, Any]:
     """What an operator reads."""
     headers = {"Authorization": f"Bearer {service.token('reader', 'admin')}"}
     async with httpx.AsyncClient(base_url=service.url, headers=headers) as http:
@@ -127,24 +127,24 @@ async def test_a_city_matches_itself_down_to_the_paid_task(service: Service, cit
     Every hustler's connection breaks every two seconds or so, and no event is lost by it. An
     operator reads the whole story, of the task and of who did it.
     """
-    counts = city.chronicle.counts
+    counts = city.run_log.counts
     await until(lambda: counts["paid"] == TASKS and counts["outage"] >= 12)
-    money = await money_check.closed(city)
+    money = await money_check.balance(city)
     assert money == money_check.Money(36_000, 30_600, 5_400, 0, 0, 0)
     figures = summary.summarise(city, None, money)
     tasks = figures.tasks
     # a hustler who gives a task back makes it two
-    stories = TASKS + counts["release"]
-    assert (tasks.posted, tasks.accepted, tasks.paid) == (stories, stories, TASKS)
+    task_traces = TASKS + counts["release"]
+    assert (tasks.posted, tasks.accepted, tasks.paid) == (task_traces, task_traces, TASKS)
     assert (tasks.rejected, counts["rejected"], counts["again"]) == (2, 2, 2)
     assert "in $360.00 = paid $306.00 + fees $54.00" in summary.text(figures)
-    assert figures.answers["won"] == stories
+    assert figures.answers["won"] == task_traces
     assert figures.time_to_accept is not None
-    assert figures.accept_to_told is not None
+    assert figures.accept_to_notified is not None
     assert figures.reconnects > 0
     assert (figures.gaps, figures.resyncs) == (0, 0)
-    paid = next(id_ for id_, story in city.chronicle.stories.items() if story.paid_at)
-    story = await told(service, f"/v1/admin/tasks/{paid}/story")
+    paid = next(id_ for id_, trace in city.run_log.task_traces.items() if trace.paid_at)
+    story = await fetched(service, f"/v1/admin/tasks/{paid}/story")
     kinds = [step["kind"] for step in story["steps"]]
     assert [kind for kind in dict.fromkeys(kinds) if kind in WHOLE_STORY] == WHOLE_STORY
     assert sorted(step["at"] for step in story["steps"]) == [step["at"] for step in story["steps"]]
@@ -152,7 +152,7 @@ async def test_a_city_matches_itself_down_to_the_paid_task(service: Service, cit
     wave = story["steps"][kinds.index("WAVE")]
     assert wave["radius_miles"] == 3.0
     assert 1 <= wave["offers"] <= 12
-    winner = await told(service, f"/v1/admin/users/{story['hustler_id']}/story")
+    winner = await fetched(service, f"/v1/admin/users/{story['hustler_id']}/story")
     assert winner["first_name"] == story["hustler_name"]
     assert str(paid) in [task["id"] for task in winner["tasks"]]
     assert str(paid) in [offer["task_id"] for offer in winner["offers"]]
@@ -161,9 +161,9 @@ async def test_a_city_matches_itself_down_to_the_paid_task(service: Service, cit
 
 async def test_a_disputed_task_keeps_its_money(service: Service, settings: Settings) -> None:
     """With a poster who disputes the one task; nobody decides, and the books say what is held."""
-    async with living_city(service, settings, Corner(4, 1), seed=DISPUTING) as city:
-        await until(lambda: city.chronicle.counts["disputed"] == 1)
-        assert await money_check.closed(city) == money_check.Money(9_000, 0, 0, 0, 9_000, 0)
+    async with living_city(service, settings, SmallCity(4, 1), seed=DISPUTING) as city:
+        await until(lambda: city.run_log.counts["disputed"] == 1)
+        assert await money_check.balance(city) == money_check.Money(9_000, 0, 0, 0, 9_000, 0)
         assert summary.summarise(city, None).tasks.disputed == 1
 
 
@@ -171,8 +171,8 @@ async def test_a_poster_raises_the_price_once_and_then_gives_up(
     service: Service, settings: Settings
 ) -> None:
     """Nobody is there: both payments come back, and the books add up."""
-    async with living_city(service, settings, Corner(0, 1, "INCREASE_PRICE"), seed=7) as city:
-        counts = city.chronicle.counts
+    async with living_city(service, settings, SmallCity(0, 1, "INCREASE_PRICE"), seed=7) as city:
+        counts = city.run_log.counts
         for times in (1, 2):
             await until(lambda times=times: counts["funded"] == times)  # type: ignore[misc]
             await service.owner.execute(
@@ -181,14 +181,14 @@ async def test_a_poster_raises_the_price_once_and_then_gives_up(
             )
         await until(lambda: counts["refund"] == 2)
         assert counts["expired"] == 2
-        (task,) = city.chronicle.stories
-        steps = (await told(service, f"/v1/admin/tasks/{task}/story"))["steps"]
+        (task,) = city.run_log.task_traces
+        steps = (await fetched(service, f"/v1/admin/tasks/{task}/story"))["steps"]
         reached = [step["radius_miles"] for step in steps if step["kind"] == "WAVE"]
         assert reached == 2 * [3.0, 5.0, 7.0, 9.0, 10.0]
         ends = [step["kind"] for step in steps if step["kind"] in ("NOBODY_CAME", "REFUNDED")]
         assert ends.count("NOBODY_CAME") == 2
         assert ends.count("REFUNDED") == 2
-        assert await money_check.closed(city) == money_check.Money(20_250, 0, 0, 20_250, 0, 0)
+        assert await money_check.balance(city) == money_check.Money(20_250, 0, 0, 20_250, 0, 0)
         assert summary.summarise(city, None).tasks.raised == 1
 
 
@@ -248,7 +248,7 @@ async def test_the_map_shows_the_city_and_comes_back_by_itself(
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert await serious(page) == []
         assert wrong == []
-    for observer in tuple(service.parts.hub.observers):
+    for observer in tuple(service.parts.hub.registry.observers):
         observer.wire.abort()
     await expect(page.locator("#connection")).not_to_have_text("live", timeout=MS)
     await expect(page.locator("#connection")).to_have_text("live", timeout=MS)
@@ -258,7 +258,7 @@ async def test_the_map_tells_stories_to_hand_and_keyboard(
     browser: Browser, service: Service, settings: Settings
 ) -> None:
     """A hustler by a click, a task by an event's button or by keys; axe finds nothing serious."""
-    async with living_city(service, settings, Corner(12, 0), seed=1):
+    async with living_city(service, settings, SmallCity(12, 0), seed=1):
         page, wrong = await opened(browser, service.url, 390, "light")
         title, body = page.locator("#story-title"), page.locator("#story-body")
         await expect(page.locator("#live")).to_have_text("12", timeout=MS)
@@ -269,7 +269,7 @@ async def test_the_map_tells_stories_to_hand_and_keyboard(
         await expect(page.locator("#story-now")).to_have_text("Waits for offers.")
         await page.keyboard.press("Escape")
 
-        async with living_city(service, settings, Corner(0, 4), seed=2):
+        async with living_city(service, settings, SmallCity(0, 4), seed=2):
             await page.locator("#events button").last.press("Enter")
             await expect(body).to_contain_text("posts it for $90", timeout=MS)
             await expect(body).to_contain_text("reaches 3 miles: ", timeout=MS)

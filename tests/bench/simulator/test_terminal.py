@@ -13,14 +13,14 @@ from rich.console import Console
 from bench.simulator import summary, terminal
 from bench.simulator.city import City, Setting
 from bench.simulator.people import Role
-from bench.simulator.projection import Degrees
-from bench.simulator.run_log import Chronicle, Story
-from tests.bench.simulator.small_city import Corner
+from bench.simulator.projection import LatLng
+from bench.simulator.run_log import RunLog, TaskTrace
+from tests.bench.simulator.small_city import SmallCity
 
 SIZES = [(80, 24), (81, 30), (111, 40), (112, 40), (160, 50), (240, 70)]
 
 
-async def nobody(role: Role, name: str, home: Degrees | None) -> tuple[str, UUID]:
+async def no_account(role: Role, name: str, home: LatLng | None) -> tuple[str, UUID]:
     """No accounts are needed to look at a city."""
     raise AssertionError((role, name, home))
 
@@ -28,22 +28,22 @@ async def nobody(role: Role, name: str, home: Degrees | None) -> tuple[str, UUID
 @pytest.fixture
 def city() -> City:
     """A city in which something happened, without a service."""
-    chronicle = Chronicle()
+    run_log = RunLog()
     now = time.monotonic()
     for number in range(40):
-        story = Story(
+        trace = TaskTrace(
             UUID(int=number), "Carry a very long sofa up two floors", "Park Rise", 5500, 4675
         )
-        story.radius_miles = (3.0, 5.0, 10.0)[number % 3]
-        story.notified, story.hustler_name = 12 + number, "Bartholomew"
-        story.funded_at, story.first_card_at = now - 9, now - 8.98
-        story.accepted_at, story.hustler_told_at = now - 4, now - 3.99
-        story.poster_told_at = now - 3.97
-        chronicle.open_story(story)
-        chronicle.state_of(story.task_id, ("MATCHING", "ACCEPTED", "WORKING")[number % 3])
-        chronicle.tell("accepted", f"number {number}: Bartholomew, 0.4 mi away")
+        trace.radius_miles = (3.0, 5.0, 10.0)[number % 3]
+        trace.notified, trace.hustler_name = 12 + number, "Bartholomew"
+        trace.funded_at, trace.first_card_at = now - 9, now - 8.98
+        trace.accepted_at, trace.hustler_notified_at = now - 4, now - 3.99
+        trace.poster_notified_at = now - 3.97
+        run_log.open_trace(trace)
+        run_log.state_of(trace.task_id, ("MATCHING", "ACCEPTED", "WORKING")[number % 3])
+        run_log.record("accepted", f"number {number}: Bartholomew, 0.4 mi away")
     setting = Setting("http://service", "ws://service/ws", 5, 7, 8.0)
-    return City(setting, Corner(5, 5), nobody, chronicle)
+    return City(setting, SmallCity(5, 5), no_account, run_log)
 
 
 def drawn(city: City, width: int, height: int) -> list[str]:
@@ -56,17 +56,17 @@ def drawn(city: City, width: int, height: int) -> list[str]:
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_the_screen_fits_every_terminal(city: City, width: int, height: int) -> None:
-    """Never a line too many or too wide; figures, tasks and diary are all there."""
+    """Never a line too many or too wide; figures, tasks and events are all there."""
     lines = drawn(city, width, height)
     assert len(lines) == height
     assert max(cell_len(line) for line in lines) <= width
     text = "\n".join(lines)
-    for word in ("sessions", "time to accept", "machinery", "tasks", "diary", "number 39", "paid"):
+    for word in ("sessions", "time to accept", "machinery", "tasks", "events", "number 39", "paid"):
         assert word in text
 
 
 def test_a_larger_terminal_shows_more(city: City) -> None:
-    """Tasks and diary grow with the window."""
+    """Tasks and events grow with the window."""
     small, large = ("\n".join(drawn(city, *size)) for size in ((80, 24), (200, 60)))
     assert large.count("sofa") > small.count("sofa") >= 5
     assert large.count("number") > small.count("number") >= 3
@@ -74,12 +74,12 @@ def test_a_larger_terminal_shows_more(city: City) -> None:
 
 
 def test_the_time_to_accept_is_split_between_people_and_machinery(city: City) -> None:
-    """Funded to card 20 ms, thinking 5.0 s, accept to both told 30 ms."""
+    """Funded to card 20 ms, thinking 5.0 s, accept to both notified 30 ms."""
     text = "\n".join(drawn(city, 80, 30))
     assert "5.0 s, people 5.0 s of it; at life's pace about 40 s" in text
     assert "people live 8x as fast as life" in text
     assert "first card 20 ms" in text
-    assert "both told 30 ms" in text
+    assert "both notified 30 ms" in text
 
 
 async def test_without_a_terminal_every_line_is_printed_once(city: City) -> None:
@@ -87,7 +87,7 @@ async def test_without_a_terminal_every_line_is_printed_once(city: City) -> None
     file = io.StringIO()
     watching = asyncio.create_task(terminal.watch(city, Console(file=file), "http://x"))
     await asyncio.sleep(0.1)
-    city.chronicle.tell("paid", "Ada is paid")
+    city.run_log.record("paid", "Ada is paid")
     await asyncio.sleep(0.4)
     watching.cancel()
     with suppress(asyncio.CancelledError):
@@ -99,16 +99,16 @@ async def test_without_a_terminal_every_line_is_printed_once(city: City) -> None
 
 def test_a_summary_counts_each_task_once(city: City) -> None:
     """Funded, accepted and paid are stages, not kinds."""
-    first, second, *_ = city.chronicle.stories.values()
-    city.chronicle.paid(first.task_id)
-    city.chronicle.paid(first.task_id)
+    first, second, *_ = city.run_log.task_traces.values()
+    city.run_log.paid(first.task_id)
+    city.run_log.paid(first.task_id)
     second.in_reach = False
     figures = summary.summarise(city, None)
     assert (figures.tasks.posted, figures.tasks.accepted, figures.tasks.paid) == (40, 40, 1)
     assert figures.funded_to_card is not None
     assert (figures.funded_to_card.count, figures.tasks.waited) == (39, 1)
     assert "accepted 40" in summary.text(figures)
-    assert city.chronicle.counts["paid"] == 1
+    assert city.run_log.counts["paid"] == 1
 
 
 def test_spreads_are_medians_and_95th_percentiles() -> None:

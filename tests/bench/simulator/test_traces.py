@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.simulator.projection import Degrees
+from bench.simulator.projection import LatLng
 from bench.simulator.replay import Replay, TraceClock, TraceDrive
-from bench.simulator.run_log import Chronicle
-from bench.simulator.time_scale import Pace
+from bench.simulator.run_log import RunLog
+from bench.simulator.time_scale import TimeScale
 from bench.simulator.traces import DAY_S, busiest_start, read_folder
 
 MIDNIGHT = 1_211_068_800
@@ -94,11 +94,11 @@ def test_devices_keep_the_recorded_seconds_between_fixes_and_never_run_ahead() -
 async def test_every_recorded_fix_is_sent_in_order_with_its_own_time(tmp_path: Path) -> None:
     """Jumps and duplicates included; what could not be sent is counted as lost."""
     folder = folder_of(tmp_path, line(0), line(0), line(30, lat=38.9), line(60), line(61))
-    clock, chronicle = TraceClock(0, 120, speed=600), Chronicle()
-    drive = TraceDrive(read_folder(folder).days[0].fixes, clock, Pace(600), chronicle)
-    sent: list[tuple[Degrees, datetime | None]] = []
+    clock, run_log = TraceClock(0, 120, speed=600), RunLog()
+    drive = TraceDrive(read_folder(folder).days[0].fixes, clock, TimeScale(600), run_log)
+    sent: list[tuple[LatLng, datetime | None]] = []
 
-    async def send(place: Degrees, at: datetime | None) -> bool:
+    async def send(place: LatLng, at: datetime | None) -> bool:
         sent.append((place, at))
         return len(sent) != 3
 
@@ -106,7 +106,7 @@ async def test_every_recorded_fix_is_sent_in_order_with_its_own_time(tmp_path: P
     await drive.report(send)
     assert [place.lat for place, _ in sent] == [37.75, 37.75, 38.9, 37.75, 37.75]
     assert all(a[1] <= b[1] for a, b in pairwise(sent) if a[1] and b[1])
-    assert (chronicle.counts["fix"], chronicle.counts["fix_lost"]) == (4, 1)
+    assert (run_log.counts["fix"], run_log.counts["fix_lost"]) == (4, 1)
 
 
 def test_tasks_of_a_replay_lie_where_a_cab_will_soon_pass(tmp_path: Path) -> None:
@@ -116,9 +116,9 @@ def test_tasks_of_a_replay_lie_where_a_cab_will_soon_pass(tmp_path: Path) -> Non
     )
     recording = read_folder(folder)
 
-    def wishes() -> list[Degrees]:
+    def wishes() -> list[LatLng]:
         clock = TraceClock(0, 3600, speed=60)
-        replay = Replay(recording, clock, Pace(60), Chronicle(), seed=5)
+        replay = Replay(recording, clock, TimeScale(60), RunLog(), seed=5)
         return [wish.at for _, wish in islice(replay.wishes(), 20)]
 
     assert wishes() == wishes() != []

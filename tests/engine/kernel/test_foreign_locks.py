@@ -20,6 +20,7 @@ from engine.live.broadcast_plan import BroadcastPlan
 from engine.money.books import Told
 from engine.money.facts import Fact
 from engine.money.payout_accounts import Payouts
+from engine.money.provider_events import ProviderEvents
 from engine.money.providers.simulated import SimulatedPayments
 from engine.money.reconciliation import Reconciling
 from engine.photos.storage import ObjectPhotos
@@ -53,7 +54,7 @@ async def held(database: TestDatabase, statement: str, *args: object) -> AsyncIt
 
 async def expiring(market: Market, poster: UserId | None = None) -> TaskId:
     """A funded task that waits for nobody after an hour."""
-    deadline = await market.queries.clock() + timedelta(hours=1)
+    deadline = await market.queries.clock.now() + timedelta(hours=1)
     return await market.funded("STANDARD", deadline=deadline, poster=poster)
 
 
@@ -150,12 +151,13 @@ async def test_a_locked_row_delays_no_other_event_of_the_provider(
         for number, escrow in enumerate(escrows)
     ]  # fmt: skip
     reconciling = Reconciling(
+        own_market.execution,
         own_market.store,
         SimulatedPayments(),
-        own_market.ear,
+        ProviderEvents(own_market.execution, own_market.store, BroadcastPlan()),
         BroadcastPlan(),
         books=Teller(told),  # type: ignore[arg-type]
-        payouts=Payouts(own_market.store, own_market.ear, SimulatedPayments()),
+        payouts=Payouts(own_market.execution, own_market.store, SimulatedPayments()),
         every_s=60.0,
     )
     async with held(fresh_database, ROWS["task"], tasks[0]):
@@ -200,6 +202,6 @@ async def test_a_command_on_a_locked_row_is_answered_soon(
     poster = await own_market.poster_of(task)
     async with held(fresh_database, ROWS[row], task), asyncio.timeout(8 * LOCK_TIMEOUT_MS / 1_000):
         with pytest.raises(Refusal) as refused:
-            await own_market.commands.cancel(poster, task, None)
+            await own_market.commands.tasks.cancel(poster, task, None)
     assert (refused.value.kind.code, refused.value.kind.retryable) == ("HX017", True)
-    await own_market.commands.cancel(poster, task, None)
+    await own_market.commands.tasks.cancel(poster, task, None)

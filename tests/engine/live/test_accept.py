@@ -8,14 +8,14 @@ import pytest
 
 from engine.kernel.errors import Refusal
 from engine.kernel.ids import TaskId, UserId
-from engine.views import Mode
+from engine.kernel.states import Mode
 from tests.support.market import Market
 
 
 async def refused(market: Market, hustler: UserId, task: TaskId) -> str:
     """The code an accept is refused with."""
     with pytest.raises(Refusal) as caught:
-        await market.commands.accept(hustler, task)
+        await market.commands.live.accept(hustler, task)
     return caught.value.kind.code
 
 
@@ -24,14 +24,14 @@ async def test_first_accept_wins_and_both_sides_are_told(market: Market) -> None
     task = await market.funded()
     hustler = await market.offered(task)
 
-    applied = await market.commands.accept(hustler, task)
+    applied = await market.commands.live.accept(hustler, task)
 
     assert applied.outcome == "WON"
     assert await market.state(task) == "ACCEPTED"
     assert [c.reason for c in applied.closed] == ["CLAIMED"]
     assert applied.withdrawn == (hustler,)
-    assert market.ear.types_for(hustler) == ["TASK_STATUS_UPDATE", "JOB_ASSIGNED"]
-    assert market.ear.types_for(await market.poster_of(task)) == [
+    assert market.effects.types_for(hustler) == ["TASK_STATUS_UPDATE", "JOB_ASSIGNED"]
+    assert market.effects.types_for(await market.poster_of(task)) == [
         "LIVE_BROADCAST_UPDATE",
         "TASK_STATUS_UPDATE",
         "JOB_ASSIGNED",
@@ -48,7 +48,7 @@ async def test_of_many_at_once_exactly_one_wins_and_nobody_is_left_undecided(
 
     async def attempt(hustler: UserId) -> str:
         try:
-            return (await market.commands.accept(hustler, task)).outcome
+            return (await market.commands.live.accept(hustler, task)).outcome
         except Refusal as refusal:
             return refusal.kind.code
 
@@ -63,20 +63,20 @@ async def test_repeating_a_won_accept_answers_the_same_and_tells_nobody_again(
 ) -> None:
     """An accept whose answer was lost may be repeated."""
     task, hustler = await market.accepted()
-    before = len(market.ear.types_for(hustler))
+    before = len(market.effects.types_for(hustler))
 
-    assert (await market.commands.accept(hustler, task)).outcome == "WON"
-    assert len(market.ear.types_for(hustler)) == before
+    assert (await market.commands.live.accept(hustler, task)).outcome == "WON"
+    assert len(market.effects.types_for(hustler)) == before
 
 
 async def test_a_second_hustler_is_told_it_is_taken(market: Market) -> None:
     """TAKEN, by task and by broadcast alike."""
     task = await market.funded()
     first, second = await market.offered(task), await market.offered(task)
-    await market.commands.accept(first, task)
+    await market.commands.live.accept(first, task)
 
-    assert (await market.commands.accept(second, task)).outcome == "TAKEN"
-    answered = await market.commands.respond(second, await market.broadcast_of(task), "ACCEPT")
+    assert (await market.commands.live.accept(second, task)).outcome == "TAKEN"
+    answered = await market.commands.live.respond(second, await market.broadcast_of(task), "ACCEPT")
     assert answered.outcome == "TAKEN"
 
 
@@ -89,7 +89,7 @@ async def test_one_hustler_accepting_many_tasks_at_once_wins_one(market: Market)
 
     async def attempt(task: TaskId) -> str:
         try:
-            return (await market.commands.accept(hustler, task)).outcome
+            return (await market.commands.live.accept(hustler, task)).outcome
         except Refusal as refusal:
             return refusal.kind.code
 
@@ -102,7 +102,7 @@ async def test_accepting_while_off_is_refused(market: Market) -> None:
     """HX903: LIVE work is for those who opted in."""
     task = await market.funded()
     hustler = await market.offered(task)
-    await market.commands.end_live(hustler, "MANUAL")
+    await market.commands.live.end(hustler, "MANUAL")
 
     assert await refused(market, hustler, task) == "HX903"
 
@@ -118,7 +118,9 @@ async def test_a_decline_is_final_for_the_broadcast(market: Market) -> None:
     """HX012 for who declined."""
     task = await market.funded()
     hustler = await market.offered(task)
-    await market.commands.respond(hustler, await market.broadcast_of(task), "DECLINE", "too far")
+    await market.commands.live.respond(
+        hustler, await market.broadcast_of(task), "DECLINE", "too far"
+    )
 
     assert await refused(market, hustler, task) == "HX012"
 
@@ -127,15 +129,15 @@ async def test_a_skip_is_neutral(market: Market) -> None:
     """Who skipped may still accept."""
     task = await market.funded()
     hustler = await market.offered(task)
-    await market.commands.respond(hustler, await market.broadcast_of(task), "SKIP")
+    await market.commands.live.respond(hustler, await market.broadcast_of(task), "SKIP")
 
-    assert (await market.commands.accept(hustler, task)).outcome == "WON"
+    assert (await market.commands.live.accept(hustler, task)).outcome == "WON"
 
 
 async def test_nobody_accepts_an_own_task(market: Market) -> None:
     """HX013, for a dual user too."""
     dual = await market.user("dual")
-    await market.commands.go_live(dual, None, None)
+    await market.commands.live.go_live(dual, None, None)
     task = await market.funded(poster=dual)
 
     assert await refused(market, dual, task) == "HX013"
@@ -153,11 +155,11 @@ async def test_an_ineligible_hustler_is_refused_without_a_reason(market: Market)
     """HX012 when the profile changed after the offer."""
     task = await market.task()
     await market.app.execute("update tasks set required_trust_tier = 2 where id = $1", task)
-    await market.commands.fund(await market.poster_of(task), task)
+    await market.commands.money.fund(await market.poster_of(task), task)
     hustler = await market.offered(task)
     await market.owner.execute("update users set role = 'poster' where id = $1", hustler)
     with pytest.raises(Refusal) as caught:
-        await market.commands.accept(hustler, task)
+        await market.commands.live.accept(hustler, task)
     assert caught.value.kind.code == "HX503"
     await market.owner.execute("update users set role = 'hustler' where id = $1", hustler)
     await market.owner.execute("update users set trust_tier = 1 where id = $1", hustler)
@@ -172,9 +174,9 @@ async def test_an_accept_naming_old_terms_is_refused(market: Market) -> None:
     await market.app.execute("update tasks set title = 'Hang two doors' where id = $1", task)
 
     with pytest.raises(Refusal) as caught:
-        await market.commands.accept(hustler, task, 1)
+        await market.commands.live.accept(hustler, task, 1)
     assert caught.value.kind.invariant == "VERSION"
-    assert (await market.commands.accept(hustler, task, 2)).outcome == "WON"
+    assert (await market.commands.live.accept(hustler, task, 2)).outcome == "WON"
 
 
 async def test_the_sixth_open_standard_task_is_refused(market: Market) -> None:
@@ -182,7 +184,7 @@ async def test_the_sixth_open_standard_task_is_refused(market: Market) -> None:
     hustler = await market.user("hustler")
     for _ in range(5):
         assert (
-            await market.commands.accept(hustler, await market.funded("STANDARD"))
+            await market.commands.live.accept(hustler, await market.funded("STANDARD"))
         ).outcome == "WON"
 
     assert await refused(market, hustler, await market.funded("STANDARD")) == "HX014"
@@ -194,10 +196,10 @@ async def test_an_expired_broadcast_cannot_be_accepted_even_unswept(own_market: 
     first, second = await market.funded(), await market.funded()
     hustler, late = await market.offered(first), await market.offered(second)
     await market.advance("9 minutes 55 seconds")
-    assert (await market.commands.accept(hustler, first)).outcome == "WON"
+    assert (await market.commands.live.accept(hustler, first)).outcome == "WON"
     await market.advance("6 seconds")
 
-    assert (await market.commands.accept(late, second)).outcome == "EXPIRED"
+    assert (await market.commands.live.accept(late, second)).outcome == "EXPIRED"
 
 
 async def test_a_held_lock_is_waited_for_a_quarter_second_then_retryable(market: Market) -> None:
@@ -208,7 +210,7 @@ async def test_a_held_lock_is_waited_for_a_quarter_second_then_retryable(market:
         await market.owner.execute("select from tasks where id = $1 for update", task)
         assert await refused(market, hustler, task) == "HX017"
 
-    assert (await market.commands.accept(hustler, task)).outcome == "WON"
+    assert (await market.commands.live.accept(hustler, task)).outcome == "WON"
 
 
 async def test_the_second_accept_of_a_session_brings_a_cooldown(market: Market) -> None:
@@ -217,12 +219,12 @@ async def test_the_second_accept_of_a_session_brings_a_cooldown(market: Market) 
     for _ in range(2):
         task = await market.funded()
         await market.offer(task, hustler)
-        await market.commands.accept(hustler, task)
-        await market.commands.cancel(await market.poster_of(task), task, None)
+        await market.commands.live.accept(hustler, task)
+        await market.commands.tasks.cancel(await market.poster_of(task), task, None)
 
-    live = await market.queries.live(hustler)
+    live = await market.queries.live.state(hustler)
     assert (live.state, live.reason) == ("COOLDOWN", "ACCEPTS")
-    assert "LIVE_MODE_STATE_CHANGE" in market.ear.types_for(hustler)
+    assert "LIVE_MODE_STATE_CHANGE" in market.effects.types_for(hustler)
 
 
 async def test_declining_what_has_ended_turns_nobody_down(market: Market) -> None:
@@ -231,35 +233,37 @@ async def test_declining_what_has_ended_turns_nobody_down(market: Market) -> Non
     for _ in range(5):
         task = await market.funded()
         await market.offer(task, hustler)
-        await market.commands.cancel(await market.poster_of(task), task, None)
+        await market.commands.tasks.cancel(await market.poster_of(task), task, None)
         broadcast = await market.broadcast_of(task)
         assert (
-            await market.commands.respond(hustler, broadcast, "DECLINE", "no")
+            await market.commands.live.respond(hustler, broadcast, "DECLINE", "no")
         ).outcome == "EXPIRED"
 
-    assert (await market.queries.live(hustler)).state == "ACTIVE"
+    assert (await market.queries.live.state(hustler)).state == "ACTIVE"
 
 
 async def test_five_declines_in_a_row_pause_the_hustler(market: Market) -> None:
     """PAUSED after the fifth; an accept in between starts the count anew."""
     hustler = await market.live_hustler()
     for count in range(5):
-        assert (await market.queries.live(hustler)).state == "ACTIVE", count
+        assert (await market.queries.live.state(hustler)).state == "ACTIVE", count
         task = await market.funded()
         await market.offer(task, hustler)
-        await market.commands.respond(hustler, await market.broadcast_of(task), "DECLINE", "no")
+        await market.commands.live.respond(
+            hustler, await market.broadcast_of(task), "DECLINE", "no"
+        )
 
-    assert (await market.queries.live(hustler)).state == "PAUSED"
+    assert (await market.queries.live.state(hustler)).state == "PAUSED"
 
 
 async def test_whoever_released_a_standard_task_cannot_take_its_successor(market: Market) -> None:
     """HX012, as for LIVE work; somebody else can."""
     task, hustler = await market.accepted("STANDARD")
-    await market.commands.release(hustler, task, None)
+    await market.commands.tasks.release(hustler, task, None)
     heir = await market.app.fetchval("select id from tasks where predecessor_id = $1", task)
 
     assert await refused(market, hustler, heir) == "HX012"
-    assert (await market.commands.accept(await market.user("hustler"), heir)).outcome == "WON"
+    assert (await market.commands.live.accept(await market.user("hustler"), heir)).outcome == "WON"
 
 
 async def test_who_may_not_work_is_refused_by_role_whatever_is_asked(market: Market) -> None:
@@ -269,7 +273,7 @@ async def test_who_may_not_work_is_refused_by_role_whatever_is_asked(market: Mar
     assert await refused(market, poster, task) == "HX503"
     for response in ("ACCEPT", "DECLINE", "SKIP"):
         with pytest.raises(Refusal) as caught:
-            await market.commands.respond(poster, await market.broadcast_of(task), response)
+            await market.commands.live.respond(poster, await market.broadcast_of(task), response)
         assert caught.value.kind.code == "HX503"
 
 
@@ -288,7 +292,7 @@ async def test_a_suspension_and_an_accept_do_not_pass_each_other(
     assert await refused(market, hustler, task) == "HX017"
     await suspension.commit()
     if mode == "LIVE":
-        assert (await market.commands.accept(hustler, task)).outcome == "EXPIRED"
+        assert (await market.commands.live.accept(hustler, task)).outcome == "EXPIRED"
     else:
         assert await refused(market, hustler, task) == "HX012"
 

@@ -35,7 +35,7 @@ async def after(market: Market, seconds: float) -> None:
 
 async def state(market: Market, hustler: UserId) -> tuple[str, str | None]:
     """The LIVE state and its reason."""
-    live = await market.queries.live(hustler)
+    live = await market.queries.live.state(hustler)
     return live.state, live.reason
 
 
@@ -43,24 +43,24 @@ def told(market: Market, hustler: UserId) -> list[Any]:
     """What the hustler heard of LIVE mode since the last look: states with reasons, and nudges."""
     heard = [
         event.data.get("kind") or (event.data["state"], event.data.get("reason"))
-        for applied in market.ear.heard
+        for applied in market.effects.committed
         for event in applied.events
         if event.user_id == hustler and event.type in ("LIVE_MODE_STATE_CHANGE", "NUDGE")
     ]
-    market.ear.heard.clear()
+    market.effects.committed.clear()
     return heard
 
 
 def withdrawn(market: Market) -> list[UserId]:
     """Whose cards left the screens since the last look."""
-    return [UserId(user) for applied in market.ear.heard for user in applied.withdrawn]
+    return [UserId(user) for applied in market.effects.committed for user in applied.withdrawn]
 
 
 async def off_and_on(market: Market, hustler: UserId, seconds: float) -> None:
     """LIVE mode off for a while."""
-    await market.commands.end_live(hustler, "MANUAL")
+    await market.commands.live.end(hustler, "MANUAL")
     await after(market, seconds)
-    await market.commands.go_live(hustler, None, None)
+    await market.commands.live.go_live(hustler, None, None)
 
 
 async def test_a_shift_warns_after_three_hours_and_rests_after_four(still_market: Market) -> None:
@@ -79,9 +79,9 @@ async def test_a_shift_warns_after_three_hours_and_rests_after_four(still_market
         await after(market, 1)
         assert withdrawn(market) == ([hustler] if ("COOLDOWN", "FATIGUE") in at_the_border else [])
         assert told(market, hustler) == at_the_border
-    assert (await market.queries.live(hustler)).ends_at == await market.queries.clock() + timedelta(
-        minutes=30
-    )
+    assert (
+        await market.queries.live.state(hustler)
+    ).ends_at == await market.queries.clock.now() + timedelta(minutes=30)
 
 
 async def test_a_rest_outlives_off_and_on(still_market: Market) -> None:
@@ -89,9 +89,9 @@ async def test_a_rest_outlives_off_and_on(still_market: Market) -> None:
     market = still_market
     hustler = await market.live_hustler()
     await after(market, 4 * HOUR + 10 * MINUTE)
-    ends_at = (await market.queries.live(hustler)).ends_at
+    ends_at = (await market.queries.live.state(hustler)).ends_at
     await off_and_on(market, hustler, 5 * MINUTE)
-    live = await market.queries.live(hustler)
+    live = await market.queries.live.state(hustler)
     assert (live.state, live.reason, live.ends_at) == ("COOLDOWN", "FATIGUE", ends_at)
     told(market, hustler)
     await after(market, 15 * MINUTE - 1)
@@ -139,11 +139,11 @@ async def test_who_rests_with_live_mode_off_comes_back_active(still_market: Mark
     market = still_market
     hustler = await market.live_hustler()
     await after(market, 4 * HOUR)
-    await market.commands.end_live(hustler, "OFFLINE")
+    await market.commands.live.end(hustler, "OFFLINE")
     told(market, hustler)
     await after(market, 30 * MINUTE)
     assert told(market, hustler) == []
-    await market.commands.go_live(hustler, None, None)
+    await market.commands.live.go_live(hustler, None, None)
     assert await state(market, hustler) == ("ACTIVE", None)
 
 
@@ -154,9 +154,9 @@ async def test_a_border_that_passed_while_the_service_was_down_is_told_after_it(
     market = still_market
     resting, rested = await market.live_hustler(), await market.live_hustler()
     await clock.advance(market.owner, 10 * MINUTE)
-    await market.commands.end_live(resting, "OFFLINE")
+    await market.commands.live.end(resting, "OFFLINE")
     await clock.advance(market.owner, 30 * MINUTE)
-    await market.commands.go_live(resting, None, None)
+    await market.commands.live.go_live(resting, None, None)
     await clock.advance(market.owner, 4 * HOUR)
     async with open_market(fresh_database.dsn, fresh_database.owner_dsn) as restarted:
         await restarted.timers.fire_due()
@@ -173,8 +173,8 @@ async def second_accept(market: Market) -> UserId:
     for _ in range(2):
         task = await market.funded()
         await market.offer(task, hustler)
-        await market.commands.accept(hustler, task)
-        await market.commands.release(hustler, task, None)
+        await market.commands.live.accept(hustler, task)
+        await market.commands.tasks.release(hustler, task, None)
     return hustler
 
 
@@ -184,7 +184,7 @@ async def declined(market: Market) -> UserId:
     for _ in range(5):
         task = await market.funded()
         await market.offer(task, hustler)
-        await market.commands.respond(hustler, await market.broadcast_of(task), "DECLINE")
+        await market.commands.live.respond(hustler, await market.broadcast_of(task), "DECLINE")
     return hustler
 
 
@@ -201,12 +201,12 @@ async def test_the_end_of_a_cooldown_and_of_a_pause_is_told(
     """Nothing a second before; a session that has ended meanwhile hears nothing."""
     market = still_market
     hustler, gone = await make(market), await make(market)
-    await market.commands.end_live(gone, "OFFLINE")
+    await market.commands.live.end(gone, "OFFLINE")
     told(market, hustler)
     await after(market, seconds - 1)
     assert (await state(market, hustler), told(market, hustler)) == (before, [])
     await after(market, 1)
-    heard = list(market.ear.heard)
+    heard = list(market.effects.committed)
     assert told(market, hustler) == [event]
     assert not any(e.user_id == gone and "LIVE" in e.type for a in heard for e in a.events)
 
@@ -215,7 +215,7 @@ async def test_the_end_of_a_ban_is_told(still_market: Market) -> None:
     """OFF without a reason: LIVE mode may be switched on again."""
     market = still_market
     hustler, admin = await market.user("hustler"), await market.user("admin")
-    until = await market.queries.clock() + timedelta(days=1)
+    until = await market.queries.clock.now() + timedelta(days=1)
     await market.app.fetchval("select live_ban($1, $2, $3, 'Seen.')", admin, hustler, until)
     await after(market, DAY - 1)
     assert told(market, hustler) == []
@@ -226,9 +226,9 @@ async def test_the_end_of_a_ban_is_told(still_market: Market) -> None:
 async def impossible(market: Market, hustler: UserId, seconds: float = 0) -> Any:
     """A session that ends for its positions, `seconds` after the one before."""
     await clock.advance(market.owner, seconds)
-    await market.commands.go_live(hustler, None, None)
-    market.ear.heard.clear()
-    await market.commands.end_impossible(hustler)
+    await market.commands.live.go_live(hustler, None, None)
+    market.effects.committed.clear()
+    await market.commands.live.end_impossible(hustler)
     return told(market, hustler)
 
 
@@ -250,9 +250,9 @@ async def test_the_third_impossible_session_in_thirty_days_bans_until_an_admin_l
         return
     await clock.advance(market.owner, 3_650 * DAY)
     with pytest.raises(Refusal) as refused:
-        await market.commands.go_live(hustler, None, None)
+        await market.commands.live.go_live(hustler, None, None)
     assert (refused.value.kind.code, refused.value.retry_after_s) == ("HX905", None)
-    assert (await market.queries.live(hustler)).ends_at is None
+    assert (await market.queries.live.state(hustler)).ends_at is None
     await market.app.fetchval("select lift_live_ban($1, $2, 'A broken phone.')", admin, hustler)
     assert await market.app.fetchval(opened, str(hustler)) == 0
     assert await impossible(market, hustler, 1) == [("OFF", "FORCED")]

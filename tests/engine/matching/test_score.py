@@ -193,7 +193,7 @@ def test_the_breakdown_adds_up_to_the_score() -> None:
     """Each component appears once, with its weight, value and points."""
     scored = score(columns([WORST, BEST]))
     parts = list(breakdown(scored, 1))
-    assert [part.component for part in parts] == list(scoring.COMPONENTS)
+    assert [part.component for part in parts] == [name for name, _ in scoring.COMPONENTS]
     assert sum(part.points for part in parts) == pytest.approx(float(scored.total[1]))
 
 

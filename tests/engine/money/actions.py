@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from tests.engine.money.asking import PLAN, Answer, ask, fire, provider_event
-from tests.engine.money.stage import AT_THE_PLACE, Case, draft
+from tests.engine.money.raw_commands import PLAN, Answer, ask, fire, provider_event
+from tests.engine.money.setup import AT_THE_PLACE, Case, draft
 
 Act = Callable[[asyncpg.Connection, Case], Coroutine[Any, Any, Answer]]
 NOWHERE = UUID(int=0)

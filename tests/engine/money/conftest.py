@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from tests.engine.money.asking import Lines, open_lines
+from tests.engine.money.raw_commands import Lines, open_lines
 from tests.support.servers import TestDatabase
 
 

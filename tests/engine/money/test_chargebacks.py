@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from engine.kernel.ids import TaskId
-from tests.engine.money.asking import PLAN
 from tests.engine.money.books import broken
+from tests.engine.money.raw_commands import PLAN
 from tests.support.market import Market, open_market
 from tests.support.servers import TestDatabase
 
@@ -33,7 +33,7 @@ async def bank(market: Market, what: str, payment: str, cents: int) -> None:
         "payment": payment,
         "amount_cents": cents,
     }
-    await market.store.value(
+    await market.store.perform(
         "book_provider_event", str(uuid.uuid4()), "charge.dispute", json.dumps(fact), "{}"
     )
 
@@ -43,7 +43,7 @@ async def provider(market: Market, kind: str, reference: str, **more: Any) -> No
     fact = {"kind": kind, "reference": reference, **more}
     if "at" in fact:
         fact["at"] = f"2030-01-01T00:00:{fact['at']:02}Z"
-    await market.store.value(
+    await market.store.perform(
         "book_provider_event", str(uuid.uuid4()), kind.lower(), json.dumps(fact), PLAN
     )
 
@@ -59,8 +59,8 @@ async def items(market: Market) -> list[tuple[str, str]]:
 async def submitted(market: Market) -> tuple[TaskId, str]:
     """A task whose proof waits for its poster, and its payment."""
     task, hustler = await market.accepted("STANDARD")
-    await market.commands.start(hustler, task, market.codes.code(task, "START", 1))
-    await market.commands.submit_proof(hustler, task, market.codes.code(task, "COMPLETION", 1))
+    await market.commands.tasks.start(hustler, task, market.codes.code(task, "START", 1))
+    await market.commands.proofs.submit(hustler, task, market.codes.code(task, "COMPLETION", 1))
     return task, await payment_of(market, task)
 
 
@@ -104,7 +104,7 @@ async def test_a_decision_for_the_poster_after_the_bank_s(
 ) -> None:
     """The dispute that a chargeback opened is decided when the bank has decided already."""
     task, hustler = await market.accepted("STANDARD")
-    await market.commands.start(hustler, task, market.codes.code(task, "START", 1))
+    await market.commands.tasks.start(hustler, task, market.codes.code(task, "START", 1))
     payment = await payment_of(market, task)
     await bank(market, "OPENED", payment, taken_cents)
     assert await market.state(task) == "DISPUTED"
@@ -123,10 +123,9 @@ async def test_a_chargeback_on_a_late_payment_stops_its_way_back(market: Market)
     """The bank has the money: it is not given back a second time."""
     task = await market.task("STANDARD")
     poster = await market.poster_of(task)
-    escrow = await market.store.rows("begin_funding", poster, task)
-    key = json.loads(escrow[0][0])["id"]
-    await market.commands.cancel(poster, task, None)
-    await market.store.value("book_funding", key, "pi_late", "{}")
+    key = (await market.store.call(dict[str, Any], "begin_funding", poster, task))["id"]
+    await market.commands.tasks.cancel(poster, task, None)
+    await market.store.perform("book_funding", key, "pi_late", "{}")
     assert await settlement(market) == ("PENDING", None)
 
     await bank(market, "OPENED", "pi_late", 4_000)
@@ -178,7 +177,7 @@ async def test_an_inquiry_is_a_matter_for_the_desk_alone(market: Market) -> None
     task, payment = await submitted(market)
     await provider(market, "INQUIRY_OPENED", "dp_a", payment=payment, amount_cents=4_000)
     assert await items(market) == [("INQUIRY", "dp_a")]
-    await market.commands.approve(await market.poster_of(task), task)
+    await market.commands.proofs.approve(await market.poster_of(task), task)
     await market.settling.settle_waiting()
     assert await market.escrow_state(task) == "RELEASED"
     await provider(market, "INQUIRY_CLOSED", "dp_a", payment=payment, amount_cents=4_000)
@@ -305,7 +304,7 @@ async def test_our_own_refund_is_none_by_hand(market: Market) -> None:
     """Neither by the sum that its charge shows, nor by its name where its metadata is lost."""
     task = await market.funded("STANDARD")
     payment = await payment_of(market, task)
-    await market.commands.cancel(await market.poster_of(task), task, None)
+    await market.commands.tasks.cancel(await market.poster_of(task), task, None)
     await provider(market, "CHARGE_REFUNDED", "ch_a", payment=payment, amount_cents=4_000)
     await market.settling.settle_waiting()
     name = (await settlement(market))[1]
@@ -394,7 +393,7 @@ async def ended(
     for kind, name, cents, at in line:
         if kind == "PAYMENT_SUCCEEDED" and not named:
             # the answer of the charge, or the reconciler's look-up
-            await market.store.value("book_funding", uuid.UUID(escrow), f"pi_{task}", PLAN)
+            await market.store.perform("book_funding", uuid.UUID(escrow), f"pi_{task}", PLAN)
         else:
             await provider(
                 market, kind, f"{name}_{task}", payment=f"pi_{task}", amount_cents=cents, at=at

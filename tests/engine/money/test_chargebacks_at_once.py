@@ -7,9 +7,9 @@ import asyncio
 import asyncpg
 import pytest
 
-from tests.engine.money.asking import PLAN, Lines, ask, provider_event
 from tests.engine.money.books import broken
-from tests.engine.money.stage import Case, Ledger, Stage, casts
+from tests.engine.money.raw_commands import PLAN, Lines, ask, provider_event
+from tests.engine.money.setup import Case, Ledger, Setup, casts
 
 
 def fact(case: Case, kind: str) -> dict[str, object]:
@@ -51,7 +51,7 @@ async def test_a_chargeback_finds_the_money_that_is_passing_to_a_successor(
     """It waits for the task that hands over, and then ends the one that took over."""
     cast = (await casts(owner, 1))[0]
     async with lines.line() as one, lines.line() as two:
-        case = await Stage(one, Ledger()).bring(cast, point)
+        case = await Setup(one, Ledger()).bring(cast, point)
         who = case.hustler if function == "release_task" else case.poster
         async with one.transaction():
             heir = (await ask(one, function, who, case.task, *args)).done().subject_id
@@ -73,7 +73,7 @@ async def test_a_bank_that_decides_before_it_asked_still_takes_the_cards_away(
     """The events came the wrong way round: the broadcast is over for everybody who saw it."""
     cast = (await casts(owner, 1))[0]
     async with lines.line() as app:
-        case = await Stage(app, Ledger()).bring(cast, "ON_OFFER")
+        case = await Setup(app, Ledger()).bring(cast, "ON_OFFER")
         lost = (await provider_event(app, "evt_2", fact(case, "CHARGEBACK_LOST"))).done()
         late = (await provider_event(app, "evt_1", fact(case, "CHARGEBACK_OPENED"))).done()
 
@@ -89,7 +89,7 @@ async def test_a_chargeback_told_while_its_payment_is_booked_is_not_missed(
     """Neither sees what the other writes: so the booking waits for the name, and looks again."""
     cast = (await casts(owner, 1))[0]
     async with lines.line() as one, lines.line() as two:
-        case = await Stage(one, Ledger()).bring(cast, "INTENDED")
+        case = await Setup(one, Ledger()).bring(cast, "INTENDED")
         told = fact(case, "CHARGEBACK_OPENED")
         async with one.transaction():
             (await provider_event(one, "evt_1", told)).done()

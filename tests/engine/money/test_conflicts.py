@@ -19,16 +19,15 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from engine.kernel.states import Mode
 from engine.kernel.store import Store
-from engine.money.settlements import Settling
-from engine.views import Mode
 from sql.database import Database
 from tests.engine.money import clock
 from tests.engine.money.actions import ACTIONS
-from tests.engine.money.asking import Answer, Lines, ask, provider_event
 from tests.engine.money.books import broken
-from tests.engine.money.stage import Case, Cast, Ledger, Stage, casts
-from tests.support.market import Ear
+from tests.engine.money.raw_commands import Answer, Lines, ask, provider_event
+from tests.engine.money.setup import Case, Cast, Ledger, Setup, casts
+from tests.support.market import settlement_worker
 from tests.support.servers import TestDatabase
 
 MINUTE = 60
@@ -118,7 +117,7 @@ class Arena:
         self.told: Counter[str] = Counter()
         self.winners: Counter[str] = Counter()
 
-    async def stage(self, fight: Fight, count: int) -> list[Case]:
+    async def setup(self, fight: Fight, count: int) -> list[Case]:
         """As many tasks, brought there on several lines."""
         waiting = await casts(self._owner, count)
         self.now = await self._owner.fetchval("select hx_clock()")
@@ -126,9 +125,9 @@ class Arena:
 
         async def lane() -> None:
             async with self._lines.line() as app:
-                stage = Stage(app, self.payments)
+                setup = Setup(app, self.payments)
                 while waiting:
-                    staged.append(await self._bring(stage, fight.point, waiting.pop()))
+                    staged.append(await self._bring(setup, fight.point, waiting.pop()))
 
         await asyncio.gather(*(lane() for _ in range(LANES)))
         for row in await self._owner.fetch(
@@ -137,13 +136,13 @@ class Arena:
             self._behind[row["task_id"]] = row["steps"]
         return staged
 
-    async def _bring(self, stage: Stage, point: str, cast: Cast) -> Case:
+    async def _bring(self, setup: Setup, point: str, cast: Cast) -> Case:
         live = point == "UNCHOSEN" or self._chance.random() < 0.5
         mode: Mode = "LIVE" if live else "STANDARD"
         price = self._chance.randrange(1_500, 7_000)
         limited = self._chance.random() < 0.5
         deadline = self.now + timedelta(minutes=20) if limited else None
-        return await stage.bring(cast, point, mode, price_cents=price, deadline=deadline)
+        return await setup.bring(cast, point, mode, price_cents=price, deadline=deadline)
 
     async def fight(self, fight: Fight, case: Case) -> None:
         """Four different contenders at once."""
@@ -228,7 +227,7 @@ class Arena:
         """The provider moves what is left to move."""
         database = await Database.open(self._database.dsn)
         try:
-            settling = Settling(Store(database), self.payments, Ear(), lambda _: None)
+            settling = settlement_worker(Store(database), self.payments)
             while await settling.settle_waiting():
                 pass
         finally:
@@ -273,7 +272,7 @@ async def hold_fights(
     await clock.stop(owner)
     arena = Arena(database, lines, owner, seed)
     for fight in FIGHTS:
-        cases = await arena.stage(fight, each)
+        cases = await arena.setup(fight, each)
         await clock.advance(owner, fight.later_s)
         await arena.fight_all(fight, cases)
     assert await broken(owner) == {}

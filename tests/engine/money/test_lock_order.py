@@ -16,8 +16,8 @@ import asyncpg
 import pytest
 
 from tests.engine.money.actions import ACTIONS
-from tests.engine.money.asking import Lines, open_lines
-from tests.engine.money.stage import Case, Ledger, Stage, casts
+from tests.engine.money.raw_commands import Lines, open_lines
+from tests.engine.money.setup import Case, Ledger, Setup, casts
 from tests.support.servers import TestDatabase
 
 ORDER = {
@@ -98,7 +98,7 @@ async def keep_the_order(
         while waiting:
             run, cast = waiting.pop()
             async with lines.line() as app:
-                case = await Stage(app, Ledger()).bring(cast, run.point)
+                case = await Setup(app, Ledger()).bring(cast, run.point)
             held = await held_while_waiting(lines, outside, run, case)
             late = {table for table in held if RANK[table] > RANK[run.held]}
             if late:

@@ -22,8 +22,7 @@ from hypothesis.stateful import (
 )
 
 from engine.kernel import errors
-from tests.engine.money import clock, picture
-from tests.engine.money.asking import PLAN, Answer, ask
+from tests.engine.money import clock, task_snapshot
 from tests.engine.money.books import broken
 from tests.engine.money.model import (
     ADMIN,
@@ -41,7 +40,8 @@ from tests.engine.money.model import (
     No,
     Task,
 )
-from tests.engine.money.stage import AT_THE_PLACE, draft
+from tests.engine.money.raw_commands import PLAN, Answer, ask
+from tests.engine.money.setup import AT_THE_PLACE, draft
 from tests.support.servers import TestDatabase
 
 T = TypeVar("T", bound=Callable[..., None])
@@ -176,16 +176,16 @@ class Life(RuleBasedStateMachine):
         return outcome, answer
 
     @invariant()
-    def same_picture(self) -> None:
+    def same_snapshot(self) -> None:
         """State, money, proofs, disputes, proposals, codes and timers are what the model says."""
         if not self.ids:
             return
         tasks = self.market.tasks
         ids = {who: str(found) for who, found in self.people.items()} | {None: None}
         rows = self.world.do(
-            picture.of_rows(self.world.app, [self.id_of(t) for t in tasks], self.epoch)
+            task_snapshot.of_rows(self.world.app, [self.id_of(t) for t in tasks], self.epoch)
         )
-        assert rows == [picture.of_model(t, ids, self.market.now) for t in tasks]
+        assert rows == [task_snapshot.of_model(t, ids, self.market.now) for t in tasks]
         self.market.purses()
 
     # ── Choosing ─────────────────────────────────────────────────────────────────────────────────

@@ -12,13 +12,13 @@ import asyncpg
 import pytest
 
 from tests.engine.money.actions import ACTIONS
-from tests.engine.money.asking import Lines, open_lines
 from tests.engine.money.books import broken
-from tests.engine.money.stage import LIVE_ONLY, POINTS, Case, Cast, Ledger, Stage, casts
+from tests.engine.money.raw_commands import Lines, open_lines
+from tests.engine.money.setup import LIVE_ONLY, POINTS, Case, Cast, Ledger, Setup, casts
 from tests.support.servers import TestDatabase
 
 LANES = 8
-"""Pairs at once; a connection for the stage and two for the pair."""
+"""Pairs at once; a connection for setting up and two for the pair."""
 
 DAWDLE = """
 create function dawdle() returns trigger language plpgsql as $$
@@ -98,9 +98,9 @@ class Ring:
         first, second, point = pair
         live = point in LIVE_ONLY or self._chance.random() < 0.6
         async with self._lines.line() as app:
-            stage = Stage(app, self._payments)
-            other = await stage.bring(cast, self._elsewhere(), "STANDARD") if apart else None
-            case = await stage.bring(cast, point, "LIVE" if live else "STANDARD")
+            setup = Setup(app, self._payments)
+            other = await setup.bring(cast, self._elsewhere(), "STANDARD") if apart else None
+            case = await setup.bring(cast, point, "LIVE" if live else "STANDARD")
         async with self._slow.line() as one, self._slow.line() as two:
             try:
                 await asyncio.gather(
@@ -158,8 +158,8 @@ async def test_what_the_table_calls_legal_is_done_when_asked_alone(
     """The table of actions is true, so that each pair has one that could succeed."""
     action = ACTIONS[name]
     async with lines.line() as line:
-        stage = Stage(line, Ledger())
+        setup = Setup(line, Ledger())
         for point in sorted(action.legal_at):
             cast = (await casts(owner, 1))[0]
-            case = await stage.bring(cast, point)
+            case = await setup.bring(cast, point)
             (await action.act(line, case)).done()

@@ -13,10 +13,10 @@ from engine.kernel.store import Store
 from engine.money.provider import Movement
 from engine.money.settlements import Settling
 from sql.database import Database
-from tests.engine.money.asking import Lines
 from tests.engine.money.books import broken
-from tests.engine.money.stage import Ledger, Stage, casts
-from tests.support.market import Ear
+from tests.engine.money.raw_commands import Lines
+from tests.engine.money.setup import Ledger, Setup, casts
+from tests.support.market import RecordingEffects, settlement_worker
 from tests.support.servers import TestDatabase
 
 
@@ -54,29 +54,29 @@ async def completed(lines: Lines, owner: asyncpg.Connection, payments: Ledger, c
 
     async def lane() -> None:
         async with lines.line() as app:
-            stage = Stage(app, payments)
+            setup = Setup(app, payments)
             while waiting:
-                await stage.bring(waiting.pop(), "COMPLETED", "STANDARD", price_cents=3_333)
+                await setup.bring(waiting.pop(), "COMPLETED", "STANDARD", price_cents=3_333)
 
     await asyncio.gather(*(lane() for _ in range(4)))
 
 
-async def settle_at_once(database: TestDatabase, payments: Ledger) -> list[Ear]:
+async def settle_at_once(database: TestDatabase, payments: Ledger) -> list[RecordingEffects]:
     """Eight consumers, each with connections of its own, until nothing is left."""
     async with AsyncExitStack() as stack:
-        ears = [Ear() for _ in range(CONSUMERS)]
+        sinks = [RecordingEffects() for _ in range(CONSUMERS)]
         consumers = []
-        for ear in ears:
+        for sink in sinks:
             pool = await Database.open(database.dsn, size=2)
             stack.push_async_callback(pool.close)
-            consumers.append(Settling(Store(pool), payments, ear, lambda _: None))
+            consumers.append(settlement_worker(Store(pool), payments, sink))
 
         async def consume(settling: Settling) -> None:
             while await settling.settle_waiting():
                 pass
 
         await asyncio.gather(*map(consume, consumers))
-    return ears
+    return sinks
 
 
 async def settled_once(
@@ -86,7 +86,7 @@ async def settled_once(
     payments = Ledger()
     await completed(lines, owner, payments, count)
 
-    ears = await settle_at_once(database, payments)
+    sinks = await settle_at_once(database, payments)
 
     states = await owner.fetch("select state, count(*) from escrows group by state")
     assert [tuple(row) for row in states] == [("RELEASED", count)]
@@ -96,7 +96,7 @@ async def settled_once(
     assert booked == count
     awards = await owner.fetch("select escrow_id, count(*) from xp_ledger group by escrow_id")
     assert [row["count"] for row in awards] == [1] * count
-    told = [e.type for ear in ears for a in ear.heard for e in a.events]
+    told = [e.type for sink in sinks for a in sink.committed for e in a.events]
     assert told.count("PAYMENT_CAPTURED") == 2 * count
     assert told.count("XP_AWARDED") == count
     assert await broken(owner) == {}
@@ -125,7 +125,7 @@ async def test_a_consumer_that_dies_between_call_and_booking_pays_nobody_twice(
     await completed(lines, owner, payments, 5)
     database = await Database.open(fresh_database.dsn)
     try:
-        settling = Settling(Store(database), payments, Ear(), lambda _: None)
+        settling = settlement_worker(Store(database), payments)
         with pytest.raises(asyncio.CancelledError):
             await settling.settle_waiting()
         assert len(payments.transfers) == 1
@@ -147,9 +147,9 @@ async def test_releases_of_one_hustler_at_once_add_up_to_one_total(
     payments = Ledger()
     cast = (await casts(owner, 1))[0]
     async with lines.line() as app:
-        stage = Stage(app, payments)
+        setup = Setup(app, payments)
         for _ in range(20):
-            await stage.bring(cast, "COMPLETED", "STANDARD")
+            await setup.bring(cast, "COMPLETED", "STANDARD")
 
     await settle_at_once(fresh_database, payments)
 

@@ -20,18 +20,24 @@ from engine.kernel.store import Store
 from engine.kernel.timers import Timers
 from sql.database import Database
 from tests.engine.money import clock
-from tests.engine.money.asking import ask
 from tests.engine.money.books import broken
-from tests.engine.money.stage import Case, Ledger, Stage, casts
-from tests.support.market import Ear
+from tests.engine.money.raw_commands import ask
+from tests.engine.money.setup import Case, Ledger, Setup, casts
+from tests.support.market import RecordingEffects, execution_on
 from tests.support.servers import RunServers, TestDatabase, clone_of
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 REMINDERS = ("CHOICE", "DEADLINE_PASSED")
 
 
+def timers_on(database: Database, sink: RecordingEffects) -> Timers:
+    """One process's timers."""
+    store = Store(database)
+    return Timers(execution_on(store, sink), store, lambda _: None)
+
+
 class Desk:
-    """A stage with its clock, and the timers of one process."""
+    """A setup with its clock, and the timers of one process."""
 
     def __init__(
         self, database: Database, app: asyncpg.Connection, owner: asyncpg.Connection
@@ -39,18 +45,18 @@ class Desk:
         self._database = database
         self.app = app
         self.owner = owner
-        self.stage = Stage(app, Ledger())
-        self.ear = Ear()
+        self.setup = Setup(app, Ledger())
+        self.effects = RecordingEffects()
         self.restart()
 
     def restart(self) -> None:
         """A new process: nothing is remembered but the rows."""
-        self.timers = Timers(Store(self._database), self.ear, lambda _: None)
+        self.timers = timers_on(self._database, self.effects)
 
     async def bring(self, point: str, **more: Any) -> Case:
         """A task of new people."""
         cast = (await casts(self.owner, 1))[0]
-        return await self.stage.bring(cast, point, **more)
+        return await self.setup.bring(cast, point, **more)
 
     async def wait(self, seconds: float) -> None:
         """Time passes, and whatever is due fires, until nothing is."""
@@ -82,13 +88,13 @@ class Desk:
 
     def told(self, user: UUID) -> list[str]:
         """The types of all events this user was told, in order."""
-        return self.ear.types_for(UserId(user))
+        return self.effects.types_for(UserId(user))
 
     def nudges(self, user: UUID) -> list[str]:
         """What this user was reminded of, in order."""
         return [
             event.data["kind"]
-            for applied in self.ear.heard
+            for applied in self.effects.committed
             for event in applied.events
             if event.user_id == user and event.type == "NUDGE"
         ]
@@ -222,9 +228,9 @@ async def test_a_payment_a_second_too_late_goes_back_even_before_the_timer_has_f
     """The clock decides, not who comes first; the old price stands."""
     in_time, late = await desk.bring("AGREED"), await desk.bring("AGREED")
     await clock.advance(desk.owner, 15 * MINUTE)
-    await desk.stage.pay(in_time.replacement or UUID(int=0), 5_000, in_time.poster)
+    await desk.setup.pay(in_time.replacement or UUID(int=0), 5_000, in_time.poster)
     await clock.advance(desk.owner, 1)
-    await desk.stage.pay(late.replacement or UUID(int=0), 5_000, late.poster)
+    await desk.setup.pay(late.replacement or UUID(int=0), 5_000, late.poster)
 
     states = [
         await desk.app.fetchval("select state from escrows where id = $1", escrow)
@@ -246,7 +252,7 @@ async def test_a_late_payment_goes_back_while_the_clock_goes_on(
     async with open_desk(fresh_database, stopped=False) as desk:
         case = await desk.bring("RAISED")
         await desk.owner.execute("insert into clock_offset (amount) values ('16 minutes')")
-        await desk.stage.pay(case.replacement or UUID(int=0), 4_500, case.poster)
+        await desk.setup.pay(case.replacement or UUID(int=0), 4_500, case.poster)
 
         states = await desk.app.fetch("select state from escrows order by amount")
         assert [row["state"] for row in states] == ["FUNDED", "CANCELLED"]
@@ -338,16 +344,14 @@ async def test_two_processes_fire_every_timer_once(
         limited = [await desk.bring("ACCEPTED", deadline=deadline) for _ in range(5)]
         await clock.advance(desk.owner, 3 * DAY)
         pools = [await Database.open(fresh_database.dsn, size=2) for _ in range(2)]
-        ears = [Ear(), Ear()]
-        both = [
-            Timers(Store(pool), ear, lambda _: None) for pool, ear in zip(pools, ears, strict=True)
-        ]
+        sinks = [RecordingEffects(), RecordingEffects()]
+        both = [timers_on(pool, sink) for pool, sink in zip(pools, sinks, strict=True)]
         for _ in range(3):
             await asyncio.gather(*(timers.fire_due() for timers in both))
         for pool in pools:
             await pool.close()
 
-        told = [e.seq for ear in ears for a in ear.heard for e in a.events]
+        told = [e.seq for sink in sinks for a in sink.committed for e in a.events]
         stored = await desk.app.fetchval(
             "select count(*) from user_events as e where e.at = hx_clock()"
         )

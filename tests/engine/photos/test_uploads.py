@@ -220,9 +220,9 @@ async def test_an_upload_too_old_to_be_used_proves_nothing(
     old = UploadId(await aged(market, store, hustler, timedelta(hours=24, seconds=1)))
     fresh = UploadId(await aged(market, store, hustler, timedelta(hours=23, minutes=59)))
     with pytest.raises(errors.Refusal) as refused:
-        await market.commands.submit_photos(hustler, task, [old])
+        await market.commands.proofs.submit_photos(hustler, task, [old])
     assert refused.value.kind.code == "HX022"
-    await market.commands.submit_photos(hustler, task, [fresh])
+    await market.commands.proofs.submit_photos(hustler, task, [fresh])
 
 
 async def test_the_database_measures_miles_as_the_engine_does(market: Market) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from engine.kernel.errors import Refusal
 from engine.kernel.ids import BadgeId, UserId
-from tests.engine.progress.past import Past, ask, refused
+from tests.engine.progress.history_builder import HistoryBuilder, ask, refused
 from tests.support.market import Market
 
 ROLES = ("app", "owner")
@@ -19,13 +19,13 @@ INSERT = "insert into badges (user_id, badge_type) values ($1, $2)"
 
 async def badges(market: Market, user: UserId) -> set[str]:
     """The types that a user sees."""
-    return {badge.badge_type for badge in (await market.queries.progress(user)).badges}
+    return {badge.badge_type for badge in (await market.queries.progress.progress(user)).badges}
 
 
 async def awarded(market: Market, hustler: UserId, count: int, *, live: int = 0) -> list[str]:
     """The badges unlocked by the last of so many paid tasks, yesterday."""
-    past = Past(market, hustler)
-    work = await past.completed(count - live) + await past.completed(live, "LIVE")
+    history = HistoryBuilder(market, hustler)
+    work = await history.completed(count - live) + await history.completed(live, "LIVE")
     told = [await ask(market, "award_xp", done.escrow) for done in work]
     return [data["badge_type"] for kind, data in told[-1] if kind == "BADGE_UNLOCKED"]
 
@@ -60,7 +60,7 @@ async def test_a_streak_badge_comes_on_its_day_and_stays(market: Market) -> None
     noon = datetime(2026, 2, 1, 12, tzinfo=UTC)
     unlocked = []
     for day in (*range(7), 20):
-        done = (await Past(market, hustler).completed(at=noon + timedelta(days=day)))[0]
+        done = (await HistoryBuilder(market, hustler).completed(at=noon + timedelta(days=day)))[0]
         told = await ask(market, "award_xp", done.escrow)
         unlocked.append([data["badge_type"] for kind, data in told if kind == "BADGE_UNLOCKED"])
     assert ["STREAK_7" in kinds for kinds in unlocked] == [False] * 6 + [True, False]
@@ -96,18 +96,18 @@ async def test_the_second_device_learns_that_the_animation_was_shown(market: Mar
     """The first confirmation counts; somebody else's badge is not there."""
     hustler = await market.user("hustler")
     await awarded(market, hustler, 1)
-    badge = (await market.queries.progress(hustler)).badges[0]
+    badge = (await market.queries.progress.progress(hustler)).badges[0]
     assert badge.animation_shown_at is None
     badge_id = BadgeId(badge.id)
-    await market.commands.show_badge(hustler, badge_id)
-    first = await market.queries.badge(badge_id)
-    await market.commands.show_badge(hustler, badge_id)
-    assert await market.queries.badge(badge_id) == first
+    await market.commands.progress.show_badge(hustler, badge_id)
+    first = await market.queries.progress.badge(badge_id)
+    await market.commands.progress.show_badge(hustler, badge_id)
+    assert await market.queries.progress.badge(badge_id) == first
     assert first.animation_shown_at is not None
 
     for user, which in ((await market.user("hustler"), badge_id), (hustler, BadgeId(uuid4()))):
         with pytest.raises(Refusal) as caught:
-            await market.commands.show_badge(user, which)
+            await market.commands.progress.show_badge(user, which)
         assert caught.value.kind.code == "NOT_FOUND"
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from engine.kernel.ids import TaskId, UserId
-from engine.views import Mode
-from tests.engine.progress.past import Past, points, resolved, tier
+from engine.kernel.states import Mode
+from tests.engine.progress.history_builder import HistoryBuilder, points, resolved, tier
 from tests.support.market import Market
 
 
@@ -35,27 +35,27 @@ async def released(market: Market, hustler: UserId, after: str, mode: Mode = "LI
     task = await market.funded(mode)
     if mode == "LIVE":
         await market.offer(task, hustler)
-    await market.commands.accept(hustler, task)
+    await market.commands.live.accept(hustler, task)
     await market.advance(after)
-    await market.commands.release(hustler, task, None)
+    await market.commands.tasks.release(hustler, task, None)
     return task
 
 
 async def test_an_approved_task(market: Market) -> None:
     """XP, points, record and rates with the money, and not before."""
     task, hustler = await market.submitted()
-    await market.commands.approve(await market.poster_of(task), task)
-    assert (await market.queries.me(hustler)).total_xp == 0
+    await market.commands.proofs.approve(await market.poster_of(task), task)
+    assert (await market.queries.people.me(hustler)).total_xp == 0
     assert await points(market, hustler) == 0
     assert await profile(market, hustler) == (None, None, 1)
     assert await record(market, hustler) == []
 
     await market.settling.settle_waiting()
     await market.settling.settle_waiting()
-    assert (await market.queries.me(hustler)).total_xp == 78
+    assert (await market.queries.people.me(hustler)).total_xp == 78
     assert await points(market, hustler) == 2.5
     assert await profile(market, hustler) == (1.0, 1.0, 2)
-    told = market.ear.types_for(hustler)
+    told = market.effects.types_for(hustler)
     assert told.count("XP_AWARDED") == 1
     assert told.count("BADGE_UNLOCKED") == 2
     assert await record(market, hustler) == [("COMPLETED", "LIVE", True)]
@@ -65,9 +65,9 @@ async def test_a_task_approved_at_the_second_try(market: Market) -> None:
     """Completed, but not without a rejected proof."""
     task, hustler = await market.submitted("STANDARD")
     poster = await market.poster_of(task)
-    await market.commands.reject(poster, task, "blurred")
-    await market.commands.submit_proof(hustler, task, market.codes.code(task, "COMPLETION", 1))
-    await market.commands.approve(poster, task)
+    await market.commands.proofs.reject(poster, task, "blurred")
+    await market.commands.proofs.submit(hustler, task, market.codes.code(task, "COMPLETION", 1))
+    await market.commands.proofs.approve(poster, task)
     await market.settle(task)
     assert await record(market, hustler) == [("COMPLETED", "STANDARD", False)]
     assert await profile(market, hustler) == (1.0, 0.0, 2)
@@ -93,12 +93,12 @@ async def test_a_task_given_back_later_is_an_abandonment(own_market: Market) -> 
     assert await points(market, hustler) == -4
     assert await record(market, hustler) == [("ABANDONED", "LIVE", False)]
     assert await profile(market, hustler) == (0.0, None, 2)
-    assert "LIVE_MODE_STATE_CHANGE" not in market.ear.types_for(hustler)
+    assert "LIVE_MODE_STATE_CHANGE" not in market.effects.types_for(hustler)
 
     await released(market, hustler, "61 seconds")
-    live = await market.queries.live(hustler)
+    live = await market.queries.live.state(hustler)
     assert (live.state, live.reason) == ("OFF", "BANNED")
-    assert "LIVE_MODE_STATE_CHANGE" in market.ear.types_for(hustler)
+    assert "LIVE_MODE_STATE_CHANGE" in market.effects.types_for(hustler)
 
 
 async def test_a_hustler_who_does_not_come(own_market: Market) -> None:
@@ -106,7 +106,7 @@ async def test_a_hustler_who_does_not_come(own_market: Market) -> None:
     market = own_market
     task, hustler = await market.accepted()
     await market.advance("30 minutes")
-    await market.commands.cancel(await market.poster_of(task), task, "NO_SHOW")
+    await market.commands.tasks.cancel(await market.poster_of(task), task, "NO_SHOW")
     assert await points(market, hustler) == -4
     assert await record(market, hustler) == [("ABANDONED", "LIVE", False)]
 
@@ -114,7 +114,7 @@ async def test_a_hustler_who_does_not_come(own_market: Market) -> None:
 async def test_a_poster_who_cancels_is_not_the_hustlers_fault(market: Market) -> None:
     """No row, no points, no rate."""
     task, hustler = await market.accepted()
-    await market.commands.cancel(await market.poster_of(task), task, "changed my mind")
+    await market.commands.tasks.cancel(await market.poster_of(task), task, "changed my mind")
     assert await record(market, hustler) == []
     assert await points(market, hustler) == 0
 
@@ -124,24 +124,24 @@ async def test_a_lost_dispute(market: Market) -> None:
     hustler = await market.user("hustler", trust_tier=3)
     for expected in (3, 2):
         task = await market.funded("STANDARD")
-        await market.commands.accept(hustler, task)
-        await market.commands.start(hustler, task, market.codes.code(task, "START", 1))
+        await market.commands.live.accept(hustler, task)
+        await market.commands.tasks.start(hustler, task, market.codes.code(task, "START", 1))
         await resolved(market, task, "POSTER", None)
         assert await tier(market, hustler) == expected
     assert await record(market, hustler) == [("LOST", "STANDARD", False)] * 2
     assert (await profile(market, hustler))[:2] == (0.0, 0.0)
-    told = (await market.queries.events_after(hustler, 0)).events
+    told = (await market.queries.events.after(hustler, 0)).events
     assert [e.data["reason"] for e in told if e.type == "TRUST_TIER_CHANGED"] == ["PENALTY"]
 
 
 async def test_a_won_dispute_is_a_completed_task(market: Market) -> None:
     """With XP; quick only if a proof was handed in quickly, which the decision is not."""
     task, hustler = await market.accepted("STANDARD")
-    await market.commands.start(hustler, task, market.codes.code(task, "START", 1))
+    await market.commands.tasks.start(hustler, task, market.codes.code(task, "START", 1))
     await resolved(market, task, "HUSTLER", None)
     assert await record(market, hustler) == [("COMPLETED", "STANDARD", True)]
     assert await points(market, hustler) == 1
-    assert (await market.queries.me(hustler)).total_xp > 0
+    assert (await market.queries.people.me(hustler)).total_xp > 0
 
 
 async def test_the_timer_of_a_review_fires_by_itself(own_market: Market) -> None:
@@ -152,7 +152,7 @@ async def test_the_timer_of_a_review_fires_by_itself(own_market: Market) -> None
     while await market.timers.fire_due():
         pass
     assert await tier(market, hustler) == 1
-    assert market.ear.types_for(hustler)[-1] == "TRUST_TIER_CHANGED"
+    assert market.effects.types_for(hustler)[-1] == "TRUST_TIER_CHANGED"
 
 
 async def test_who_is_banned_by_a_release_sees_no_cards_any_more(own_market: Market) -> None:
@@ -160,12 +160,12 @@ async def test_who_is_banned_by_a_release_sees_no_cards_any_more(own_market: Mar
     market = own_market
     hustler = await market.live_hustler()
     await released(market, hustler, "2 minutes")
-    assert not market.ear.heard[-1].withdrawn
+    assert not market.effects.committed[-1].withdrawn
 
     await market.advance("1 hour")
     await released(market, hustler, "2 minutes")
-    assert market.ear.heard[-1].withdrawn == (hustler,)
-    assert (await market.queries.live(hustler)).reason == "BANNED"
+    assert market.effects.committed[-1].withdrawn == (hustler,)
+    assert (await market.queries.live.state(hustler)).reason == "BANNED"
 
 
 async def test_the_task_that_earns_a_tier_is_paid_by_the_tier_from_before(market: Market) -> None:
@@ -174,12 +174,12 @@ async def test_the_task_that_earns_a_tier_is_paid_by_the_tier_from_before(market
     await market.owner.execute(
         "update users set identity_verified_at = hx_clock() where id = $1", hustler
     )
-    await Past(market, hustler).completed(4)
+    await HistoryBuilder(market, hustler).completed(4)
     task = await market.funded("STANDARD")
-    await market.commands.accept(hustler, task)
-    await market.commands.start(hustler, task, market.codes.code(task, "START", 1))
-    await market.commands.submit_proof(hustler, task, market.codes.code(task, "COMPLETION", 1))
-    await market.commands.approve(await market.poster_of(task), task)
+    await market.commands.live.accept(hustler, task)
+    await market.commands.tasks.start(hustler, task, market.codes.code(task, "START", 1))
+    await market.commands.proofs.submit(hustler, task, market.codes.code(task, "COMPLETION", 1))
+    await market.commands.proofs.approve(await market.poster_of(task), task)
     assert await tier(market, hustler) == 1
     await market.settle(task)
     assert await tier(market, hustler) == 2

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine.kernel.ids import UserId
-from tests.engine.progress.past import Past, ask
+from tests.engine.progress.history_builder import HistoryBuilder, ask
 from tests.support.market import Market
 
 DAY = timedelta(days=1)
@@ -22,8 +22,8 @@ async def status(market: Market, hustler: UserId) -> Any:
 
 async def lose(market: Market, hustler: UserId) -> tuple[datetime, list[tuple[str, Any]]]:
     """A LIVE dispute lost now; when, and what was told of LIVE mode."""
-    at = await market.queries.clock()
-    task = (await Past(market, hustler).lost(mode="LIVE", at=at))[0]
+    at = await market.queries.clock.now()
+    task = (await HistoryBuilder(market, hustler).lost(mode="LIVE", at=at))[0]
     told = await ask(market, "note_lost", task)
     return at, [(kind, data) for kind, data in told if kind == "LIVE_MODE_STATE_CHANGE"]
 
@@ -46,13 +46,13 @@ async def test_a_poor_completion_rate_pauses_or_bans(
 ) -> None:
     """Below 80 % a week's pause, below 70 % a month's ban, from 10 LIVE tasks on."""
     hustler = await market.live_hustler()
-    past = Past(market, hustler)
-    await past.completed(completed, "LIVE")
-    await past.lost(total - completed - 1, "LIVE", await market.queries.clock() - 200 * DAY)
+    history = HistoryBuilder(market, hustler)
+    await history.completed(completed, "LIVE")
+    await history.lost(total - completed - 1, "LIVE", await market.queries.clock.now() - 200 * DAY)
     at, told = await lose(market, hustler)
 
     row = await status(market, hustler)
-    live = await market.queries.live(hustler)
+    live = await market.queries.live.state(hustler)
     if expected is None:
         assert (live.state, told) == ("ACTIVE", [])
         assert (row["paused_until"], row["banned_until"]) == (None, None)
@@ -78,25 +78,25 @@ async def test_the_tenth_task_is_judged_and_later_completions_are_not(own_market
     """6 of 10 with the tenth done: banned; who comes back and does well is not banned again."""
     market = own_market
     hustler = await market.user("hustler")
-    past = Past(market, hustler)
-    await past.completed(5, "LIVE")
-    await past.abandoned(4, "LIVE")
-    done = (await past.completed(1, "LIVE"))[0]
+    history = HistoryBuilder(market, hustler)
+    await history.completed(5, "LIVE")
+    await history.abandoned(4, "LIVE")
+    done = (await history.completed(1, "LIVE"))[0]
     await ask(market, "note_completed", done.task)
-    assert (await market.queries.live(hustler)).reason == "BANNED"
+    assert (await market.queries.live.state(hustler)).reason == "BANNED"
 
     await market.advance("31 days")
-    done = (await past.completed(1, "LIVE", at=await market.queries.clock()))[0]
+    done = (await history.completed(1, "LIVE", at=await market.queries.clock.now()))[0]
     await ask(market, "note_completed", done.task)
-    assert (await market.queries.live(hustler)).reason is None
+    assert (await market.queries.live.state(hustler)).reason is None
 
 
 async def give_up(
     market: Market, hustler: UserId, kind: str, ago: timedelta = timedelta(), mode: str = "LIVE"
 ) -> list[tuple[str, Any]]:
     """A task given back; what was told of LIVE mode."""
-    at = await market.queries.clock() - ago
-    task = (await Past(market, hustler).held(mode=mode, at=at))[0]  # type: ignore[arg-type]
+    at = await market.queries.clock.now() - ago
+    task = (await HistoryBuilder(market, hustler).held(mode=mode, at=at))[0]  # type: ignore[arg-type]
     told = await ask(market, "note_given_up", task, kind, at)
     return [(name, data) for name, data in told if name == "LIVE_MODE_STATE_CHANGE"]
 
@@ -112,14 +112,14 @@ async def test_two_abandonments_in_thirty_days_ban_for_a_week(
     assert await give_up(market, hustler, "QUICK") == []
     told = await give_up(market, hustler, "NO_SHOW")
     assert bool(told) is is_banned
-    live = await market.queries.live(hustler)
+    live = await market.queries.live.state(hustler)
     assert (live.reason == "BANNED") is is_banned
     if is_banned:
         assert live.ends_at is not None
-        left = live.ends_at - await market.queries.clock()
+        left = live.ends_at - await market.queries.clock.now()
         assert timedelta(days=6, hours=23) < left <= timedelta(days=7)
         with pytest.raises(Exception, match="banned"):
-            await market.commands.go_live(hustler, None, None)
+            await market.commands.live.go_live(hustler, None, None)
 
 
 @pytest.mark.parametrize(("hours", "is_paused"), [(23, True), (25, False)])
@@ -131,7 +131,7 @@ async def test_three_quick_releases_in_a_day_pause_for_half_an_hour(
     assert await give_up(market, hustler, "QUICK", timedelta(hours=hours)) == []
     assert await give_up(market, hustler, "QUICK") == []
     assert bool(await give_up(market, hustler, "QUICK")) is is_paused
-    live = await market.queries.live(hustler)
+    live = await market.queries.live.state(hustler)
     assert (live.state, live.reason) == (
         ("PAUSED", "QUICK_RELEASES") if is_paused else ("ACTIVE", None)
     )
@@ -140,13 +140,13 @@ async def test_three_quick_releases_in_a_day_pause_for_half_an_hour(
 async def test_a_shorter_pause_does_not_end_a_longer_one(market: Market) -> None:
     """Half an hour for quick releases inside a week for the rate: the week stands, and its reason."""
     hustler = await market.live_hustler()
-    past = Past(market, hustler)
-    await past.completed(7, "LIVE")
-    await past.lost(2, "LIVE", await market.queries.clock() - 200 * DAY)
+    history = HistoryBuilder(market, hustler)
+    await history.completed(7, "LIVE")
+    await history.lost(2, "LIVE", await market.queries.clock.now() - 200 * DAY)
     at, _ = await lose(market, hustler)
     for _ in range(3):
         assert await give_up(market, hustler, "QUICK") == []
-    live = await market.queries.live(hustler)
+    live = await market.queries.live.state(hustler)
     assert (live.reason, live.ends_at) == ("COMPLETION_RATE", at + 7 * DAY)
 
 
@@ -155,9 +155,9 @@ async def test_a_banned_hustler_keeps_the_task_they_hold(market: Market) -> None
     task, hustler = await market.accepted()
     await give_up(market, hustler, "NO_SHOW")
     assert await give_up(market, hustler, "NO_SHOW") != []
-    assert (await market.queries.live(hustler)).state == "OFF"
-    await market.commands.start(hustler, task, market.codes.code(task, "START", 1))
-    await market.commands.submit_proof(hustler, task, market.codes.code(task, "COMPLETION", 1))
+    assert (await market.queries.live.state(hustler)).state == "OFF"
+    await market.commands.tasks.start(hustler, task, market.codes.code(task, "START", 1))
+    await market.commands.proofs.submit(hustler, task, market.codes.code(task, "COMPLETION", 1))
     assert await market.state(task) == "PROOF_SUBMITTED"
 
 
@@ -167,8 +167,8 @@ async def test_declines_say_their_own_reason(market: Market) -> None:
     for _ in range(5):
         task = await market.funded()
         await market.offer(task, hustler)
-        await market.commands.respond(hustler, await market.broadcast_of(task), "DECLINE")
-    live = await market.queries.live(hustler)
+        await market.commands.live.respond(hustler, await market.broadcast_of(task), "DECLINE")
+    live = await market.queries.live.state(hustler)
     assert (live.state, live.reason) == ("PAUSED", "DECLINES")
 
 
@@ -176,25 +176,25 @@ async def test_the_record_in_figures(own_market: Market) -> None:
     """Tasks, rate, seconds to the accept, accuracy of the arrival, earnings after the fee, silence."""
     market = own_market
     hustler = await market.user("hustler")
-    empty = (await market.queries.progress(hustler)).live_record
+    empty = (await market.queries.progress.progress(hustler)).live_record
     assert (empty.total_live_tasks, empty.live_earnings_total, empty.no_responses) == (0, 0, 0)
     assert empty.live_completion_rate is empty.average_response_time_seconds is None
     assert empty.average_eta_accuracy is None
 
-    past = Past(market, hustler)
-    await past.completed(3, "LIVE", price_cents=3_333)
-    await past.completed(5, "STANDARD", price_cents=3_333)
-    await past.lost(1, "LIVE", await market.queries.clock() - 200 * DAY)
-    await past.abandoned(1, "LIVE")
-    await past.abandoned(1, "LIVE", kind="QUICK")
-    await market.commands.go_live(hustler, None, None)
+    history = HistoryBuilder(market, hustler)
+    await history.completed(3, "LIVE", price_cents=3_333)
+    await history.completed(5, "STANDARD", price_cents=3_333)
+    await history.lost(1, "LIVE", await market.queries.clock.now() - 200 * DAY)
+    await history.abandoned(1, "LIVE")
+    await history.abandoned(1, "LIVE", kind="QUICK")
+    await market.commands.live.go_live(hustler, None, None)
     ignored, missed, taken = await market.funded(), await market.funded(), await market.funded()
     for task in (ignored, missed, taken):
         await market.offer(task, hustler)
     await sent(market, hustler)
     await market.advance("60 seconds")
-    await market.commands.cancel(await market.poster_of(missed), missed, None)
-    await market.commands.accept(hustler, taken)
+    await market.commands.tasks.cancel(await market.poster_of(missed), missed, None)
+    await market.commands.live.accept(hustler, taken)
     await market.advance("61 seconds")
     await arrived(market, taken, planned=600, late=150)
 
@@ -204,7 +204,7 @@ async def test_the_record_in_figures(own_market: Market) -> None:
     assert row["average_eta_accuracy"] == pytest.approx(0.75)
     assert row["live_earnings_total"] == 3 * (3_333 - 499)
     assert row["no_responses"] == 1
-    shown = (await market.queries.progress(hustler)).live_record
+    shown = (await market.queries.progress.progress(hustler)).live_record
     assert json.loads(json.dumps(dict(row))) == {
         name: getattr(shown, name) for name in shown.__struct_fields__
     }

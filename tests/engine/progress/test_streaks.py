@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engine.kernel.errors import Refusal
 from engine.kernel.ids import UserId
-from tests.engine.progress.past import Past, ask, refused
+from tests.engine.progress.history_builder import HistoryBuilder, ask, refused
 from tests.oracles.streaks import Streak, streak_after, streak_ends_at
 from tests.support.market import Market
 
@@ -136,7 +136,7 @@ async def award(market: Market, hustler: UserId, *at: datetime) -> list[int]:
     """The streak after each completion, booked in this order."""
     streaks = []
     for instant in at:
-        done = (await Past(market, hustler).completed(at=instant))[0]
+        done = (await HistoryBuilder(market, hustler).completed(at=instant))[0]
         told = await ask(market, "award_xp", done.escrow)
         streaks.append(told[0][1]["streak_days"])
     return streaks
@@ -162,11 +162,11 @@ async def test_a_change_of_time_zone_gives_no_day_twice(market: Market) -> None:
     zones = (AUCKLAND, "Pacific/Pago_Pago", "Pacific/Kiritimati", NEW_YORK, "UTC") * 3
     streaks = []
     for hour, zone in enumerate(zones):
-        await market.commands.set_time_zone(hustler, zone)
+        await market.commands.people.set_time_zone(hustler, zone)
         streaks += await award(market, hustler, start + timedelta(hours=hour))
     assert streaks == sorted(streaks)
     assert streaks[-1] <= 3
-    await market.commands.set_time_zone(hustler, AUCKLAND)
+    await market.commands.people.set_time_zone(hustler, AUCKLAND)
     assert await award(market, hustler, local(AUCKLAND, 2026, 3, 12, 8)) == [streaks[-1] + 1]
 
 
@@ -174,19 +174,19 @@ async def test_a_shown_streak_ends_when_it_is_lost(own_market: Market) -> None:
     """streak_days and streak_ends_at until the last instant, then 0 and null."""
     market = own_market
     hustler = await market.user("hustler")
-    now = await market.queries.clock()
-    assert (await market.queries.progress(hustler)).streak_ends_at is None
+    now = await market.queries.clock.now()
+    assert (await market.queries.progress.progress(hustler)).streak_ends_at is None
     await award(market, hustler, now - DAY, now)
 
     ends_at = datetime(now.year, now.month, now.day, tzinfo=UTC) + 3 * DAY
-    shown = await market.queries.progress(hustler)
+    shown = await market.queries.progress.progress(hustler)
     assert (shown.streak_days, shown.streak_ends_at) == (2, ends_at)
     await market.advance(f"{(ends_at - now).total_seconds() - 10} seconds")
-    assert (await market.queries.me(hustler)).streak_days == 2
+    assert (await market.queries.people.me(hustler)).streak_days == 2
     await market.advance("10 seconds")
-    shown = await market.queries.progress(hustler)
+    shown = await market.queries.progress.progress(hustler)
     assert (shown.streak_days, shown.streak_ends_at) == (0, None)
-    assert await award(market, hustler, await market.queries.clock()) == [1]
+    assert await award(market, hustler, await market.queries.clock.now()) == [1]
 
 
 async def test_the_grace_is_a_setting_of_the_owner(own_market: Market) -> None:
@@ -212,12 +212,12 @@ async def test_a_time_zone_is_one_the_server_knows(market: Market, wrong: str) -
     """VALIDATION_ERROR for the command, 23514 for psql."""
     user = await market.user("hustler")
     with pytest.raises(Refusal) as caught:
-        await market.commands.set_time_zone(user, wrong)
+        await market.commands.people.set_time_zone(user, wrong)
     assert caught.value.kind.code == "VALIDATION_ERROR"
     for role in ("app", "owner"):
         got = await refused(
             market, role, "update progress set time_zone = $2 where user_id = $1", user, wrong
         )
         assert got == ("23514", "progress_time_zone")
-    await market.commands.set_time_zone(user, "Asia/Tokyo")
-    assert (await market.queries.me(user)).time_zone == "Asia/Tokyo"
+    await market.commands.people.set_time_zone(user, "Asia/Tokyo")
+    assert (await market.queries.people.me(user)).time_zone == "Asia/Tokyo"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from engine.kernel.ids import TaskId, UserId
-from engine.views import Mode
-from tests.engine.progress.past import Past, ask, points, refused, tier
+from engine.kernel.states import Mode
+from tests.engine.progress.history_builder import HistoryBuilder, ask, points, refused, tier
 from tests.support.market import Market
 
 ROLES = ("app", "owner")
@@ -42,7 +42,7 @@ async def ledger(market: Market, user: UserId) -> list[tuple[Any, ...]]:
 
 async def note_last(market: Market, hustler: UserId) -> dict[str, Any] | None:
     """Complete one more task; the change of tier that it brings."""
-    done = (await Past(market, hustler).completed())[0]
+    done = (await HistoryBuilder(market, hustler).completed())[0]
     told = await ask(market, "note_completed", done.task)
     changes = [data for kind, data in told if kind == "TRUST_TIER_CHANGED"]
     return changes[0] if changes else None
@@ -75,11 +75,11 @@ async def test_quick_is_under_half_an_hour_of_the_hustlers_own(
     """From the start code to the proof; the poster's day of silence is not counted."""
     market = own_market
     task, hustler = await market.accepted("STANDARD")
-    await market.commands.start(hustler, task, market.codes.code(task, "START", 1))
+    await market.commands.tasks.start(hustler, task, market.codes.code(task, "START", 1))
     await market.advance(f"{minutes} minutes")
-    await market.commands.submit_proof(hustler, task, market.codes.code(task, "COMPLETION", 1))
+    await market.commands.proofs.submit(hustler, task, market.codes.code(task, "COMPLETION", 1))
     await market.advance("1 day")
-    await market.commands.approve(await market.poster_of(task), task)
+    await market.commands.proofs.approve(await market.poster_of(task), task)
     await market.settle(task)
     assert await points(market, hustler) == gained
 
@@ -88,8 +88,8 @@ async def test_quick_is_under_half_an_hour_of_the_hustlers_own(
 async def test_an_abandonment_costs_points_once(market: Market, mode: Mode, lost: float) -> None:
     """−2 and −4; giving back at once is free; nothing is noted twice."""
     hustler = await rookie(market)
-    now = await market.queries.clock()
-    quick, late = await Past(market, hustler).held(2, mode)
+    now = await market.queries.clock.now()
+    quick, late = await HistoryBuilder(market, hustler).held(2, mode)
     await ask(market, "note_given_up", quick, "QUICK", now)
     assert await points(market, hustler) == 0
     await ask(market, "note_given_up", late, "RELEASED", now)
@@ -100,11 +100,11 @@ async def test_an_abandonment_costs_points_once(market: Market, mode: Mode, lost
 async def test_nothing_is_noted_of_a_task_in_another_state(market: Market) -> None:
     """A running task is neither completed nor lost nor given up; an approved one is not paid yet."""
     task, hustler = await market.submitted("STANDARD")
-    now = await market.queries.clock()
+    now = await market.queries.clock.now()
     assert await ask(market, "note_completed", task) == []
     assert await ask(market, "note_lost", task) == []
     assert await ask(market, "note_given_up", task, "RELEASED", now) == []
-    await market.commands.approve(await market.poster_of(task), task)
+    await market.commands.proofs.approve(await market.poster_of(task), task)
     assert await ask(market, "note_completed", task) == []
     assert await points(market, hustler) == 0
 
@@ -142,7 +142,7 @@ async def test_verified_takes_five_tasks_and_an_identity(market: Market) -> None
     """Not at 4, and not at 5 without the papers; the ledger says why."""
     hustler, nobody = await rookie(market), await rookie(market, verified=False)
     for user in (hustler, nobody):
-        await Past(market, user).completed(3)
+        await HistoryBuilder(market, user).completed(3)
         assert await note_last(market, user) is None
     assert await note_last(market, nobody) is None
     assert await note_last(market, hustler) == {
@@ -157,11 +157,11 @@ async def test_verified_takes_five_tasks_and_an_identity(market: Market) -> None
 async def test_trusted_takes_twenty_tasks(market: Market) -> None:
     """VERIFIED at 19, TRUSTED at 20, with its badge."""
     hustler = await rookie(market)
-    await Past(market, hustler).completed(18)
+    await HistoryBuilder(market, hustler).completed(18)
     changed = await note_last(market, hustler)
     assert changed is not None
     assert changed["tier"] == 2
-    done = (await Past(market, hustler).completed())[0]
+    done = (await HistoryBuilder(market, hustler).completed())[0]
     told = await ask(market, "note_completed", done.task)
     assert [kind for kind, _ in told] == ["TRUST_TIER_CHANGED", "BADGE_UNLOCKED"]
     assert told[1][1]["badge_type"] == "TRUSTED"
@@ -183,9 +183,9 @@ async def test_trusted_takes_95_percent_approval(
 ) -> None:
     """A rejected proof and a lost dispute both count against it."""
     hustler = await rookie(market)
-    past = Past(market, hustler)
-    await past.lost(lost, at=await market.queries.clock() - timedelta(days=200))
-    await past.completed(completed - 1, rejected=rejected)
+    history = HistoryBuilder(market, hustler)
+    await history.lost(lost, at=await market.queries.clock.now() - timedelta(days=200))
+    await history.completed(completed - 1, rejected=rejected)
     await note_last(market, hustler)
     assert await tier(market, hustler) == expected
 
@@ -199,7 +199,7 @@ async def test_elite_takes_fifty_98_percent_and_insurance(
 ) -> None:
     """Straight to the highest tier whose every criterion holds."""
     hustler = await rookie(market, insured=insured)
-    await Past(market, hustler).completed(completed - 1, rejected=rejected)
+    await HistoryBuilder(market, hustler).completed(completed - 1, rejected=rejected)
     changed = await note_last(market, hustler)
     assert changed is not None
     assert changed["tier"] == expected
@@ -208,7 +208,7 @@ async def test_elite_takes_fifty_98_percent_and_insurance(
 async def test_the_money_checks_again(market: Market) -> None:
     """Papers that came between completion and payout count with the payout."""
     hustler = await rookie(market, verified=False)
-    *_, last = await Past(market, hustler).completed(5)
+    *_, last = await HistoryBuilder(market, hustler).completed(5)
     assert await ask(market, "note_completed", last.task) == []
     await market.owner.execute(
         "update users set identity_verified_at = hx_clock() where id = $1", hustler
@@ -259,7 +259,7 @@ async def test_an_admin_sets_a_tier_on_record(market: Market) -> None:
         "23514",
         "users_trust_tier",
     )
-    await Past(market, hustler).completed(20)
+    await HistoryBuilder(market, hustler).completed(20)
     await market.app.execute(statement, admin, hustler, 2, "Papers seen in person")
     assert await tier(market, hustler) == 2
     event = await market.app.fetchrow(
@@ -282,7 +282,9 @@ async def test_ninety_idle_days_cost_a_tier(own_market: Market) -> None:
     """Not a second earlier; again after ninety more; never below ROOKIE, where no timer waits."""
     market = own_market
     hustler = await rookie(market)
-    await Past(market, hustler).completed(19, at=await market.queries.clock() - timedelta(days=3))
+    await HistoryBuilder(market, hustler).completed(
+        19, at=await market.queries.clock.now() - timedelta(days=3)
+    )
     task = await completed_now(market, hustler)
     assert await tier(market, hustler) == 3
     due = await market.app.fetchval(
@@ -315,7 +317,7 @@ async def test_work_puts_the_decay_off_and_brings_the_tier_back(own_market: Mark
     """A task on day 60 moves the review to day 150; one after a decay is checked like any other."""
     market = own_market
     hustler = await rookie(market)
-    await Past(market, hustler).completed(5)
+    await HistoryBuilder(market, hustler).completed(5)
     await completed_now(market, hustler)
     await market.advance("60 days")
     await completed_now(market, hustler)
@@ -339,18 +341,18 @@ async def review(market: Market, hustler: UserId) -> list[tuple[str, dict[str, A
 async def completed_now(market: Market, hustler: UserId) -> TaskId:
     """A task done through the commands."""
     task = await market.funded("STANDARD")
-    await market.commands.accept(hustler, task)
-    await market.commands.start(hustler, task, market.codes.code(task, "START", 1))
-    await market.commands.submit_proof(hustler, task, market.codes.code(task, "COMPLETION", 1))
-    await market.commands.approve(await market.poster_of(task), task)
+    await market.commands.live.accept(hustler, task)
+    await market.commands.tasks.start(hustler, task, market.codes.code(task, "START", 1))
+    await market.commands.proofs.submit(hustler, task, market.codes.code(task, "COMPLETION", 1))
+    await market.commands.proofs.approve(await market.poster_of(task), task)
     await market.settle(task)
     return task
 
 
 async def give_up(market: Market, hustler: UserId, days_ago: float) -> list[str]:
     """An abandonment; the reasons of the changes that it brings."""
-    at = await market.queries.clock() - timedelta(days=days_ago)
-    task = (await Past(market, hustler).held(at=at))[0]
+    at = await market.queries.clock.now() - timedelta(days=days_ago)
+    task = (await HistoryBuilder(market, hustler).held(at=at))[0]
     told = await ask(market, "note_given_up", task, "RELEASED", at)
     return [data["reason"] for kind, data in told if kind == "TRUST_TIER_CHANGED"]
 
@@ -372,10 +374,10 @@ async def test_three_abandonments_in_thirty_days_cost_a_tier(market: Market) -> 
 async def test_two_lost_disputes_in_ninety_days_cost_a_tier(market: Market) -> None:
     """Not the first, not with one of 91 days ago."""
     hustler = await market.user("hustler", trust_tier=3)
-    now = await market.queries.clock()
+    now = await market.queries.clock.now()
     reasons = []
     for days in (91, 89, 0):
-        task = (await Past(market, hustler).lost(at=now - timedelta(days=days)))[0]
+        task = (await HistoryBuilder(market, hustler).lost(at=now - timedelta(days=days)))[0]
         told = await ask(market, "note_lost", task)
         reasons.append([data["reason"] for _, data in told])
     assert reasons == [[], [], ["PENALTY"]]
@@ -390,7 +392,7 @@ async def test_a_penalty_never_goes_below_rookie_and_bars_promotion(own_market: 
     """The ledger tells of it all the same; 30 days later the criteria are looked at again."""
     market = own_market
     hustler = await rookie(market)
-    await Past(market, hustler).completed(10)
+    await HistoryBuilder(market, hustler).completed(10)
     for _ in range(3):
         assert await give_up(market, hustler, 0) == []
     assert await tier(market, hustler) == 1
@@ -409,13 +411,13 @@ async def test_a_penalty_never_goes_below_rookie_and_bars_promotion(own_market: 
 async def test_the_profile_follows_the_record(market: Market) -> None:
     """Completed / (completed + abandoned + lost), approved / (completed + lost), the categories."""
     hustler = await market.user("hustler")
-    past = Past(market, hustler)
-    old = await market.queries.clock() - timedelta(days=200)
-    await past.completed(4, rejected=1)
-    await past.completed(2, category="moving")
-    await past.abandoned(2)
-    await past.abandoned(5, kind="QUICK")
-    await past.lost(1, at=old)
+    history = HistoryBuilder(market, hustler)
+    old = await market.queries.clock.now() - timedelta(days=200)
+    await history.completed(4, rejected=1)
+    await history.completed(2, category="moving")
+    await history.abandoned(2)
+    await history.abandoned(5, kind="QUICK")
+    await history.lost(1, at=old)
     profile = await refreshed(market, hustler)
     assert profile["completion_rate"] == pytest.approx(6 / 9)
     assert profile["approval_rate"] == pytest.approx(5 / 7)

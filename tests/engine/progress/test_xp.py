@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.views import Mode
-from tests.engine.progress.past import Past, ask, refused, resolved
+from engine.kernel.states import Mode
+from tests.engine.progress.history_builder import HistoryBuilder, ask, refused, resolved
 from tests.oracles import xp
 from tests.support.market import Market
 
@@ -45,7 +45,7 @@ async def test_xp_needs_a_released_escrow(market: Market, role: str) -> None:
     escrow = await escrow_of(market, task)
     assert await refused(market, role, AWARD, escrow) == ("HX101", "INV-1")
     gone = await market.funded("STANDARD")
-    await market.commands.cancel(await market.poster_of(gone), gone, None)
+    await market.commands.tasks.cancel(await market.poster_of(gone), gone, None)
     await market.settling.settle_waiting()
     insert = "insert into xp_ledger (user_id, task_id, escrow_id) values ($1, $2, $3)"
     expected = ("HX101", "INV-1")
@@ -54,7 +54,7 @@ async def test_xp_needs_a_released_escrow(market: Market, role: str) -> None:
         == expected
     )
 
-    done = (await Past(market, hustler).completed())[0]
+    done = (await HistoryBuilder(market, hustler).completed())[0]
     stranger = await market.user("hustler")
     for user, work, money in (
         (stranger, done.task, done.escrow),
@@ -72,7 +72,7 @@ async def test_xp_needs_a_released_escrow(market: Market, role: str) -> None:
 async def test_the_ledger_fills_in_every_figure_itself(market: Market, role: str) -> None:
     """A row from psql is right, whatever its writer said."""
     hustler = await market.user("hustler", trust_tier=2)
-    done = (await Past(market, hustler).completed(mode="LIVE", price_cents=3_333))[0]
+    done = (await HistoryBuilder(market, hustler).completed(mode="LIVE", price_cents=3_333))[0]
     got = await refused(
         market,
         role,
@@ -97,14 +97,14 @@ async def test_the_ledger_fills_in_every_figure_itself(market: Market, role: str
     assert (row["user_level_before"], row["user_level_after"]) == (1, 1)
     assert row["user_streak_at_award"] == 1
     assert row["created_at"].year > 2000
-    me = await market.queries.me(hustler)
+    me = await market.queries.people.me(hustler)
     assert (me.total_xp, me.level, me.level_title, me.streak_days) == (65, 1, "Rookie", 1)
 
 
 @pytest.mark.parametrize("role", ROLES)
 async def test_an_escrow_gives_xp_once(market: Market, role: str) -> None:
     """INV-5: 23505 for a second row with any subset of columns; award_xp answers nothing."""
-    done = (await Past(market, await market.user("hustler")).completed())[0]
+    done = (await HistoryBuilder(market, await market.user("hustler")).completed())[0]
     assert (await ask(market, "award_xp", done.escrow))[0][0] == "XP_AWARDED"
 
     again = ("23505", "xp_ledger_once_per_escrow")
@@ -119,7 +119,7 @@ async def test_an_escrow_gives_xp_once(market: Market, role: str) -> None:
 @pytest.mark.parametrize("role", ROLES)
 async def test_the_xp_ledger_only_grows(market: Market, role: str) -> None:
     """HX102 for update, delete and truncate, even where no row matches."""
-    done = (await Past(market, await market.user("hustler")).completed())[0]
+    done = (await HistoryBuilder(market, await market.user("hustler")).completed())[0]
     await ask(market, "award_xp", done.escrow)
     for statement in (
         f"delete from xp_ledger where escrow_id = '{done.escrow}'",
@@ -136,9 +136,9 @@ async def test_the_xp_ledger_only_grows(market: Market, role: str) -> None:
 async def test_the_total_is_what_the_ledger_says_whoever_writes_it(market: Market) -> None:
     """HX102 for the owner's plain UPDATE and a forged birth; 42501 for the service."""
     hustler = await market.user("hustler")
-    done = (await Past(market, hustler).completed(price_cents=10_000))[0]
+    done = (await HistoryBuilder(market, hustler).completed(price_cents=10_000))[0]
     await ask(market, "award_xp", done.escrow)
-    total = (await market.queries.me(hustler)).total_xp
+    total = (await market.queries.people.me(hustler)).total_xp
     assert total == 157
 
     statement = "update users set total_xp = $2 where id = $1"
@@ -229,7 +229,7 @@ async def test_a_split_gives_xp_for_what_was_released(market: Market) -> None:
     assert await market.escrow_state(task) == "REFUND_PARTIAL"
     row = await ledger(market, await escrow_of(market, task))
     assert (row["base_xp"], row["amount"], row["effective_xp"]) == (40, 4_050, 63)
-    told = [e for a in market.ear.heard for e in a.events if e.user_id == hustler]
+    told = [e for a in market.effects.committed for e in a.events if e.user_id == hustler]
     assert [e.data for e in told if e.type == "XP_AWARDED"] == [
         {
             "task_id": str(task),
@@ -250,14 +250,14 @@ async def test_a_lost_dispute_gives_no_xp(market: Market) -> None:
     assert await market.escrow_state(task) == "REFUNDED"
     assert await ledger(market, escrow) is None
     assert await refused(market, "owner", AWARD, escrow) == ("HX101", "INV-1")
-    assert "XP_AWARDED" not in market.ear.types_for(hustler)
+    assert "XP_AWARDED" not in market.effects.types_for(hustler)
 
 
 async def test_several_awards_in_one_statement_build_on_one_another(market: Market) -> None:
     """An INSERT … SELECT from psql counts totals and streak as one after the other."""
     hustler = await market.user("hustler", trust_tier=1)
     days = [datetime(2026, 3, day, 12, tzinfo=UTC) for day in (1, 2, 3)]
-    work = await Past(market, hustler).completed(at=days, price_cents=10_000)
+    work = await HistoryBuilder(market, hustler).completed(at=days, price_cents=10_000)
     await market.app.execute(
         AWARD.replace("= $1", "= any($1)") + " order by t.completed_at",
         [done.escrow for done in work],
@@ -266,7 +266,7 @@ async def test_several_awards_in_one_statement_build_on_one_another(market: Mark
     assert [row["user_streak_at_award"] for row in rows] == [1, 2, 3]
     assert [row["effective_xp"] for row in rows] == [105, 110, 115]
     assert [row["user_xp_after"] for row in rows] == [105, 215, 330]
-    assert (await market.queries.me(hustler)).total_xp == 330
+    assert (await market.queries.people.me(hustler)).total_xp == 330
 
 
 async def consume(market: Market, dsn: str, users: int, releases: int) -> None:
@@ -276,7 +276,7 @@ async def consume(market: Market, dsn: str, users: int, releases: int) -> None:
     work = []
     for hustler in hustlers:
         times = [at + timedelta(seconds=n) for n in range(releases // users)]
-        work += await Past(market, hustler).completed(at=times, price_cents=10_000)
+        work += await HistoryBuilder(market, hustler).completed(at=times, price_cents=10_000)
     queue = [done.escrow for done in work] + [done.escrow for done in reversed(work)]
 
     async def consumer() -> None:
@@ -301,7 +301,7 @@ async def consume(market: Market, dsn: str, users: int, releases: int) -> None:
     for row in rows:
         assert (row["n"], row["steps"]) == (share, share)
         assert row["xp"] == row["last"] == share * 105
-        assert (await market.queries.me(row["user_id"])).total_xp == share * 105
+        assert (await market.queries.people.me(row["user_id"])).total_xp == share * 105
 
 
 async def test_eight_consumers_award_each_release_once(market: Market, database_dsn: str) -> None:

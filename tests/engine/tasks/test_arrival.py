@@ -4,9 +4,9 @@ from uuid import UUID
 
 import pytest
 
-from engine.commands import Sighting
 from engine.kernel.errors import Refusal
 from engine.kernel.ids import TaskId, UserId
+from engine.tasks.commands import Sighting
 from geo.points import LatLng
 from tests.support.market import Market
 
@@ -22,14 +22,14 @@ def north_of_the_door(metres: float) -> LatLng:
 
 async def has_arrived(market: Market, task: TaskId) -> bool:
     """Whether the task says so to its poster."""
-    seen = await market.queries.task_view(await market.poster_of(task), task)
+    seen = await market.queries.tasks.view(await market.poster_of(task), task)
     return seen.arrived_at is not None
 
 
 async def refusal(market: Market, hustler: UserId, task: TaskId, fix: Sighting) -> str:
     """The code and invariant of a refused arrival."""
     with pytest.raises(Refusal) as caught:
-        await market.commands.arrived(hustler, task, fix)
+        await market.commands.tasks.arrived(hustler, task, fix)
     return f"{caught.value.kind.code} {caught.value.kind.invariant}"
 
 
@@ -44,7 +44,7 @@ async def test_a_fresh_position_elsewhere_refuses_the_arrival(market: Market) ->
     ):
         assert await refusal(market, hustler, task, fix) == "HX021 ARRIVAL"
     assert not await has_arrived(market, task)
-    await market.commands.arrived(hustler, task, Sighting(north_of_the_door(149), 299.0))
+    await market.commands.tasks.arrived(hustler, task, Sighting(north_of_the_door(149), 299.0))
     assert await has_arrived(market, task)
 
 
@@ -56,12 +56,12 @@ async def test_without_a_fresh_position_an_arrival_is_a_claim_that_binds_nobody(
     task, hustler = await market.accepted("STANDARD")
     poster = await market.poster_of(task)
     for _ in range(2):
-        await market.commands.arrived(hustler, task, fix)
+        await market.commands.tasks.arrived(hustler, task, fix)
     assert not await has_arrived(market, task)
-    assert market.ear.types_for(poster).count("NUDGE") == 1
+    assert market.effects.types_for(poster).count("NUDGE") == 1
     with pytest.raises(Refusal):
-        await market.commands.dispute(hustler, task, "Nobody opens.")
-    await market.commands.cancel(poster, task, None)
+        await market.commands.disputes.open(hustler, task, "Nobody opens.")
+    await market.commands.tasks.cancel(poster, task, None)
     assert await market.state(task) == "CANCELLED"
 
 
@@ -69,16 +69,16 @@ async def test_who_only_claims_to_be_there_is_a_no_show_in_time(own_market: Mark
     """From 15 minutes after the ETA, as if nothing had been said."""
     market = own_market
     task, hustler = await market.accepted("STANDARD")
-    await market.commands.arrived(hustler, task, None)
+    await market.commands.tasks.arrived(hustler, task, None)
     await market.advance("24 hours 15 minutes")
-    await market.commands.cancel(await market.poster_of(task), task, "NO_SHOW")
+    await market.commands.tasks.cancel(await market.poster_of(task), task, "NO_SHOW")
     assert await market.state(task) == "CANCELLED"
 
 
 async def test_a_claim_becomes_an_arrival_with_a_position(market: Market) -> None:
     """The hustler's word does not stand in the way of the evidence."""
     task, hustler = await market.accepted()
-    await market.commands.arrived(hustler, task, None)
+    await market.commands.tasks.arrived(hustler, task, None)
     await market.arrive(hustler, task)
     assert await has_arrived(market, task)
 
@@ -93,31 +93,31 @@ async def test_photos_and_nothing_prove_no_work_to_which_nobody_came(
 
     async def refused() -> None:
         for proof in (
-            market.commands.submit_photos(hustler, task, [photo]),
-            market.commands.submit_proof(hustler, task, None),
+            market.commands.proofs.submit_photos(hustler, task, [photo]),
+            market.commands.proofs.submit(hustler, task, None),
         ):
             with pytest.raises(Refusal) as caught:
                 await proof
             assert (caught.value.kind.code, caught.value.kind.invariant) == ("HX010", "ARRIVAL")
 
     await refused()
-    await market.commands.arrived(hustler, task, None)
+    await market.commands.tasks.arrived(hustler, task, None)
     await refused()
     await market.arrive(hustler, task)
-    await market.commands.submit_photos(hustler, task, [photo])
+    await market.commands.proofs.submit_photos(hustler, task, [photo])
     assert await market.state(task) == "PROOF_SUBMITTED"
 
 
 async def test_a_code_of_the_poster_is_evidence_of_its_own(market: Market) -> None:
     """Start or completion code: the poster gave it, wherever the phone says the hustler is."""
     task, hustler = await market.accepted()
-    await market.commands.submit_proof(hustler, task, market.codes.code(task, "COMPLETION", 1))
+    await market.commands.proofs.submit(hustler, task, market.codes.code(task, "COMPLETION", 1))
     assert await has_arrived(market, task)
-    (proof,) = await market.queries.proofs(hustler, task)
+    (proof,) = await market.queries.proofs.of_task(hustler, task)
     assert proof.started_by_code is False
 
     task, hustler = await market.photographed()
-    (proof,) = await market.queries.proofs(await market.poster_of(task), task)
+    (proof,) = await market.queries.proofs.of_task(await market.poster_of(task), task)
     assert proof.started_by_code is True
 
 
@@ -129,7 +129,7 @@ async def test_a_poster_is_reminded_24_and_4_hours_before_silence_approves(
     task, hustler = await market.accepted(requires_proof=False)
     poster = await market.poster_of(task)
     await market.arrive(hustler, task)
-    await market.commands.submit_proof(hustler, task, None)
+    await market.commands.proofs.submit(hustler, task, None)
 
     async def nudges_after(wait: str) -> list[str]:
         await market.advance(wait)
@@ -137,7 +137,7 @@ async def test_a_poster_is_reminded_24_and_4_hours_before_silence_approves(
             pass
         return [
             event.data["text"]
-            for applied in market.ear.heard
+            for applied in market.effects.committed
             for event in applied.events
             if event.user_id == poster and event.type == "NUDGE"
         ]
@@ -157,8 +157,8 @@ async def test_evidence_of_one_side_is_told_to_both(market: Market) -> None:
     poster, admin = await market.poster_of(task), await market.user("admin")
     told: list[tuple[str, UUID]] = []
     for who in (poster, hustler, admin):
-        await market.commands.add_evidence(who, task, "Look here.", [])
-        events = market.ear.heard[-1].events
+        await market.commands.disputes.add_evidence(who, task, "Look here.", [])
+        events = market.effects.committed[-1].events
         told += [(event.type, event.user_id) for event in events]
     assert told == [
         ("EVIDENCE_ADDED", side) for _ in range(3) for side in sorted((poster, hustler))

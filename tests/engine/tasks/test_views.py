@@ -16,13 +16,13 @@ async def test_the_exact_place_is_for_poster_and_holder_only(market: Market) -> 
     task = await market.funded()
     poster = await market.poster_of(task)
     winner, loser = await market.offered(task), await market.offered(task)
-    assert (await market.queries.task_view(winner, task)).location.lat == 37.771
-    await market.commands.accept(winner, task)
+    assert (await market.queries.tasks.view(winner, task)).location.lat == 37.771
+    await market.commands.live.accept(winner, task)
 
-    exact = (await market.queries.task_view(winner, task)).location
+    exact = (await market.queries.tasks.view(winner, task)).location
     assert (exact.lat, exact.address) == (37.77, "1 Main St")
-    assert (await market.queries.task_view(poster, task)).location == exact
-    rounded = (await market.queries.task_view(loser, task)).location
+    assert (await market.queries.tasks.view(poster, task)).location == exact
+    rounded = (await market.queries.tasks.view(loser, task)).location
     assert (rounded.lat, rounded.address) == (37.771, None)
 
 
@@ -30,7 +30,7 @@ async def test_a_live_task_does_not_exist_for_strangers(market: Market) -> None:
     """NOT_FOUND, not forbidden."""
     task = await market.funded()
     with pytest.raises(Refusal) as caught:
-        await market.queries.task_view(await market.live_hustler(), task)
+        await market.queries.tasks.view(await market.live_hustler(), task)
     assert caught.value.kind.code == "NOT_FOUND"
 
 
@@ -40,24 +40,24 @@ async def test_open_standard_work_is_seen_by_whoever_could_accept_it(market: Mar
     poster, admin = await market.poster_of(task), await market.user("admin")
     able, another = await market.user("hustler"), await market.user("poster")
     novice = await market.user("hustler", trust_tier=1)
-    await market.commands.edit(poster, task, {"required_trust_tier": 2}, None)
+    await market.commands.tasks.edit(poster, task, {"required_trust_tier": 2}, None)
 
     async def readers() -> list[UserId]:
         seen = []
         for viewer in (poster, admin, able, novice, another):
             with suppress(Refusal):
-                await market.queries.task_view(viewer, task)
+                await market.queries.tasks.view(viewer, task)
                 seen.append(viewer)
         return seen
 
     assert await readers() == [poster, admin]
-    await market.commands.fund(poster, task)
+    await market.commands.money.fund(poster, task)
     assert await readers() == [poster, admin, able]
     account = "update users set account_status = $2 where id = $1"
     await market.owner.execute(account, poster, "SUSPENDED")
     assert await readers() == [poster, admin]
     await market.owner.execute(account, poster, "ACTIVE")
-    await market.commands.accept(able, task)
+    await market.commands.live.accept(able, task)
     assert await readers() == [poster, admin, able]
 
 
@@ -65,25 +65,25 @@ async def test_only_the_poster_sees_the_codes_and_only_while_held(market: Market
     """From accept to completion; the event log never holds one."""
     task, hustler = await market.accepted()
     poster = await market.poster_of(task)
-    seen = await market.queries.task_view(poster, task)
+    seen = await market.queries.tasks.view(poster, task)
     assert seen.start_code == market.codes.code(task, "START", 1)
     assert seen.completion_code == market.codes.code(task, "COMPLETION", 1)
-    hidden = await market.queries.task_view(hustler, task)
+    hidden = await market.queries.tasks.view(hustler, task)
     assert not isinstance(hidden.start_code, str)
     log = await market.app.fetchval(
         "select string_agg(data::text, ' ') from user_events where user_id = $1", poster
     )
     assert seen.start_code not in log
-    await market.commands.submit_proof(hustler, task, seen.completion_code)
-    for step, state in ((None, "PROOF_SUBMITTED"), (market.commands.dispute, "DISPUTED")):
+    await market.commands.proofs.submit(hustler, task, seen.completion_code)
+    for step, state in ((None, "PROOF_SUBMITTED"), (market.commands.disputes.open, "DISPUTED")):
         if step is not None:
             await step(poster, task, "It squeaks.")
-        waiting = await market.queries.task_view(poster, task)
+        waiting = await market.queries.tasks.view(poster, task)
         assert (waiting.state, waiting.start_code) == (state, seen.start_code)
         assert waiting.completion_code == seen.completion_code
     done, _ = await market.submitted()
-    await market.commands.approve(await market.poster_of(done), done)
-    over = await market.queries.task_view(await market.poster_of(done), done)
+    await market.commands.proofs.approve(await market.poster_of(done), done)
+    over = await market.queries.tasks.view(await market.poster_of(done), done)
     assert not isinstance(over.completion_code, str)
 
 
@@ -93,20 +93,22 @@ async def test_open_offers_are_derived(market: Market) -> None:
     mine, declined, taken = [await market.funded() for _ in range(3)]
     for task in (mine, declined, taken):
         await market.offer(task, hustler)
-    assert len(await market.queries.offers(hustler)) == 3
+    assert len(await market.queries.live.offers(hustler)) == 3
 
-    await market.commands.respond(hustler, await market.broadcast_of(declined), "DECLINE", "no")
-    await market.commands.accept(await market.offered(taken), taken)
-    assert [card.task.id for card in await market.queries.offers(hustler)] == [mine]
-    await market.commands.accept(hustler, mine)
-    assert await market.queries.offers(hustler) == []
+    await market.commands.live.respond(
+        hustler, await market.broadcast_of(declined), "DECLINE", "no"
+    )
+    await market.commands.live.accept(await market.offered(taken), taken)
+    assert [card.task.id for card in await market.queries.live.offers(hustler)] == [mine]
+    await market.commands.live.accept(hustler, mine)
+    assert await market.queries.live.offers(hustler) == []
 
 
 async def test_an_offer_card_shows_pay_and_rounded_place(market: Market) -> None:
     """What the hustler takes home, and no address."""
     task = await market.funded(price_cents=2_001)
     hustler = await market.offered(task)
-    (card,) = await market.queries.offers(hustler)
+    (card,) = await market.queries.live.offers(hustler)
     assert (card.task.price_cents, card.task.hustler_pay_cents) == (2_001, 1_701)
     assert card.task.location.lat == 37.771
     assert card.task.location.place == "near 37.77° N, 122.42° W"
@@ -155,7 +157,7 @@ async def test_a_snapshot_fits_its_position_in_the_log(market: Market) -> None:
     """State and last_seq come from one statement, for several users at once."""
     task, hustler = await market.accepted()
     poster = await market.poster_of(task)
-    found = await market.queries.snapshots([poster, hustler])
+    found = await market.queries.events.snapshots([poster, hustler])
 
     assert found[hustler].tasks[0].state == "ACCEPTED"
     assert found[hustler].last_seq == 2
@@ -167,13 +169,13 @@ async def test_the_log_is_gap_free_under_concurrent_writers(market: Market) -> N
     """Twenty commands of one poster at once: 1, 2, 3 … without a hole."""
     poster = await market.user("poster")
     tasks = [await market.funded(poster=poster) for _ in range(20)]
-    await asyncio.gather(*(market.commands.cancel(poster, task, None) for task in tasks))
+    await asyncio.gather(*(market.commands.tasks.cancel(poster, task, None) for task in tasks))
 
-    log = await market.queries.events_after(poster, 0)
+    log = await market.queries.events.after(poster, 0)
     assert [event.seq for event in log.events] == list(range(1, log.last_seq + 1))
     # whoever serves the same database may give money back meanwhile
     assert sum(event.type != "PAYMENT_REFUNDED" for event in log.events) == 20 * 4
-    tail = await market.queries.events_after(poster, log.last_seq - 2)
+    tail = await market.queries.events.after(poster, log.last_seq - 2)
     assert [event.seq for event in tail.events] == [log.last_seq - 1, log.last_seq]
 
 
@@ -183,7 +185,7 @@ async def test_pages_of_own_tasks_are_complete_and_ordered(market: Market) -> No
     tasks = [await market.task(poster=poster) for _ in range(5)]
     seen, cursor = [], None
     while True:
-        page, cursor = await market.queries.tasks_page(poster, "poster", None, cursor, 2)
+        page, cursor = await market.queries.tasks.page(poster, "poster", None, cursor, 2)
         seen += [view.id for view in page]
         if cursor is None:
             break
@@ -215,9 +217,9 @@ async def test_a_deadline_in_the_past_is_refused(market: Market) -> None:
 async def test_a_toggle_too_soon_says_how_long_to_wait(market: Market) -> None:
     """HX904 carries the seconds that are left."""
     hustler = await market.live_hustler()
-    await market.commands.end_live(hustler, "MANUAL")
+    await market.commands.live.end(hustler, "MANUAL")
     with pytest.raises(Refusal) as caught:
-        await market.commands.go_live(hustler, None, None)
+        await market.commands.live.go_live(hustler, None, None)
     assert caught.value.kind.code == "HX904"
     assert caught.value.retry_after_s is not None
     assert 290 < caught.value.retry_after_s <= 300
@@ -233,7 +235,7 @@ async def test_one_unreadable_row_is_that_users_trouble_alone(own_market: Market
     await market.owner.execute("alter table tasks drop constraint tasks_held cascade")
     await market.owner.execute("update tasks set state = 'SURPRISE' where id = $1", task)
 
-    found = await market.queries.snapshots([poster, other])
+    found = await market.queries.events.snapshots([poster, other])
 
     assert set(found) == {other}
     assert hustler not in found

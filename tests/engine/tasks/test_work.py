@@ -19,11 +19,11 @@ async def test_the_whole_chain_pays_the_hustler_85_percent(market: Market) -> No
     task = await market.funded(price_cents=3_333)
     poster = await market.poster_of(task)
     hustler = await market.offered(task)
-    await market.commands.accept(hustler, task)
+    await market.commands.live.accept(hustler, task)
     await market.arrive(hustler, task)
-    await market.commands.start(hustler, task, market.codes.code(task, "START", 1))
-    await market.commands.submit_proof(hustler, task, market.codes.code(task, "COMPLETION", 1))
-    await market.commands.approve(poster, task)
+    await market.commands.tasks.start(hustler, task, market.codes.code(task, "START", 1))
+    await market.commands.proofs.submit(hustler, task, market.codes.code(task, "COMPLETION", 1))
+    await market.commands.proofs.approve(poster, task)
     assert await market.escrow_state(task) == "FUNDED"
 
     await market.settling.settle_waiting()
@@ -35,9 +35,9 @@ async def test_the_whole_chain_pays_the_hustler_85_percent(market: Market) -> No
         499,
     )
     assert escrow["stripe_transfer_id"].startswith("tr_sim_")
-    assert market.ear.types_for(hustler)[-1] == "PAYMENT_CAPTURED"
-    assert market.ear.types_for(poster)[-1] == "PAYMENT_CAPTURED"
-    steps = [(s.from_state, s.to_state) for s in await market.queries.history(poster, task)]
+    assert market.effects.types_for(hustler)[-1] == "PAYMENT_CAPTURED"
+    assert market.effects.types_for(poster)[-1] == "PAYMENT_CAPTURED"
+    steps = [(s.from_state, s.to_state) for s in await market.queries.tasks.history(poster, task)]
     assert steps == [
         (None, "MATCHING"),
         ("MATCHING", "ACCEPTED"),
@@ -50,9 +50,9 @@ async def test_the_whole_chain_pays_the_hustler_85_percent(market: Market) -> No
 async def test_start_implies_arrival(market: Market) -> None:
     """The start code is told at the door."""
     task, hustler = await market.accepted()
-    await market.commands.start(hustler, task, market.codes.code(task, "START", 1))
+    await market.commands.tasks.start(hustler, task, market.codes.code(task, "START", 1))
 
-    view = await market.queries.task_view(hustler, task)
+    view = await market.queries.tasks.view(hustler, task)
     assert view.state == "WORKING"
     assert view.arrived_at == view.started_at
 
@@ -65,28 +65,28 @@ async def test_five_wrong_codes_lock_even_the_right_one(own_market: Market) -> N
     wrong = f"{(int(right) + 1) % 1_000_000:06d}"
     for _ in range(5):
         with pytest.raises(Refusal) as caught:
-            await market.commands.start(hustler, task, wrong)
+            await market.commands.tasks.start(hustler, task, wrong)
         assert caught.value.kind.invariant == "CODE-WRONG"
 
     with pytest.raises(Refusal) as caught:
-        await market.commands.start(hustler, task, right)
+        await market.commands.tasks.start(hustler, task, right)
     assert caught.value.kind.invariant == "CODE-LOCKED"
     assert caught.value.retry_after_s is not None
 
     await market.advance("15 minutes")
-    await market.commands.start(hustler, task, right)
+    await market.commands.tasks.start(hustler, task, right)
     assert await market.state(task) == "WORKING"
 
 
 async def test_a_task_without_required_proof_completes_without_one(market: Market) -> None:
     """Kind NONE, refused where proof is required."""
     task, hustler = await market.working(requires_proof=False)
-    await market.commands.submit_proof(hustler, task, None)
+    await market.commands.proofs.submit(hustler, task, None)
     assert await market.state(task) == "PROOF_SUBMITTED"
 
     strict, other = await market.accepted()
     with pytest.raises(Refusal) as caught:
-        await market.commands.submit_proof(other, strict, None)
+        await market.commands.proofs.submit(other, strict, None)
     assert caught.value.kind.invariant == "INV-3"
 
 
@@ -107,11 +107,11 @@ async def test_silence_for_48_hours_approves(own_market: Market) -> None:
 async def test_cancelling_before_arrival_refunds_everything(market: Market) -> None:
     """CANCELLED, REFUNDED in full, the broadcast over, both sides told."""
     task, hustler = await market.accepted()
-    await market.commands.cancel(await market.poster_of(task), task, "changed my mind")
+    await market.commands.tasks.cancel(await market.poster_of(task), task, "changed my mind")
     await market.settling.settle_waiting()
 
     assert (await market.state(task), await market.escrow_state(task)) == ("CANCELLED", "REFUNDED")
-    assert market.ear.types_for(hustler)[-1] == "JOB_CANCELLED"
+    assert market.effects.types_for(hustler)[-1] == "JOB_CANCELLED"
 
 
 async def test_cancelling_after_arrival_is_refused(market: Market) -> None:
@@ -120,7 +120,7 @@ async def test_cancelling_after_arrival_is_refused(market: Market) -> None:
     await market.arrive(hustler, task)
 
     with pytest.raises(Refusal) as caught:
-        await market.commands.cancel(await market.poster_of(task), task, None)
+        await market.commands.tasks.cancel(await market.poster_of(task), task, None)
     assert caught.value.kind.code == "HX010"
 
 
@@ -129,7 +129,7 @@ async def test_only_the_poster_cancels(market: Market) -> None:
     task, hustler = await market.accepted()
     for who, code in ((hustler, "HX503"), (await market.user("poster"), "NOT_FOUND")):
         with pytest.raises(Refusal) as caught:
-            await market.commands.cancel(who, task, None)
+            await market.commands.tasks.cancel(who, task, None)
         assert caught.value.kind.code == code
 
 
@@ -137,18 +137,18 @@ async def test_a_released_task_has_a_successor_with_the_same_money(market: Marke
     """The old one is CANCELLED, the new one is broadcast with the escrow, and both sides know."""
     task, hustler = await market.accepted()
     poster = await market.poster_of(task)
-    await market.commands.release(hustler, task, "flat tyre")
+    await market.commands.tasks.release(hustler, task, "flat tyre")
 
-    old = await market.queries.task_view(poster, task)
+    old = await market.queries.tasks.view(poster, task)
     assert (old.state, old.escrow) == ("CANCELLED", None)
     assert old.successor_id is not None
-    heir = await market.queries.task_view(poster, TaskId(old.successor_id))
+    heir = await market.queries.tasks.view(poster, TaskId(old.successor_id))
     assert (heir.state, heir.predecessor_id) == ("MATCHING", task)
     assert heir.escrow is not None
     assert heir.escrow.state == "FUNDED"
     assert heir.broadcast is not None
     assert heir.broadcast.state == "ACTIVE"
-    assert market.ear.types_for(hustler)[-1] == "JOB_CANCELLED"
+    assert market.effects.types_for(hustler)[-1] == "JOB_CANCELLED"
 
 
 async def test_switching_to_standard_moves_the_escrow_once(own_market: Market) -> None:
@@ -157,18 +157,18 @@ async def test_switching_to_standard_moves_the_escrow_once(own_market: Market) -
     task = await market.funded()
     poster = await market.poster_of(task)
     with pytest.raises(Refusal):
-        await market.commands.choose(poster, task, "SWITCH_TO_STANDARD")
+        await market.commands.tasks.choose(poster, task, "SWITCH_TO_STANDARD")
     await market.advance("10 minutes")
     await market.timers.fire_due()
 
     first, second = await asyncio.gather(
-        market.commands.choose(poster, task, "SWITCH_TO_STANDARD"),
-        market.commands.choose(poster, task, "SWITCH_TO_STANDARD"),
+        market.commands.tasks.choose(poster, task, "SWITCH_TO_STANDARD"),
+        market.commands.tasks.choose(poster, task, "SWITCH_TO_STANDARD"),
     )
 
     assert first == second
     assert first.task != task
-    heir = await market.queries.task_view(poster, first.task)
+    heir = await market.queries.tasks.view(poster, first.task)
     assert (heir.mode, heir.state) == ("STANDARD", "OPEN")
     assert await market.escrow_state(first.task) == "FUNDED"
 
@@ -201,7 +201,7 @@ async def test_an_unfunded_task_is_cancelled_after_24_hours(own_market: Market) 
 async def test_the_deadline_bounds_acceptance_and_refunds(own_market: Market) -> None:
     """A LIVE and a STANDARD task expire at their deadline; an accepted one goes on."""
     market = own_market
-    now = await market.queries.clock()
+    now = await market.queries.clock.now()
     deadline = now.replace(microsecond=0) + timedelta(minutes=5)
     live = await market.funded(deadline=deadline)
     standard = await market.funded("STANDARD", deadline=deadline)
@@ -227,9 +227,9 @@ async def test_two_prices_in_a_row_give_both_old_payments_back(
     task, hustler = await market.accepted("STANDARD")
     poster = await market.poster_of(task)
     for price in (5_000, 6_000):
-        proposal = await market.commands.propose_price(hustler, task, price)
-        await market.commands.answer_proposal(poster, task, proposal, agrees=True)
-        await market.commands.fund(poster, task)
+        proposal = await market.commands.pricing.propose(hustler, task, price)
+        await market.commands.pricing.answer(poster, task, proposal, agrees=True)
+        await market.commands.money.fund(poster, task)
     await market.settling.settle_waiting()
     rows = await market.app.fetch(
         "select state, amount from escrows where task_id = $1 order by amount", task
@@ -281,12 +281,12 @@ async def test_a_failed_charge_leaves_the_escrow_pending_and_may_be_repeated(
         task = await market.task()
         poster = await market.poster_of(task)
         with pytest.raises(Refusal):
-            await market.commands.fund(poster, task)
+            await market.commands.money.fund(poster, task)
         assert await market.escrow_state(task) == "PENDING"
         payments.failing = False
 
-        first = await market.commands.fund(poster, task)
-        second = await market.commands.fund(poster, task)
+        first = await market.commands.money.fund(poster, task)
+        second = await market.commands.money.fund(poster, task)
 
         assert first == second
         assert await market.escrow_state(task) == "FUNDED"
@@ -329,9 +329,9 @@ async def test_a_payment_that_comes_after_the_end_is_given_back(
     async with open_market(fresh_database.dsn, fresh_database.owner_dsn, payments) as market:
         task = await market.task()
         poster = await market.poster_of(task)
-        funding = asyncio.create_task(market.commands.fund(poster, task))
+        funding = asyncio.create_task(market.commands.money.fund(poster, task))
         await payments.asked.wait()
-        await market.commands.cancel(poster, task, None)
+        await market.commands.tasks.cancel(poster, task, None)
         payments.answer.set()
         escrow = (await funding).escrow
 
@@ -348,9 +348,9 @@ async def test_an_ended_task_cannot_be_funded(market: Market) -> None:
     """HX001, whether it was ever paid or not."""
     task = await market.task()
     poster = await market.poster_of(task)
-    await market.commands.cancel(poster, task, None)
+    await market.commands.tasks.cancel(poster, task, None)
     with pytest.raises(Refusal) as caught:
-        await market.commands.fund(poster, task)
+        await market.commands.money.fund(poster, task)
     assert caught.value.kind.code == "HX001"
 
 
@@ -361,7 +361,7 @@ async def test_one_broken_timer_does_not_hold_up_the_others(
     market = own_market
     unfunded = await market.task("STANDARD")
     submitted, _ = await market.submitted()
-    await market.commands.approve(await market.poster_of(submitted), submitted)
+    await market.commands.proofs.approve(await market.poster_of(submitted), submitted)
     # completing it a second time breaks on the one settlement of its escrow
     await market.owner.execute("alter table tasks disable trigger user")
     await market.owner.execute(
@@ -392,10 +392,10 @@ async def test_a_failed_transfer_keeps_the_escrow_funded_until_it_succeeds(
     async with open_market(database_dsn, owner_dsn, payments) as market:
         task, hustler = await market.submitted()
         payments.failing = True
-        await market.commands.approve(await market.poster_of(task), task)
+        await market.commands.proofs.approve(await market.poster_of(task), task)
         await market.settling.settle_waiting()
         assert await market.escrow_state(task) == "FUNDED"
-        assert "PAYMENT_CAPTURED" not in market.ear.types_for(hustler)
+        assert "PAYMENT_CAPTURED" not in market.effects.types_for(hustler)
 
         payments.failing = False
         await market.app.execute(
@@ -419,7 +419,7 @@ async def test_money_held_for_sixty_days_comes_to_the_desk(own_market: Market) -
     assert await market.app.fetchval(count) == 1
     assert await market.state(task) == "OPEN"
 
-    await market.commands.cancel(await market.poster_of(task), task, None)
+    await market.commands.tasks.cancel(await market.poster_of(task), task, None)
     await market.settling.settle_waiting()
     assert await market.app.fetchval(count) == 0
 
@@ -450,10 +450,10 @@ async def test_a_payment_that_the_provider_gave_up_is_followed_by_another(
         task = await market.task()
         poster = await market.poster_of(task)
         with pytest.raises(Refusal, match="fund again") as caught:
-            await market.commands.fund(poster, task)
+            await market.commands.money.fund(poster, task)
         assert (caught.value.kind.code, caught.value.kind.invariant) == ("HX016", "PAYMENT")
 
-        await market.commands.fund(poster, task)
+        await market.commands.money.fund(poster, task)
 
         assert await market.escrow_state(task) == "FUNDED"
         assert len(set(payments.charged)) == 2

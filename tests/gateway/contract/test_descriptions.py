@@ -7,7 +7,9 @@ import re
 import msgspec
 import pytest
 
-from gateway.contract import asyncapi, close_codes, limits, messages
+from gateway.contract import asyncapi, close_codes, limits
+from gateway.contract.map import CITY_STATE, City
+from gateway.contract.server import DURABLE, SERVER_MESSAGES
 from sql.schema_files import read_schema
 from tests.support.market import open_market
 from tests.support.paths import ROOT
@@ -25,7 +27,7 @@ async def test_an_observer_sees_the_city(service: Service) -> None:
         task = await service.funded(poster, place)
         await driving.hear_until("LIVE_TASK_BROADCAST")
         await client.say("SUBSCRIBE_CITY")
-        city = msgspec.convert((await client.hear_until("CITY"))["data"], messages.City)
+        city = msgspec.convert((await client.hear_until("CITY"))["data"], City)
         spot = near(place)
         assert (round(spot["lat"], 5), spot["lng"], 0) in city.hustlers
         (shown,) = [t for t in city.tasks if str(t.id) == task["id"]]
@@ -51,12 +53,12 @@ async def test_the_city_shows_who_drives_to_which_task(service: Service) -> None
         await client.say("SUBSCRIBE_CITY")
         state = "MATCHING"
         while state != "ACCEPTED":
-            city = msgspec.convert((await client.hear_until("CITY"))["data"], messages.City)
+            city = msgspec.convert((await client.hear_until("CITY"))["data"], City)
             (shown,) = [t for t in city.tasks if str(t.id) == task["id"]]
             state = shown.state
         spot = (round(near(place)["lat"], 5), place["lng"])
         assert shown.hustler == spot
-        assert (*spot, messages.CITY_STATE["EN_ROUTE"]) in city.hustlers
+        assert (*spot, CITY_STATE["EN_ROUTE"]) in city.hustlers
 
 
 @pytest.mark.parametrize("role", ["hustler", "poster", "dual"])
@@ -73,7 +75,7 @@ def test_asyncapi_describes_every_message() -> None:
     document = asyncapi.document("1")
     assert document["asyncapi"] == "3.0.0"
     spoken = document["components"]["messages"]
-    for name in messages.SERVER_MESSAGES:
+    for name in SERVER_MESSAGES:
         assert spoken[f"server.{name}"]["payload"]["properties"]["type"] == {"const": name}
     assert "client.RESPOND_TO_BROADCAST" in spoken
     text = msgspec.json.encode(document).decode()
@@ -92,6 +94,14 @@ def test_the_protocol_page_lists_the_close_codes_as_they_are() -> None:
         assert f"| {code.code} | {code.name} | {code.meaning} | {code.action.value} |" in page
 
 
+def test_the_protocol_page_lists_every_message_of_the_server() -> None:
+    """Once each, with a `seq` for those that are durable."""
+    page = (DOCS / "protocol.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([A-Z_]+) \| (–|yes|some) \|", page, re.MULTILINE)
+    assert sorted(name for name, _ in rows) == sorted(SERVER_MESSAGES)
+    assert {name for name, seq in rows if seq != "–"} == DURABLE
+
+
 def test_the_frames_on_the_protocol_page_are_of_the_vocabulary() -> None:
     """Each example is a message that the server could send, with every field it has."""
     page = (DOCS / "protocol.md").read_text(encoding="utf-8")
@@ -100,8 +110,8 @@ def test_the_frames_on_the_protocol_page_are_of_the_vocabulary() -> None:
     for frame in filter(None, frames):
         shown = msgspec.json.decode(frame)
         assert shown.keys() == {"type", "seq", "data"}
-        assert shown["type"] in messages.DURABLE
-        kind = messages.SERVER_MESSAGES[shown["type"]]
+        assert shown["type"] in DURABLE
+        kind = SERVER_MESSAGES[shown["type"]]
         assert shown["data"].keys() == set(kind.__struct_fields__)
         msgspec.convert(shown["data"], kind, strict=True)
 
@@ -134,34 +144,36 @@ async def test_durable_events_have_the_documented_shapes(fresh_database: TestDat
     """Whatever the commands log fits the message it becomes: no field more, none missing."""
     async with open_market(fresh_database.dsn, fresh_database.owner_dsn) as market:
         paid, _ = await market.submitted()
-        await market.commands.approve(await market.poster_of(paid), paid)
+        await market.commands.proofs.approve(await market.poster_of(paid), paid)
         await market.settling.settle_waiting()
         released, hustler = await market.accepted()
-        await market.commands.release(hustler, released, "flat tyre")
+        await market.commands.tasks.release(hustler, released, "flat tyre")
         dearer, doer = await market.accepted("STANDARD")
-        proposal = await market.commands.propose_price(doer, dearer, 5_000)
+        proposal = await market.commands.pricing.propose(doer, dearer, 5_000)
         poster = await market.poster_of(dearer)
-        await market.commands.answer_proposal(poster, dearer, proposal, agrees=True)
-        await market.commands.fund(poster, dearer)
-        await market.commands.submit_proof(doer, dearer, market.codes.code(dearer, "COMPLETION", 1))
-        await market.commands.reject(poster, dearer, "blurred")
+        await market.commands.pricing.answer(poster, dearer, proposal, agrees=True)
+        await market.commands.money.fund(poster, dearer)
+        await market.commands.proofs.submit(
+            doer, dearer, market.codes.code(dearer, "COMPLETION", 1)
+        )
+        await market.commands.proofs.reject(poster, dearer, "blurred")
         await market.settling.settle_waiting()
         await market.app.execute(
             "select set_trust_tier($1, $2, 3, 'Seen')", await market.user("admin"), hustler
         )
         disputed, worker = await market.disputed()
-        await market.commands.add_evidence(worker, disputed, "It holds.", [])
+        await market.commands.disputes.add_evidence(worker, disputed, "It holds.", [])
         cancelled = await market.funded()
-        await market.commands.cancel(await market.poster_of(cancelled), cancelled, None)
-        await market.commands.end_live(await market.live_hustler(), "OFFLINE")
+        await market.commands.tasks.cancel(await market.poster_of(cancelled), cancelled, None)
+        await market.commands.live.end(await market.live_hustler(), "OFFLINE")
         await market.funded()
         await market.advance("10 minutes")
         await market.timers.fire_due()
         rows = await market.app.fetch("select type, data::text from user_events")
 
-    assert {row["type"] for row in rows} == messages.DURABLE - {"NUDGE"}
+    assert {row["type"] for row in rows} == DURABLE - {"NUDGE"}
     for row in rows:
-        kind = messages.SERVER_MESSAGES[row["type"]]
+        kind = SERVER_MESSAGES[row["type"]]
         data = msgspec.json.decode(row["data"])
         msgspec.convert(data, kind)
         assert data.keys() <= set(kind.__struct_fields__), row["type"]

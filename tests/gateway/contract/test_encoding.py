@@ -11,7 +11,8 @@ import msgspec
 import pytest
 from msgspec import inspect
 
-from gateway.contract import encoding, messages
+from gateway.contract import encoding
+from gateway.contract.server import SERVER_MESSAGES
 from gateway.server.routes import CALLS
 
 FULL = datetime(2030, 1, 31, 18, 30, tzinfo=UTC)
@@ -73,7 +74,7 @@ def _members(info: inspect.Type) -> tuple[inspect.Type, ...]:
 
 def test_names_tell_times_from_texts() -> None:
     """Each time that is told has a name of a time, and nothing else in words has."""
-    kinds: list[Any] = [*messages.SERVER_MESSAGES.values()]
+    kinds: list[Any] = [*SERVER_MESSAGES.values()]
     kinds += [kind for call in CALLS for kind in call.answer_types]
     told = [each for info in inspect.multi_type_info(kinds) for each in fields(info)]
     times = {name for name, kind in told if isinstance(kind, inspect.DateTimeType)}

@@ -12,19 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.kernel import errors
-from gateway.contract import messages
-from gateway.http import requests
-from gateway.http.admin import requests as admin_requests
+from gateway.contract import codec
+from gateway.contract.client import ClientMessage
+from gateway.http import decoding, proofs, tasks
+from gateway.http.admin import disputes, people
 from gateway.server.routes import CALLS
-from tests.gateway.http.test_requests import TASK
+from tests.gateway.http.test_decoding import TASK
 
 REGEX = re.compile(r"[\\^$]|\[\^|\(\?|`int`|`str`|regex|matching")
 
 
-def refused(body: object, kind: type[msgspec.Struct] = requests.TaskRequest) -> errors.Refusal:
+def refused(body: object, kind: type[msgspec.Struct] = tasks.TaskRequest) -> errors.Refusal:
     """The refusal of a body."""
     with pytest.raises(errors.Refusal) as caught:
-        requests.decode(json.dumps(body).encode(), kind)
+        decoding.decode(json.dumps(body).encode(), kind)
     assert caught.value.kind.code == "VALIDATION_ERROR"
     return caught.value
 
@@ -32,7 +33,7 @@ def refused(body: object, kind: type[msgspec.Struct] = requests.TaskRequest) -> 
 def refusal_of(body: bytes, kind: type[msgspec.Struct]) -> errors.Refusal | None:
     """The refusal of a body, if it is refused."""
     try:
-        requests.decode(body, kind)
+        decoding.decode(body, kind)
     except errors.Refusal as refusal:
         return refusal
     return None
@@ -79,16 +80,16 @@ def test_every_wrong_field_is_named_at_once() -> None:
 @pytest.mark.parametrize(
     ("kind", "body", "pointer"),
     [
-        (requests.TaskRequest, TASK | {"location": {"lat": 0, "lng": 0}}, "/location/lat"),
-        (requests.ProofRequest, {"photos": []}, "/photos"),
-        (requests.ProofRequest, {"photos": ["x"]}, "/photos/0"),
-        (requests.ProofRequest, {"code": "123456", "photos": []}, "/code"),
-        (requests.StartRequest, {"code": "123456\n"}, "/code"),
-        (requests.ChoiceRequest, {"choice": "INCREASE_PRICE"}, "/price_cents"),
-        (admin_requests.Decision, {"outcome": "SPLIT", "reason": "Half."}, "/release_cents"),
-        (admin_requests.LiveBan, {"until": "0001-01-01T00:00:00+14:00", "reason": "x"}, "/until"),
-        (requests.TaskRequest, [], ""),
-        (requests.TaskRequest, None, ""),
+        (tasks.TaskRequest, TASK | {"location": {"lat": 0, "lng": 0}}, "/location/lat"),
+        (proofs.ProofRequest, {"photos": []}, "/photos"),
+        (proofs.ProofRequest, {"photos": ["x"]}, "/photos/0"),
+        (proofs.ProofRequest, {"code": "123456", "photos": []}, "/code"),
+        (tasks.StartRequest, {"code": "123456\n"}, "/code"),
+        (tasks.ChoiceRequest, {"choice": "INCREASE_PRICE"}, "/price_cents"),
+        (disputes.Decision, {"outcome": "SPLIT", "reason": "Half."}, "/release_cents"),
+        (people.LiveBan, {"until": "0001-01-01T00:00:00+14:00", "reason": "x"}, "/until"),
+        (tasks.TaskRequest, [], ""),
+        (tasks.TaskRequest, None, ""),
     ],
 )
 def test_fields_that_do_not_fit_together_are_named(
@@ -101,10 +102,10 @@ def test_fields_that_do_not_fit_together_are_named(
 def test_a_query_string_is_an_object_of_its_parameters() -> None:
     """Each wrong parameter at once, one given twice too."""
     with pytest.raises(errors.Refusal) as wrong:
-        requests.decode_query([("role", "x"), ("limit", "0"), ("a", "b")], requests.TasksQuery)
+        decoding.decode_query([("role", "x"), ("limit", "0"), ("a", "b")], tasks.TasksQuery)
     assert pointers(wrong.value) == {"/role", "/limit", "/a"}
     with pytest.raises(errors.Refusal) as twice:
-        requests.decode_query([("role", "poster"), ("role", "poster")], requests.TasksQuery)
+        decoding.decode_query([("role", "poster"), ("role", "poster")], tasks.TasksQuery)
     assert pointers(twice.value) == {"/role"}
 
 
@@ -123,7 +124,7 @@ def test_a_query_string_is_an_object_of_its_parameters() -> None:
 def test_a_refused_message_names_its_places_too(frame: object, expected: set[str]) -> None:
     """Pointers start at the frame."""
     with pytest.raises(errors.Refusal) as caught:
-        messages.parse(json.dumps(frame))
+        codec.parse(json.dumps(frame))
     assert pointers(caught.value) == expected
 
 
@@ -158,7 +159,7 @@ def test_whatever_is_refused_names_a_place(value: dict[str, Any]) -> None:
 def test_what_fits_is_decoded_without_the_walk(monkeypatch: pytest.MonkeyPatch) -> None:
     """The road of good requests does not pay for the bad ones."""
     monkeypatch.setattr("gateway.contract.field_errors.refusal", None)
-    requests.decode(json.dumps(TASK).encode(), requests.TaskRequest)
-    for kind in get_args(messages.ClientMessage):
+    decoding.decode(json.dumps(TASK).encode(), tasks.TaskRequest)
+    for kind in get_args(ClientMessage):
         if kind.__struct_config__.tag == "PING":
-            messages.parse(json.dumps({"type": "PING"}))
+            codec.parse(json.dumps({"type": "PING"}))

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from gateway.contract import messages
+from gateway.contract import codec, server
 from gateway.server.routes import CALLS
 from tests.gateway.contract.forms import faults, may_be
 from tests.support.service import Client, Message, Service, User, joined, live, near, somewhere
@@ -25,7 +25,7 @@ UNREAD = {
 """No JSON, not there without a provider that pays out, and the story that is read by its user."""
 
 
-class Ear:
+class WireRecorder:
     """Hears a service and notes what has another form."""
 
     def __init__(self, service: Service) -> None:
@@ -43,7 +43,7 @@ class Ear:
         """One message, in its envelope or as GET /v1/events shows it."""
         kind = message["type"]
         self.types.add(kind)
-        shape = inspect.type_info(messages.SERVER_MESSAGES[kind])
+        shape = inspect.type_info(server.SERVER_MESSAGES[kind])
         self.found.update(faults(message.get("data") or {}, shape, kind))
 
     async def reads(self, user: User, path: str, **ids: str) -> Any:
@@ -70,80 +70,86 @@ class Ear:
         return answer
 
 
-async def funded(ear: Ear, poster: User, place: Message, **fields: Any) -> str:
+async def funded(recorder: WireRecorder, poster: User, place: Message, **fields: Any) -> str:
     """The id of a new task that is paid for."""
-    task = await ear.service.live_task(poster, place, **fields)
-    await ear.does(poster, f"/v1/tasks/{task['id']}/fund")
+    task = await recorder.service.live_task(poster, place, **fields)
+    await recorder.does(poster, f"/v1/tasks/{task['id']}/fund")
     return str(task["id"])
 
 
-async def codes(ear: Ear, poster: User, task: str) -> tuple[str, str]:
+async def codes(recorder: WireRecorder, poster: User, task: str) -> tuple[str, str]:
     """The poster's codes."""
-    shown = await ear.reads(poster, "/v1/tasks/{task_id:uuid}", task_id=task)
+    shown = await recorder.reads(poster, "/v1/tasks/{task_id:uuid}", task_id=task)
     return shown["start_code"], shown["completion_code"]
 
 
-async def paid(ear: Ear, poster: User, hustler: User, driving: Client, place: Message) -> str:
+async def paid(
+    recorder: WireRecorder, poster: User, hustler: User, driving: Client, place: Message
+) -> str:
     """From the card to the XP, with another price and a proof that was turned down."""
-    week = (await _in_a_week(ear.service)).replace("Z", "+16:00")
-    task = await funded(ear, poster, place, deadline=week, estimated_minutes=30)
+    week = (await _in_a_week(recorder.service)).replace("Z", "+16:00")
+    task = await funded(recorder, poster, place, deadline=week, estimated_minutes=30)
     path = f"/v1/tasks/{task}"
     card = await driving.hear_until("LIVE_TASK_BROADCAST")
-    await ear.reads(hustler, "/v1/offers")
+    await recorder.reads(hustler, "/v1/offers")
     answer = {"broadcast_id": card["data"]["broadcast_id"], "response": "ACCEPT"}
     await driving.ask("RESPOND_TO_BROADCAST", answer)
-    asked = await ear.does(hustler, f"{path}/price-proposals", {"price_cents": 5_000})
-    await ear.does(poster, f"{path}/price-proposals/{asked['id']}/accept")
-    await ear.does(poster, f"{path}/fund")
+    asked = await recorder.does(hustler, f"{path}/price-proposals", {"price_cents": 5_000})
+    await recorder.does(poster, f"{path}/price-proposals/{asked['id']}/accept")
+    await recorder.does(poster, f"{path}/fund")
     await driving.say("UPDATE_LOCATION", {"location": near(place, 0.4)})
-    start, completion = await codes(ear, poster, task)
-    await ear.does(hustler, f"{path}/start", {"code": start})
-    await ear.does(hustler, f"{path}/proofs", {"code": completion})
-    await ear.does(poster, f"{path}/reject", {"reason": "It squeaks."})
-    await ear.does(hustler, f"{path}/proofs", {"code": completion})
-    await ear.does(poster, f"{path}/approve")
+    start, completion = await codes(recorder, poster, task)
+    await recorder.does(hustler, f"{path}/start", {"code": start})
+    await recorder.does(hustler, f"{path}/proofs", {"code": completion})
+    await recorder.does(poster, f"{path}/reject", {"reason": "It squeaks."})
+    await recorder.does(hustler, f"{path}/proofs", {"code": completion})
+    await recorder.does(poster, f"{path}/approve")
     await driving.find("XP_AWARDED")
     return task
 
 
-async def disputed(ear: Ear, poster: User, hustler: User, place: Message) -> str:
+async def disputed(recorder: WireRecorder, poster: User, hustler: User, place: Message) -> str:
     """A task at which both sides disagree."""
-    task = await funded(ear, poster, place, mode="STANDARD")
-    await ear.does(hustler, f"/v1/tasks/{task}/accept")
-    start, _ = await codes(ear, poster, task)
-    await ear.does(hustler, f"/v1/tasks/{task}/start", {"code": start})
-    await ear.does(poster, f"/v1/tasks/{task}/dispute", {"reason": "It fell."})
-    await ear.does(poster, f"/v1/tasks/{task}/evidence", {"text": "It did."})
+    task = await funded(recorder, poster, place, mode="STANDARD")
+    await recorder.does(hustler, f"/v1/tasks/{task}/accept")
+    start, _ = await codes(recorder, poster, task)
+    await recorder.does(hustler, f"/v1/tasks/{task}/start", {"code": start})
+    await recorder.does(poster, f"/v1/tasks/{task}/dispute", {"reason": "It fell."})
+    await recorder.does(poster, f"/v1/tasks/{task}/evidence", {"text": "It did."})
     return task
 
 
-async def operated(ear: Ear, admin: User, hustler: User, loser: User, task: str) -> None:
+async def operated(
+    recorder: WireRecorder, admin: User, hustler: User, loser: User, task: str
+) -> None:
     """A ban, a tier, and an item that waits."""
     why = {"reason": "Seen."}
-    until = (await _in_a_week(ear.service)).replace("Z", "-16:00")
-    await ear.does(admin, f"/v1/admin/users/{loser.user_id}/live-ban", {"until": until} | why)
-    await ear.does(admin, f"/v1/admin/users/{hustler.user_id}/trust-tier", {"tier": 3} | why)
-    await ear.service.owner.execute(
+    until = (await _in_a_week(recorder.service)).replace("Z", "-16:00")
+    await recorder.does(admin, f"/v1/admin/users/{loser.user_id}/live-ban", {"until": until} | why)
+    await recorder.does(admin, f"/v1/admin/users/{hustler.user_id}/trust-tier", {"tier": 3} | why)
+    await recorder.service.owner.execute(
         "select open_item('WORKING_STALE', $1, jsonb_build_object('started_at', wire_time(now())))",
         task,
     )
 
 
-async def read_all(ear: Ear, admin: User, readers: tuple[User, ...], ids: dict[str, str]) -> None:
+async def read_all(
+    recorder: WireRecorder, admin: User, readers: tuple[User, ...], ids: dict[str, str]
+) -> None:
     """Every GET there is, by whoever may."""
     for path in ("/v1/tasks", "/v1/events", "/v1/snapshot", "/v1/me", "/v1/me/progress"):
         for user in readers:
-            await ear.reads(user, path)
+            await recorder.reads(user, path)
     for call in CALLS:
-        if call.method != "GET" or call.path in ear.paths | UNREAD:
+        if call.method != "GET" or call.path in recorder.paths | UNREAD:
             continue
         reader = next(user for user in (*readers, admin) if user.role in call.who)
-        await ear.reads(reader, call.path, **ids)
+        await recorder.reads(reader, call.path, **ids)
 
 
 async def test_times_and_numbers_have_one_form_on_every_road(service: Service) -> None:
     """Sockets, event log, snapshot, answers, the operator's desk."""
-    ear, place = Ear(service), somewhere()
+    recorder, place = WireRecorder(service), somewhere()
     admin, poster, hustler = [await service.user(role) for role in ("admin", "poster", "hustler")]
     loser = await service.user()
     async with (
@@ -153,32 +159,32 @@ async def test_times_and_numbers_have_one_form_on_every_road(service: Service) -
         live(service, loser, near(place, 0.6)) as losing,
     ):
         await watching.say("SUBSCRIBE_CITY")
-        task = await paid(ear, poster, hustler, driving, place)
+        task = await paid(recorder, poster, hustler, driving, place)
         await losing.find("LIVE_TASK_UNAVAILABLE")
-        contested = await disputed(ear, poster, hustler, near(place, 40))
+        contested = await disputed(recorder, poster, hustler, near(place, 40))
         await watching.ask("SUBSCRIBE_TASK", {"task_id": contested})
-        await operated(ear, admin, hustler, loser, contested)
-        cancelled = await funded(ear, poster, near(place, 80))
-        await ear.does(poster, f"/v1/tasks/{cancelled}/cancel", {"reason": "Sold it."})
+        await operated(recorder, admin, hustler, loser, contested)
+        cancelled = await funded(recorder, poster, near(place, 80))
+        await recorder.does(poster, f"/v1/tasks/{cancelled}/cancel", {"reason": "Sold it."})
         await posting.find("PAYMENT_REFUNDED", task_id=cancelled)
         await posting.ask("PING")
         await losing.raw('{"type":"UPDATE_LOCATION","data":{}}')
         await losing.hear_until("ERROR")
         await driving.find("BADGE_UNLOCKED")
         await watching.find("CITY")
-        ear.frames(posting, watching, driving, losing)
+        recorder.frames(posting, watching, driving, losing)
     async with joined(service, hustler, last_seq=0) as replayed:
-        ear.frames(replayed)
+        recorder.frames(replayed)
     dispute = (await service.rest(poster, "GET", f"/v1/tasks/{contested}/dispute"))["id"]
     ids = {"task_id": contested, "user_id": str(loser.user_id), "dispute_id": dispute}
-    await read_all(ear, admin, (poster, hustler), ids)
+    await read_all(recorder, admin, (poster, hustler), ids)
     for path in ("", "/proofs", "/price-proposals", "/history"):
-        await ear.reads(poster, f"/v1/tasks/{{task_id:uuid}}{path}", task_id=task)
-    await ear.reads(admin, "/v1/admin/users/{user_id:uuid}", user_id=str(hustler.user_id))
+        await recorder.reads(poster, f"/v1/tasks/{{task_id:uuid}}{path}", task_id=task)
+    await recorder.reads(admin, "/v1/admin/users/{user_id:uuid}", user_id=str(hustler.user_id))
 
-    assert ear.found == set()
-    assert messages.SERVER_MESSAGES.keys() - ear.types == {"RESYNC", "NUDGE"}
-    assert {c.path for c in CALLS if c.method == "GET"} - ear.paths == UNREAD
+    assert recorder.found == set()
+    assert server.SERVER_MESSAGES.keys() - recorder.types == {"RESYNC", "NUDGE"}
+    assert {c.path for c in CALLS if c.method == "GET"} - recorder.paths == UNREAD
 
 
 async def _in_a_week(service: Service) -> str:
@@ -191,7 +197,7 @@ async def _in_a_week(service: Service) -> str:
 def test_times_look_like_times_only_where_they_are() -> None:
     """A title that happens to be a time stays what its poster wrote; microseconds are always told."""
     data = {"kind": "2030-01-01T00:00:00Z", "text": "x"}
-    told = msgspec.json.decode(messages.encode("NUDGE", data))["data"]
+    told = msgspec.json.decode(codec.encode("NUDGE", data))["data"]
     assert told == data
     row = {"task_id": "8a8b8c8d-0000-4000-8000-000000000001", "state": "OPEN"}
     for logged, wired in (
@@ -200,6 +206,6 @@ def test_times_look_like_times_only_where_they_are() -> None:
         ("2030-01-01T02:00:00.000001+02:00", "2030-01-01T00:00:00.000001Z"),
         ("0099-01-01T00:00:00+00:00", "0099-01-01T00:00:00.000000Z"),
     ):
-        event = messages.logged("TASK_STATUS_UPDATE", row | {"updated_at": logged})
-        told = msgspec.json.decode(messages.encode("TASK_STATUS_UPDATE", event))["data"]
+        event = codec.logged("TASK_STATUS_UPDATE", row | {"updated_at": logged})
+        told = msgspec.json.decode(codec.encode("TASK_STATUS_UPDATE", event))["data"]
         assert told == row | {"updated_at": wired}

@@ -14,7 +14,7 @@ import pytest
 
 from engine.kernel.applied import ClosedBroadcast
 from engine.kernel.ids import UserId
-from engine.views import OfferCard
+from engine.live.views import OfferCard
 from gateway.contract import limits
 from tests.support.service import (
     Client,
@@ -196,9 +196,11 @@ async def test_a_card_that_comes_after_its_end_is_dropped(service: Service) -> N
         card = await client.hear_until("LIVE_TASK_BROADCAST")
         offer = _offer(card)
         closed = ClosedBroadcast(offer.broadcast_id, offer.task.id, "CLAIMED")
-        service.parts.hub.closed(closed)
+        service.parts.hub.cards.closed(closed)
         assert (await client.hear_until("LIVE_TASK_UNAVAILABLE"))["data"]["reason"] == "CLAIMED"
-        service.parts.hub.cards([(UserId(other.user_id), offer), (UserId(hustler.user_id), offer)])
+        service.parts.hub.cards.cards(
+            [(UserId(other.user_id), offer), (UserId(hustler.user_id), offer)]
+        )
         await late.nothing_but(for_s=0.1)
         await client.nothing_but(for_s=0.1)
 
@@ -213,7 +215,7 @@ async def test_a_large_fan_out_is_sliced(service: Service) -> None:
         offer = _offer(card)
         last = OfferCard(UUID(int=2), offer.task, 0.5, offer.expires_at, offer.poster)
         many = [(stranger, offer)] * 1_000
-        service.parts.hub.cards([*many, (UserId(hustler.user_id), last)])
+        service.parts.hub.cards.cards([*many, (UserId(hustler.user_id), last)])
         again = await client.hear_until("LIVE_TASK_BROADCAST")
         assert again["data"]["broadcast_id"] == str(UUID(int=2))
 
@@ -265,7 +267,7 @@ async def test_a_poll_whose_caller_hung_up_takes_no_offer_away(service: Service)
         with pytest.raises(httpx.ReadTimeout):
             await hanging_up.get("/v1/events?after=0&wait=20", headers=headers, timeout=0.2)
     async with asyncio.timeout(3.0):
-        while service.parts.hub._polls:  # noqa: ASYNC110 - it is noticed now and then
+        while service.parts.hub.polls.open:  # noqa: ASYNC110 - it is noticed now and then
             await asyncio.sleep(0.01)
     task = await service.funded(poster, place)
     answer = await asyncio.wait_for(service.rest(hustler, "GET", "/v1/events?after=0&wait=20"), 3.0)
@@ -285,17 +287,17 @@ async def test_withdrawn_cards_are_forgotten_when_they_end(service: Service) -> 
         for card in cards[1:]:
             about = {"broadcast_id": card["data"]["broadcast_id"], "reason": "WITHDRAWN"}
             await client.find("LIVE_TASK_UNAVAILABLE", **about)
-        (connection,) = hub.connections(hustler.user_id)
+        (connection,) = hub.registry.sockets(hustler.user_id)
         ends, runs = [UUID(card["data"]["broadcast_id"]) for card in cards[1:]]
         assert set(connection.session.cards.broadcasts()) == {ends, runs}
         cancelled = cards[1]["data"]["task"]["id"]
         await service.rest(poster, "POST", f"/v1/tasks/{cancelled}/cancel", {})
         assert connection.session.cards.broadcasts() == [runs]
-        assert ends not in hub._shown
-        assert runs in hub._shown
+        assert ends not in hub.cards._shown
+        assert runs in hub.cards._shown
         assert client.types().count("LIVE_TASK_UNAVAILABLE") == 2
     async with asyncio.timeout(3.0):
-        while runs in hub._shown:  # noqa: ASYNC110 - the socket is closing
+        while runs in hub.cards._shown:  # noqa: ASYNC110 - the socket is closing
             await asyncio.sleep(0.01)
 
 
@@ -306,7 +308,7 @@ async def test_long_polls_are_bounded(service: Service, monkeypatch: pytest.Monk
     path = "/v1/events?after=0&wait=0.2"
     polling = asyncio.create_task(service.rest(first, "GET", path))
     async with asyncio.timeout(3.0):
-        while not service.parts.hub._polls:  # noqa: ASYNC110 - the call is on its way
+        while not service.parts.hub.polls.open:  # noqa: ASYNC110 - the call is on its way
             await asyncio.sleep(0.005)
     headers = {"Authorization": f"Bearer {second.token}"}
     refused = await service.http.get(path, headers=headers)

@@ -93,8 +93,8 @@ def _broken_app(error: Exception) -> httpx.AsyncClient:
     metrics = Metrics()
     app = Starlette(
         routes=[Route("/broken", handler)],
-        middleware=[Middleware(Border, metrics=metrics)],
-        exception_handlers=exception_handlers(metrics),
+        middleware=[Middleware(Border, metrics=metrics.requests)],
+        exception_handlers=exception_handlers(metrics.requests),
     )
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://hx")
 

@@ -118,7 +118,7 @@ async def test_metrics_parse_and_explain_themselves(people: People) -> None:
     assert prefixes == {"hustlexp", "process", "python"}
     histograms = [family.name for family in families if family.type == "histogram"]
     assert all(name.endswith("_seconds") for name in histograms)
-    assert 'hustlexp_refusals_total{code="NOT_FOUND",invariant="",road="rest"}' in page
+    assert 'hustlexp_refusals_total{channel="rest",code="NOT_FOUND",invariant=""}' in page
 
 
 async def test_requests_are_counted_by_route_not_by_path(people: People) -> None:

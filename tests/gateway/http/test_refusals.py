@@ -351,7 +351,7 @@ async def test_too_many_calls_are_braked(people: People, parts: Parts) -> None:
     assert 0 < braked.body["retry_after_seconds"] < 1
     assert braked.headers["retry-after"] == "1"
     assert (await other.call("POST", path, {})).status == 404
-    assert parts.metrics.refusals.labels("RATE_LIMITED", "", "rest")._value.get() >= 1
+    assert parts.metrics.requests._refusals.labels("RATE_LIMITED", "", "rest")._value.get() >= 1
 
 
 async def test_bad_tokens_shut_out_nobody_else(people: People, parts: Parts) -> None:

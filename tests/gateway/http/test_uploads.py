@@ -20,9 +20,9 @@ from engine.kernel import errors
 from engine.photos import checks, jpeg_file, png_file
 from engine.photos.uploads import MAX_UNUSED
 from gateway.contract import limits
+from gateway.contract.fields import MAX_PHOTOS
 from gateway.http.multipart import MAX_OVERHEAD_BYTES
 from gateway.http.parts import Parts
-from gateway.http.requests import MAX_PHOTOS
 from gateway.http.upload_slots import UploadSlots
 from gateway.identity.rates import UPLOAD
 from tests.engine.photos import pictures

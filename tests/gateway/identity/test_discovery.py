@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -64,9 +63,7 @@ class Provider:
     def token(self, key: Any, kid: str | None = "k1", alg: str = "EdDSA", **more: Any) -> str:
         """A token of this issuer."""
         headers = {"kid": kid} if kid else None
-        return jwt.encode(
-            claims(iss=self.url, exp=time.time() + 60, **more), key, algorithm=alg, headers=headers
-        )
+        return jwt.encode(claims(iss=self.url, **more), key, algorithm=alg, headers=headers)
 
     def issuer(self) -> Issuer:
         """As an operator names it: address and audience, nothing else."""

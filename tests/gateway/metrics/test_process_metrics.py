@@ -48,8 +48,8 @@ async def test_the_pool_tells_who_is_served_and_who_waits(
     monkeypatch.setattr("sql.database.CONNECT_TIMEOUT_S", 0.3)
     database = await Database.open(database_dsn, size=2)
     metrics = Metrics()
-    metrics.pool(database.use)
-    database.waited = metrics.database_wait_seconds.observe
+    metrics.database.watch(database.use)
+    database.waited = metrics.database.waited
     value = metrics.registry.get_sample_value
     try:
         assert database.use() == PoolUse(busy=0, idle=2, size_max=2, waiting=0)

@@ -7,18 +7,14 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
+from engine.events.views import Snapshot
 from engine.kernel import errors
+from engine.kernel.applied import UserEvent
 from engine.kernel.ids import UserId
-from engine.views import (
-    LiveView,
-    OfferCard,
-    OfferedTask,
-    PosterCard,
-    RoundedPlace,
-    Snapshot,
-    UserEvent,
-)
-from gateway.contract import close_codes, limits, messages
+from engine.live.views import LiveView, OfferCard, OfferedTask, PosterCard, RoundedPlace
+from gateway.contract import close_codes, codec, limits
+from gateway.contract.client import Auth
+from gateway.contract.server import BroadcastResponse
 from gateway.identity.auth import Caller
 from gateway.session.session import Phase, Session, durable, farewell
 
@@ -79,7 +75,7 @@ def types(session: Session) -> list[str]:
 
 def show(session: Session, offer: OfferCard) -> bool:
     """A card comes."""
-    payload = messages.encode("LIVE_TASK_BROADCAST", offer)
+    payload = codec.encode("LIVE_TASK_BROADCAST", offer)
     return session.show(offer.broadcast_id, offer.task.id, payload)
 
 
@@ -106,7 +102,7 @@ def test_malformed_before_auth_is_an_error_and_the_session_goes_on() -> None:
     session.receive("{", 1.0, NOW)
     assert told(session)[0]["data"]["code"] == "VALIDATION_ERROR"
     assert session.ending is None
-    assert isinstance(session.receive('{"type":"AUTH"}', 1.0, NOW), messages.Auth)
+    assert isinstance(session.receive('{"type":"AUTH"}', 1.0, NOW), Auth)
 
 
 def test_who_does_not_authenticate_in_ten_seconds_is_closed() -> None:
@@ -336,7 +332,7 @@ def test_a_withdrawn_card_is_waited_for_until_it_ends_or_is_declined() -> None:
     close(session, ended)
     assert not told(session)
     session.cards.answering(declined.broadcast_id)
-    session.answered(declined.broadcast_id, "DECLINED", None, None)
+    session.answered(BroadcastResponse(declined.broadcast_id, "DECLINED"), None)
     assert session.cards.broadcasts() == []
     assert not session.cards.has_withdrawn
 
@@ -361,7 +357,7 @@ def test_the_winner_is_told_won_and_not_that_the_card_is_gone() -> None:
     session.cards.answering(offer.broadcast_id)
     close(session, offer)
     session.withdraw()
-    session.answered(offer.broadcast_id, "WON", None, "r")
+    session.answered(BroadcastResponse(offer.broadcast_id, "WON"), "r")
     assert types(session) == ["LIVE_TASK_BROADCAST", "BROADCAST_RESPONSE"]
     assert offer.broadcast_id not in session.cards
 
@@ -372,7 +368,7 @@ def test_a_loser_hears_the_outcome_and_then_that_the_card_is_gone() -> None:
     show(session, offer)
     session.cards.answering(offer.broadcast_id)
     close(session, offer)
-    session.answered(offer.broadcast_id, "TAKEN", None, "r")
+    session.answered(BroadcastResponse(offer.broadcast_id, "TAKEN"), "r")
     assert types(session) == ["LIVE_TASK_BROADCAST", "BROADCAST_RESPONSE", "LIVE_TASK_UNAVAILABLE"]
 
 
@@ -394,7 +390,7 @@ def test_an_answered_card_is_off_the_screen(outcome: Any) -> None:
     session, offer = session_at(Phase.OPEN), card()
     show(session, offer)
     session.cards.answering(offer.broadcast_id)
-    session.answered(offer.broadcast_id, outcome, None, "r")
+    session.answered(BroadcastResponse(offer.broadcast_id, outcome), "r")
     close(session, offer)
     assert types(session) == ["LIVE_TASK_BROADCAST", "BROADCAST_RESPONSE"]
 

@@ -11,9 +11,11 @@ from uuid import uuid4
 
 import pytest
 
+from engine.kernel.applied import UserEvent
 from engine.kernel.ids import TaskId, UserId
-from engine.queries import Engagement, Queries
+from engine.tasks.queries import Engagement, TaskQueries
 from gateway.tracking.absences import Absences
+from gateway.tracking.changes import HustlerChanges
 from gateway.tracking.en_route import EnRoute
 from gateway.tracking.heartbeats import Heartbeats
 from gateway.tracking.location_tracker import Positions
@@ -204,10 +206,23 @@ async def test_another_process_takes_a_hustler_over_where_presence_has_them(
         assert [t.user for t in second.parts.positions.live] == [hustler.user_id]
 
 
-def positions_of(service: Service, heartbeats: Heartbeats, en_route: EnRoute) -> Positions:
+def positions_of(
+    service: Service, presence: Presence, changes: HustlerChanges | None = None
+) -> Positions:
     """Positions whose rounds the test makes itself."""
     parts = service.parts
-    return Positions(parts.hub, parts.commands, parts.queries, heartbeats, en_route)
+    return Positions(
+        parts.hub,
+        changes or HustlerChanges(),
+        parts.commands,
+        parts.queries,
+        heartbeats=Heartbeats(presence),
+    )
+
+
+def moved_on(user: UserId) -> UserEvent:
+    """An event after which what is known of a hustler is to be read anew."""
+    return UserEvent(user, 1, "TASK_STATUS_UPDATE", {}, datetime.now(UTC))
 
 
 @pytest.mark.parametrize("ended", ["by the log", "here", "while presence is asked"])
@@ -219,12 +234,13 @@ async def test_a_hustler_whose_live_mode_has_ended_is_not_taken_over(
     user = hustler.user_id
     await presence.write([Beat(user, LatLng(place["lat"], place["lng"]), 1, 1)])
     parts = service.parts
-    positions = positions_of(service, Heartbeats(presence), EnRoute(parts.hub, parts.queries))
+    changes = HustlerChanges()
+    positions = positions_of(service, presence, changes)
     async with joined(service, hustler):
-        (connection,) = parts.hub.connections(user)
+        (connection,) = parts.hub.registry.sockets(user)
         positions.returned(user, connection)
         if ended == "by the log":
-            positions.changed(user)
+            changes.heard([moved_on(user)])
             await positions.round()
         elif ended == "here":
             await positions._leave(user)
@@ -243,26 +259,26 @@ async def test_a_change_that_comes_while_another_is_read_is_read_too(
 ) -> None:
     """The answer on its way may be older than the change; what could not be read stays due."""
     user = (await service.user()).user_id
-    parts = service.parts
-    positions = positions_of(service, Heartbeats(presence), EnRoute(parts.hub, parts.queries))
-    positions.changed(user)
+    changes = HustlerChanges()
+    positions = positions_of(service, presence, changes)
+    changes.heard([moved_on(user)])
     reading = asyncio.create_task(positions._read_changed())
     await asyncio.sleep(0)
-    positions.changed(user)
+    changes.heard([moved_on(user)])
     await reading
-    assert positions._changed == {user}
+    assert changes.users == {user}
     reading = asyncio.create_task(positions._read_changed())
     await asyncio.sleep(0)
-    assert not positions._changed
+    assert not changes.users
     reading.cancel()
     await asyncio.gather(reading, return_exceptions=True)
-    assert positions._changed == {user}
+    assert changes.users == {user}
 
 
-class Late(Queries):
+class Late(TaskQueries):
     """Answers about trips that wait on their way for the test."""
 
-    def __init__(self, queries: Queries) -> None:
+    def __init__(self, queries: TaskQueries) -> None:
         super().__init__(queries._store, queries._codes)
         self.read = asyncio.Event()
         self.arrives: asyncio.Event | None = None
@@ -280,8 +296,8 @@ async def test_an_older_answer_about_trips_does_not_replace_a_newer_one(service:
     """A poster must not see somebody whose trip has ended meanwhile."""
     poster, hustler, place = await service.user("poster"), await service.user(), somewhere()
     task = await accepted(service, poster, hustler, place)
-    late = Late(service.parts.queries)
-    en_route = EnRoute(service.parts.hub, late)
+    late = Late(service.parts.queries.tasks)
+    en_route = EnRoute(service.parts.hub.registry, late)
     late.arrives = arrives = asyncio.Event()
     older = asyncio.create_task(en_route.load([hustler.user_id]))
     await late.read.wait()
@@ -420,7 +436,7 @@ async def test_however_a_session_ended_the_next_begins_where_its_hustler_can_be(
         ago = (datetime.now(UTC) - timedelta(hours=7)).isoformat()
         error = await client.ask("SUBSCRIBE_LIVE_MODE", {"location": false, "at": ago})
         assert error["data"]["code"] == "HX021"
-        kept = await service.parts.queries.last_fix(hustler.user_id)
+        kept = await service.parts.queries.live.last_fix(hustler.user_id)
         assert kept is not None
         assert abs(kept.lat - place["lat"]) < 1e-9
         if end != "MANUAL":  # HX904
@@ -578,7 +594,7 @@ async def test_the_poster_sees_no_more_of_who_has_started_to_work(service: Servi
         task = await accepted(service, poster, hustler, place)
         await driving.say("UPDATE_LOCATION", {"location": place})
         await posting.hear_until("HUSTLER_LOCATION", task_id=task)
-        (code,) = (await service.parts.queries.start_codes([TaskId(uuid_of(task))])).values()
+        (code,) = (await service.parts.queries.codes.start_codes([TaskId(uuid_of(task))])).values()
         await service.rest(hustler, "POST", f"/v1/tasks/{task}/start", {"code": code})
         await posting.hear_until("JOB_STARTED")
         async with asyncio.timeout(3.0):
@@ -612,7 +628,7 @@ async def test_a_session_nobody_hears_of_ends_as_offline(
     parts = service.parts
     async with live(service, here, place):
         for user in (away, holder):
-            await parts.commands.go_live(user.user_id, None, None)
+            await parts.commands.live.go_live(user.user_id, None, None)
         await accepted(service, poster, holder, place)
         await service.owner.execute(
             "update live_status set active_since = active_since - interval '6 minutes'"
@@ -624,7 +640,9 @@ async def test_a_session_nobody_hears_of_ends_as_offline(
         swept = await absences.sweep()
         assert away.user_id in swept
         assert here.user_id not in swept
-        states = [(await parts.queries.live(user.user_id)).state for user in (away, here, holder)]
+        states = [
+            (await parts.queries.live.state(user.user_id)).state for user in (away, here, holder)
+        ]
         assert states == ["OFF", "ACTIVE", "ACTIVE"]
 
 

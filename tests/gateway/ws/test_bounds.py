@@ -15,7 +15,7 @@ from gateway.contract import close_codes, limits
 from gateway.contract.close_codes import Action
 from gateway.delivery.ended_broadcasts import EndedBroadcasts
 from gateway.delivery.fanout import Fanout
-from gateway.delivery.long_polls import Poller
+from gateway.delivery.poller import Poller
 from gateway.identity.token_bucket import TokenBucket
 from gateway.session.outbound import Outbound, text_frame
 
@@ -113,7 +113,7 @@ async def test_a_fan_out_gives_the_loop_back_after_each_slice() -> None:
         yield
         raise ValueError("a defect")
 
-    fanout = Fanout(lambda: None)
+    fanout = Fanout()
     fanout.start(job(limits.FANOUT_SLICE + 10))
     assert len(written) == limits.FANOUT_SLICE
     fanout.start(broken())

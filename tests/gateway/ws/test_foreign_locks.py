@@ -35,7 +35,7 @@ async def test_a_session_that_somebody_holds_delays_no_other_absence(
     parts = service.parts
     one, other = [await service.user() for _ in range(2)]
     for user in (one, other):
-        await parts.commands.go_live(user.user_id, None, None)
+        await parts.commands.live.go_live(user.user_id, None, None)
     await service.owner.execute(
         "update live_status set active_since = active_since - interval '6 minutes'"
         " where user_id = any($1)",

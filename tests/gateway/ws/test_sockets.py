@@ -13,10 +13,11 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from engine.kernel.applied import UserEvent
 from engine.kernel.store import Store
-from engine.queries import Queries
-from engine.views import UserEvent
-from gateway.contract import close_codes, limits, messages
+from engine.tasks.codes import TaskCodes
+from gateway.contract import close_codes, codec, limits
+from gateway.contract.server import Nudge, Welcome
 from gateway.delivery.snapshots import Snapshots
 from gateway.session import rendering
 from sql.database import Record
@@ -45,7 +46,7 @@ async def test_auth_is_answered_with_welcome(service: Service) -> None:
         await client.say("AUTH", {"token": user.token}, ref=41)
         welcome = await client.hear()
     assert (welcome["type"], welcome["id"]) == ("WELCOME", 41)
-    told = msgspec.convert(welcome["data"], messages.Welcome)
+    told = msgspec.convert(welcome["data"], Welcome)
     assert (told.protocol, told.heartbeat_seconds, told.last_seq) == (1, 30, 0)
     assert told.user_id == user.user_id
     assert (told.live.state, told.offers, told.tasks) == ("OFF", [], [])
@@ -185,7 +186,7 @@ async def test_a_socket_that_closes_while_it_joins_leaves_nothing_behind(
     service: Service,
 ) -> None:
     """Cut at any moment of AUTH: no ghost stays connected."""
-    before = len(service.parts.hub.connected())
+    before = len(service.parts.hub.registry.connected())
     for number in range(12):
         token = service.token(f"cut-{number}", "hustler")  # unseen: its user must be looked up
         wire = await connect(service.ws_url, compression=None)
@@ -193,8 +194,8 @@ async def test_a_socket_that_closes_while_it_joins_leaves_nothing_behind(
         await asyncio.sleep(0.0005 * number)
         wire.transport.abort()
     await asyncio.sleep(0.3)
-    assert len(service.parts.hub.connected()) <= before
-    assert not service.parts.hub._strangers
+    assert len(service.parts.hub.registry.connected()) <= before
+    assert not service.parts.hub.registry._unauthenticated
 
 
 # ── Resume and gaps ──────────────────────────────────────────────────────────────────────────────
@@ -252,9 +253,9 @@ async def test_the_codes_of_a_whole_page_are_read_by_one_query(service: Service)
         await service.rest(hustler, "POST", f"/v1/tasks/{task['id']}/accept", {})
         tasks.append(task["id"])
     parts = service.parts
-    events = (await parts.queries.events_after(poster.user_id, 0)).events
-    store = Counted(parts.queries._store._database)
-    complete = await rendering.complete(Queries(store, parts.queries._codes), events)
+    events = (await parts.queries.events.after(poster.user_id, 0)).events
+    store = Counted(parts.queries.events._store._database)
+    complete = await rendering.complete(TaskCodes(store, parts.queries.codes._book), events)
     assert store.asked == 1
     told = {e.data["task_id"]: e.data["start_code"] for e in complete if e.type == "JOB_ASSIGNED"}
     shown = [await service.rest(poster, "GET", f"/v1/tasks/{task}") for task in tasks]
@@ -338,7 +339,7 @@ async def test_a_gap_is_filled_from_the_log_at_once(service: Service) -> None:
 async def test_a_reconnect_storm_shares_its_snapshots(service: Service) -> None:
     """All who ask within one window are answered by one query."""
     users = [(await service.user()).user_id for _ in range(20)]
-    snapshots = Snapshots(service.parts.queries)
+    snapshots = Snapshots(service.parts.queries.events)
     running = asyncio.create_task(snapshots.run())
     found = await asyncio.gather(*(snapshots.read(user) for user in users))
     running.cancel()
@@ -447,18 +448,18 @@ async def test_a_slow_reader_is_cut_and_blocks_nobody(service: Service) -> None:
     host, port = service.url.removeprefix("http://").split(":")
     sock.connect((host, int(port)))
     sock.setblocking(False)
-    payload = messages.encode("NUDGE", messages.Nudge("REST", "x" * 60_000))
+    payload = codec.encode("NUDGE", Nudge("REST", "x" * 60_000))
     options = {"sock": sock, "max_queue": 1, "ping_interval": None, "close_timeout": 0.1}
     async with joined(service, quick) as other, open_client(service, **options) as client:
         await client.auth(slow)
-        (connection,) = service.parts.hub.connections(slow.user_id)
+        (connection,) = service.parts.hub.registry.sockets(slow.user_id)
         for _ in range(120):
-            service.parts.hub.tell(slow.user_id, payload)
+            service.parts.hub.registry.send(slow.user_id, payload)
             await asyncio.sleep(0)
         assert connection.cut_for == "slow"
         assert (await other.ask("PING"))["type"] == "PONG"
     await asyncio.sleep(0.05)
-    assert not service.parts.hub.connections(slow.user_id)
+    assert not service.parts.hub.registry.sockets(slow.user_id)
 
 
 # ── Tasks and other requests ─────────────────────────────────────────────────────────────────────

@@ -105,7 +105,7 @@ async def nobody_busy_accepts_another_task(judge: Judge) -> None:
     for hustler in (working, driving):
         await judge.does(SAYS_YES, task, hustler)
         await judge.refuses(BUSY, ACCEPT, task, hustler)
-    await market.commands.go_live(working, None, None)
+    await market.commands.live.go_live(working, None, None)
     for hustler in (working, driving):
         await market.offer(live, hustler)
         await judge.refuses(BUSY, ACCEPT, live, hustler)
@@ -121,13 +121,13 @@ async def nobody_holds_six_standard_tasks(judge: Judge) -> None:
         await judge.does(SAYS_YES, task, hustler)
         await judge.allows(ACCEPT, task, hustler)
         if count < 4:
-            await market.commands.accept(hustler, task)
-    await market.commands.accept(hustler, task)
+            await market.commands.live.accept(hustler, task)
+    await market.commands.live.accept(hustler, task)
     sixth = await market.funded("STANDARD")
     await judge.does(SAYS_YES, sixth, hustler)
     await judge.refuses(BUSY, ACCEPT, sixth, hustler)
     live = await market.funded()
-    await market.commands.go_live(hustler, None, None)
+    await market.commands.live.go_live(hustler, None, None)
     await market.offer(live, hustler)
     async with judge.behind() as alone:
         await alone.does(ANSWERS, live, hustler, "0 s")
@@ -141,7 +141,7 @@ async def nothing_is_accepted_past_its_deadline(judge: Judge) -> None:
     task, hustler = await market.task("STANDARD"), await market.user("hustler")
     set_to = "update tasks set deadline = hx_clock() + $2::text::interval where id = $1"
     await judge.does(set_to, task, "1 hour")
-    await market.commands.fund(await market.poster_of(task), task)
+    await market.commands.money.fund(await market.poster_of(task), task)
     await judge.does(SAYS_YES, task, hustler)
     await judge.allows(ACCEPT, task, hustler)
     async with judge.behind("tasks.task_terms_guard") as alone:

@@ -120,10 +120,10 @@ async def live_mode_is_not_switched_on_while_banned_or_twice_in_five_minutes(
         " update live_status set session_id = s.id, active_since = hx_clock() from s"
         " where user_id = $1"
     )
-    await judge.market.commands.end_live(hustler, "OFFLINE")
+    await judge.market.commands.live.end(hustler, "OFFLINE")
     await judge.allows(back, hustler)
-    await judge.market.commands.go_live(hustler, None, None)
-    await judge.market.commands.end_live(hustler, "MANUAL")
+    await judge.market.commands.live.go_live(hustler, None, None)
+    await judge.market.commands.live.end(hustler, "MANUAL")
     await judge.refuses(("HX904", "LIVE-TOGGLE"), back, hustler)
     banned = await judge.market.user("hustler")
     await judge.does(
@@ -166,7 +166,7 @@ async def a_ban_is_never_shortened_and_a_session_is_one_s_own_open_one(judge: Ju
     idle = await market.user("hustler")
     await judge.refuses(("HX903", "LIVE-3"), take, idle, other)
     await judge.refuses(("HX903", "LIVE-3"), take, hustler, other)
-    await market.commands.end_live(other, "OFFLINE")
+    await market.commands.live.end(other, "OFFLINE")
     await judge.refuses(
         ("HX903", "LIVE-3"),
         "update live_status set active_since = hx_clock(), session_id ="
@@ -207,7 +207,7 @@ async def a_shift_belongs_to_the_person_and_runs_by_the_clock(judge: Judge) -> N
     for change in ("shift_since = null", "shift_since = hx_clock()", "off_since = hx_clock()"):
         await judge.refuses(REST, f"update live_status set {change} where user_id = $1", hustler)
     await judge.does("update live_status set radius_miles = 3 where user_id = $1", hustler)
-    await judge.market.commands.end_live(hustler, "OFFLINE")
+    await judge.market.commands.live.end(hustler, "OFFLINE")
     await judge.holds("select off_since is not null from live_status where user_id = $1", hustler)
     back = (
         "with s as (insert into live_sessions (user_id) values ($1) returning id)"
@@ -238,7 +238,7 @@ async def every_change_that_time_will_make_of_a_live_state_has_its_timer(judge: 
         hustler,
     )
     await judge.holds(due, hustler, "1 hour")
-    await judge.market.commands.end_live(hustler, "OFFLINE")
+    await judge.market.commands.live.end(hustler, "OFFLINE")
     await judge.holds("select not exists (select from timers where subject = $1)", hustler)
 
 
@@ -246,7 +246,7 @@ async def every_change_that_time_will_make_of_a_live_state_has_its_timer(judge: 
 async def a_session_that_ended_stays_ended_as_it_did(judge: Judge) -> None:
     """HX801: how it ended decides whether LIVE may be switched on again (HX904)."""
     hustler = await judge.market.live_hustler()
-    await judge.market.commands.end_live(hustler, "MANUAL")
+    await judge.market.commands.live.end(hustler, "MANUAL")
     for change in (
         "end_reason = 'OFFLINE'",
         "ended_at = null, end_reason = null",

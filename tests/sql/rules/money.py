@@ -399,7 +399,7 @@ async def money_is_held_only_for_a_task_that_waits_for_it(judge: Judge) -> None:
     """HX010: a payment for an ended task is no funding; it goes back."""
     fund = "update escrows set state = 'FUNDED', stripe_payment_intent_id = $2 where task_id = $1"
     task = await judge.market.task("STANDARD")
-    await judge.market.store.rows("begin_funding", await judge.market.poster_of(task), task)
+    await judge.market.store.perform("begin_funding", await judge.market.poster_of(task), task)
     await judge.allows(fund, task, f"pi_in_time_{judge.role}")
     await judge.does("update tasks set state = 'CANCELLED' where id = $1", task)
     await judge.refuses(STEP, fund, task, f"pi_too_late_{judge.role}")
@@ -456,10 +456,10 @@ async def a_replaced_escrow_is_refunded_though_its_heir_was_replaced_too(judge: 
     task, hustler = await market.agreed(5_000)
     first = await judge.value("select id from escrows where task_id = $1 and is_current", task)
     poster = await market.poster_of(task)
-    await market.commands.fund(poster, task)
-    proposal = await market.commands.propose_price(hustler, task, 6_000)
-    await market.commands.answer_proposal(poster, task, proposal, agrees=True)
-    await market.commands.fund(poster, task)
+    await market.commands.money.fund(poster, task)
+    proposal = await market.commands.pricing.propose(hustler, task, 6_000)
+    await market.commands.pricing.answer(poster, task, proposal, agrees=True)
+    await market.commands.money.fund(poster, task)
     await judge.does("update settlements set attempts = 1 where escrow_id = $1", first)
     await judge.allows(
         "select book_leg(id, 'REFUND', 're_' || id) from settlements where escrow_id = $1", first
@@ -684,8 +684,8 @@ async def a_late_payment_comes_in_and_goes_out_again(judge: Judge) -> None:
     """A charge with the settlement, a refund when it is done."""
     market = judge.market
     task = await market.task()
-    await market.store.rows("begin_funding", await market.poster_of(task), task)
-    await market.commands.cancel(await market.poster_of(task), task, None)
+    await market.store.perform("begin_funding", await market.poster_of(task), task)
+    await market.commands.tasks.cancel(await market.poster_of(task), task, None)
     await judge.does(
         "insert into settlements (escrow_id, kind, refund_amount, payment)"
         " select id, 'REFUND', 4000, 'pi_' || id from escrows where task_id = $1",
@@ -912,7 +912,7 @@ async def _held_for_its_bank(judge: Judge) -> tuple[str, str]:
     """A refund that waits for a dispute at the provider: the settlement, and the dispute's name."""
     market = judge.market
     task = await market.funded("STANDARD")
-    await market.commands.cancel(await market.poster_of(task), task, None)
+    await market.commands.tasks.cancel(await market.poster_of(task), task, None)
     name = f"dp_{task}"
     row = await market.app.fetchrow(
         "select s.id, e.stripe_payment_intent_id as payment from settlements as s"

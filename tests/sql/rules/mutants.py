@@ -11,6 +11,12 @@ from typing import NamedTuple
 import asyncpg
 
 ESCROWS = "escrows.escrow_transition_guard"
+TERMS = (
+    "title", "description", "category", "price", "location_lat", "location_lng",
+    "location_address", "place_lat", "place_lng", "deadline", "requires_proof", "min_photos",
+    "estimated_minutes", "required_trade", "required_trust_tier", "insurance_required",
+    "background_check_required", "partition",
+)  # fmt: skip
 
 
 class Patch(NamedTuple):
@@ -153,10 +159,11 @@ PATCHES: list[Patch] = [
         ("old.price <> new.price", "false"),
         ("(old.title, old.description) is distinct from (new.title, new.description)", "false"),
         ("old.state not in ('OPEN', 'ACCEPTED')", "true"),
-        ("old.category, old.deadline,", "new.category, old.deadline,"),
-        ("old.category, old.deadline,", "old.category, new.deadline,"),
-        ("old.insurance_required,", "new.insurance_required,"),
+        ("before is not distinct from after", "true"),
+        ("before is distinct from after", "false"),
     ),
+    *_of("terms_of", "tasks.task_terms_guard", *((f"(t).{term}", "null") for term in TERMS)),
+    *_of("terms_of", "tasks.task_version", *((f"(t).{term}", "null") for term in TERMS)),
     *_of(
         "proof_guard",
         "proofs.proof_guard",
@@ -223,8 +230,6 @@ PATCHES: list[Patch] = [
     *_of(
         "task_marks_guard",
         "tasks.task_marks_guard",
-        ("or old.partition <> new.partition\n", "or false\n"),
-        ("(old.place_lat, old.place_lng) = (new.place_lat, new.place_lng)", "true"),
         ("(old.id, old.created_at, old.predecessor_id, old.version)",
          "(new.id, old.created_at, old.predecessor_id, old.version)"),
         ("(old.id, old.created_at, old.predecessor_id, old.version)",

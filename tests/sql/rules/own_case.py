@@ -129,12 +129,12 @@ async def a_line_of_tasks_is_one_case(judge: Judge) -> None:
     """HX503 for who released the predecessor and for who holds the successor, about either."""
     market = judge.market
     task, releaser = await market.accepted("STANDARD")
-    await market.commands.release(releaser, task, None)
+    await market.commands.tasks.release(releaser, task, None)
     successor = TaskId(
         await market.app.fetchval("select id from tasks where predecessor_id = $1", task)
     )
     holder = await market.user("hustler")
-    await market.commands.accept(holder, successor)
+    await market.commands.live.accept(holder, successor)
     await promoted(market, releaser, holder)
     for side in (releaser, holder):
         for about in (task, successor):

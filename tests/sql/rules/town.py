@@ -52,7 +52,7 @@ class _Builder:
     async def waiting(self) -> None:
         market = self.market
         draft = await market.task("STANDARD")
-        await market.store.rows("begin_funding", await market.poster_of(draft), draft)
+        await market.store.perform("begin_funding", await market.poster_of(draft), draft)
         await self._keep("draft", draft)
         await self._keep("bare", await market.task("STANDARD"))
         await self._keep("unfunded", await market.task())
@@ -75,7 +75,7 @@ class _Builder:
         await self._keep("submitted", *await market.photographed())
         await self._keep("rejected", *await market.rejected())
         disputed, hustler = await market.disputed()
-        await market.commands.add_evidence(
+        await market.commands.disputes.add_evidence(
             hustler, disputed, "It hangs.", [await market.photo(hustler)]
         )
         await self._keep("disputed", disputed, hustler)
@@ -106,10 +106,10 @@ class _Builder:
             )
             await self._keep(name, task, hustler)
         applied, hustler = await market.agreed()
-        await market.commands.fund(await market.poster_of(applied), applied)
+        await market.commands.money.fund(await market.poster_of(applied), applied)
         await self._keep("applied", applied, hustler)
         released, hustler = await market.accepted()
-        await market.commands.release(hustler, released, None)
+        await market.commands.tasks.release(hustler, released, None)
         await self._keep("released", released, hustler)
         self.rows["heir"] = await market.app.fetchval(
             "select id from tasks where predecessor_id = $1", released
@@ -128,19 +128,19 @@ class _Builder:
         await self._keep("paid", *await market.paid())
         await self._keep("split", *await market.resolved("SPLIT", 1_000))
         refunded = await market.funded()
-        await market.commands.cancel(await market.poster_of(refunded), refunded, None)
+        await market.commands.tasks.cancel(await market.poster_of(refunded), refunded, None)
         await market.settle(refunded)
         await self._keep("refunded", refunded)
         cancelled = await market.funded()
-        await market.commands.cancel(await market.poster_of(cancelled), cancelled, None)
+        await market.commands.tasks.cancel(await market.poster_of(cancelled), cancelled, None)
         await self._keep("cancelled", cancelled)
         void = await market.task()
-        await market.store.rows("begin_funding", await market.poster_of(void), void)
-        await market.commands.cancel(await market.poster_of(void), void, None)
+        await market.store.perform("begin_funding", await market.poster_of(void), void)
+        await market.commands.tasks.cancel(await market.poster_of(void), void, None)
         await self._keep("void", void)
         late = await market.task()
-        await market.store.rows("begin_funding", await market.poster_of(late), late)
-        await market.commands.cancel(await market.poster_of(late), late, None)
+        await market.store.perform("begin_funding", await market.poster_of(late), late)
+        await market.commands.tasks.cancel(await market.poster_of(late), late, None)
         await market.app.execute(
             "select book_funding(id, 'pi_late', '{}') from escrows where task_id = $1", late
         )

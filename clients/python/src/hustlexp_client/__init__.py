@@ -5,11 +5,12 @@ Needs `websockets`, `httpx` and `msgspec`; imports nothing of the service.
 """
 
 from hustlexp_client.api import Api, Choice, Me, Proof
+from hustlexp_client.counts import Counts
 from hustlexp_client.messages import (
+    BadgeUnlocked,
     BroadcastUpdate,
-    Escrow,
+    EvidenceAdded,
     Gap,
-    HeldTask,
     HustlerLocation,
     JobAssigned,
     JobCancelled,
@@ -18,34 +19,45 @@ from hustlexp_client.messages import (
     LiveState,
     Message,
     Nudge,
-    Offer,
     OfferClosed,
-    OfferedTask,
     Outcome,
     PaymentCaptured,
     PaymentRefunded,
-    Place,
     Pong,
-    Poster,
     PriceChanged,
     PriceProposal,
     Problem,
     ProofRejected,
-    Proposal,
     Resync,
     TaskStatus,
+    TrustTierChanged,
     Unknown,
     Welcome,
+    XpAwarded,
 )
 from hustlexp_client.refused import NoAnswer, Overrun, Refused, SentAway
-from hustlexp_client.session import Counts, Session
+from hustlexp_client.session import Session
+from hustlexp_client.tasks import (
+    Broadcast,
+    Escrow,
+    HeldTask,
+    Offer,
+    OfferedTask,
+    Place,
+    Poster,
+    Proposal,
+    RoundedPlace,
+)
 
 __all__ = [
     "Api",
+    "BadgeUnlocked",
+    "Broadcast",
     "BroadcastUpdate",
     "Choice",
     "Counts",
     "Escrow",
+    "EvidenceAdded",
     "Gap",
     "HeldTask",
     "HustlerLocation",
@@ -76,9 +88,12 @@ __all__ = [
     "Proposal",
     "Refused",
     "Resync",
+    "RoundedPlace",
     "SentAway",
     "Session",
     "TaskStatus",
+    "TrustTierChanged",
     "Unknown",
     "Welcome",
+    "XpAwarded",
 ]

@@ -16,10 +16,11 @@ import httpx
 import msgspec
 from msgspec import Struct
 
-from hustlexp_client import messages
-from hustlexp_client.messages import Escrow, HeldTask, LiveState, Message, Offer, Place, Proposal
+from hustlexp_client import decoding
+from hustlexp_client.messages import LiveState, Message
 from hustlexp_client.reconnect import Step, delay_s
 from hustlexp_client.refused import NoAnswer, Refused
+from hustlexp_client.tasks import Escrow, HeldTask, Offer, Place, Proposal
 
 MAX_TRIES = 6
 
@@ -227,12 +228,12 @@ class Api:
 
     async def events(self, after: int = 0) -> list[Message]:
         """GET /v1/events: everything the caller was told for good since `after`."""
-        told: list[Message] = []
+        found: list[Message] = []
         while True:
             page = await self._call("GET", f"/v1/events?after={after}", _Events)
-            told += [messages.event(e.type, e.data, e.seq) for e in page.events]
+            found += [decoding.event(e.type, e.data, e.seq) for e in page.events]
             if not page.events:
-                return told
+                return found
             after = page.last_seq
 
     async def me(self) -> Me:

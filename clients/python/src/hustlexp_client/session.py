@@ -19,18 +19,19 @@ import asyncio
 import itertools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Self
 from uuid import UUID
 
-import msgspec
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
 
-from hustlexp_client import messages
+from hustlexp_client import outgoing
+from hustlexp_client.counts import Counts
+from hustlexp_client.decoding import decode
 from hustlexp_client.messages import (
     Gap,
     LiveState,
@@ -41,28 +42,15 @@ from hustlexp_client.messages import (
     Resync,
     Welcome,
 )
+from hustlexp_client.opening import FAILURES, after_failure, open_socket
 from hustlexp_client.reconnect import Step, after_close, delay_s
 from hustlexp_client.refused import NoAnswer, Overrun, Refused, SentAway
 
 TokenSource = str | Callable[[], Awaitable[str]]
 """A token, or how to get a fresh one (asked again when the server wants a fresh AUTH)."""
 
-OPEN_TIMEOUT_S = 10.0
 WELCOME_TIMEOUT_S = 15.0
 MAX_UNREAD = 10_000
-MAX_FRAME_BYTES = 1 << 20
-
-
-@dataclass(slots=True)
-class Counts:
-    """What a session lived through: reconnects, seqs seen twice, seqs never seen, heartbeats."""
-
-    connects: int = 0
-    reconnects: int = 0
-    duplicates: int = 0
-    gaps: int = 0
-    resyncs: int = 0
-    round_trips_s: list[float] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -97,7 +85,7 @@ class Session:
         self._runner: asyncio.Task[None] | None = None
         self._welcomed = asyncio.Event()
         self._ended: BaseException | None = None
-        self._live: dict[str, Any] | None = None
+        self._live: outgoing.Data | None = None
         self._server_ahead = timedelta()
         self._pinged_at: float | None = None
         self.last_seq = last_seq
@@ -163,7 +151,7 @@ class Session:
     # Commands
 
     async def request(
-        self, kind: str, data: dict[str, Any] | None = None, *, timeout_s: float = 15.0
+        self, kind: str, data: outgoing.Data | None = None, *, timeout_s: float = 15.0
     ) -> Message:
         """Send a message and wait for the reply that repeats its id.
 
@@ -188,11 +176,11 @@ class Session:
             await asyncio.sleep(wait_s)
         raise AssertionError("count() never ends")
 
-    async def _ask(self, kind: str, data: dict[str, Any] | None, timeout_s: float) -> Message:
+    async def _ask(self, kind: str, data: outgoing.Data | None, timeout_s: float) -> Message:
         if self._runner is None or self._runner.done():
             raise self._ended or NoAnswer("the session is not open")
         reference = str(next(self._ids))
-        frame = _encode(kind, data, reference)
+        frame = outgoing.encode(kind, data, reference)
         pending = _Pending(frame, asyncio.get_running_loop().create_future())
         self._pending[reference] = pending
         try:
@@ -205,7 +193,7 @@ class Session:
         finally:
             del self._pending[reference]
 
-    async def tell(self, kind: str, data: dict[str, Any] | None = None) -> str | None:
+    async def tell(self, kind: str, data: outgoing.Data | None = None) -> str | None:
         """Send a message that has no answer; returns its id, or None when not connected.
 
         An ERROR to it is yielded by the iteration and carries that id.
@@ -213,7 +201,7 @@ class Session:
         if not self.connected:
             return None
         reference = str(next(self._ids))
-        return reference if await self._write(_encode(kind, data, reference)) else None
+        return reference if await self._write(outgoing.encode(kind, data, reference)) else None
 
     async def go_live(
         self,
@@ -229,12 +217,7 @@ class Session:
 
         `at` is when the device measured the position; later positions must not be older.
         """
-        at = at or self.server_now()
-        data: dict[str, Any] = {"location": {"lat": lat, "lng": lng}, "at": at}
-        if radius_miles is not None:
-            data["radius_miles"] = radius_miles
-        if categories is not None:
-            data["categories"] = categories
+        data = outgoing.go_live((lat, lng), at or self.server_now(), radius_miles, categories)
         reply = await self.request("SUBSCRIBE_LIVE_MODE", data, timeout_s=timeout_s)
         assert isinstance(reply.body, LiveState)
         self._live = data if reply.body.state == "ACTIVE" else None
@@ -249,22 +232,19 @@ class Session:
 
     async def move(self, lat: float, lng: float, at: datetime | None = None) -> str | None:
         """Report a position; `at` defaults to now on the server's clock. Id, or None if away."""
-        location = {"lat": lat, "lng": lng}
-        at = at or self.server_now()
+        moved = outgoing.moved((lat, lng), at or self.server_now())
         if self._live is not None:
-            self._live |= {"location": location, "at": at}
-        return await self.tell("UPDATE_LOCATION", {"location": location, "at": at})
+            self._live |= moved
+        return await self.tell("UPDATE_LOCATION", moved)
 
     async def respond(
         self,
         broadcast_id: UUID,
-        response: Literal["ACCEPT", "DECLINE", "SKIP"],
+        response: outgoing.Response,
         decline_reason: str | None = None,
     ) -> Outcome:
         """Answer an offer; the outcome says whether it was won."""
-        data: dict[str, Any] = {"broadcast_id": broadcast_id, "response": response}
-        if decline_reason is not None:
-            data["decline_reason"] = decline_reason
+        data = outgoing.answer(broadcast_id, response, decline_reason)
         reply = await self.request("RESPOND_TO_BROADCAST", data)
         assert isinstance(reply.body, Outcome)
         return reply.body
@@ -286,27 +266,14 @@ class Session:
         """One connection from handshake to close; what to do next, and why it ended."""
         try:
             token = await self._take_token(fresh=fresh)
-            socket = await connect(
-                self._url,
-                compression=None,
-                ping_interval=None,
-                open_timeout=OPEN_TIMEOUT_S,
-                close_timeout=1,
-                max_size=MAX_FRAME_BYTES,
-                proxy=None,
-            )
-        except InvalidStatus as error:
-            refused = error.response.status_code in (401, 403, 404)
-            return (Step.STOP if refused else Step.WAIT), error
-        except (OSError, TimeoutError, InvalidHandshake) as error:
-            return Step.BACK_OFF, error
+            socket = await open_socket(self._url)
+        except FAILURES as error:
+            return after_failure(error), error
         async with socket:
             self._socket = socket
             try:
-                auth: dict[str, Any] = {"token": token}
-                if self.last_seq is not None:
-                    auth["last_seq"] = self.last_seq
-                await socket.send(_encode("AUTH", auth))
+                auth = outgoing.credentials(token, self.last_seq)
+                await socket.send(outgoing.encode("AUTH", auth))
                 await self._converse(socket)
             except ConnectionClosed as closed:
                 code = closed.rcvd.code if closed.rcvd else 1006
@@ -339,9 +306,9 @@ class Session:
                     raise
                 self._pinged_at = time.monotonic()
                 next_beat = self._pinged_at + heartbeat_s
-                await socket.send(_encode("PING", None))
+                await socket.send(outgoing.encode("PING"))
                 continue
-            message = messages.decode(frame)
+            message = decode(frame)
             if isinstance(message.body, Welcome):
                 heartbeat_s = message.body.heartbeat_seconds
                 # The first beat at a random fraction keeps a crowd that reconnected together apart.
@@ -360,8 +327,10 @@ class Session:
         for pending in list(self._pending.values()):
             await self._write(pending.frame)
         if self._live is not None:
-            if welcome.live is not None and welcome.live.state == "ACTIVE":
-                await self._write(_encode("SUBSCRIBE_LIVE_MODE", self._live, str(next(self._ids))))
+            if welcome.live.state == "ACTIVE":
+                await self._write(
+                    outgoing.encode("SUBSCRIBE_LIVE_MODE", self._live, str(next(self._ids)))
+                )
             else:
                 self._live = None
 
@@ -420,12 +389,3 @@ class Session:
                 pending.answer.set_exception(closed)
         self._welcomed.set()  # wakes `ready`, which then raises why
         self._unread.put_nowait(None)
-
-
-def _encode(kind: str, data: dict[str, Any] | None, reference: str | None = None) -> str:
-    envelope: dict[str, Any] = {"type": kind}
-    if reference is not None:
-        envelope["id"] = reference
-    if data is not None:
-        envelope["data"] = data
-    return msgspec.json.encode(envelope).decode()

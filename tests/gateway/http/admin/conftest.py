@@ -1,4 +1,4 @@
-"""A busy market for this folder, and one for a test alone."""
+"""A market with traffic for this folder, and one for a test alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from tests.gateway.conftest import client, parts, people, settings
-from tests.gateway.http.admin.busy import Busy
+from tests.gateway.http.admin.traffic import Traffic
 from tests.support.market import Market, open_market
 from tests.support.rest import People, Person
 from tests.support.servers import RunServers, TestDatabase, clone_of
@@ -38,22 +38,22 @@ def owner_dsn(desk_database: TestDatabase) -> str:
 
 
 @pytest.fixture(scope="package")
-async def busy(run_servers: RunServers, worker_number: int) -> AsyncIterator[Busy]:
+async def traffic(run_servers: RunServers, worker_number: int) -> AsyncIterator[Traffic]:
     """Everything once, in a database of its own."""
     with clone_of(run_servers, f"gw{worker_number}_busy") as database:
         async with open_market(database.dsn, database.owner_dsn) as market:
-            busy = Busy(market, SEED)
-            await busy.play(1)
-            yield busy
+            traffic = Traffic(market, SEED)
+            await traffic.play(1)
+            yield traffic
 
 
 @pytest.fixture
-async def own_busy(fresh_database: TestDatabase) -> AsyncIterator[Busy]:
+async def own_traffic(fresh_database: TestDatabase) -> AsyncIterator[Traffic]:
     """Scenes for one test alone; nothing has happened yet."""
     async with open_market(fresh_database.dsn, fresh_database.owner_dsn) as market:
-        busy = Busy(market, SEED)
-        busy.admin = await market.user("admin", 1)
-        yield busy
+        traffic = Traffic(market, SEED)
+        traffic.admin = await market.user("admin", 1)
+        yield traffic
 
 
 @pytest.fixture(scope="package")
@@ -64,11 +64,11 @@ async def market(database_dsn: str, owner_dsn: str) -> AsyncIterator[Market]:
 
 
 @pytest.fixture(scope="package")
-async def scenes(market: Market) -> Busy:
+async def scenes(market: Market) -> Traffic:
     """Scenes in the database that the service serves."""
-    busy = Busy(market, SEED)
-    busy.admin = await market.user("admin", 1)
-    return busy
+    traffic = Traffic(market, SEED)
+    traffic.admin = await market.user("admin", 1)
+    return traffic
 
 
 @pytest.fixture(scope="package")

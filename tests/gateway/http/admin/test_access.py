@@ -11,7 +11,7 @@ from gateway.http.endpoint import Call
 from gateway.identity.auth import OPERATORS
 from gateway.server.admin_routes import DESK_CALLS
 from gateway.server.routes import CALLS
-from tests.gateway.http.admin.busy import WHY
+from tests.gateway.http.admin.traffic import WHY
 from tests.support.market import Market
 from tests.support.paths import ROOT
 from tests.support.rest import People, Person

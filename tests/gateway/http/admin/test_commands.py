@@ -9,148 +9,150 @@ from typing import Any
 import pytest
 
 from gateway.server.admin_routes import DESK_CALLS
-from tests.gateway.http.admin.busy import WHY, Busy
+from tests.gateway.http.admin.traffic import WHY, Traffic
 from tests.support.rest import Person
 
 Said = tuple[str, dict[str, Any], str, str]
 """Path below /v1/admin, body, the act's type and what it is about."""
 
 
-async def close_item(busy: Busy) -> Said:
+async def close_item(traffic: Traffic) -> Said:
     """An item that somebody has looked at."""
-    return f"items/{await busy.item()}/close", {}, "CLOSE_ITEM", "operator_item"
+    return f"items/{await traffic.item()}/close", {}, "CLOSE_ITEM", "operator_item"
 
 
-async def retry(busy: Busy) -> Said:
+async def retry(traffic: Traffic) -> Said:
     """A settlement that an operator was needed for."""
-    return f"settlements/{await held(busy)}/retry", {}, "RETRY_SETTLEMENT", "settlement"
+    return f"settlements/{await held(traffic)}/retry", {}, "RETRY_SETTLEMENT", "settlement"
 
 
-async def book_leg(busy: Busy) -> Said:
+async def book_leg(traffic: Traffic) -> Said:
     """A refund made by hand at the provider."""
-    settlement = await held(busy)
+    settlement = await held(traffic)
     body = {"leg": "TRANSFER", "reference": f"tr_hand_{settlement.replace('-', '')}"}
     return f"settlements/{settlement}/book-leg", body, "BOOK_LEG", "settlement"
 
 
-async def request_evidence(busy: Busy) -> Said:
+async def request_evidence(traffic: Traffic) -> Said:
     """More time for both sides."""
-    _, dispute = await busy.disputed()
+    _, dispute = await traffic.disputed()
     return f"disputes/{dispute}/request-evidence", {}, "REQUEST_EVIDENCE", "dispute"
 
 
-async def escalate(busy: Busy) -> Said:
+async def escalate(traffic: Traffic) -> Said:
     """Handed on."""
-    _, dispute = await busy.disputed()
+    _, dispute = await traffic.disputed()
     return f"disputes/{dispute}/escalate", {}, "ESCALATE_DISPUTE", "dispute"
 
 
-async def resolve(busy: Busy) -> Said:
+async def resolve(traffic: Traffic) -> Said:
     """Decided."""
-    _, dispute = await busy.disputed()
+    _, dispute = await traffic.disputed()
     return f"disputes/{dispute}/resolve", {"outcome": "POSTER"}, "RESOLVE_DISPUTE", "dispute"
 
 
-async def requeue(busy: Busy) -> Said:
+async def requeue(traffic: Traffic) -> Said:
     """A settlement that got lost."""
-    return f"tasks/{await trapped(busy)}/requeue-settlement", {}, "REQUEUE_SETTLEMENT", "task"
+    return f"tasks/{await trapped(traffic)}/requeue-settlement", {}, "REQUEUE_SETTLEMENT", "task"
 
 
-async def cancel(busy: Busy) -> Said:
+async def cancel(traffic: Traffic) -> Said:
     """A task that nobody has arrived for."""
-    task, _ = await busy.accepted()
+    task, _ = await traffic.accepted()
     return f"tasks/{task}/cancel", {}, "CANCEL_TASK", "task"
 
 
-async def dispute(busy: Busy) -> Said:
+async def dispute(traffic: Traffic) -> Said:
     """A task that somebody works on."""
-    task, hustler = await busy.accepted()
-    await busy.start(task, hustler)
+    task, hustler = await traffic.accepted()
+    await traffic.start(task, hustler)
     return f"tasks/{task}/dispute", {}, "DISPUTE_TASK", "task"
 
 
-async def unlock_codes(busy: Busy) -> Said:
+async def unlock_codes(traffic: Traffic) -> Said:
     """A hustler who guessed too often."""
-    task, _ = await busy.accepted()
+    task, _ = await traffic.accepted()
     return f"tasks/{task}/unlock-codes", {}, "UNLOCK_CODES", "task"
 
 
-async def suspend(busy: Busy) -> Said:
+async def suspend(traffic: Traffic) -> Said:
     """A shut account."""
-    return f"users/{await busy.market.live_hustler()}/suspend", {}, "SUSPEND_USER", "user"
+    return f"users/{await traffic.market.live_hustler()}/suspend", {}, "SUSPEND_USER", "user"
 
 
-async def reinstate(busy: Busy) -> Said:
+async def reinstate(traffic: Traffic) -> Said:
     """Open again."""
-    return f"users/{await busy.market.user('poster')}/reinstate", {}, "REINSTATE_USER", "user"
+    return f"users/{await traffic.market.user('poster')}/reinstate", {}, "REINSTATE_USER", "user"
 
 
-async def live_ban(busy: Busy) -> Said:
+async def live_ban(traffic: Traffic) -> Said:
     """No LIVE mode for a day."""
     until = (datetime.now(UTC) + timedelta(days=1)).isoformat()
-    user = await busy.market.live_hustler()
+    user = await traffic.market.live_hustler()
     return f"users/{user}/live-ban", {"until": until}, "LIVE_BAN", "user"
 
 
-async def lift_live_ban(busy: Busy) -> Said:
+async def lift_live_ban(traffic: Traffic) -> Said:
     """LIVE mode again."""
-    user = await busy.market.user("hustler")
+    user = await traffic.market.user("hustler")
     return f"users/{user}/live-ban", {"until": None}, "LIFT_LIVE_BAN", "user"
 
 
-async def live(busy: Busy) -> Said:
+async def live(traffic: Traffic) -> Said:
     """One session ends, without a ban."""
-    user = await busy.market.live_hustler()
+    user = await traffic.market.live_hustler()
     return f"users/{user}/live", {"act": "END_SESSION"}, "LIVE_END_SESSION", "user"
 
 
-async def payout_account(busy: Busy) -> Said:
+async def payout_account(traffic: Traffic) -> Said:
     """Where a hustler is paid."""
-    user = await busy.market.user("hustler")
+    user = await traffic.market.user("hustler")
     body = {"account_id": f"acct_{user.hex}"}
     return f"users/{user}/payout-account", body, "SET_PAYOUT_ACCOUNT", "user"
 
 
-async def trust_tier(busy: Busy) -> Said:
+async def trust_tier(traffic: Traffic) -> Said:
     """Another tier."""
-    user = await busy.market.user("hustler")
+    user = await traffic.market.user("hustler")
     return f"users/{user}/trust-tier", {"tier": 3}, "SET_TRUST_TIER", "user"
 
 
-async def grant_badge(busy: Busy) -> Said:
+async def grant_badge(traffic: Traffic) -> Said:
     """A badge out of turn."""
-    user = await busy.market.user("hustler")
+    user = await traffic.market.user("hustler")
     return f"users/{user}/badges", {"badge_type": "TASKS_50"}, "GRANT_BADGE", "user"
 
 
-async def revoke_badge(busy: Busy) -> Said:
+async def revoke_badge(traffic: Traffic) -> Said:
     """And away with it."""
-    user = await busy.market.user("hustler")
-    await busy.desk.grant_badge(busy.admin, user, "TASKS_50", WHY)
-    badge = await busy.market.app.fetchval("select id from badges where user_id = $1", user)
+    user = await traffic.market.user("hustler")
+    await traffic.admin_api.progress.grant_badge(traffic.admin, user, "TASKS_50", WHY)
+    badge = await traffic.market.app.fetchval("select id from badges where user_id = $1", user)
     return f"badges/{badge}/revoke", {}, "REVOKE_BADGE", "badge"
 
 
-async def flag_xp(busy: Busy) -> Said:
+async def flag_xp(traffic: Traffic) -> Said:
     """An award that looks wrong."""
-    task = await busy.scene_completed()
-    award = await busy.market.app.fetchval("select id from xp_ledger where task_id = $1", task)
+    task = await traffic.scene_completed()
+    award = await traffic.market.app.fetchval("select id from xp_ledger where task_id = $1", task)
     return f"xp/{award}/flag", {}, "FLAG_XP", "xp_ledger"
 
 
-async def held(busy: Busy) -> str:
+async def held(traffic: Traffic) -> str:
     """A release that is HELD: the bank has taken the payment, the dispute was for the hustler."""
-    task, hustler = await busy.accepted()
-    await busy.start(task, hustler)
-    await busy.chargeback(task, "OPENED")
-    await busy.desk.resolve(busy.admin, await busy.dispute_of(task), "HUSTLER", None, WHY)
-    return str(await busy.settlement_of(task))
+    task, hustler = await traffic.accepted()
+    await traffic.start(task, hustler)
+    await traffic.chargeback(task, "OPENED")
+    await traffic.admin_api.disputes.resolve(
+        traffic.admin, await traffic.dispute_of(task), "HUSTLER", None, WHY
+    )
+    return str(await traffic.settlement_of(task))
 
 
-async def trapped(busy: Busy) -> str:
+async def trapped(traffic: Traffic) -> str:
     """An ended task with its money in the escrow and no settlement: as a bad migration leaves it."""
-    task, _ = await busy.accepted()
-    owner = busy.market.owner
+    task, _ = await traffic.accepted()
+    owner = traffic.market.owner
     async with owner.transaction():
         await owner.execute("alter table tasks disable trigger user")
         await owner.execute("update tasks set state = 'CANCELLED' where id = $1", task)
@@ -158,7 +160,7 @@ async def trapped(busy: Busy) -> str:
     return str(task)
 
 
-COMMANDS: list[Callable[[Busy], Awaitable[Said]]] = [
+COMMANDS: list[Callable[[Traffic], Awaitable[Said]]] = [
     close_item, retry, book_leg, request_evidence, escalate, resolve, requeue, cancel, dispute,
     unlock_codes, suspend, reinstate, live_ban, lift_live_ban, live, payout_account,
     trust_tier, grant_badge, revoke_badge, flag_xp,
@@ -167,7 +169,7 @@ COMMANDS: list[Callable[[Busy], Awaitable[Said]]] = [
 
 @pytest.mark.parametrize("command", COMMANDS)
 async def test_a_command_leaves_its_act_with_the_reason(
-    admin: Person, scenes: Busy, command: Callable[[Busy], Awaitable[Said]]
+    admin: Person, scenes: Traffic, command: Callable[[Traffic], Awaitable[Said]]
 ) -> None:
     """R300: who, what, to what, why; GET /v1/admin/actions shows it."""
     path, body, action, target_type = await command(scenes)

@@ -1,4 +1,4 @@
-"""Every derived fact agrees on a busy market, and disagrees once it is tampered with."""
+"""Every derived fact agrees on a market with traffic, and disagrees once it is tampered with."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 
 from sql import invariants
 from sql.invariants import Verdict
-from tests.gateway.http.admin.busy import Busy
 from tests.gateway.http.admin.tampers import TAMPERS
+from tests.gateway.http.admin.traffic import Traffic
 
 CHECKS = [check.name for check in invariants.checks()]
 
@@ -33,16 +33,16 @@ def test_every_check_says_in_a_sentence_what_holds() -> None:
     assert sorted(TAMPERS) == sorted(CHECKS)
 
 
-async def test_a_busy_market_agrees(busy: Busy) -> None:
+async def test_a_market_with_traffic_agrees(traffic: Traffic) -> None:
     """Everything that can happen has happened, and every check agrees."""
-    found = await broken(busy.market.owner)
+    found = await broken(traffic.market.owner)
     assert [(name, verdict.rows) for name, verdict in found.items()] == []
 
 
 @pytest.mark.parametrize("name", CHECKS)
-async def test_a_check_names_itself_when_its_fact_is_broken(busy: Busy, name: str) -> None:
+async def test_a_check_names_itself_when_its_fact_is_broken(traffic: Traffic, name: str) -> None:
     """With the guards off one row is changed behind everybody's back, and the check tells."""
-    owner = busy.market.owner
+    owner = traffic.market.owner
     change = owner.transaction()
     await change.start()
     try:
@@ -58,14 +58,14 @@ async def test_a_check_names_itself_when_its_fact_is_broken(busy: Busy, name: st
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(3))
-async def test_many_markets_agree_at_every_stop(own_busy: Busy, seed: int) -> None:
+async def test_many_markets_agree_at_every_stop(own_traffic: Traffic, seed: int) -> None:
     """Scenes in any order, days passing between them, timers firing late or not at all."""
-    own_busy.random = random.Random(seed)
+    own_traffic.random = random.Random(seed)
     for _ in range(8):
-        await own_busy.play(1)
-        await own_busy.market.advance(own_busy.random.choice(["1 hour", "3 days", "40 days"]))
-        if own_busy.random.random() < 0.8:
-            while await own_busy.market.timers.fire_due():
+        await own_traffic.play(1)
+        await own_traffic.market.advance(own_traffic.random.choice(["1 hour", "3 days", "40 days"]))
+        if own_traffic.random.random() < 0.8:
+            while await own_traffic.market.timers.fire_due():
                 pass
-        found = await broken(own_busy.market.owner)
+        found = await broken(own_traffic.market.owner)
         assert [(name, verdict.rows) for name, verdict in found.items()] == []

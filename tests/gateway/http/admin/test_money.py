@@ -11,14 +11,14 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from engine.admin.commands import Outcome
-from engine.admin.queries import DeskReading
+from engine.api.admin import Admin
+from engine.disputes.admin import Outcome
 from engine.kernel.errors import Refusal
 from engine.kernel.ids import SettlementId, TaskId
 from engine.money.provider import Movement, PaymentFailed, PaymentRefused
 from engine.money.providers.simulated import SimulatedPayments
-from tests.gateway.http.admin.busy import WHY, Busy
 from tests.gateway.http.admin.test_commands import held, trapped
+from tests.gateway.http.admin.traffic import WHY, Traffic
 from tests.support.market import Market, open_market
 from tests.support.rest import Person
 from tests.support.servers import RunServers, TestDatabase, clone_of
@@ -60,12 +60,12 @@ class Ruling:
     ],
 )
 async def test_a_decision_moves_the_money_to_the_cent(
-    admin: Person, scenes: Busy, ruling: Ruling
+    admin: Person, scenes: Traffic, ruling: Ruling
 ) -> None:
     """33.33 held: decided over REST, carried out, and shown in the money timeline."""
     market = scenes.market
     task, hustler = await market.submitted(price_cents=3_333)
-    await market.commands.dispute(hustler, task, "I did it.")
+    await market.commands.disputes.open(hustler, task, "I did it.")
     dispute = await scenes.dispute_of(task)
     body: dict[str, Any] = {"outcome": ruling.outcome, "reason": WHY}
     if ruling.split is not None:
@@ -93,11 +93,11 @@ async def test_a_decision_moves_the_money_to_the_cent(
     {"outcome": "BOTH"},
 ])  # fmt: skip
 async def test_a_decision_that_means_nothing_is_refused(
-    admin: Person, scenes: Busy, body: dict[str, object]
+    admin: Person, scenes: Traffic, body: dict[str, object]
 ) -> None:
     """A split names its cents, and leaves something to both; nothing has changed after it."""
     task, hustler = await scenes.market.submitted(price_cents=4_000)
-    await scenes.market.commands.dispute(hustler, task, "I did it.")
+    await scenes.market.commands.disputes.open(hustler, task, "I did it.")
     dispute = await scenes.dispute_of(task)
     path = f"/v1/admin/disputes/{dispute}"
     answer = await admin.call("POST", f"{path}/resolve", body | {"reason": WHY})
@@ -108,7 +108,7 @@ async def test_a_decision_that_means_nothing_is_refused(
 
 
 async def test_the_file_of_a_dispute_holds_what_a_decision_stands_on(
-    admin: Person, scenes: Busy
+    admin: Person, scenes: Traffic
 ) -> None:
     """Evidence of both sides, proofs, the task's steps, the deadline, and what admins did."""
     task, dispute = await scenes.disputed()
@@ -153,7 +153,7 @@ class Broken(SimulatedPayments):
         return await super().refund(key, *args, **how)
 
 
-Shop = tuple[Busy, Broken, DeskReading]
+Shop = tuple[Traffic, Broken, Admin]
 
 
 @asynccontextmanager
@@ -161,9 +161,9 @@ async def opened(database: TestDatabase) -> AsyncIterator[Shop]:
     """Scenes with a provider that can be broken, and the desk's reading side."""
     payments = Broken()
     async with open_market(database.dsn, database.owner_dsn, payments) as market:
-        scenes = Busy(market, 1)
+        scenes = Traffic(market, 1)
         scenes.admin = await market.user("admin", 1)
-        yield scenes, payments, DeskReading(market.store)
+        yield scenes, payments, Admin.open(market.execution, market.store)
 
 
 @pytest.fixture(scope="module")
@@ -196,10 +196,10 @@ async def test_a_transfer_that_was_refused_waits_for_an_operator(own_shop: Shop)
     payments.error = PaymentRefused("The account is closed.")
     await scenes.scene_not_paid_yet()
     await scenes.settle()
-    (settlement,), _ = await desk.settlements("HELD", None, 10)
+    (settlement,), _ = await desk.money.settlements("HELD", None, 10)
     assert (settlement.last_error, settlement.attempts) == ("The account is closed.", 1)
     assert [(leg.leg, leg.done) for leg in settlement.legs] == [("TRANSFER", False)]
-    kinds = {(w.subject, w.kind): w.count for w in (await desk.overview()).waiting}
+    kinds = {(w.subject, w.kind): w.count for w in (await desk.queue.overview()).waiting}
     assert kinds == {
         ("ITEM", "SETTLEMENT_HELD"): 1,
         ("SETTLEMENT", "HELD"): 1,
@@ -207,13 +207,15 @@ async def test_a_transfer_that_was_refused_waits_for_an_operator(own_shop: Shop)
     }
 
     payments.error = None
-    await scenes.desk.retry_settlement(scenes.admin, SettlementId(settlement.id), WHY)
+    await scenes.admin_api.money.retry_settlement(scenes.admin, SettlementId(settlement.id), WHY)
     await scenes.settle()
-    assert (await desk.overview()).waiting == []
-    done = await desk.settlement(SettlementId(settlement.id))
+    assert (await desk.queue.overview()).waiting == []
+    done = await desk.money.settlement(SettlementId(settlement.id))
     assert (done.state, done.escrow_state) == ("DONE", "RELEASED")
     with pytest.raises(Refusal, match="escrow's state"):
-        await scenes.desk.retry_settlement(scenes.admin, SettlementId(settlement.id), WHY)
+        await scenes.admin_api.money.retry_settlement(
+            scenes.admin, SettlementId(settlement.id), WHY
+        )
 
 
 async def test_a_provider_that_is_away_only_delays(shop: Shop) -> None:
@@ -222,12 +224,12 @@ async def test_a_provider_that_is_away_only_delays(shop: Shop) -> None:
     payments.error = PaymentFailed("Come back later.")
     settlement = await scenes.settlement_of(await scenes.scene_not_paid_yet())
     await scenes.settle()
-    waiting = await desk.settlement(settlement)
+    waiting = await desk.money.settlement(settlement)
     assert (waiting.state, waiting.last_error) == ("PENDING", "Come back later.")
     payments.error = None
-    await scenes.desk.retry_settlement(scenes.admin, settlement, WHY)
+    await scenes.admin_api.money.retry_settlement(scenes.admin, settlement, WHY)
     await scenes.settle()
-    assert (await desk.settlement(settlement)).state == "DONE"
+    assert (await desk.money.settlement(settlement)).state == "DONE"
 
 
 async def test_a_leg_done_by_hand_is_booked_by_its_reference(shop: Shop) -> None:
@@ -235,26 +237,26 @@ async def test_a_leg_done_by_hand_is_booked_by_its_reference(shop: Shop) -> None
     scenes, payments, desk = shop
     payments.error = PaymentRefused("The card is gone.")
     task, _ = await scenes.accepted()
-    await scenes.market.commands.cancel(await scenes.market.poster_of(task), task, None)
+    await scenes.market.commands.tasks.cancel(await scenes.market.poster_of(task), task, None)
     settlement = await scenes.settlement_of(task)
     with pytest.raises(Refusal):
-        await scenes.desk.book_leg(scenes.admin, settlement, "REFUND", "re_hand", WHY)
+        await scenes.admin_api.money.book_leg(scenes.admin, settlement, "REFUND", "re_hand", WHY)
     await scenes.settle()
     with pytest.raises(Refusal):
-        await scenes.desk.book_leg(scenes.admin, settlement, "TRANSFER", "tr_hand", WHY)
-    await scenes.desk.book_leg(scenes.admin, settlement, "REFUND", "re_hand", WHY)
-    done = await desk.settlement(settlement)
+        await scenes.admin_api.money.book_leg(scenes.admin, settlement, "TRANSFER", "tr_hand", WHY)
+    await scenes.admin_api.money.book_leg(scenes.admin, settlement, "REFUND", "re_hand", WHY)
+    done = await desk.money.settlement(settlement)
     assert (done.state, done.escrow_state) == ("DONE", "REFUNDED")
     assert [leg.reference for leg in done.legs] == ["re_hand"]
-    await scenes.desk.book_leg(scenes.admin, settlement, "REFUND", "re_hand", WHY)
+    await scenes.admin_api.money.book_leg(scenes.admin, settlement, "REFUND", "re_hand", WHY)
     with pytest.raises(Refusal):
-        await scenes.desk.book_leg(scenes.admin, settlement, "REFUND", "re_other", WHY)
+        await scenes.admin_api.money.book_leg(scenes.admin, settlement, "REFUND", "re_other", WHY)
 
     other, _ = await scenes.accepted()
-    await scenes.market.commands.cancel(await scenes.market.poster_of(other), other, None)
+    await scenes.market.commands.tasks.cancel(await scenes.market.poster_of(other), other, None)
     await scenes.settle()
     with pytest.raises(Refusal, match="another settlement"):
-        await scenes.desk.book_leg(
+        await scenes.admin_api.money.book_leg(
             scenes.admin, await scenes.settlement_of(other), "REFUND", "re_hand", WHY
         )
 
@@ -265,18 +267,20 @@ async def test_what_a_bank_took_is_not_given_back_again(shop: Shop) -> None:
     task, hustler = await scenes.accepted()
     await scenes.start(task, hustler)
     await scenes.chargeback(task, "OPENED")
-    await scenes.desk.resolve(scenes.admin, await scenes.dispute_of(task), "SPLIT", 700, WHY)
+    await scenes.admin_api.disputes.resolve(
+        scenes.admin, await scenes.dispute_of(task), "SPLIT", 700, WHY
+    )
     settlement = await scenes.settlement_of(task)
     with pytest.raises(Refusal):
-        await scenes.desk.retry_settlement(scenes.admin, settlement, WHY)
-    assert task in [c.task_id for c in await desk.chargebacks("OPEN")]
+        await scenes.admin_api.money.retry_settlement(scenes.admin, settlement, WHY)
+    assert task in [c.task_id for c in await desk.money.chargebacks("OPEN")]
 
     await scenes.chargeback(task, "LOST")
-    assert (await desk.settlement(settlement)).state == "HELD"
-    await scenes.desk.retry_settlement(scenes.admin, settlement, WHY)
+    assert (await desk.money.settlement(settlement)).state == "HELD"
+    await scenes.admin_api.money.retry_settlement(scenes.admin, settlement, WHY)
     await scenes.settle()
     assert payments.refunds == []
-    done = await desk.settlement(settlement)
+    done = await desk.money.settlement(settlement)
     assert (done.state, done.escrow_state) == ("DONE", "REFUND_PARTIAL")
     assert [leg.reference for leg in done.legs if leg.leg == "REFUND"] == [f"dp_{task}"]
 
@@ -285,9 +289,9 @@ async def test_the_hustler_may_be_paid_all_the_same(shop: Shop) -> None:
     """An operator's retry releases the money although the bank has the poster's."""
     scenes, _, desk = shop
     settlement = SettlementId(UUID(await held(scenes)))
-    await scenes.desk.retry_settlement(scenes.admin, settlement, WHY)
+    await scenes.admin_api.money.retry_settlement(scenes.admin, settlement, WHY)
     await scenes.settle()
-    assert (await desk.settlement(settlement)).escrow_state == "RELEASED"
+    assert (await desk.money.settlement(settlement)).escrow_state == "RELEASED"
 
 
 @pytest.mark.parametrize("ended", ["COMPLETED", "CANCELLED", "REPLACED", "SPLIT"])
@@ -297,29 +301,29 @@ async def test_trapped_money_shows_and_gets_its_settlement(shop: Shop, ended: st
     market = scenes.market
     if ended == "COMPLETED":
         task, _ = await scenes.submitted()
-        await market.commands.approve(await market.poster_of(task), task)
+        await market.commands.proofs.approve(await market.poster_of(task), task)
     elif ended == "CANCELLED":
         task = TaskId(UUID(await trapped(scenes)))
     elif ended == "REPLACED":
         task = await scenes.scene_no_choice_yet()
         poster = await market.poster_of(task)
-        await market.commands.choose(poster, task, "INCREASE_PRICE", 40_000)
-        await market.commands.fund(poster, task)
+        await market.commands.tasks.choose(poster, task, "INCREASE_PRICE", 40_000)
+        await market.commands.money.fund(poster, task)
     else:
         task, dispute = await scenes.disputed()
-        await scenes.desk.resolve(scenes.admin, dispute, "SPLIT", 500, WHY)
+        await scenes.admin_api.disputes.resolve(scenes.admin, dispute, "SPLIT", 500, WHY)
     await market.owner.execute(
         "delete from settlements where escrow_id in (select id from escrows where task_id = $1)",
         task,
     )
-    (stuck,), _ = await desk.stuck("TRAPPED_MONEY", None, 10)
+    (stuck,), _ = await desk.money.stuck("TRAPPED_MONEY", None, 10)
     assert (stuck.task_id, stuck.settlement_id) == (task, None)
-    await scenes.desk.requeue_settlement(scenes.admin, task, WHY)
+    await scenes.admin_api.money.requeue_settlement(scenes.admin, task, WHY)
     with pytest.raises(Refusal):
-        await scenes.desk.requeue_settlement(scenes.admin, task, WHY)
+        await scenes.admin_api.money.requeue_settlement(scenes.admin, task, WHY)
     await scenes.settle()
-    assert await desk.stuck("TRAPPED_MONEY", None, 10) == ([], None)
-    states = {escrow.state for escrow in (await desk.money(task)).escrows}
+    assert await desk.money.stuck("TRAPPED_MONEY", None, 10) == ([], None)
+    states = {escrow.state for escrow in (await desk.money.money(task)).escrows}
     assert (
         states
         == {
@@ -336,23 +340,25 @@ async def test_an_account_sets_held_payouts_free(shop: Shop) -> None:
     scenes, payments, desk = shop
     payments.error = PaymentRefused("No account to be paid to.")
     task, hustler = await scenes.submitted()
-    await scenes.market.commands.approve(await scenes.market.poster_of(task), task)
+    await scenes.market.commands.proofs.approve(await scenes.market.poster_of(task), task)
     await scenes.settle()
     payments.error = None
-    await scenes.desk.set_payout_account(scenes.admin, hustler, "acct_1", enabled=True, reason=WHY)
+    await scenes.admin_api.money.set_payout_account(
+        scenes.admin, hustler, "acct_1", enabled=True, reason=WHY
+    )
     await scenes.settle()
     assert await scenes.market.escrow_state(task) == "RELEASED"
-    account = (await desk.user(hustler)).payout_account
+    account = (await desk.people.user(hustler)).payout_account
     assert account is not None
     assert account.account_id == "acct_1"
     assert account.closed_at is None
     await scenes.told("ACCOUNT_CLOSED", account_id="acct_1")
-    account = (await desk.user(hustler)).payout_account
+    account = (await desk.people.user(hustler)).payout_account
     assert account is not None
     assert account.closed_at is not None
     assert not account.payouts_enabled
     with pytest.raises(Refusal, match="another hustler"):
-        await scenes.desk.set_payout_account(
+        await scenes.admin_api.money.set_payout_account(
             scenes.admin, await scenes.market.user("hustler"), "acct_1", enabled=True, reason=WHY
         )
 
@@ -364,13 +370,13 @@ async def test_a_line_of_tasks_is_one_line_of_money(shop: Shop) -> None:
     second = TaskId(
         await scenes.market.app.fetchval("select id from tasks where predecessor_id = $1", first)
     )
-    from_first, from_second = await desk.money(first), await desk.money(second)
+    from_first, from_second = await desk.money.money(first), await desk.money.money(second)
     assert [task.id for task in from_first.line] == [first, second]
     assert from_first.entries == from_second.entries
     assert from_first.escrows == from_second.escrows
     assert [entry.kind for entry in from_first.entries] == ["CHARGE"]
     with pytest.raises(Refusal):
-        await desk.money(TaskId(uuid4()))
+        await desk.money.money(TaskId(uuid4()))
 
 
 async def test_late_payments_stand_on_a_page_of_their_own(shop: Shop) -> None:
@@ -378,9 +384,9 @@ async def test_late_payments_stand_on_a_page_of_their_own(shop: Shop) -> None:
     scenes, _, desk = shop
     await scenes.scene_late_payment()
     task = await scenes.scene_not_paid_yet()
-    late, _ = await desk.settlements(None, None, 10, late_only=True)
+    late, _ = await desk.money.settlements(None, None, 10, late_only=True)
     assert sorted(s.state for s in late) == ["DONE", "PENDING"]
     assert all(s.late_payment and s.escrow_state == "CANCELLED" for s in late)
-    every, _ = await desk.settlements(None, None, 50)
+    every, _ = await desk.money.settlements(None, None, 50)
     assert {s.id for s in every} > {s.id for s in late}
     assert task in {s.task_id for s in every}

@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from tests.gateway.http.admin.busy import WHY, Busy
 from tests.gateway.http.admin.test_commands import COMMANDS, Said
+from tests.gateway.http.admin.traffic import WHY, Traffic
 from tests.support.rest import People, Person
 
 OWN_CASE = (403, "HX503", "OWN-CASE")
@@ -34,13 +34,13 @@ select array[b.user_id] from badges as b where b.id::text = $1
 """
 
 
-async def close_item(busy: Busy) -> Said:
+async def close_item(traffic: Traffic) -> Said:
     """An item about somebody's money."""
-    task, _ = await busy.accepted()
-    await busy.market.app.execute(
+    task, _ = await traffic.accepted()
+    await traffic.market.app.execute(
         "select open_item('QUESTION', e.id::text) from escrows as e where e.task_id = $1", task
     )
-    item = await busy.market.app.fetchval(
+    item = await traffic.market.app.fetchval(
         "select i.id from operator_items as i inner join escrows as e on e.id::text = i.subject"
         " where e.task_id = $1",
         task,
@@ -48,10 +48,10 @@ async def close_item(busy: Busy) -> Said:
     return f"items/{item}/close", {}, "CLOSE_ITEM", "operator_item"
 
 
-async def become_admin(busy: Busy, people: People, user: UUID) -> Person:
+async def become_admin(traffic: Traffic, people: People, user: UUID) -> Person:
     """This account, an admin's from now on, with the token of one."""
     admin = await people.person("admin")
-    owner = busy.market.owner
+    owner = traffic.market.owner
     issuer, subject = await owner.fetchrow(
         "select issuer, subject from users where id = $1", admin.user_id
     )
@@ -70,7 +70,7 @@ OWN = [close_item, *(command for command in COMMANDS if command.__name__ != "clo
 
 @pytest.mark.parametrize("command", OWN)
 async def test_a_command_is_not_for_those_whom_it_is_about(
-    people: People, scenes: Busy, command: Callable[[Busy], Awaitable[Said]]
+    people: People, scenes: Traffic, command: Callable[[Traffic], Awaitable[Said]]
 ) -> None:
     """HX503 for poster, hustler and the account itself, though they became admins; no act is left."""
     path, body, *_ = await command(scenes)
@@ -85,7 +85,7 @@ async def test_a_command_is_not_for_those_whom_it_is_about(
 
 
 async def test_who_opened_a_dispute_leaves_it_to_another(
-    admin: Person, people: People, scenes: Busy
+    admin: Person, people: People, scenes: Traffic
 ) -> None:
     """An admin who brought a stuck task into dispute neither decides it nor hands it on."""
     task, hustler = await scenes.accepted()

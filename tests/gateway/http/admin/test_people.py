@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from engine.kernel.ids import UserId
-from tests.gateway.http.admin.busy import WHY, Busy
+from tests.gateway.http.admin.traffic import WHY, Traffic
 from tests.support.market import Market
 from tests.support.rest import People, Person
 
@@ -104,7 +104,7 @@ async def test_a_ban_until_the_ends_of_time_is_a_plain_refusal(
     assert answer.refusal()[:2] == (422, "VALIDATION_ERROR")
 
 
-async def test_a_held_task_stays_with_a_suspended_hustler(admin: Person, scenes: Busy) -> None:
+async def test_a_held_task_stays_with_a_suspended_hustler(admin: Person, scenes: Traffic) -> None:
     """It shows on the desk, and an operator decides: here, the poster gets everything back."""
     task, hustler = await scenes.accepted()
     await admin.good("POST", f"/v1/admin/users/{hustler}/suspend", {"reason": WHY})
@@ -115,7 +115,7 @@ async def test_a_held_task_stays_with_a_suspended_hustler(admin: Person, scenes:
     assert view["state"] == "CANCELLED"
 
 
-async def test_a_flag_marks_an_award_and_leaves_it_as_it_is(admin: Person, scenes: Busy) -> None:
+async def test_a_flag_marks_an_award_and_leaves_it_as_it_is(admin: Person, scenes: Traffic) -> None:
     """Architecture §8.4: the row and the total stay; the first reason stays, too (HX801)."""
     market = scenes.market
     task = await scenes.scene_completed()
@@ -137,7 +137,7 @@ async def test_a_flag_marks_an_award_and_leaves_it_as_it_is(admin: Person, scene
         assert caught.value.sqlstate == "HX801"
 
 
-async def test_unlocked_codes_may_be_tried_at_once(admin: Person, scenes: Busy) -> None:
+async def test_unlocked_codes_may_be_tried_at_once(admin: Person, scenes: Traffic) -> None:
     """Five wrong codes lock; the operator lifts it."""
     market = scenes.market
     task, hustler = await scenes.accepted()
@@ -151,7 +151,7 @@ async def test_unlocked_codes_may_be_tried_at_once(admin: Person, scenes: Busy) 
 
 
 async def test_an_operator_brings_a_task_into_dispute_and_not_an_ended_one(
-    admin: Person, scenes: Busy
+    admin: Person, scenes: Traffic
 ) -> None:
     """Opened by ADMIN over held money; HX010 and HX001 for what has ended."""
     task, hustler = await scenes.accepted()
@@ -168,11 +168,11 @@ async def test_an_operator_brings_a_task_into_dispute_and_not_an_ended_one(
     assert answer.refusal() == (409, "HX001", "TASK-TERMINAL")
 
 
-async def test_no_admin_means_no_act_whoever_asks_the_database(scenes: Busy) -> None:
+async def test_no_admin_means_no_act_whoever_asks_the_database(scenes: Traffic) -> None:
     """HX503 from the function itself, for a poster and for a suspended admin."""
     market = scenes.market
     other = await market.user("admin", 1)
-    await scenes.desk.suspend(scenes.admin, other, WHY)
+    await scenes.admin_api.people.suspend(scenes.admin, other, WHY)
     hustler = await market.user("hustler")
     for nobody in (await market.user("poster"), other):
         for call in (
@@ -206,7 +206,7 @@ async def open_items(market: Market, subject: UUID) -> int:
 
 
 async def test_a_suspended_poster_offers_nothing(
-    admin: Person, people: People, scenes: Busy, market: Market
+    admin: Person, people: People, scenes: Traffic, market: Market
 ) -> None:
     """The broadcast ends, nobody accepts LIVE or STANDARD, the money waits; then it goes on."""
     poster = await market.user("poster")
@@ -226,13 +226,13 @@ async def test_a_suspended_poster_offers_nothing(
     for task in (live, standard):
         assert (await market.escrow_state(task), await open_items(market, task)) == ("FUNDED", 1)
     # what somebody holds already goes on
-    await market.commands.start(holder, held, market.codes.code(held, "START", 1))
+    await market.commands.tasks.start(holder, held, market.codes.code(held, "START", 1))
     assert await open_items(market, held) == 0
 
     await admin.good("POST", f"{path}/reinstate", {"reason": WHY})
     assert [await open_items(market, task) for task in (live, standard)] == [0, 0]
-    await market.commands.accept(UserId(hustler.user_id), standard)
-    await market.commands.choose(poster, live, "SWITCH_TO_STANDARD")
+    await market.commands.live.accept(UserId(hustler.user_id), standard)
+    await market.commands.tasks.choose(poster, live, "SWITCH_TO_STANDARD")
     assert await market.state(live) == "CANCELLED"
 
 
@@ -244,8 +244,8 @@ async def test_money_that_comes_for_a_suspended_poster_starts_nothing(
     unpaid = await market.task("LIVE", poster=poster)
     given_back, hustler = await market.accepted("LIVE", poster=poster)
     await admin.good("POST", f"/v1/admin/users/{poster}/suspend", {"reason": WHY})
-    await market.commands.fund(poster, unpaid)
-    await market.commands.release(hustler, given_back, None)
+    await market.commands.money.fund(poster, unpaid)
+    await market.commands.tasks.release(hustler, given_back, None)
     successor = await market.app.fetchval(
         "select id from tasks where predecessor_id = $1", given_back
     )

@@ -18,8 +18,8 @@ from engine.admin.invariant_verifier import Verifying
 from gateway import cli
 from gateway.metrics.metrics import Metrics
 from sql import invariants
-from tests.gateway.http.admin.busy import Busy
 from tests.gateway.http.admin.tampers import TAMPERS
+from tests.gateway.http.admin.traffic import Traffic
 from tests.support.servers import RunServers, TestDatabase, with_database
 
 CHECKS = [check.name for check in invariants.checks()]
@@ -65,10 +65,10 @@ async def tamper(owner: asyncpg.Connection, *names: str) -> None:
 
 
 async def test_the_command_names_every_check_and_ends_with_0_when_all_agree(
-    own_busy: Busy, fresh_database: TestDatabase, verify: Verify
+    own_traffic: Traffic, fresh_database: TestDatabase, verify: Verify
 ) -> None:
     """A line for each check with OK, and its sentence."""
-    await own_busy.scene_completed()
+    await own_traffic.scene_completed()
     said = verify(fresh_database.dsn)
     assert (said.code, said.err) == (0, "")
     lines = {line.split()[0]: line for line in said.out.splitlines() if line.strip()}
@@ -77,14 +77,14 @@ async def test_the_command_names_every_check_and_ends_with_0_when_all_agree(
 
 
 async def test_the_command_lists_what_disagrees_and_ends_with_1(
-    own_busy: Busy, fresh_database: TestDatabase, verify: Verify
+    own_traffic: Traffic, fresh_database: TestDatabase, verify: Verify
 ) -> None:
     """Each broken check by its name, with its rows up to a cap, and how many there are."""
-    await own_busy.scene_completed()
-    await own_busy.scene_cancelled()
-    await own_busy.settle()
-    await tamper(own_busy.market.owner, *BROKEN)
-    await own_busy.market.owner.execute("delete from user_events where seq = 2")
+    await own_traffic.scene_completed()
+    await own_traffic.scene_cancelled()
+    await own_traffic.settle()
+    await tamper(own_traffic.market.owner, *BROKEN)
+    await own_traffic.market.owner.execute("delete from user_events where seq = 2")
 
     said = verify(fresh_database.dsn, "--json", "--rows", "1")
     assert said.code == 1
@@ -115,7 +115,7 @@ def test_the_command_ends_with_2_when_it_could_not_look(
 
 
 async def test_a_market_at_work_gives_no_false_alarm(
-    own_busy: Busy, fresh_database: TestDatabase
+    own_traffic: Traffic, fresh_database: TestDatabase
 ) -> None:
     """Every verification sees one moment, however much is written meanwhile."""
     looks = 0
@@ -130,19 +130,19 @@ async def test_a_market_at_work_gives_no_false_alarm(
 
     async with asyncio.TaskGroup() as group:
         looking = group.create_task(look())
-        await own_busy.play(1)
+        await own_traffic.play(1)
         looking.cancel()
     assert looks > 1
 
 
 async def test_the_service_opens_an_item_for_what_is_broken_and_closes_it_when_it_agrees(
-    own_busy: Busy, fresh_database: TestDatabase
+    own_traffic: Traffic, fresh_database: TestDatabase
 ) -> None:
     """R115: a tampered total is told without anybody asking: critical log, metric, item."""
-    market = own_busy.market
-    task = await own_busy.scene_completed()
+    market = own_traffic.market
+    task = await own_traffic.scene_completed()
     metrics = Metrics()
-    verifying = Verifying(fresh_database.dsn, market.store, metrics, 3600)
+    verifying = Verifying(fresh_database.dsn, market.store, metrics.invariants, 3600)
     assert await verifying.verify() == []
 
     await tamper(market.owner, "total_xp_is_the_ledger")
@@ -170,8 +170,10 @@ async def test_the_service_opens_an_item_for_what_is_broken_and_closes_it_when_i
     assert b'hustlexp_invariant_disagreements{check="total_xp_is_the_ledger"} 0.0' in metrics.page()
 
 
-async def test_the_service_can_be_told_not_to_look(own_busy: Busy) -> None:
+async def test_the_service_can_be_told_not_to_look(own_traffic: Traffic) -> None:
     """HX_VERIFY_S=0."""
-    never = Verifying("postgresql://nobody@127.0.0.1:1/x", own_busy.market.store, Metrics(), 0)
+    never = Verifying(
+        "postgresql://nobody@127.0.0.1:1/x", own_traffic.market.store, Metrics().invariants, 0
+    )
     async with asyncio.timeout(1):
         await never.run()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.http.transport.protocol import Patience
+from gateway.http.transport.patience import Patience
 from tests.support.service import Service, running
 
 HASTY = Patience(

@@ -185,7 +185,7 @@ async def test_each_size_is_served_at_its_limit_and_refused_beyond(
 ) -> None:
     """For calls and for handshakes; counted, answered, closed."""
     assert callable(sent)
-    closings = service.parts.metrics.closings.labels(reason)
+    closings = service.parts.metrics.requests._connections_refused.labels(reason)
     async with connected(service.url) as wire:
         assert (await wire.ask(sent(limit))).status == 200
     before = closings._value.get()
@@ -331,7 +331,7 @@ async def test_a_client_that_does_not_go_on_is_given_up(
     """Silent, stopped or dripping: answered where a request had begun, counted, closed."""
     hustler = await hasty.user()
     sent = sent.replace(b"Host: hx", f"Host: hx\r\nAuthorization: Bearer {hustler.token}".encode())
-    closings = hasty.parts.metrics.closings.labels(reason)
+    closings = hasty.parts.metrics.requests._connections_refused.labels(reason)
     before = closings._value.get()
     hasty.parts.stripe_webhook._secrets = ("whsec_1",)
     async with connected(hasty.url) as wire:
@@ -354,7 +354,7 @@ async def test_a_head_in_line_feeds_is_refused_at_once(hasty: Service) -> None:
 
 async def test_who_only_looks_whether_the_port_answers_is_not_counted(hasty: Service) -> None:
     """A connection that its client closed is nobody's fault, and nothing waits for it."""
-    silent = hasty.parts.metrics.closings.labels("silent")
+    silent = hasty.parts.metrics.requests._connections_refused.labels("silent")
     before = silent._value.get()
     async with connected(hasty.url):
         pass
@@ -373,7 +373,7 @@ async def test_an_idle_connection_is_kept_for_its_time_and_then_closed(hasty: Se
 
 async def test_who_takes_nothing_of_the_answer_is_cut(hasty: Service) -> None:
     """Requests without end whose answers nobody reads hold neither memory nor connection."""
-    closings = hasty.parts.metrics.closings.labels("slow_reader")
+    closings = hasty.parts.metrics.requests._connections_refused.labels("slow_reader")
     before = closings._value.get()
     async with connected(hasty.url) as wire:
         sending = asyncio.create_task(_drip(wire, request("GET /openapi.json") * 40))

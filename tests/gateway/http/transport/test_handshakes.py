@@ -45,7 +45,7 @@ async def test_a_broken_handshake_is_answered_counted_and_closed(
     service: Service, sent: bytes, status: int
 ) -> None:
     """A problem document; 426 names the protocol and the version that are spoken here."""
-    refused = service.parts.metrics.refusals.labels("VALIDATION_ERROR", "", "socket")
+    refused = service.parts.metrics.requests._refusals.labels("VALIDATION_ERROR", "", "socket")
     before = refused._value.get()
     async with connected(service.url) as wire:
         answer = await wire.ask(sent)

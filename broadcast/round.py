@@ -1,0 +1,71 @@
+"""One round of evaluation: the broadcasts that are due and the hustlers who are new to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from broadcast.active_broadcast import Running
+from broadcast.pair_inputs import score_inputs
+from broadcast.presence_snapshot import Pairs, Surroundings
+from broadcast.wave_store import Verdicts
+from engine.matching import score as scoring
+from engine.matching.score import Floats, ScoreInputs
+
+
+@dataclass(frozen=True)
+class Round:
+    """Pairs of `due` broadcasts and hustlers `here`, as they stand at one instant."""
+
+    due: Sequence[Running]
+    here: Surroundings
+    at: datetime
+    pairs: Pairs
+
+    @cached_property
+    def broadcasts(self) -> list[UUID]:
+        """The broadcast of each pair."""
+        return [self.due[number].facts.id for number in self.pairs.broadcast.tolist()]
+
+    @cached_property
+    def hustlers(self) -> list[UUID]:
+        """The hustler of each pair."""
+        return [self.here.hustler(row) for row in self.pairs.row.tolist()]
+
+    def take(self, rows: NDArray[np.intp]) -> Round:
+        """The round with some of its pairs, in this order."""
+        return replace(self, pairs=self.pairs.take(rows))
+
+    def score_inputs(self, verdicts: Verdicts) -> ScoreInputs:
+        """What the score needs of the pairs, with what the database says of each."""
+        pairs = self.pairs
+        return score_inputs(self.due, pairs.broadcast, pairs.place_miles, verdicts, self.at)
+
+    def best_first(self, total: Floats, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        """These rows in the order of the ranking."""
+        price = np.array([b.facts.price_cents for b in self.due], np.float64)
+        created = np.array([b.facts.created_at.timestamp() for b in self.due], np.float64)
+        numbers = self.pairs.broadcast[rows]
+        order = scoring.ranking(
+            total[rows],
+            self.pairs.place_miles[rows],
+            price[numbers],
+            created[numbers],
+            self.here.ids[self.pairs.row[rows]],
+        )
+        return rows[order]
+
+    def record(self, again_at: Floats) -> None:
+        """Notes in each broadcast when its pairs are to be asked for again, in monotonic seconds."""
+        for number in np.unique(self.pairs.broadcast).tolist():
+            mine = self.pairs.broadcast == number
+            rows = self.pairs.row[mine]
+            self.due[number].judged.record(
+                self.here.ids[rows], self.here.generations[rows], again_at[mine]
+            )

@@ -1,0 +1,53 @@
+"""What admins read and do about disputes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from engine.disputes.admin_views import DisputeFile, DisputeState
+from engine.disputes.views import DisputeView
+from engine.kernel.execution import Execution
+from engine.kernel.ids import (
+    DisputeId,
+    UserId,
+)
+from engine.kernel.store import Cursor, Store
+
+Outcome = Literal["HUSTLER", "POSTER", "SPLIT"]
+
+
+class DisputeAdmin:
+    """Disputes from the first look to the decision."""
+
+    def __init__(self, execution: Execution, store: Store) -> None:
+        self._execution = execution
+        self._store = store
+
+    async def request_evidence(self, admin: UserId, dispute: DisputeId, reason: str) -> None:
+        """Give both sides another 72 hours for evidence."""
+        await self._execution.run("advance_dispute", admin, dispute, "EVIDENCE_REQUESTED", reason)
+
+    async def escalate(self, admin: UserId, dispute: DisputeId, reason: str) -> None:
+        """Hand the dispute on; what is left is the decision."""
+        await self._execution.run("advance_dispute", admin, dispute, "ESCALATED", reason)
+
+    async def resolve(
+        self,
+        admin: UserId,
+        dispute: DisputeId,
+        outcome: Outcome,
+        release_cents: int | None,
+        reason: str,
+    ) -> None:
+        """Decide. A SPLIT releases `release_cents` to the hustler's side and refunds the rest."""
+        await self._execution.run("resolve_dispute", admin, dispute, outcome, release_cents, reason)
+
+    async def disputes(
+        self, state: DisputeState | str | None, after: Cursor | None, limit: int
+    ) -> tuple[list[DisputeView], Cursor | None]:
+        """Disputes, the oldest first; UNRESOLVED is every state but RESOLVED."""
+        return await self._store.page(DisputeView, "desk_disputes", state, after=after, limit=limit)
+
+    async def dispute(self, dispute: DisputeId) -> DisputeFile:
+        """All that a decision stands on."""
+        return await self._store.found(DisputeFile, "desk_dispute", dispute)

@@ -1,0 +1,80 @@
+"""What may be read of the log of durable events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+import structlog
+
+from engine.events.views import Snapshot
+from engine.kernel.applied import UserEvent
+from engine.kernel.ids import (
+    UserId,
+)
+from engine.kernel.store import Store
+from engine.tasks.codes import TaskCodes
+
+log = structlog.get_logger(__name__)
+
+
+EVENTS_PER_READ = 200
+"""Most events one read returns; a reader asks again from where it stands."""
+
+
+class Log(msgspec.Struct, frozen=True):
+    """A stretch of a user's events, and where the counter stood in the same snapshot."""
+
+    last_seq: int
+    events: list[UserEvent]
+
+
+class Standing(NamedTuple):
+    """How far a connected user's log goes, and whether the account may still use the service."""
+
+    user: UserId
+    last_seq: int
+    is_suspended: bool
+
+
+class EventQueries:
+    """Reads events, snapshots, and how far each user's log goes."""
+
+    def __init__(self, store: Store, codes: TaskCodes) -> None:
+        self._store = store
+        self._codes = codes
+
+    async def after(self, user: UserId, seq: int, limit: int = EVENTS_PER_READ) -> Log:
+        """The user's events behind `seq`, in order, at most `limit`."""
+        return await self._store.one(Log, "events_after", user, seq, limit)
+
+    async def after_many(self, positions: dict[UserId, int]) -> list[UserEvent]:
+        """As `events_after` for many users at once, each in order."""
+        rows = await self._store.rows(
+            "events_after_many", list(positions), list(positions.values()), EVENTS_PER_READ
+        )
+        return [msgspec.json.decode(row[0], type=UserEvent) for row in rows]
+
+    async def standings(self, users: Sequence[UserId]) -> list[Standing]:
+        """Where the counters of these users stand, and who is suspended."""
+        rows = await self._store.rows("positions", list(users))
+        return [Standing(row["user_id"], row["last_seq"], row["is_suspended"]) for row in rows]
+
+    async def snapshots(self, users: Sequence[UserId]) -> dict[UserId, Snapshot]:
+        """What WELCOME carries, for many users in one query; without who cannot be read."""
+        found = {}
+        rows = await self._store.rows("snapshots", list(users))
+        for user, row in zip(users, rows, strict=True):
+            try:
+                snapshot = msgspec.json.decode(row[0], type=Snapshot)
+            except msgspec.ValidationError:
+                # One user's broken row is that user's trouble alone.
+                log.exception("snapshot_not_readable", user=str(user))
+                continue
+            found[UserId(snapshot.user_id)] = self._with_codes(snapshot)
+        return found
+
+    def _with_codes(self, snapshot: Snapshot) -> Snapshot:
+        tasks = [self._codes.filled_in(task) for task in snapshot.tasks]
+        return msgspec.structs.replace(snapshot, tasks=tasks)

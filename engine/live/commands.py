@@ -1,0 +1,64 @@
+"""What a hustler may do in LIVE mode, and with an offer."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from engine.kernel.applied import Applied
+from engine.kernel.execution import Execution
+from engine.kernel.ids import (
+    BroadcastId,
+    TaskId,
+    UserId,
+)
+from engine.kernel.store import Store
+from engine.live.queries import LastFix
+
+OfferResponse = Literal["ACCEPT", "DECLINE", "SKIP"]
+EndReason = Literal["MANUAL", "OFFLINE", "FORCED"]
+
+
+class LiveCommands:
+    """Opens and ends LIVE sessions, and answers offers."""
+
+    def __init__(self, execution: Execution, store: Store) -> None:
+        self._execution = execution
+        self._store = store
+
+    async def accept(self, hustler: UserId, task: TaskId, version: int | None = None) -> Applied:
+        """Outcome WON, TAKEN or EXPIRED; the row lock decides (design §6)."""
+        return await self._execution.run("accept_task", hustler, task, version)
+
+    async def respond(
+        self,
+        hustler: UserId,
+        broadcast: BroadcastId,
+        response: OfferResponse,
+        decline_reason: str | None = None,
+    ) -> Applied:
+        """Outcome WON, TAKEN, EXPIRED, DECLINED or SKIPPED."""
+        return await self._execution.run(
+            "respond_to_offer", hustler, broadcast, response, decline_reason
+        )
+
+    async def go_live(
+        self, hustler: UserId, radius_miles: float | None, categories: list[str] | None
+    ) -> Applied:
+        """Open a LIVE session or change its limits. HX904 too soon, HX905 banned."""
+        return await self._execution.run("go_live", hustler, radius_miles, categories)
+
+    async def end(self, hustler: UserId, reason: EndReason) -> Applied:
+        """End the LIVE session, if there is one; off is always allowed."""
+        return await self._execution.run("end_live", hustler, reason)
+
+    async def end_impossible(self, hustler: UserId) -> Applied:
+        """End a session whose positions were impossible; the third within 30 days is a ban."""
+        return await self._execution.run("end_impossible_session", hustler)
+
+    async def keep_fix(self, user: UserId, fix: LastFix) -> None:
+        """Keep where somebody was last believed to be, unless something newer is kept."""
+        await self._store.execute("keep_fix", user, fix.lat, fix.lng, fix.accuracy_m, fix.fixed_at)
+
+    async def end_away(self, hustler: UserId) -> Applied:
+        """End the session of a hustler who has been away, unless they hold a task."""
+        return await self._execution.run("end_away", hustler, lock_timeout_ms=50)

@@ -1,0 +1,48 @@
+"""What may be read of LIVE mode and its offers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from engine.kernel.ids import (
+    UserId,
+)
+from engine.kernel.store import Store
+from engine.live.views import LiveView, OfferCard
+
+
+class LastFix(NamedTuple):
+    """Where somebody was when a position of theirs was last believed; degrees, metres."""
+
+    lat: float
+    lng: float
+    accuracy_m: float
+    fixed_at: datetime
+    kept_for_s: float = 0.0
+    """By the database's clock: time that `hustlexp clock advance` lets pass counts."""
+
+
+class LiveQueries:
+    """Reads LIVE states, sessions and open offers."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def state(self, user: UserId) -> LiveView:
+        """The caller's LIVE state at this instant."""
+        return await self._store.found(LiveView, "live_view", user)
+
+    async def last_fix(self, user: UserId) -> LastFix | None:
+        """Where the user was when a position of theirs was last believed."""
+        rows = await self._store.rows("last_fix", user)
+        return LastFix(*rows[0].values()) if rows else None
+
+    async def open_sessions(self) -> list[tuple[UserId, datetime]]:
+        """Every hustler with an open LIVE session, and since when."""
+        rows = await self._store.rows("open_live_sessions")
+        return [(row["user_id"], row["active_since"]) for row in rows]
+
+    async def offers(self, user: UserId) -> list[OfferCard]:
+        """The caller's open offers, best first."""
+        return await self._store.call(list[OfferCard], "offers_view", user)

@@ -1,0 +1,89 @@
+"""What admins read and do about money."""
+
+from __future__ import annotations
+
+from engine.kernel.execution import Execution
+from engine.kernel.ids import (
+    SettlementId,
+    TaskId,
+    UserId,
+)
+from engine.kernel.store import Cursor, Store
+from engine.money.admin_views import (
+    ChargebackState,
+    ChargebackView,
+    MoneyFile,
+    SettlementState,
+    SettlementView,
+    StuckKind,
+    StuckView,
+)
+from engine.money.provider import LegKind
+
+CHARGEBACKS_MAX = 200
+"""Most chargebacks one reading answers, the newest."""
+
+
+class MoneyAdmin:
+    """Settlements, chargebacks, payout accounts, stuck money."""
+
+    def __init__(self, execution: Execution, store: Store) -> None:
+        self._execution = execution
+        self._store = store
+
+    async def retry_settlement(self, admin: UserId, settlement: SettlementId, reason: str) -> None:
+        """Run a held or delayed settlement again, now.
+
+        HX010 when it is done, and for a refund while a chargeback on its payment is open.
+        """
+        await self._execution.run("retry_settlement", admin, settlement, reason)
+
+    async def book_leg(
+        self, admin: UserId, settlement: SettlementId, leg: LegKind, reference: str, reason: str
+    ) -> None:
+        """Book a leg that a person carried out at the provider; HX010 unless it is HELD."""
+        await self._execution.run("book_leg_by_hand", admin, settlement, leg, reference, reason)
+
+    async def requeue_settlement(self, admin: UserId, task: TaskId, reason: str) -> SettlementId:
+        """Make the settlement that an ended task's held money lacks; HX010 where none is missing."""
+        applied = await self._execution.run("requeue_settlement", admin, task, reason)
+        return SettlementId(applied.subject)
+
+    async def set_payout_account(
+        self, admin: UserId, user: UserId, account: str, *, enabled: bool, reason: str
+    ) -> None:
+        """Say where a hustler is paid; an enabled account sets held payouts free."""
+        await self._execution.run("admin_set_payout_account", admin, user, account, enabled, reason)
+
+    async def settlements(
+        self,
+        state: SettlementState | None,
+        after: Cursor | None,
+        limit: int,
+        *,
+        late_only: bool = False,
+    ) -> tuple[list[SettlementView], Cursor | None]:
+        """Settlements, the oldest first; `late_only` those of payments that came too late."""
+        return await self._store.page(
+            SettlementView, "desk_settlements", state, late_only, after=after, limit=limit
+        )
+
+    async def settlement(self, settlement: SettlementId) -> SettlementView:
+        """One settlement."""
+        return await self._store.found(SettlementView, "desk_settlement", settlement)
+
+    async def chargebacks(self, state: ChargebackState | None) -> list[ChargebackView]:
+        """The newest chargebacks, at most `CHARGEBACKS_MAX`."""
+        return await self._store.one(
+            list[ChargebackView], "desk_chargebacks", state, CHARGEBACKS_MAX
+        )
+
+    async def stuck(
+        self, kind: StuckKind | None, after: Cursor | None, limit: int
+    ) -> tuple[list[StuckView], Cursor | None]:
+        """Tasks whose money waits for something that does not come, the longest stuck first."""
+        return await self._store.page(StuckView, "desk_stuck", kind, after=after, limit=limit)
+
+    async def money(self, task: TaskId) -> MoneyFile:
+        """Every cent of a task, its predecessors and successors."""
+        return await self._store.found(MoneyFile, "task_money", task)

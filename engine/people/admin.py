@@ -1,0 +1,30 @@
+"""What admins read and do about an account."""
+
+from __future__ import annotations
+
+from engine.kernel.execution import Execution
+from engine.kernel.ids import (
+    UserId,
+)
+from engine.kernel.store import Store
+from engine.people.admin_views import UserFile
+
+
+class PeopleAdmin:
+    """Suspends and reinstates accounts."""
+
+    def __init__(self, execution: Execution, store: Store) -> None:
+        self._execution = execution
+        self._store = store
+
+    async def suspend(self, admin: UserId, user: UserId, reason: str) -> None:
+        """Shut an account: its tokens are refused, its LIVE session ends."""
+        await self._execution.run("suspend_user", admin, user, reason)
+
+    async def reinstate(self, admin: UserId, user: UserId, reason: str) -> None:
+        """Open a shut account again."""
+        await self._execution.run("reinstate_user", admin, user, reason)
+
+    async def user(self, user: UserId) -> UserFile:
+        """An account."""
+        return await self._store.found(UserFile, "desk_user", user)

@@ -1,0 +1,43 @@
+"""What may be read of accounts."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from engine.kernel import errors
+from engine.kernel.ids import (
+    UserId,
+)
+from engine.kernel.store import Store
+from engine.people.views import MeView
+
+
+class User(NamedTuple):
+    """An account as the border needs it."""
+
+    id: UserId
+    role: Literal["poster", "hustler", "dual", "admin"]
+    account_status: Literal["ACTIVE", "PAUSED", "SUSPENDED"]
+
+
+class PeopleQueries:
+    """Reads accounts, and creates one at its first token."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def user_for(self, issuer: str, subject: str, role: str, first_name: str) -> User:
+        """The user behind a token's subject, created on first use."""
+        row = (await self._store.rows("user_for", issuer, subject, role, first_name))[0]
+        return User(row["id"], row["role"], row["account_status"])
+
+    async def user(self, user: UserId) -> User:
+        """An account as it stands now."""
+        rows = await self._store.rows("user_by_id", user)
+        if not rows:
+            raise errors.refusal("NOT_FOUND")
+        return User(rows[0]["id"], rows[0]["role"], rows[0]["account_status"])
+
+    async def me(self, user: UserId) -> MeView:
+        """The caller's own account."""
+        return await self._store.found(MeView, "me_view", user)

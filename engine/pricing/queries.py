@@ -1,0 +1,26 @@
+"""What may be read of price proposals."""
+
+from __future__ import annotations
+
+from engine.kernel.ids import (
+    ProposalId,
+    TaskId,
+    UserId,
+)
+from engine.kernel.store import Store
+from engine.pricing.views import ProposalView
+
+
+class PricingQueries:
+    """Reads price proposals."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def proposal(self, proposal: ProposalId) -> ProposalView:
+        """One price proposal."""
+        return await self._store.found(ProposalView, "proposal_view", proposal)
+
+    async def of_task(self, viewer: UserId, task: TaskId) -> list[ProposalView]:
+        """The price proposals of a task, for its two sides."""
+        return await self._store.found(list[ProposalView], "task_proposals", viewer, task)

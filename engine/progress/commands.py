@@ -1,0 +1,20 @@
+"""What people may do with what they earned."""
+
+from __future__ import annotations
+
+from engine.kernel.execution import Execution
+from engine.kernel.ids import (
+    BadgeId,
+    UserId,
+)
+
+
+class ProgressCommands:
+    """Records what was shown of one's progress."""
+
+    def __init__(self, execution: Execution) -> None:
+        self._execution = execution
+
+    async def show_badge(self, user: UserId, badge: BadgeId) -> None:
+        """Record that the unlock animation was shown; only the first time counts."""
+        await self._execution.run("show_badge", user, badge)

@@ -1,0 +1,25 @@
+"""What may be read of progress."""
+
+from __future__ import annotations
+
+from engine.kernel.ids import (
+    BadgeId,
+    UserId,
+)
+from engine.kernel.store import Store
+from engine.progress.views import BadgeView, ProgressView
+
+
+class ProgressQueries:
+    """Reads XP, level, streak, trust and badges."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def progress(self, user: UserId) -> ProgressView:
+        """The caller's XP, level, streak, trust, badges and LIVE record."""
+        return await self._store.found(ProgressView, "progress_view", user)
+
+    async def badge(self, badge: BadgeId) -> BadgeView:
+        """One badge."""
+        return await self._store.found(BadgeView, "badge_view", badge)

@@ -1,0 +1,172 @@
+"""Offer cards on screens: shown once per socket, taken away when their broadcast ends."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from uuid import UUID
+
+from broadcast.ports import BroadcastUpdate
+from engine.kernel.applied import ClosedBroadcast
+from engine.kernel.ids import UserId
+from engine.live.views import OfferCard
+from gateway.contract import codec, limits
+from gateway.delivery.ended_broadcasts import EndedBroadcasts
+from gateway.delivery.fanout import Fanout
+from gateway.delivery.poller import Poller
+from gateway.delivery.registry import ConnectionRegistry
+from gateway.session import session
+from gateway.session.connection import Connection
+
+
+class OfferCards:
+    """Delivers the broadcaster's cards (`broadcast.ports.Delivery`); nothing here waits."""
+
+    def __init__(
+        self, registry: ConnectionRegistry, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._registry = registry
+        self._monotonic = monotonic
+        self._shown: defaultdict[UUID, set[Connection]] = defaultdict(set)
+        self._polled: defaultdict[UUID, set[UserId]] = defaultdict(set)
+        self._ended = EndedBroadcasts()
+        self._taken: dict[tuple[UUID, UUID], float] = {}
+        self._fanout = Fanout()
+
+    # ── broadcast.ports.Delivery ─────────────────────────────────────────────────────────────────
+
+    def connected(self) -> Collection[UserId]:
+        """Users who can be shown a card now."""
+        return self._registry.connected()
+
+    def cards(self, cards: Sequence[tuple[UserId, OfferCard]]) -> None:
+        """Shows each card to its hustler: at most once per socket, never after its `closed`."""
+        self._fanout.start(self._show_all(cards))
+
+    def broadcast_update(self, poster: UserId, update: BroadcastUpdate) -> None:
+        """Sends the poster how the broadcast stands; not durable."""
+        if self._registry.user(poster) is not None:
+            self._registry.send(poster, codec.encode("LIVE_BROADCAST_UPDATE", update))
+
+    def closed(self, closed: ClosedBroadcast) -> None:
+        """Takes the broadcast's cards off every screen and drops late ones; repeats are harmless."""
+        self._ended.add(closed.broadcast_id, self._monotonic())
+        for user in self._polled.pop(closed.broadcast_id, ()):
+            connections = self._registry.user(user)
+            if connections is not None and connections.poller is not None:
+                connections.poller.gone(closed.broadcast_id)
+        shown_to = self._shown.pop(closed.broadcast_id, None)
+        if shown_to:
+            self._fanout.start(self._hide_all(closed, shown_to))
+
+    def taken(self) -> Mapping[tuple[UUID, UUID], float]:
+        """(broadcast, hustler) of the cards that reached a socket since the last call, and when."""
+        taken, self._taken = self._taken, {}
+        return taken
+
+    # ── Sessions ─────────────────────────────────────────────────────────────────────────────────
+
+    def has_ended(self, broadcast_id: object) -> bool:
+        """Whether no card of this broadcast may be shown any more."""
+        return broadcast_id in self._ended
+
+    def opened_with(self, connection: Connection, user: UserId, broadcasts: Iterable[UUID]) -> None:
+        """Counts the cards of a snapshot as shown on this socket."""
+        for broadcast_id in broadcasts:
+            self._shown[broadcast_id].add(connection)
+            self._took(broadcast_id, user)
+
+    def left(self, connection: Connection) -> None:
+        """Forgets the screen of a closed socket."""
+        for broadcast_id in connection.session.cards.broadcasts():
+            self.untrack(connection, broadcast_id)
+
+    def untrack(self, connection: Connection, broadcast_id: UUID) -> None:
+        """This socket need not hear of the broadcast's end."""
+        shown_to = self._shown.get(broadcast_id)
+        if shown_to is not None:
+            shown_to.discard(connection)
+            if not shown_to:
+                del self._shown[broadcast_id]
+
+    def withdraw(self, hustler: UserId) -> None:
+        """Takes every card of a hustler who is not offerable for now off every screen."""
+        connections = self._registry.user(hustler)
+        if connections is None:
+            return
+        for connection in connections.sockets:
+            connection.session.withdraw()
+            connection.flush()
+        if connections.poller is not None:
+            self.forget_poller(hustler, connections.poller)
+            connections.poller.withdraw()
+
+    def answered(self, hustler: UserId, broadcast_id: UUID, task_id: UUID) -> None:
+        """Takes a card that its hustler declined off the user's other screens, too."""
+        connections = self._registry.user(hustler)
+        if connections is None:
+            return
+        closing = session.farewell(broadcast_id, task_id, "WITHDRAWN")
+        for connection in connections.sockets:
+            connection.session.take_away(broadcast_id, closing)
+            connection.flush()
+            if not connection.session.cards.awaits_end(broadcast_id):
+                self.untrack(connection, broadcast_id)
+        if connections.poller is not None:
+            connections.poller.gone(broadcast_id)
+
+    def forget_poller(self, user: UserId, poller: Poller) -> None:
+        """A long poll need not hear of the ends of the offers it knows."""
+        for broadcast_id in poller.broadcasts():
+            polled = self._polled.get(broadcast_id)
+            if polled is not None:
+                polled.discard(user)
+                if not polled:
+                    del self._polled[broadcast_id]
+
+    # ── Time ─────────────────────────────────────────────────────────────────────────────────────
+
+    async def run(self) -> None:
+        """Fans out what did not fit into one turn of the loop; for ever."""
+        await self._fanout.run()
+
+    def forget(self, now: float) -> None:
+        """Drops what is remembered of broadcasts that ended long ago; monotonic seconds."""
+        self._ended.forget(now)
+
+    # ── Inside ───────────────────────────────────────────────────────────────────────────────────
+
+    def _show_all(self, cards: Sequence[tuple[UserId, OfferCard]]) -> Iterator[None]:
+        for user, card in cards:
+            self._show(user, card)
+            yield
+
+    def _show(self, user: UserId, card: OfferCard) -> None:
+        broadcast_id = card.broadcast_id
+        connections = self._registry.user(user)
+        if connections is None or broadcast_id in self._ended:
+            return
+        taken = False
+        payload = codec.encode("LIVE_TASK_BROADCAST", card)
+        for connection in connections.sockets:
+            if connection.session.show(broadcast_id, card.task.id, payload):
+                taken = True
+                self._shown[broadcast_id].add(connection)
+                connection.flush()
+        if connections.poller is not None:
+            self._polled[broadcast_id].add(user)
+            taken = connections.poller.offer(broadcast_id) or taken
+        if taken:
+            self._took(broadcast_id, user)
+
+    def _took(self, broadcast_id: UUID, user: UserId) -> None:
+        if len(self._taken) < limits.CARD_ACKS_KEPT:
+            self._taken.setdefault((broadcast_id, user), self._monotonic())
+
+    def _hide_all(self, closed: ClosedBroadcast, shown_to: set[Connection]) -> Iterator[None]:
+        closing = session.farewell(closed.broadcast_id, closed.task_id, closed.reason)
+        for connection in shown_to:
+            connection.session.take_away(closed.broadcast_id, closing)
+            connection.flush()
+            yield

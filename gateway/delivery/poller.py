@@ -1,0 +1,111 @@
+"""One user's long polls: what wakes them, and what was told by the last one."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal
+from uuid import UUID
+
+from gateway.contract import limits
+
+Woken = Literal["EVENT", "OFFERS", "TIMEOUT", "STOPPING"]
+
+
+class Poller:
+    """One user's long polls. Times are monotonic seconds."""
+
+    __slots__ = ("_changed", "_pending", "_told", "_waiting", "until")
+
+    def __init__(self) -> None:
+        self.until = 0.0
+        """When the user stops counting as connected, unless a poll is waiting."""
+        self._waiting: dict[asyncio.Future[Woken], int] = {}
+        self._told: set[UUID] = set()
+        self._pending: set[UUID] = set()
+        self._changed = False
+
+    @property
+    def waiting(self) -> bool:
+        """A poll is open now."""
+        return bool(self._waiting)
+
+    @property
+    def position(self) -> int | None:
+        """The lowest seq a waiting poll asked after."""
+        return min(self._waiting.values(), default=None)
+
+    def broadcasts(self) -> set[UUID]:
+        """The open offers this user was told of, or is about to be."""
+        return self._told | self._pending
+
+    def begin(self, after: int) -> asyncio.Future[Woken]:
+        """Opens a poll; its future is done at once when the offers changed since the last one.
+
+        The oldest poll of a user who opens too many is answered.
+        """
+        woken: asyncio.Future[Woken] = asyncio.get_running_loop().create_future()
+        if self._pending or self._changed:
+            self._told |= self._pending
+            self._pending.clear()
+            self._changed = False
+            woken.set_result("OFFERS")
+        else:
+            self._waiting[woken] = after
+            if len(self._waiting) > limits.POLLS_PER_USER:
+                self._wake(next(iter(self._waiting)), "TIMEOUT")
+        return woken
+
+    def end(self, woken: asyncio.Future[Woken], now: float) -> None:
+        """Closes a poll; the next one is awaited for a while."""
+        self._waiting.pop(woken, None)
+        self.until = now + limits.POLL_GRACE_S
+
+    def event(self, seq: int) -> None:
+        """An event with this seq exists."""
+        for woken, after in list(self._waiting.items()):
+            if seq > after:
+                self._wake(woken, "EVENT")
+
+    def offer(self, broadcast_id: UUID) -> bool:
+        """A new open offer; True once a poll has told the user of it."""
+        if broadcast_id in self._told:
+            return True
+        if not self._waiting:
+            self._pending.add(broadcast_id)
+            return False
+        self._told.add(broadcast_id)
+        self._wake_all("OFFERS")
+        return True
+
+    def gone(self, broadcast_id: UUID) -> None:
+        """An offer is open no more."""
+        self._pending.discard(broadcast_id)
+        if broadcast_id in self._told:
+            self._told.discard(broadcast_id)
+            self._offers_changed()
+
+    def withdraw(self) -> None:
+        """No offer of this user is open any more."""
+        if self._told:
+            self._offers_changed()
+        self._told.clear()
+        self._pending.clear()
+
+    def stop(self) -> None:
+        """The service stops: every poll answers now."""
+        self._wake_all("STOPPING")
+
+    def _offers_changed(self) -> None:
+        if self._waiting:
+            self._wake_all("OFFERS")
+        else:
+            self._changed = True
+
+    def _wake_all(self, why: Woken) -> None:
+        for woken in list(self._waiting):
+            self._wake(woken, why)
+
+    def _wake(self, woken: asyncio.Future[Woken], why: Woken) -> None:
+        del self._waiting[woken]
+        if not woken.done():
+            woken.set_result(why)

@@ -1,0 +1,47 @@
+"""The time by which a connection must have taken its next step."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+
+
+class Deadline:
+    """Calls `expired` when it has passed; set anew with every step, so one timer serves them all.
+
+    A later deadline leaves the timer as it is, and it looks again when it fires.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, expired: Callable[[], None]) -> None:
+        self._loop = loop
+        self._expired = expired
+        self._at = math.inf
+        self._timer: asyncio.TimerHandle | None = None
+
+    def set(self, seconds: float) -> None:
+        """So long from now; infinity waits for nothing."""
+        if seconds == math.inf:
+            self._at = math.inf
+            return
+        self._at = self._loop.time() + seconds
+        if self._timer is not None:
+            if self._timer.when() <= self._at:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_later(seconds, self._look)
+
+    def cancel(self) -> None:
+        """Nothing is waited for, and no timer is left."""
+        self._at = math.inf
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        self._timer = None
+        left_s = self._at - self._loop.time()
+        if left_s > 0:
+            self.set(left_s)
+        else:
+            self._expired()

@@ -1,0 +1,41 @@
+"""The process: what runs, what it uses, and how late its event loop is."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+
+from prometheus_client import CollectorRegistry, GCCollector, Histogram, Info, ProcessCollector
+
+from gateway.metrics.buckets import FAST_S
+
+
+class ProcessMetrics:
+    """Build, memory, files and CPU by prometheus-client's own collectors; stalls as they are reported."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._loop_lag_seconds = Histogram(
+            "hustlexp_loop_lag_seconds",
+            "How late the event loop woke a sleeper: what everything else waited as well.",
+            buckets=FAST_S,
+            registry=registry,
+        )
+        self._full_collection_seconds = Histogram(
+            "hustlexp_full_collection_seconds",
+            "Pauses of the process for a full garbage collection (the oldest generation).",
+            buckets=FAST_S,
+            registry=registry,
+        )
+        ProcessCollector(registry=registry)
+        GCCollector(registry=registry)
+        Info("hustlexp_build", "What runs here, as labels; always 1.", registry=registry).info(
+            {"version": version("hustlexp-live"), "python": platform.python_version()}
+        )
+
+    def loop_lag(self, seconds: float) -> None:
+        """How late the event loop woke a sleeper."""
+        self._loop_lag_seconds.observe(seconds)
+
+    def full_collection(self, seconds: float) -> None:
+        """One pause for a full garbage collection."""
+        self._full_collection_seconds.observe(seconds)

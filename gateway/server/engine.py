@@ -1,0 +1,103 @@
+"""Opens the engine: what runs commands, what is read, and the workers beside them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from engine.admin.invariant_verifier import Verifying
+from engine.admin.stories import Stories
+from engine.api.admin import Admin
+from engine.api.commands import Commands
+from engine.api.queries import Queries
+from engine.kernel.effects import Effects
+from engine.kernel.execution import Execution
+from engine.kernel.loops import Loop
+from engine.kernel.partitions import PartitionKeeper
+from engine.kernel.store import Store
+from engine.kernel.timers import Timers
+from engine.kernel.wake import Wake
+from engine.money.payout_accounts import Payouts
+from engine.money.provider_events import ProviderEvents
+from engine.money.reconciliation import Reconciling
+from engine.money.settlements import Settling
+from engine.photos.upload_sweep import UploadSweep
+from engine.photos.uploads import Uploads
+from engine.tasks.codes import CodeBook, TaskCodes
+from gateway.metrics.metrics import Metrics
+from gateway.server.code_key import code_key
+from gateway.server.payments import OpenMoney
+from gateway.server.photo_storage import photo_store
+from gateway.settings.groups import Settings
+from sql.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """One of each part of the engine; `loops` are its workers, not yet running."""
+
+    store: Store
+    commands: Commands
+    queries: Queries
+    admin: Admin
+    stories: Stories
+    uploads: Uploads
+    payouts: Payouts
+    provider_events: ProviderEvents
+    loops: tuple[Loop, ...]
+
+
+@asynccontextmanager
+async def open_engine(
+    settings: Settings,
+    database: Database,
+    effects: Effects,
+    settlements: Wake,
+    *,
+    metrics: Metrics,
+    money_of: OpenMoney,
+) -> AsyncIterator[Engine]:
+    """The engine on one database; every command's effects go to `effects`.
+
+    `settlements` wakes the settlement worker; `money_of` opens the payment provider.
+    """
+    store = Store(database)
+    execution = Execution(store, effects)
+    codes = TaskCodes(store, CodeBook(code_key(settings)))
+    plan = settings.broadcast.plan()
+    photos = photo_store(settings)
+    work = metrics.background_work
+    metrics.invariants.interval(settings.verify.every_s)
+    async with money_of(settings.payments) as money:
+        payouts = Payouts(execution, store, money.accounts)
+        provider_events = ProviderEvents(execution, store, plan)
+        yield Engine(
+            store=store,
+            commands=Commands.open(execution, store, codes, money.payments, plan),
+            queries=Queries.open(store, codes),
+            admin=Admin.open(execution, store),
+            stories=Stories(store),
+            uploads=Uploads(store, photos),
+            payouts=payouts,
+            provider_events=provider_events,
+            loops=(
+                Settling(execution, store, money.payments, settlements, work.settlements_waiting),
+                Reconciling(
+                    execution,
+                    store,
+                    money.payments,
+                    provider_events,
+                    plan,
+                    books=money.books,
+                    payouts=payouts,
+                    every_s=money.look_every_s or settings.payments.reconcile_s,
+                ),
+                Timers(execution, store, work.timer_lag),
+                UploadSweep(store, photos),
+                PartitionKeeper(store),
+                Verifying(
+                    settings.postgres.dsn, store, metrics.invariants, settings.verify.every_s
+                ),
+            ),
+        )

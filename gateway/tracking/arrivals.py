@@ -1,0 +1,110 @@
+"""Arrivals at the place of a task: seen in a fix or claimed by the hustler, recorded in the database."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import structlog
+
+from engine.api.commands import Commands
+from engine.kernel.errors import Refusal
+from engine.kernel.ids import TaskId, UserId
+from engine.tasks.commands import Sighting
+from gateway.tracking.en_route import EnRoute
+from gateway.tracking.heartbeats import Heartbeats
+from gateway.tracking.tracked_hustlers import Traveller
+from geo.points import LatLng
+from geo.presence.present_hustlers import OLD_FIX_MS
+from geo.valkey import ValkeyAway
+
+log = structlog.get_logger(__name__)
+
+OLD_FIX_S: Final = OLD_FIX_MS / 1000
+"""A fix older than this says where somebody was, not where they are."""
+AGAIN_S: Final = 1.0
+"""After which a row that somebody else held is tried again."""
+
+
+class Arrivals:
+    """Arrivals that wait to be recorded; `wake` is called when there is a new one."""
+
+    def __init__(
+        self,
+        commands: Commands,
+        heartbeats: Heartbeats,
+        en_route: EnRoute,
+        travellers: Mapping[UserId, Traveller],
+        *,
+        unix: Callable[[], float],
+        wake: Callable[[], None],
+    ) -> None:
+        self._commands = commands
+        self._heartbeats = heartbeats
+        self._en_route = en_route
+        self._travellers = travellers
+        self._unix = unix
+        self._wake = wake
+        self._seen: set[tuple[UserId, TaskId]] = set()
+
+    def __bool__(self) -> bool:
+        """Whether any waits."""
+        return bool(self._seen)
+
+    async def claim(self, user: UserId, task: TaskId) -> None:
+        """The hustler says that they are at the place; the last known fix confirms or refuses it.
+
+        HX021 ARRIVAL for a fresh fix elsewhere; without a fresh one it stays a claim.
+        """
+        await self._commands.tasks.arrived(user, task, await self._sighting(user))
+
+    def moved(self, user: UserId, point: LatLng) -> None:
+        """A fresh fix of a hustler: shown to the posters of their tasks, and looked at for arrivals."""
+        for task in self._en_route.moved(user, point):
+            self._see(user, task)
+
+    def look(self, user: UserId) -> None:
+        """Looks at the last fix of a hustler whose tasks have changed."""
+        traveller = self._travellers.get(user)
+        if traveller is None or time.monotonic() - traveller.fixed_at > OLD_FIX_S:
+            return
+        if user in self._en_route:
+            self.moved(user, traveller.track.point)
+
+    async def record(self) -> None:
+        """Records what waits; what was refused is looked for again with the next fix."""
+        for user, task in tuple(self._seen):
+            if not await self._record(user, task):
+                await self._en_route.load([user])
+            self._seen.discard((user, task))
+
+    async def _record(self, user: UserId, task: TaskId) -> bool:
+        fix = await self._sighting(user)
+        if fix is None or fix.age_s > OLD_FIX_S:
+            return False
+        try:
+            await self._commands.tasks.arrived(user, task, fix)
+        except Refusal as refusal:
+            log.info("arrival_refused", task=str(task), code=refusal.kind.code)
+            if refusal.kind.retryable:
+                # Somebody else holds the row: tried again, and delays nobody.
+                asyncio.get_running_loop().call_later(AGAIN_S, self._see, user, task)
+            return False
+        return True
+
+    async def _sighting(self, user: UserId) -> Sighting | None:
+        """What this process knows of the hustler, else what presence does."""
+        traveller = self._travellers.get(user)
+        if traveller is not None:
+            return Sighting(traveller.track.point, self._unix() - traveller.track.at_s)
+        try:
+            place = (await self._heartbeats.last_places([user])).get(user)
+        except ValkeyAway:
+            return None
+        return Sighting(place.point, self._unix() - place.fixed_at_s) if place else None
+
+    def _see(self, user: UserId, task: TaskId) -> None:
+        self._seen.add((user, task))
+        self._wake()
