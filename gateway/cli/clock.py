@@ -43,7 +43,7 @@ async def _advance(settings: Settings, amount: timedelta) -> timedelta:
     )
     try:
         ahead: timedelta = await owner.value("advance_clock", amount)
-        await owner.value("ensure_partitions")
+        await owner.call("ensure_partitions")
         return ahead
     finally:
         await owner.close()

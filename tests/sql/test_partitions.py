@@ -60,7 +60,7 @@ async def offers_to(market: Market, hustlers: Iterable[UserId]) -> UUID:
     for hustler in hustlers:
         await market.offer(task, hustler)
     broadcast = await market.broadcast_of(task)
-    await market.commands.cancel(await market.poster_of(task), task, None)
+    await market.commands.tasks.cancel(await market.poster_of(task), task, None)
     return broadcast
 
 
@@ -110,7 +110,7 @@ async def test_two_years_are_kept_trimmed_and_still_answered(
     assert await market.app.fetchval("select min(at) from user_events") < youngest_gone + timedelta(
         31
     )
-    log = await market.queries.events_after(reader, horizon - 1)
+    log = await market.queries.events.after(reader, horizon - 1)
     assert [event.seq for event in log.events][:2] == [horizon, horizon + 1]
     assert log.last_seq == MONTHS * EACH_MONTH
     assert await broken(market) == []
@@ -204,12 +204,10 @@ async def test_several_processes_make_each_month_once(
     """One works, the others find nothing to do or that it is done."""
     await leap(own_market, "1 year")
     async with two_writers(fresh_database) as processes:
-        answers = await asyncio.gather(
-            *(p.fetchval("select ensure_partitions()") for p in processes)
-        )
-        assert sorted(map(len, answers)) == [0, 6]
-        answers = await asyncio.gather(*(p.fetchval("select drop_old_events()") for p in processes))
-        assert len(set().union(*answers)) == 3
+        made = await asyncio.gather(*(p.fetchval("select ensure_partitions()") for p in processes))
+        assert sorted(len(json.loads(answer)) for answer in made) == [0, 6]
+        gone = await asyncio.gather(*(p.fetchval("select drop_old_events()") for p in processes))
+        assert len(set().union(*(json.loads(answer) for answer in gone))) == 3
 
 
 # ── Read in part ─────────────────────────────────────────────────────────────────────────────────

@@ -15,5 +15,5 @@ async def test_a_running_service_makes_the_months_ahead(service: Service) -> Non
     await service.owner.execute(f"drop table partitions.{month}")
     there = "select to_regclass('partitions.' || $1::text) is not null"
     async with asyncio.timeout(60):
-        while not await service.owner.fetchval(there, month):
+        while not await service.owner.fetchval(there, month):  # noqa: ASYNC110 - of the database
             await asyncio.sleep(0.1)
