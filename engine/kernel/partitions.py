@@ -36,7 +36,7 @@ class PartitionKeeper:
 
     async def keep(self) -> None:
         """Makes and drops what is due now; a table that is in use is left for the next round."""
-        if made := await self._store.answer("ensure_partitions"):
+        if made := await self._store.call(list[str], "ensure_partitions"):
             log.info("partitions_made", partitions=made)
-        if dropped := await self._store.answer("drop_old_events"):
+        if dropped := await self._store.call(list[str], "drop_old_events"):
             log.info("partitions_dropped", partitions=dropped)

@@ -43,11 +43,6 @@ class Store:
             answer = await self._database.call(function, *args, lock_timeout_ms=lock_timeout_ms)
         return msgspec.json.decode(answer or "null", type=shape)
 
-    async def answer(self, function: str, *args: Any) -> Any:
-        """The answer of an SQL function that is no JSON, as the driver gives it."""
-        async with _refusals():
-            return await self._database.call(function, *args)
-
     async def perform(self, function: str, *args: Any, lock_timeout_ms: int | None = None) -> None:
         """Call an SQL function for its effect."""
         async with _refusals():

@@ -1,4 +1,4 @@
--- Partitions of the tables that are cut by time (engine/kernel/partitions.py, `hustlexp doctor`).
+-- What `hustlexp doctor` asks about the partitions of tables that are cut by time.
 
 -- name: partitions_missing
 -- of this month and the next

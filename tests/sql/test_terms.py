@@ -57,7 +57,6 @@ BASE: Final[dict[str, Any]] = {
     "location_address": "1 Main St",
     "place_lat": 37.771,
     "place_lng": -122.421,
-    "partition": 7,
     "deadline": None,
     "requires_proof": True,
     "min_photos": 1,
@@ -66,6 +65,7 @@ BASE: Final[dict[str, Any]] = {
     "required_trust_tier": 1,
     "insurance_required": False,
     "background_check_required": False,
+    "partition": 7,
 }
 """A draft that says every term."""
 

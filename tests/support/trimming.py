@@ -19,4 +19,4 @@ async def trim(owner: asyncpg.Connection, user: UUID, last: int) -> None:
             datetime(2020, 1, 15, tzinfo=UTC),
         )
         dropped = await owner.fetchval("select drop_old_events()")
-        assert dropped == ["user_events_2020_01"], dropped
+        assert dropped == '["user_events_2020_01"]', dropped

@@ -37,7 +37,7 @@ end;
 $$;
 
 -- Makes what is due, closes the items about it, and answers the names of what it made.
-create or replace function ensure_partitions() returns text[]
+create or replace function ensure_partitions() returns jsonb
 language plpgsql security definer
 set search_path = public, pg_temp
 set lock_timeout = '100ms'
@@ -47,7 +47,7 @@ declare
     made text[] := '{}';
 begin
     if not pg_try_advisory_xact_lock(hashtext('ensure_partitions')) then
-        return made;
+        return '[]';
     end if;
     for due in select * from partitions_due() loop
         begin
@@ -59,12 +59,12 @@ begin
     end loop;
     perform close_item('PARTITION_MISSING', d.parent)
     from default_partition_rows() as d where d.waiting = 0;
-    return made;
+    return to_jsonb(made);
 end;
 $$;
 
 -- Drops the months of the event log that are older than events_kept_for(), and answers their names.
-create or replace function drop_old_events() returns text[]
+create or replace function drop_old_events() returns jsonb
 language plpgsql security definer
 set search_path = public, pg_temp
 set lock_timeout = '100ms'
@@ -87,6 +87,6 @@ begin
             null;  -- held, or another process was quicker
         end;
     end loop;
-    return dropped;
+    return to_jsonb(dropped);
 end;
 $$;

@@ -5,9 +5,10 @@ create or replace function terms_of(t tasks) returns task_terms
 language sql immutable
 return row(
     t.title, t.description, t.category, t.price,
-    t.location_lat, t.location_lng, t.location_address, t.place_lat, t.place_lng, t.partition,
+    t.location_lat, t.location_lng, t.location_address, t.place_lat, t.place_lng,
     t.deadline, t.requires_proof, t.min_photos, t.estimated_minutes,
-    t.required_trade, t.required_trust_tier, t.insurance_required, t.background_check_required
+    t.required_trade, t.required_trust_tier, t.insurance_required, t.background_check_required,
+    t.partition
 )::task_terms;
 
 -- A new task on these terms, with the timer of its deadline.
@@ -22,8 +23,9 @@ begin
     insert into tasks (
         poster_id, mode, state, predecessor_id,
         title, description, category, price, location_lat, location_lng, location_address,
-        place_lat, place_lng, partition, deadline, requires_proof, min_photos, estimated_minutes,
-        required_trade, required_trust_tier, insurance_required, background_check_required
+        place_lat, place_lng, deadline, requires_proof, min_photos, estimated_minutes,
+        required_trade, required_trust_tier, insurance_required, background_check_required,
+        partition
     )
     values (
         p_poster, p_mode, case p_mode when 'LIVE' then 'MATCHING' else 'OPEN' end, p_predecessor,
@@ -48,9 +50,9 @@ begin
     set
         (
             title, description, category, price, location_lat, location_lng, location_address,
-            place_lat, place_lng, partition, deadline, requires_proof, min_photos,
-            estimated_minutes,
-            required_trade, required_trust_tier, insurance_required, background_check_required
+            place_lat, place_lng, deadline, requires_proof, min_photos, estimated_minutes,
+            required_trade, required_trust_tier, insurance_required, background_check_required,
+            partition
         ) = row((p_terms).*),
         updated_at = p_at
     where id = p_task

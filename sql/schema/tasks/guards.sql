@@ -143,16 +143,14 @@ for each row when (new.predecessor_id is null)
 execute function task_poster_guard();
 
 -- HX010: what happened is marked by the step that did it, once, and stays; rejections are counted,
--- not claimed; a no-show is none before its time. A task keeps its name and whom it follows, its
--- version is counted by task_version alone, and its partition is the place's.
+-- not claimed; a no-show is none before its time. A task keeps its name and whom it follows, and its
+-- version is counted by task_version alone.
 create or replace function task_marks_guard() returns trigger
 language plpgsql
 as $$
 begin
     if (old.id, old.created_at, old.predecessor_id, old.version)
         is distinct from (new.id, new.created_at, new.predecessor_id, new.version)
-        or old.partition <> new.partition
-        and (old.place_lat, old.place_lng) = (new.place_lat, new.place_lng)
         or (old.accepted_at, old.en_route_at, old.eta_at)
         is distinct from (new.accepted_at, new.en_route_at, new.eta_at)
         and not (old.state in ('OPEN', 'MATCHING') and new.state = 'ACCEPTED')

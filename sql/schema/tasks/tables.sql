@@ -12,7 +12,6 @@ create type task_terms as (
     location_address text,
     place_lat double precision,
     place_lng double precision,
-    partition smallint,
     deadline timestamptz,
     requires_proof boolean,
     min_photos smallint,
@@ -20,7 +19,8 @@ create type task_terms as (
     required_trade text,
     required_trust_tier smallint,
     insurance_required boolean,
-    background_check_required boolean
+    background_check_required boolean,
+    partition smallint
 );
 
 create table tasks (

@@ -14,7 +14,7 @@ from tests.support.paths import ROOT
 
 ROOMS = ("engine", "broadcast", "gateway", "bench")
 # How many arguments stand before the function's own, by method; the name is the last of them.
-CALLERS = {"run": 1, "_run": 1, "perform": 1, "answer": 1, "_call": 1, "call": 2}
+CALLERS = {"run": 1, "_run": 1, "perform": 1, "_call": 1, "call": 2}
 FROM_DATABASE = {"_database": 1, "database": 1}
 
 

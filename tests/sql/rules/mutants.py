@@ -15,7 +15,7 @@ TERMS = (
     "title", "description", "category", "price", "location_lat", "location_lng",
     "location_address", "place_lat", "place_lng", "deadline", "requires_proof", "min_photos",
     "estimated_minutes", "required_trade", "required_trust_tier", "insurance_required",
-    "background_check_required",
+    "background_check_required", "partition",
 )  # fmt: skip
 
 
@@ -230,8 +230,6 @@ PATCHES: list[Patch] = [
     *_of(
         "task_marks_guard",
         "tasks.task_marks_guard",
-        ("or old.partition <> new.partition\n", "or false\n"),
-        ("(old.place_lat, old.place_lng) = (new.place_lat, new.place_lng)", "true"),
         ("(old.id, old.created_at, old.predecessor_id, old.version)",
          "(new.id, old.created_at, old.predecessor_id, old.version)"),
         ("(old.id, old.created_at, old.predecessor_id, old.version)",

@@ -168,7 +168,7 @@ async def an_arrival_is_recorded_once_and_binds_the_poster(judge: Judge) -> None
 
 @rule("tasks.task_marks_guard")
 async def each_mark_is_made_by_its_own_step_and_stays(judge: Judge) -> None:
-    """HX010: when it was accepted, expected, started and completed, where it is, and why it ended."""
+    """HX010: when it was accepted, expected, started and completed, and why it ended."""
     for task, change in (
         ("held", "accepted_at = hx_clock()"),
         ("held", "en_route_at = hx_clock()"),
@@ -181,10 +181,8 @@ async def each_mark_is_made_by_its_own_step_and_stays(judge: Judge) -> None:
         ("live", "version = 0"),
         ("live", "created_at = created_at - interval '1 day'"),
         ("bare", "id = gen_random_uuid()"),
-        ("bare", "partition = partition + 1"),
     ):
         await judge.refuses(TRANSITION, f"update tasks set {change} where id = {{{task}}}")
-    await judge.allows("update tasks set partition = 8, place_lat = 1 where id = {bare}")
     met, hustler = await judge.market.accepted()
     at = await judge.value(f"{arrivals.COMES} returning at", met, hustler, "START_CODE")
     await judge.allows("update tasks set state = 'WORKING', started_at = $2 where id = $1", met, at)
@@ -442,6 +440,7 @@ TERMS = (
     "required_trust_tier = 4",
     "insurance_required = true",
     "background_check_required = true",
+    "partition = 8",
 )
 
 
