@@ -26,17 +26,11 @@ def score_inputs(
     market = np.array([_market_price_cents(b) for b in broadcasts], np.float64)
     hours = np.array([_hours_to_deadline(b, at) for b in broadcasts], np.float64)
     return ScoreInputs(
-        trust_tier=verdicts.trust_tier,
-        completion_rate=verdicts.completion_rate,
-        approval_rate=verdicts.approval_rate,
+        **verdicts.hustlers,
         distance_miles=place_miles,
-        category_preferred=verdicts.category_preferred,
-        category_count=verdicts.category_count,
         price_cents=price[numbers],
-        minimum_price_cents=verdicts.minimum_price_cents,
         market_price_cents=market[numbers],
         hours_to_deadline=hours[numbers],
-        available_hours=verdicts.available_hours,
     )
 
 

@@ -7,7 +7,7 @@ Raises what `sql.database` raises; the loops of `broadcast.broadcaster` survive 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
@@ -96,23 +96,23 @@ class Wave(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """The answer to n pairs, in the order they were asked; NaN where a hustler says nothing."""
+    """The answer to n pairs, in the order they were asked."""
 
     verdict: NDArray[np.str_]
     open_offers: NDArray[np.int64]
-    trust_tier: Floats
-    completion_rate: Floats
-    approval_rate: Floats
-    category_preferred: Floats
-    category_count: Floats
-    minimum_price_cents: Floats
-    available_hours: Floats
+    hustlers: Mapping[str, Floats]
+    """Inputs of the score by name, as `wave_candidates` has them; NaN where a hustler says nothing."""
 
     @classmethod
     def joined(cls, parts: Sequence[Verdicts]) -> Verdicts:
         """Several answers as one."""
         return cls(
-            *(np.concatenate([getattr(p, field.name) for p in parts]) for field in fields(cls))
+            np.concatenate([part.verdict for part in parts]),
+            np.concatenate([part.open_offers for part in parts]),
+            {
+                name: np.concatenate([part.hustlers[name] for part in parts])
+                for name in parts[0].hustlers
+            },
         )
 
 
@@ -125,15 +125,6 @@ _DECODE_PULSE = msgspec.json.Decoder(Pulse).decode
 _DECODE_FACTS = msgspec.json.Decoder(_FactsAnswer).decode
 _DECODE_ENDINGS = msgspec.json.Decoder(list[Ending]).decode
 _DECODE_WAVE = msgspec.json.Decoder(Wave).decode
-_HUSTLER_COLUMNS = (
-    "trust_tier",
-    "completion_rate",
-    "approval_rate",
-    "category_preferred",
-    "category_count",
-    "minimum_price_cents",
-    "available_hours",
-)
 
 
 class WaveStore:
@@ -179,11 +170,12 @@ class WaveStore:
         self._metrics.database_called()
         self._metrics.pairs_evaluated(len(hustlers))
         (row,) = await self._database.rows("wave_candidates", broadcasts, hustlers, exact_miles)
-        order = np.argsort(np.array(row["n"], np.int64))
+        columns = dict(row)
+        order = np.argsort(np.array(columns.pop("n"), np.int64))
         return Verdicts(
-            np.array(row["verdict"], np.str_)[order],
-            np.array(row["open_offers"], np.int64)[order],
-            *(np.array(row[name], np.float64)[order] for name in _HUSTLER_COLUMNS),
+            np.array(columns.pop("verdict"), np.str_)[order],
+            np.array(columns.pop("open_offers"), np.int64)[order],
+            {name: np.array(column, np.float64)[order] for name, column in columns.items()},
         )
 
     async def make_offers(

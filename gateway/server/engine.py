@@ -96,7 +96,6 @@ async def open_engine(
                 Timers(execution, store, work.timer_lag),
                 PartitionKeeper(store),
                 UploadSweep(store, photos),
-                PartitionKeeper(store),
                 Verifying(
                     settings.postgres.dsn, store, metrics.invariants, settings.verify.every_s
                 ),

@@ -1,4 +1,4 @@
--- What an operator does and reads (engine/admin/commands.py, engine/admin/queries.py). The commands and views
+-- What an operator reads (engine/admin/queue.py, and admin.py of each subject). The commands and views
 -- stand in sql/schema/, with their subject.
 
 -- name: desk_overview

@@ -1,4 +1,4 @@
--- What each viewer may see of a task, as the JSON of the contract (engine/views.py).
+-- What each viewer may see of a task, as the JSON of the contract (engine/tasks/views.py).
 -- All of it is STABLE: one statement, one snapshot, so a snapshot's last_seq fits its state.
 
 create or replace function task_visible(t tasks, p_viewer uuid) returns boolean

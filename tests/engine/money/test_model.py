@@ -797,7 +797,7 @@ REACHED_ELSEWHERE = {
     # a lost race is an outcome, TAKEN, and a lock is retried (tests/engine/live/test_accept.py)
     ("HX011", "TAKEN"),
     ("HX017", "LOCK"),
-    # what the provider says (tests/engine/tasks/test_work.py, tests/stripe)
+    # what the provider says (tests/engine/money/providers/stripe)
     ("HX016", "PAYMENT"),
     ("HX016", "PAYOUT-ACCOUNT"),
     # LIVE mode itself (tests/sql/test_invariants.py, tests/engine/live/test_live.py)
