@@ -20,6 +20,9 @@ from tests.support.servers import RunServers
 
 RECIPES = list(recipes.recipes())
 SOURCES_MAX = 4
+WITHIN_S = 100
+"""For a process that is quick where nobody else is at work."""
+pytestmark = pytest.mark.timeout(WITHIN_S + 20)
 LEFT_OUT = frozenset(
     {
         ("A setting", 2),
@@ -102,7 +105,7 @@ def outcomes(tree: Path) -> dict[str, str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=50,
+        timeout=WITHIN_S,
     )
     assert ran.returncode in (0, 1), ran.stdout + ran.stderr
     told = re.findall(r"^(PASSED|FAILED) (\S+)", ran.stdout, re.MULTILINE)
@@ -136,7 +139,7 @@ def test_followed_to_the_end_everything_works(
             capture_output=True,
             text=True,
             check=False,
-            timeout=50,
+            timeout=WITHIN_S,
         )
     finally:
         run_servers.drop(name)
