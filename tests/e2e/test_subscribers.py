@@ -52,8 +52,7 @@ async def test_nothing_waits_for_a_poll(
             await losing.hear_until("LIVE_TASK_UNAVAILABLE", reason="CLAIMED")
             await posting.hear_until("JOB_ASSIGNED", task_id=task)
             await winning.hear_until("TASK_STATUS_UPDATE", task_id=task, state="ACCEPTED")
-            await winning.say("UPDATE_LOCATION", {"location": near(place, 0.8)})
-            await posting.hear_until("HUSTLER_LOCATION", task_id=task)
+            await posting.find("HUSTLER_LOCATION", task_id=task)
 
             codes = await service.rest(poster, "GET", f"/v1/tasks/{task}")
             path = f"/v1/tasks/{task}"
