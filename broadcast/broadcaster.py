@@ -1,10 +1,10 @@
 """The broadcaster: four loops that bring every running broadcast to everyone it may reach.
 
-- *bell*: evaluates a broadcast the moment it rings, funded → first card in milliseconds;
+- *wake*: evaluates a broadcast the moment it is woken, funded → first card in milliseconds;
 - *tick*: evaluates all running broadcasts, for growing radii, late joiners and drive-ins;
-- *pulse*: asks the database who runs, each second: the net under lost bells, other processes and
+- *poll*: asks the database who runs, each second: the net under lost wake-ups, other processes and
   psql; it closes what has ended and sends again what no socket took;
-- *report*: writes down which cards reached a socket.
+- *acks*: writes down which cards reached a socket.
 
 A round that fails is logged, counted and lost; its loop backs off and goes on. Nothing here is
 truth: after a kill of this process, of PostgreSQL or of Valkey the next rounds find everything
@@ -19,7 +19,7 @@ from collections.abc import Collection
 from random import Random
 from uuid import UUID
 
-from broadcast.active_broadcast import Running
+from broadcast.active_broadcast import ActiveBroadcast
 from broadcast.database_clock import DatabaseClock
 from broadcast.evaluation import Evaluation
 from broadcast.limits import WaveLimits
@@ -27,7 +27,7 @@ from broadcast.ports import Delivery, WaveMetrics
 from broadcast.wave_store import WaveStore
 from engine.kernel.applied import Applied
 from engine.kernel.ids import UserId
-from engine.kernel.loops import Backoff, steadily
+from engine.kernel.loops import Backoff, supervise
 from geo.presence.presence import Presence
 from sql.database import Database
 
@@ -60,45 +60,45 @@ class Broadcaster:
             clock=clock,
             limits=self._limits,
         )
-        self._running: dict[UUID, Running] = {}
-        self._rung: set[UUID] = set()
-        self._bell = asyncio.Event()
+        self._running: dict[UUID, ActiveBroadcast] = {}
+        self._woken: set[UUID] = set()
+        self._wake = asyncio.Event()
         self._next_tick_s = 0.0
 
-    def ring(self, broadcast_id: UUID) -> None:
+    def wake(self, broadcast_id: UUID) -> None:
         """Evaluate this broadcast now; it may be new, known, or over."""
-        self._rung.add(broadcast_id)
-        self._bell.set()
+        self._woken.add(broadcast_id)
+        self._wake.set()
 
     def applied(self, applied: Applied) -> None:
         """Evaluate what a committed command has started."""
         for broadcast_id in applied.started:
-            self.ring(broadcast_id)
+            self.wake(broadcast_id)
 
     async def run(self) -> None:
         """Work until cancelled."""
         rounds = {
-            "bell": self._answer_bell,
+            "wake": self._evaluate_woken,
             "tick": self._tick,
-            "pulse": self._pulse,
-            "report": self._report,
+            "poll": self._poll,
+            "acks": self._record_acks,
         }
         async with asyncio.TaskGroup() as loops:
             for name, work in rounds.items():
                 loops.create_task(
-                    steadily(name, work, backoff=self._backoff, failed=self._metrics.failed)
+                    supervise(name, work, backoff=self._backoff, failed=self._metrics.failed)
                 )
 
-    async def _answer_bell(self) -> None:
-        await self._bell.wait()
-        self._bell.clear()
-        rung, self._rung = self._rung, set()
-        # A round lost here is caught by the pulse, which rings for every unknown broadcast.
-        unknown = rung - self._running.keys()
+    async def _evaluate_woken(self) -> None:
+        await self._wake.wait()
+        self._wake.clear()
+        woken, self._woken = self._woken, set()
+        # A round lost here is caught by the poll, which wakes the evaluation of every unknown broadcast.
+        unknown = woken - self._running.keys()
         if unknown:
-            for facts in await self._store.broadcasts(unknown):
-                self._running.setdefault(facts.id, Running(facts))
-        await self._evaluation.evaluate([self._running[i] for i in rung if i in self._running])
+            for params in await self._store.broadcasts(unknown):
+                self._running.setdefault(params.id, ActiveBroadcast(params))
+        await self._evaluation.evaluate([self._running[i] for i in woken if i in self._running])
 
     async def _tick(self) -> None:
         await asyncio.sleep(max(0.0, self._next_tick_s - self._monotonic()))
@@ -108,37 +108,37 @@ class Broadcaster:
             await self._evaluation.evaluate(list(self._running.values()))
             self._metrics.ticked(self._monotonic() - begun_s)
 
-    async def _pulse(self) -> None:
+    async def _poll(self) -> None:
         known = set(self._running)
-        pulse = await self._store.pulse(self._limits.resend_after_s, self._limits.resends_per_pulse)
-        running = set(pulse.running)
+        poll = await self._store.poll(self._limits.resend_after_s, self._limits.resends_per_poll)
+        running = set(poll.running)
         for unknown in running - self._running.keys():
-            self.ring(unknown)
+            self.wake(unknown)
         if ended := known - running:
             await self._close(ended)
         self._metrics.running(len(self._running))
         connected = self._delivery.connected()
-        if here := [hustler for hustler in pulse.unsent if hustler in connected]:
+        if here := [hustler for hustler in poll.unsent if hustler in connected]:
             await self._send_again(here)
-        await asyncio.sleep(self._limits.pulse_s)
+        await asyncio.sleep(self._limits.poll_s)
 
     async def _close(self, ended: set[UUID]) -> None:
         for ending in await self._store.endings(ended):
             broadcast = self._running.pop(ending.id)
             self._delivery.closed(broadcast.closed(ending))
             self._delivery.broadcast_update(
-                UserId(broadcast.facts.poster_id), broadcast.last_news(ending)
+                UserId(broadcast.params.poster_id), broadcast.final_update(ending)
             )
 
     async def _send_again(self, hustlers: Collection[UUID]) -> None:
         wave = await self._store.unsent(
-            hustlers, self._limits.resend_after_s, self._limits.resends_per_pulse
+            hustlers, self._limits.resend_after_s, self._limits.resends_per_poll
         )
         if wave.offers:
             self._metrics.offers_resent(len(wave.offers))
             await self._evaluation.deliver(wave)
 
-    async def _report(self) -> None:
-        await asyncio.sleep(self._limits.report_s)
+    async def _record_acks(self) -> None:
+        await asyncio.sleep(self._limits.ack_s)
         if taken := self._delivery.taken():
             await self._store.sent(taken)

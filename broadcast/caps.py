@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class Selection:
     """Rows of the pairs: to offer now, put off by the hustler's cap, left for the next tick."""
 
     now: list[int]
@@ -18,7 +18,7 @@ class Chosen:
     next_tick: list[int]
 
 
-def choose(
+def select(
     order: NDArray[np.intp],
     broadcasts: Sequence[int],
     hustlers: Sequence[int],
@@ -26,7 +26,7 @@ def choose(
     *,
     offers_per_tick: int,
     open_offers_max: int,
-) -> Chosen:
+) -> Selection:
     """Walk the pairs in `order` and take what both caps allow.
 
     `broadcasts` and `hustlers` name the sides of each pair by a number, `open_offers` is how many
@@ -34,15 +34,15 @@ def choose(
     """
     given: dict[int, int] = {}
     received: dict[int, int] = {}
-    chosen = Chosen([], [], [])
+    selection = Selection([], [], [])
     for row in order.tolist():
         broadcast, hustler = broadcasts[row], hustlers[row]
         if open_offers[row] + received.get(hustler, 0) >= open_offers_max:
-            chosen.hustler_full.append(row)
+            selection.hustler_full.append(row)
         elif given.get(broadcast, 0) >= offers_per_tick:
-            chosen.next_tick.append(row)
+            selection.next_tick.append(row)
         else:
             given[broadcast] = given.get(broadcast, 0) + 1
             received[hustler] = received.get(hustler, 0) + 1
-            chosen.now.append(row)
-    return chosen
+            selection.now.append(row)
+    return selection

@@ -1,8 +1,8 @@
-"""One evaluation: presence → who is new → verdicts → scores → caps → one insert → delivery.
+"""One evaluation: presence → who is new → results → scores → caps → one insert → delivery.
 
 Postgres decides every pair twice, when it is asked and again in the insert; what is delivered is
 exactly what the insert returned. A quiet evaluation touches presence only.
-Any failure leaves what was not inserted unjudged, so the next tick asks again.
+Any failure leaves what was not inserted unevaluated, so the next tick asks again.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from uuid import UUID
 
 import numpy as np
 
-from broadcast.active_broadcast import Running
-from broadcast.caps import choose
+from broadcast.active_broadcast import ActiveBroadcast
+from broadcast.caps import select
 from broadcast.database_clock import DatabaseClock
 from broadcast.evaluation_cache import NEVER
 from broadcast.limits import WaveLimits
-from broadcast.loop_yield import Breather
+from broadcast.loop_yield import LoopYield
 from broadcast.ports import Delivery, WaveMetrics
-from broadcast.presence_snapshot import Pairs, Surroundings
+from broadcast.presence_snapshot import Pairs, PresenceSnapshot
 from broadcast.round import Round
-from broadcast.wave_store import Verdicts, Wave, WaveStore
+from broadcast.wave_store import EligibilityResult, Wave, WaveStore
 from engine.kernel.ids import UserId
 from engine.matching import score as scoring
 from engine.matching.score import Floats
@@ -33,7 +33,7 @@ from geo.presence.presence import Presence
 from geo.units import METRES_PER_MILE
 
 _FINAL = ("OFFERED", "RELEASED")
-"""Verdicts that no later tick can change within a broadcast."""
+"""Results that no later tick can change within a broadcast."""
 
 _CARDS_AT_ONCE = 32
 
@@ -62,7 +62,7 @@ class Evaluation:
         self._inserting = asyncio.Lock()
         self._covered: tuple[frozenset[tuple[UUID, float]], Cells] | None = None
 
-    async def evaluate(self, broadcasts: Sequence[Running]) -> None:
+    async def evaluate(self, broadcasts: Sequence[ActiveBroadcast]) -> None:
         """Offer these to everyone new inside their radius; those in evaluation are passed over."""
         at = self._clock.now()
         due = [b for b in broadcasts if not b.evaluating and not b.plan.over(at)]
@@ -77,15 +77,17 @@ class Evaluation:
                 broadcast.evaluating = False
         for broadcast in due:
             broadcast.evaluated = True
-        self._tell_posters(due)
+        self._notify_posters(due)
 
-    def _tell_posters(self, broadcasts: Sequence[Running]) -> None:
+    def _notify_posters(self, broadcasts: Sequence[ActiveBroadcast]) -> None:
         at, now_s = self._clock.now(), self._monotonic()
         for broadcast in broadcasts:
-            if (news := broadcast.news(at, now_s, self._limits.update_gap_s)) is not None:
-                self._delivery.broadcast_update(UserId(broadcast.facts.poster_id), news)
+            if (
+                due_update := broadcast.due_update(at, now_s, self._limits.update_gap_s)
+            ) is not None:
+                self._delivery.broadcast_update(UserId(broadcast.params.poster_id), due_update)
 
-    async def _offer(self, due: Sequence[Running], at: datetime) -> None:
+    async def _offer(self, due: Sequence[ActiveBroadcast], at: datetime) -> None:
         round_ = await self._round(due, at)
         if round_ is not None:
             for part in self._parts(round_):
@@ -105,26 +107,26 @@ class Evaluation:
         yield round_.take(nearest_first[few:])
 
     async def _offer_pairs(self, round_: Round) -> None:
-        verdicts = await self._judge(round_)
-        scored = scoring.score(round_.score_inputs(verdicts), self._limits.profile)
+        eligibility = await self._check_eligibility(round_)
+        scored = scoring.score(round_.score_inputs(eligibility), self._limits.profile)
 
-        offerable = np.flatnonzero((verdicts.verdict == "OFFER") & scored.visible)
-        chosen = choose(
+        offerable = np.flatnonzero((eligibility.result == "OFFER") & scored.visible)
+        selection = select(
             round_.best_first(scored.total, offerable),
             round_.pairs.broadcast.tolist(),
             round_.pairs.row.tolist(),
-            verdicts.open_offers.tolist(),
+            eligibility.open_offers.tolist(),
             offers_per_tick=self._limits.offers_per_tick,
             open_offers_max=self._limits.open_offers,
         )
-        if put_off := len(chosen.hustler_full) + len(chosen.next_tick):
-            self._metrics.offers_deferred(put_off)
+        if deferred := len(selection.hustler_full) + len(selection.next_tick):
+            self._metrics.offers_deferred(deferred)
 
-        again_at = self._ask_again_at(verdicts)
-        again_at[chosen.hustler_full] = self._monotonic() + self._limits.deferral_holds_s
-        again_at[chosen.next_tick] = 0.0
-        for start in range(0, len(chosen.now), self._limits.pairs_per_call):
-            rows = chosen.now[start : start + self._limits.pairs_per_call]
+        again_at = self._ask_again_at(eligibility)
+        again_at[selection.hustler_full] = self._monotonic() + self._limits.deferral_holds_s
+        again_at[selection.next_tick] = 0.0
+        for start in range(0, len(selection.now), self._limits.pairs_per_call):
+            rows = selection.now[start : start + self._limits.pairs_per_call]
             again_at[rows] = await self._make_offers(round_, scored.total, rows)
         round_.record(again_at)
 
@@ -148,15 +150,15 @@ class Evaluation:
 
     async def deliver(self, wave: Wave) -> None:
         """Hand over the cards in slices, best first."""
-        breather = Breather(self._limits.block_s)
+        loop_yield = LoopYield(self._limits.block_s)
         cards = wave.deliveries()
         while slice_ := list(islice(cards, _CARDS_AT_ONCE)):
             self._delivery.cards(slice_)
-            await breather.breathe()
+            await loop_yield.maybe_yield()
 
-    def _cells(self, due: Sequence[Running], radii: Sequence[float]) -> Cells:
+    def _cells(self, due: Sequence[ActiveBroadcast], radii: Sequence[float]) -> Cells:
         """Every cell that any of them reaches; the last answer is kept, for radii seldom grow."""
-        reach = frozenset((b.facts.id, radius) for b, radius in zip(due, radii, strict=True))
+        reach = frozenset((b.params.id, radius) for b, radius in zip(due, radii, strict=True))
         if self._covered is None or self._covered[0] != reach:
             covers = [
                 cover(broadcast.exact, radius * METRES_PER_MILE)
@@ -166,17 +168,17 @@ class Evaluation:
             self._covered = (reach, cells)
         return self._covered[1]
 
-    async def _round(self, due: Sequence[Running], at: datetime) -> Round | None:
+    async def _round(self, due: Sequence[ActiveBroadcast], at: datetime) -> Round | None:
         """Who is inside a radius now and is to be asked for; None when nobody is."""
         radii = [broadcast.plan.radius_miles(at) for broadcast in due]
-        here = Surroundings(await self._presence.within(self._cells(due, radii)))
-        breather = Breather(self._limits.block_s)
+        here = PresenceSnapshot(await self._presence.within(self._cells(due, radii)))
+        loop_yield = LoopYield(self._limits.block_s)
         now_s = self._monotonic()
         parts: list[Pairs] = []
         for number, (broadcast, radius) in enumerate(zip(due, radii, strict=True)):
-            await breather.breathe()
+            await loop_yield.maybe_yield()
             rows, metres = here.inside(broadcast.exact, radius * METRES_PER_MILE)
-            fresh = broadcast.judged.to_ask(here.ids[rows], here.generations[rows], now_s)
+            fresh = broadcast.evaluation_cache.to_ask(here.ids[rows], here.generations[rows], now_s)
             rows, metres = rows[fresh], metres[fresh]
             if rows.size:
                 parts.append(
@@ -189,12 +191,12 @@ class Evaluation:
                 )
         return Round(due, here, at, Pairs.joined(parts)) if parts else None
 
-    async def _judge(self, round_: Round) -> Verdicts:
+    async def _check_eligibility(self, round_: Round) -> EligibilityResult:
         miles = round_.pairs.exact_miles.tolist()
         size = self._limits.pairs_per_call
-        return Verdicts.joined(
+        return EligibilityResult.joined(
             [
-                await self._store.verdicts(
+                await self._store.eligibility(
                     round_.broadcasts[start : start + size],
                     round_.hustlers[start : start + size],
                     miles[start : start + size],
@@ -203,13 +205,13 @@ class Evaluation:
             ]
         )
 
-    def _ask_again_at(self, verdicts: Verdicts) -> Floats:
+    def _ask_again_at(self, eligibility: EligibilityResult) -> Floats:
         refused_until = self._monotonic() + self._limits.refusal_holds_s
-        again_at = np.full(verdicts.verdict.size, refused_until)
-        again_at[np.isin(verdicts.verdict, _FINAL)] = NEVER
+        again_at = np.full(eligibility.result.size, refused_until)
+        again_at[np.isin(eligibility.result, _FINAL)] = NEVER
         return again_at
 
-    def _count(self, due: Sequence[Running], wave: Wave) -> None:
+    def _count(self, due: Sequence[ActiveBroadcast], wave: Wave) -> None:
         if wave.at is None:
             return
         self._metrics.offers_made(len(wave.offers))
@@ -217,8 +219,8 @@ class Evaluation:
         for offer in wave.offers:
             counts[offer.broadcast_id] = counts.get(offer.broadcast_id, 0) + 1
         for broadcast in due:
-            if count := counts.get(broadcast.facts.id):
+            if count := counts.get(broadcast.params.id):
                 if not broadcast.evaluated and not broadcast.notified:
-                    waited = wave.at - broadcast.facts.started_at
+                    waited = wave.at - broadcast.params.started_at
                     self._metrics.funded_to_insert(waited.total_seconds())
                 broadcast.notified += count

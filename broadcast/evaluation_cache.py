@@ -1,7 +1,7 @@
-"""Who was judged already: what keeps quiet ticks away from the database.
+"""Who was evaluated already: what keeps quiet ticks away from the database.
 
-Per broadcast three parallel columns, sorted by hustler id: the generation a hustler was judged at
-and when to ask again. All look-ups are vectorised; memory is 32 bytes per hustler judged.
+Per broadcast three parallel columns, sorted by hustler id: the generation a hustler was evaluated at
+and when to ask again. All look-ups are vectorised; memory is 32 bytes per hustler evaluated.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ Ids = NDArray[np.bytes_]
 """16-byte UUIDs, dtype S16, shape (n,)."""
 
 NEVER: Final = float("inf")
-"""As `ask_again_at`: the verdict is final for this broadcast."""
+"""As `ask_again_at`: the result is final for this broadcast."""
 
 
-class Judged:
-    """The verdicts of one broadcast."""
+class EvaluationCache:
+    """The results of one broadcast."""
 
     def __init__(self) -> None:
         self._ids: Ids = np.empty(0, "S16")
@@ -32,7 +32,7 @@ class Judged:
     def to_ask(self, ids: Ids, generations: NDArray[np.int64], now_s: float) -> NDArray[np.bool_]:
         """Which hustlers to judge: new ones, due ones, and those of another generation.
 
-        A final verdict stands whatever the generation.
+        A final result stands whatever the generation.
         """
         if not self._ids.size:
             return np.ones(ids.size, np.bool_)
@@ -45,7 +45,7 @@ class Judged:
     def record(
         self, ids: Ids, generations: NDArray[np.int64], ask_again_at: NDArray[np.float64]
     ) -> None:
-        """Remember verdicts of distinct hustlers; a newer one replaces an older one."""
+        """Remember results of distinct hustlers; a newer one replaces an older one."""
         if not ids.size:
             return
         merged = np.concatenate((ids, self._ids))

@@ -13,9 +13,9 @@ class WaveLimits:
 
     tick_s: float = 0.5
     """Between two evaluations of all broadcasts."""
-    pulse_s: float = 1.0
-    """Between two looks at the active set: the net under every lost bell."""
-    report_s: float = 0.2
+    poll_s: float = 1.0
+    """Between two looks at the active set: the net under every lost wake-up."""
+    ack_s: float = 0.2
     """Between two UPDATEs of what sockets took."""
     resend_after_s: float = 2.0
     """How long a card may stay without a report before it is sent again."""
@@ -33,8 +33,8 @@ class WaveLimits:
     """Pairs put to the database in one call."""
     asked_first: int = 16
     """The nearest of a new broadcast are judged and offered by themselves: a short list is early."""
-    resends_per_pulse: int = 1000
-    """Cards sent again, and hustlers looked for, in one pulse."""
+    resends_per_poll: int = 1000
+    """Cards sent again, and hustlers looked for, in one poll."""
     block_s: float = 0.004
     """How long the broadcaster may hold the event loop."""
     backoff_s: float = 0.2

@@ -6,14 +6,14 @@ import asyncio
 import time
 
 
-class Breather:
+class LoopYield:
     """Awaited between blocks of work; lets others run once a block has lasted long enough."""
 
     def __init__(self, block_s: float) -> None:
         self._block_s = block_s
         self._since_s = time.perf_counter()
 
-    async def breathe(self) -> None:
+    async def maybe_yield(self) -> None:
         """Yield if the block is over."""
         if time.perf_counter() - self._since_s >= self._block_s:
             await asyncio.sleep(0)

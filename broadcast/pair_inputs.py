@@ -9,24 +9,24 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from broadcast.active_broadcast import Running
-from broadcast.wave_store import Verdicts
+from broadcast.active_broadcast import ActiveBroadcast
+from broadcast.wave_store import EligibilityResult
 from engine.matching.score import CATEGORY_MEDIAN_CENTS, Floats, ScoreInputs
 
 
 def score_inputs(
-    broadcasts: Sequence[Running],
+    broadcasts: Sequence[ActiveBroadcast],
     numbers: NDArray[np.int64],
     place_miles: Floats,
-    verdicts: Verdicts,
+    eligibility: EligibilityResult,
     at: datetime,
 ) -> ScoreInputs:
     """Columns of n pairs; `numbers` (n,) says which of the broadcasts each pair belongs to."""
-    price = np.array([b.facts.price_cents for b in broadcasts], np.float64)
+    price = np.array([b.params.price_cents for b in broadcasts], np.float64)
     market = np.array([_market_price_cents(b) for b in broadcasts], np.float64)
     hours = np.array([_hours_to_deadline(b, at) for b in broadcasts], np.float64)
     return ScoreInputs(
-        **verdicts.hustlers,
+        **eligibility.hustlers,
         distance_miles=place_miles,
         price_cents=price[numbers],
         market_price_cents=market[numbers],
@@ -34,13 +34,13 @@ def score_inputs(
     )
 
 
-def _market_price_cents(broadcast: Running) -> float:
-    known = broadcast.facts.market_price_cents
+def _market_price_cents(broadcast: ActiveBroadcast) -> float:
+    known = broadcast.params.market_price_cents
     if known is not None:
         return known
-    return CATEGORY_MEDIAN_CENTS.get(broadcast.facts.category, math.nan)
+    return CATEGORY_MEDIAN_CENTS.get(broadcast.params.category, math.nan)
 
 
-def _hours_to_deadline(broadcast: Running, at: datetime) -> float:
-    deadline = broadcast.facts.deadline
+def _hours_to_deadline(broadcast: ActiveBroadcast, at: datetime) -> float:
+    deadline = broadcast.params.deadline
     return math.nan if deadline is None else (deadline - at).total_seconds() / 3600.0

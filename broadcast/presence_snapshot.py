@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from broadcast.evaluation_cache import Ids
 from geo.distance import distances_m
 from geo.points import LatLng
-from geo.presence.present_hustlers import Sightings
+from geo.presence.present_hustlers import PresentHustlers
 from geo.units import EARTH_RADIUS_M
 
 Floats = NDArray[np.float64]
@@ -22,14 +22,14 @@ _SLACK = 1e-12
 """On the cosine: some millimetres at 3 miles, far above float64's error."""
 
 
-class Surroundings:
+class PresenceSnapshot:
     """The sightings of one read of presence, each hustler once."""
 
-    def __init__(self, sightings: Sightings) -> None:
-        self.ids: Ids = np.ascontiguousarray(sightings.hustler).view("S16").reshape(-1)
-        self.generations = np.asarray(sightings.generation, np.int64)
+    def __init__(self, present_hustlers: PresentHustlers) -> None:
+        self.ids: Ids = np.ascontiguousarray(present_hustlers.hustler).view("S16").reshape(-1)
+        self.generations = np.asarray(present_hustlers.generation, np.int64)
         self._raw = self.ids.tobytes()
-        self._lat, self._lng = sightings.lat, sightings.lng
+        self._lat, self._lng = present_hustlers.lat, present_hustlers.lng
         self._unit = _unit_vectors(np.radians(self._lat), np.radians(self._lng))
 
     def inside(self, exact: LatLng, radius_m: float) -> tuple[Rows, Floats]:

@@ -11,10 +11,10 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from broadcast.active_broadcast import Running
+from broadcast.active_broadcast import ActiveBroadcast
 from broadcast.pair_inputs import score_inputs
-from broadcast.presence_snapshot import Pairs, Surroundings
-from broadcast.wave_store import Verdicts
+from broadcast.presence_snapshot import Pairs, PresenceSnapshot
+from broadcast.wave_store import EligibilityResult
 from engine.matching import score as scoring
 from engine.matching.score import Floats, ScoreInputs
 
@@ -23,15 +23,15 @@ from engine.matching.score import Floats, ScoreInputs
 class Round:
     """Pairs of `due` broadcasts and hustlers `here`, as they stand at one instant."""
 
-    due: Sequence[Running]
-    here: Surroundings
+    due: Sequence[ActiveBroadcast]
+    here: PresenceSnapshot
     at: datetime
     pairs: Pairs
 
     @cached_property
     def broadcasts(self) -> list[UUID]:
         """The broadcast of each pair."""
-        return [self.due[number].facts.id for number in self.pairs.broadcast.tolist()]
+        return [self.due[number].params.id for number in self.pairs.broadcast.tolist()]
 
     @cached_property
     def hustlers(self) -> list[UUID]:
@@ -42,15 +42,15 @@ class Round:
         """The round with some of its pairs, in this order."""
         return replace(self, pairs=self.pairs.take(rows))
 
-    def score_inputs(self, verdicts: Verdicts) -> ScoreInputs:
+    def score_inputs(self, eligibility: EligibilityResult) -> ScoreInputs:
         """What the score needs of the pairs, with what the database says of each."""
         pairs = self.pairs
-        return score_inputs(self.due, pairs.broadcast, pairs.place_miles, verdicts, self.at)
+        return score_inputs(self.due, pairs.broadcast, pairs.place_miles, eligibility, self.at)
 
     def best_first(self, total: Floats, rows: NDArray[np.intp]) -> NDArray[np.intp]:
         """These rows in the order of the ranking."""
-        price = np.array([b.facts.price_cents for b in self.due], np.float64)
-        created = np.array([b.facts.created_at.timestamp() for b in self.due], np.float64)
+        price = np.array([b.params.price_cents for b in self.due], np.float64)
+        created = np.array([b.params.created_at.timestamp() for b in self.due], np.float64)
         numbers = self.pairs.broadcast[rows]
         order = scoring.ranking(
             total[rows],
@@ -66,6 +66,6 @@ class Round:
         for number in np.unique(self.pairs.broadcast).tolist():
             mine = self.pairs.broadcast == number
             rows = self.pairs.row[mine]
-            self.due[number].judged.record(
+            self.due[number].evaluation_cache.record(
                 self.here.ids[rows], self.here.generations[rows], again_at[mine]
             )

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import numpy as np
 
-from broadcast.active_broadcast import Running
+from broadcast.active_broadcast import ActiveBroadcast
 from broadcast.database_clock import DatabaseClock
 from broadcast.pair_inputs import score_inputs
 from broadcast.ports import WaveMetrics
@@ -28,12 +28,12 @@ async def explain_score(
     """
     clock = DatabaseClock(time.monotonic)
     store = WaveStore(database, clock, metrics)
-    for facts in await store.broadcasts([broadcast_id]):
-        broadcast = Running(facts)
+    for params in await store.broadcasts([broadcast_id]):
+        broadcast = ActiveBroadcast(params)
         exact = distance_m(broadcast.exact, where) / METRES_PER_MILE
-        verdicts = await store.verdicts([broadcast_id], [hustler], [exact])
+        eligibility = await store.eligibility([broadcast_id], [hustler], [exact])
         place_miles = np.array([distance_m(broadcast.place, where) / METRES_PER_MILE])
         first = np.zeros(1, np.int64)
-        inputs = score_inputs([broadcast], first, place_miles, verdicts, clock.now())
+        inputs = score_inputs([broadcast], first, place_miles, eligibility, clock.now())
         return list(breakdown(score(inputs), 0))
     return None

@@ -25,7 +25,7 @@ from engine.matching.score import Floats
 from sql.database import Database
 
 
-class Facts(Struct, frozen=True):
+class BroadcastParams(Struct, frozen=True):
     """What never changes of a running broadcast; radii in miles, places in degrees."""
 
     id: UUID
@@ -49,7 +49,7 @@ class Facts(Struct, frozen=True):
     hustlers_notified: int
 
 
-class Pulse(Struct, frozen=True):
+class Poll(Struct, frozen=True):
     """The active set; `unsent`: hustlers with a card that waits for its socket for too long."""
 
     now: datetime
@@ -95,19 +95,19 @@ class Wave(Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdicts:
+class EligibilityResult:
     """The answer to n pairs, in the order they were asked."""
 
-    verdict: NDArray[np.str_]
+    result: NDArray[np.str_]
     open_offers: NDArray[np.int64]
     hustlers: Mapping[str, Floats]
     """Inputs of the score by name, as `wave_candidates` has them; NaN where a hustler says nothing."""
 
     @classmethod
-    def joined(cls, parts: Sequence[Verdicts]) -> Verdicts:
+    def joined(cls, parts: Sequence[EligibilityResult]) -> EligibilityResult:
         """Several answers as one."""
         return cls(
-            np.concatenate([part.verdict for part in parts]),
+            np.concatenate([part.result for part in parts]),
             np.concatenate([part.open_offers for part in parts]),
             {
                 name: np.concatenate([part.hustlers[name] for part in parts])
@@ -116,13 +116,13 @@ class Verdicts:
         )
 
 
-class _FactsAnswer(Struct, frozen=True):
+class _ParamsAnswer(Struct, frozen=True):
     now: datetime
-    broadcasts: list[Facts]
+    broadcasts: list[BroadcastParams]
 
 
-_DECODE_PULSE = msgspec.json.Decoder(Pulse).decode
-_DECODE_FACTS = msgspec.json.Decoder(_FactsAnswer).decode
+_DECODE_POLL = msgspec.json.Decoder(Poll).decode
+_DECODE_PARAMS = msgspec.json.Decoder(_ParamsAnswer).decode
 _DECODE_ENDINGS = msgspec.json.Decoder(list[Ending]).decode
 _DECODE_WAVE = msgspec.json.Decoder(Wave).decode
 
@@ -141,18 +141,18 @@ class WaveStore:
         self._monotonic = clock.monotonic
         self._metrics = metrics
 
-    async def pulse(self, unsent_age_s: float, limit: int) -> Pulse:
+    async def poll(self, unsent_age_s: float, limit: int) -> Poll:
         """Who runs, and at most `limit` hustlers whose cards are unsent for longer than that."""
         asked_at_s = self._monotonic()
         age = timedelta(seconds=unsent_age_s)
-        pulse = _DECODE_PULSE(await self._call("wave_pulse", age, limit))
-        self._clock.set(pulse.now, asked_at_s)
-        return pulse
+        poll = _DECODE_POLL(await self._call("wave_poll", age, limit))
+        self._clock.set(poll.now, asked_at_s)
+        return poll
 
-    async def broadcasts(self, ids: Collection[UUID]) -> list[Facts]:
+    async def broadcasts(self, ids: Collection[UUID]) -> list[BroadcastParams]:
         """The facts of those that run; the others are left out."""
         asked_at_s = self._monotonic()
-        answer = _DECODE_FACTS(await self._call("wave_broadcasts", list(ids)))
+        answer = _DECODE_PARAMS(await self._call("wave_broadcasts", list(ids)))
         self._clock.set(answer.now, asked_at_s)
         return answer.broadcasts
 
@@ -160,19 +160,19 @@ class WaveStore:
         """How those ended that no longer run; the others are left out."""
         return _DECODE_ENDINGS(await self._call("wave_endings", list(ids)))
 
-    async def verdicts(
+    async def eligibility(
         self,
         broadcasts: Sequence[UUID],
         hustlers: Sequence[UUID],
         exact_miles: Sequence[float],
-    ) -> Verdicts:
+    ) -> EligibilityResult:
         """Judge n pairs, n > 0."""
         self._metrics.database_called()
         self._metrics.pairs_evaluated(len(hustlers))
         (row,) = await self._database.rows("wave_candidates", broadcasts, hustlers, exact_miles)
         columns = dict(row)
         order = np.argsort(np.array(columns.pop("n"), np.int64))
-        return Verdicts(
+        return EligibilityResult(
             np.array(columns.pop("verdict"), np.str_)[order],
             np.array(columns.pop("open_offers"), np.int64)[order],
             {name: np.array(column, np.float64)[order] for name, column in columns.items()},

@@ -108,8 +108,8 @@ async def _demand_own_version(folders: Folders, binaries: Binaries) -> None:
     process = await asyncio.create_subprocess_exec(
         binaries.postgres("postgres"), "--version", stdout=subprocess.PIPE
     )
-    told, _ = await process.communicate()
-    ours = told.decode().split()[-1]
+    answer, _ = await process.communicate()
+    ours = answer.decode().split()[-1]
     with suppress(FileNotFoundError):  # then it is damaged, and the server says how
         theirs = (folders.cluster / "PG_VERSION").read_text().strip()
         if theirs != ours.partition(".")[0]:

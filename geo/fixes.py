@@ -37,7 +37,7 @@ SUSPECT_WINDOW_S: Final = 600.0
 REMEMBERED_S: Final = 6 * 3600.0  # how long a session that has ended says where its hustler can be
 
 
-class Refusal(StrEnum):
+class FixRejection(StrEnum):
     """Why a fix was not believed."""
 
     NOT_FINITE = "not_finite"
@@ -71,58 +71,58 @@ class Track:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """The judgement on one fix: the track to remember, and the refusal if there is one.
+class FixResult:
+    """The result of checking one fix: the track to remember, and the refusal if there is one.
 
     `track` is None only when a fix was refused and no other is known.
     """
 
     track: Track | None
-    refusal: Refusal | None = None
+    rejection: FixRejection | None = None
     suspect: bool = False
     ends_session: bool = False
 
 
-def judge(previous: Track | None, fix: Fix, now_s: float) -> Verdict:
-    """Judge a fix at `now_s` (Unix seconds); `previous` is None where nothing is known."""
-    refusal = _refusal_alone(fix, now_s)
-    if refusal is not None:
-        return Verdict(previous, refusal)
+def check_fix(previous: Track | None, fix: Fix, now_s: float) -> FixResult:
+    """Check a fix at `now_s` (Unix seconds); `previous` is None where nothing is known."""
+    rejection = _rejection_alone(fix, now_s)
+    if rejection is not None:
+        return FixResult(previous, rejection)
     track = Track(LatLng(fix.lat, fix.lng), min(fix.at_s, now_s), fix.accuracy_m or 0.0)
-    return Verdict(track) if previous is None else _judge_step(previous, track, now_s)
+    return FixResult(track) if previous is None else _check_step(previous, track, now_s)
 
 
-def _judge_step(previous: Track, track: Track, now_s: float) -> Verdict:
-    """Judge the way from one good fix to the next."""
+def _check_step(previous: Track, track: Track, now_s: float) -> FixResult:
+    """Check the way from one good fix to the next."""
     if previous.at_s > now_s:
-        return Verdict(replace(track, suspects_s=previous.suspects_s))
+        return FixResult(replace(track, suspects_s=previous.suspects_s))
     if track.at_s < previous.at_s:
-        return Verdict(previous, Refusal.OLDER_THAN_LAST)
+        return FixResult(previous, FixRejection.OLDER_THAN_LAST)
     if _is_over(previous, track, IMPOSSIBLE_M_PER_S):
         stays, ends = _suspected(previous, now_s)
-        return Verdict(stays, Refusal.IMPOSSIBLE_SPEED, suspect=True, ends_session=ends)
+        return FixResult(stays, FixRejection.IMPOSSIBLE_SPEED, suspect=True, ends_session=ends)
     track = replace(track, suspects_s=previous.suspects_s)
     if not _is_over(previous, track, FAST_M_PER_S):
-        return Verdict(track)
+        return FixResult(track)
     if previous.fast_in_a_row + 1 < FAST_IN_A_ROW:
-        return Verdict(replace(track, fast_in_a_row=previous.fast_in_a_row + 1))
+        return FixResult(replace(track, fast_in_a_row=previous.fast_in_a_row + 1))
     track, ends = _suspected(track, now_s)
-    return Verdict(track, suspect=True, ends_session=ends)
+    return FixResult(track, suspect=True, ends_session=ends)
 
 
-def _refusal_alone(fix: Fix, now_s: float) -> Refusal | None:
+def _rejection_alone(fix: Fix, now_s: float) -> FixRejection | None:
     """What is wrong with a fix whatever came before it."""
     accuracy_m = 0.0 if fix.accuracy_m is None else fix.accuracy_m
     if not all(map(math.isfinite, (fix.lat, fix.lng, fix.at_s, accuracy_m))):
-        return Refusal.NOT_FINITE
+        return FixRejection.NOT_FINITE
     if abs(fix.lat) > 90.0 or abs(fix.lng) > 180.0 or accuracy_m < 0.0:
-        return Refusal.OUT_OF_RANGE
+        return FixRejection.OUT_OF_RANGE
     if fix.lat == 0.0 and fix.lng == 0.0:
-        return Refusal.NULL_ISLAND
+        return FixRejection.NULL_ISLAND
     if fix.at_s > now_s + FUTURE_SLACK_S:
-        return Refusal.FUTURE
+        return FixRejection.FUTURE
     if accuracy_m > WORST_ACCURACY_M:
-        return Refusal.INACCURATE
+        return FixRejection.INACCURATE
     return None
 
 

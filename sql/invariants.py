@@ -48,7 +48,7 @@ class Disagreement:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CheckResult:
     """What one check found: `count` rows disagree, the first of them are `rows`."""
 
     check: Check
@@ -76,7 +76,7 @@ def checks() -> list[Check]:
     ]
 
 
-async def verify(dsn: str, rows_max: int = ROWS_SHOWN) -> AsyncGenerator[Verdict, None]:
+async def verify(dsn: str, rows_max: int = ROWS_SHOWN) -> AsyncGenerator[CheckResult, None]:
     """Each check's verdict as it is reached, on a connection of its own.
 
     Raises `sql.database.DatabaseAway` when the server is not there, `DatabaseError` when it refuses
@@ -93,8 +93,8 @@ async def verify(dsn: str, rows_max: int = ROWS_SHOWN) -> AsyncGenerator[Verdict
         await connection.execute("begin isolation level repeatable read read only")
         # For this transaction alone, so that a pooler has nothing to drop or to keep.
         await connection.execute(f"set local statement_timeout = {STATEMENT_TIMEOUT_MS}")
-        async for verdict in verify_on(connection, rows_max):
-            yield verdict
+        async for result in verify_on(connection, rows_max):
+            yield result
     except (asyncpg.PostgresError, *DRIVER_FAILURES) as error:
         raise translated(error) from error
     finally:
@@ -103,12 +103,12 @@ async def verify(dsn: str, rows_max: int = ROWS_SHOWN) -> AsyncGenerator[Verdict
 
 async def verify_on(
     connection: asyncpg.Connection, rows_max: int = ROWS_SHOWN
-) -> AsyncGenerator[Verdict, None]:
+) -> AsyncGenerator[CheckResult, None]:
     """As `verify`, inside whatever transaction the connection is in."""
     for check in checks():
         began = time.perf_counter()
         rows = await connection.fetch(_COUNTED.format(check.query), rows_max)
-        yield Verdict(
+        yield CheckResult(
             check,
             rows[0]["total"] if rows else 0,
             tuple(Disagreement(row["subject"] or "", row["found"]) for row in rows),

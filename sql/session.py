@@ -85,13 +85,13 @@ class Session:
         )
 
 
-def session_of(facts: Mapping[str, Any], told_pid: int) -> Session:
-    """The session behind a row of `session_facts`; `told_pid` is what the driver was told.
+def session_of(facts: Mapping[str, Any], session_pid: int) -> Session:
+    """The session behind a row of `session_facts`; `session_pid` is what the driver was told.
 
     Behind a pooler only what the login has by itself counts: the next transaction, or the session
     after a reset, may have nothing else.
     """
-    pooled = facts["pid"] != told_pid
+    pooled = facts["pid"] != session_pid
     who = "login" if pooled else "acting"
     return Session(
         login=facts["login"],

@@ -25,7 +25,7 @@ from deploy.embedded import embedded_servers
 from geo.cells import cover
 from geo.distance import within
 from geo.points import LatLng
-from geo.presence.presence import Beat, Presence
+from geo.presence.presence import Heartbeat, Presence
 from geo.units import EARTH_RADIUS_M, METRES_PER_MILE
 from geo.valkey import Valkey, open_valkey
 
@@ -83,7 +83,7 @@ async def load(client: Valkey, presence: Presence, city: City) -> None:
     """Put everybody into both structures."""
     rows = zip(city.hustlers, city.lat.tolist(), city.lng.tolist(), strict=True)
     people = [(hustler, LatLng(*point)) for hustler, *point in rows]
-    await presence.write([Beat(hustler, point, 1, 1) for hustler, point in people])
+    await presence.write([Heartbeat(hustler, point, 1, 1) for hustler, point in people])
     for start in range(0, len(people), 1_000):
         part = people[start : start + 1_000]
         triples = [(repr(point.lng), repr(point.lat), who.bytes) for who, point in part]

@@ -25,10 +25,10 @@ from bench.simulator.replay import Replay, TraceClock
 from bench.simulator.run_log import RunLog
 from bench.simulator.time_scale import TimeScale
 from bench.simulator.traces import DAY_S, Recording, busiest_start, read_folder
-from gateway.cli.dev_accounts import Vouching, open_vouching
+from gateway.cli.dev_accounts import DevAccounts, open_dev_accounts
 from gateway.cli.run_file import deployment
 from gateway.identity.auth import Role
-from gateway.observer.time_scale import hurried
+from gateway.observer.time_scale import recorded_time_scale
 from gateway.server.cli_errors import CommandError, UsageError
 from gateway.server.shutdown import Stop, run
 from gateway.settings.groups import Settings
@@ -89,10 +89,10 @@ class _Run:
 async def _simulate(wanted: _Run, stop: Stop) -> int:
     await _answering(wanted.setting.base_url)
     run_log = RunLog()
-    async with open_vouching(wanted.settings) as vouching:
-        mint = _mint(vouching, wanted.setting.seed)
+    async with open_dev_accounts(wanted.settings) as dev_accounts:
+        mint = _mint(dev_accounts, wanted.setting.seed)
         city = City(wanted.setting, _crowd(wanted, run_log), mint, run_log)
-        with stop.by(city.end), hurried(wanted.settings.data_dir, wanted.setting.speed):
+        with stop.by(city.end), recorded_time_scale(wanted.settings.data_dir, wanted.setting.speed):
             await _watched(city, wanted)
             money = await money_check.balance(city)
     recording = wanted.recording
@@ -131,13 +131,13 @@ def _crowd(wanted: _Run, run_log: RunLog) -> Crowd:
     return Replay(wanted.recording, clock, time_scale, run_log, setting.seed)
 
 
-def _mint(vouching: Vouching, seed: int) -> Mint:
+def _mint(dev_accounts: DevAccounts, seed: int) -> Mint:
     """Accounts of their own for every run, so that no rest of an earlier one lasts into it."""
     run_name = f"city-{seed}-{time.time_ns():x}"
 
     async def mint(role: Role, name: str, home: LatLng | None) -> tuple[str, UUID]:
         subject = f"{run_name}-{role}-{next(numbers)}"
-        person = await vouching.person(role, name, subject, home)
+        person = await dev_accounts.person(role, name, subject, home)
         return person.token, person.user_id
 
     numbers = iter(range(1_000_000_000))

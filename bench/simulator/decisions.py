@@ -45,7 +45,7 @@ class Temper:
 class ReviewDecision:
     """What a poster thinks of finished work after `after_s` seconds of life."""
 
-    verdict: Literal["APPROVE", "REJECT", "DISPUTE"]
+    choice: Literal["APPROVE", "REJECT", "DISPUTE"]
     after_s: float
 
 

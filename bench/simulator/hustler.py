@@ -332,9 +332,9 @@ class Hustler:
         self._run_log.state_of(task.id, "WORKING")
         self._run_log.record("started", f"{self.person.name} starts: {task.title}")
         await self._time_scale.people(human_s(whim, self._work_s.get(task.title, 240.0), 0.3))
-        await self._hand_in(task, codes)
+        await self._submit_work(task, codes)
 
-    async def _hand_in(self, task: HeldTask, codes: Codes) -> None:
+    async def _submit_work(self, task: HeldTask, codes: Codes) -> None:
         self._in_review[task.id] = (task, codes)
         await self._api.submit_proof(task.id, codes.completion)
         self._run_log.state_of(task.id, "PROOF_SUBMITTED")
@@ -347,7 +347,7 @@ class Hustler:
         whim = draw_for_task(self._seed, self.person.number, task)
         try:
             await self._time_scale.people(human_s(whim, REWORK_MEDIAN_S))
-            await self._hand_in(task, codes)
+            await self._submit_work(task, codes)
             self._run_log.record("again", f"{self.person.name} has done it again: {task.title}")
         except (Refused, NoAnswer) as refused:
             code = refused.code if isinstance(refused, Refused) else "NO_ANSWER"
@@ -356,7 +356,7 @@ class Hustler:
             self.task = None
 
     async def _find_nobody(self, offer: Offer) -> None:
-        """Whoever stands before a closed door lets an operator decide."""
+        """Whoever stands before a closed door lets an admin decide."""
         self._run_log.record("nobody", f"{self.person.name} finds nobody at the door")
         try:
             await self._api.dispute(offer.task.id, "Nobody opens the door")

@@ -186,7 +186,7 @@ class Poster:
         draw = Random(f"review {self._seed} {self._wishes[task_id].number}")
         decision = review(draw, again=trace.rejected)
         await self._time_scale.people(decision.after_s)
-        match decision.verdict:
+        match decision.choice:
             case "APPROVE":
                 if await self._try(self._api.approve(task_id)) is not None:
                     self._run_log.record("approved", f"{self.person.name} approves: {trace.title}")

@@ -14,10 +14,10 @@ import msgspec
 import structlog
 
 from engine.kernel.errors import Refusal
-from engine.kernel.loops import Backoff, steadily
+from engine.kernel.loops import Backoff, supervise
 from engine.kernel.store import Store
 from sql import invariants
-from sql.invariants import Verdict
+from sql.invariants import CheckResult
 
 log = structlog.get_logger()
 
@@ -38,7 +38,7 @@ class VerifyMetrics(Protocol):
         """All checks have been looked at."""
 
 
-class Verifying:
+class InvariantVerifier:
     """One verification every `every_s` seconds; 0 means never."""
 
     def __init__(self, dsn: str, store: Store, metrics: VerifyMetrics, every_s: int) -> None:
@@ -52,50 +52,50 @@ class Verifying:
         if not self._every_s:
             return
         await asyncio.sleep(min(FIRST_AFTER_S, self._every_s))
-        await steadily("verifying", self._round, backoff=Backoff(PAUSE_S))
+        await supervise("verifying", self._round, backoff=Backoff(PAUSE_S))
 
     async def _round(self) -> None:
         await self.verify()
         await asyncio.sleep(self._every_s)
 
     async def verify(self) -> list[str]:
-        """Look once; the names of the checks that disagree, each with an open operator item.
+        """Look once; the names of the checks that disagree, each with an open admin item.
 
         An item whose check agrees again closes by itself.
         """
         broken = []
-        async with aclosing(invariants.verify(self._dsn)) as verdicts:
-            async for verdict in verdicts:
-                self._metrics.invariant(verdict.check.name, verdict.count)
-                if not verdict.agrees:
-                    broken.append(verdict.check.name)
+        async with aclosing(invariants.verify(self._dsn)) as results:
+            async for result in results:
+                self._metrics.invariant(result.check.name, result.count)
+                if not result.agrees:
+                    broken.append(result.check.name)
                 try:
-                    await self._note(verdict)
+                    await self._update_item(result)
                 except Refusal as busy:
                     # Somebody holds that item just now; the other checks are looked at all the same.
-                    log.warning("item_waits", check=verdict.check.name, error=str(busy))
+                    log.warning("item_waits", check=result.check.name, error=str(busy))
         self._metrics.verified()
         return broken
 
-    async def _note(self, verdict: Verdict) -> None:
-        if verdict.agrees:
-            await self._store.perform("close_item", ITEM, verdict.check.name)
+    async def _update_item(self, result: CheckResult) -> None:
+        if result.agrees:
+            await self._store.perform("close_item", ITEM, result.check.name)
         else:
-            await self._tell(verdict)
+            await self._report(result)
 
-    async def _tell(self, verdict: Verdict) -> None:
+    async def _report(self, result: CheckResult) -> None:
         log.critical(
             "invariant_broken",
-            check=verdict.check.name,
-            sentence=verdict.check.sentence,
-            count=verdict.count,
-            rows=[f"{row.subject}: {row.found}" for row in verdict.rows],
+            check=result.check.name,
+            sentence=result.check.sentence,
+            count=result.count,
+            rows=[f"{row.subject}: {row.found}" for row in result.rows],
         )
         details = {
-            "sentence": verdict.check.sentence,
-            "count": verdict.count,
-            "rows": verdict.rows,
+            "sentence": result.check.sentence,
+            "count": result.count,
+            "rows": result.rows,
         }
         await self._store.perform(
-            "open_item", ITEM, verdict.check.name, msgspec.json.encode(details).decode()
+            "open_item", ITEM, result.check.name, msgspec.json.encode(details).decode()
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.admin.views import ActionView, DeskView, ItemState, ItemView
+from engine.admin.views import ActionView, AdminOverview, ItemState, ItemView
 from engine.kernel.execution import Execution
 from engine.kernel.ids import (
     ItemId,
@@ -19,27 +19,29 @@ class AdminQueue:
         self._store = store
 
     async def close(self, admin: UserId, item: ItemId, reason: str) -> None:
-        """Take an item off the desk; closing it twice changes nothing."""
-        await self._execution.run("close_operator_item", admin, item, reason)
+        """Take an item out of the admin queue; closing it twice changes nothing."""
+        await self._execution.run("close_admin_item", admin, item, reason)
 
-    async def overview(self) -> DeskView:
+    async def overview(self) -> AdminOverview:
         """What waits, by kind."""
-        return await self._store.one(DeskView, "desk_overview")
+        return await self._store.one(AdminOverview, "admin_overview")
 
     async def items(
         self, kind: str | None, state: ItemState | None, after: Cursor | None, limit: int
     ) -> tuple[list[ItemView], Cursor | None]:
         """Items, the oldest first."""
-        return await self._store.page(ItemView, "desk_items", kind, state, after=after, limit=limit)
+        return await self._store.page(
+            ItemView, "admin_items", kind, state, after=after, limit=limit
+        )
 
     async def item(self, item: ItemId) -> ItemView:
         """One item."""
-        return await self._store.found(ItemView, "desk_item", item)
+        return await self._store.found(ItemView, "admin_item", item)
 
     async def actions(
         self, target_type: str | None, target_id: str | None, after: Cursor | None, limit: int
     ) -> tuple[list[ActionView], Cursor | None]:
         """What admins did, the newest first."""
         return await self._store.page(
-            ActionView, "desk_actions", target_type, target_id, after=after, limit=limit
+            ActionView, "admin_actions", target_type, target_id, after=after, limit=limit
         )

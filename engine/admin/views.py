@@ -31,7 +31,7 @@ class WaitingView(Struct, frozen=True):
     oldest_age_s: float
 
 
-class DeskView(Struct, frozen=True):
+class AdminOverview(Struct, frozen=True):
     """Everything that waits for a person; empty when nothing does."""
 
     at: datetime

@@ -46,8 +46,10 @@ class DisputeAdmin:
         self, state: DisputeState | str | None, after: Cursor | None, limit: int
     ) -> tuple[list[DisputeView], Cursor | None]:
         """Disputes, the oldest first; UNRESOLVED is every state but RESOLVED."""
-        return await self._store.page(DisputeView, "desk_disputes", state, after=after, limit=limit)
+        return await self._store.page(
+            DisputeView, "admin_disputes", state, after=after, limit=limit
+        )
 
     async def dispute(self, dispute: DisputeId) -> DisputeFile:
         """All that a decision stands on."""
-        return await self._store.found(DisputeFile, "desk_dispute", dispute)
+        return await self._store.found(DisputeFile, "admin_dispute", dispute)

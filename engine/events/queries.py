@@ -23,7 +23,7 @@ EVENTS_PER_READ = 200
 """Most events one read returns; a reader asks again from where it stands."""
 
 
-class Log(msgspec.Struct, frozen=True):
+class EventPage(msgspec.Struct, frozen=True):
     """A stretch of a user's events, and where the counter stood in the same snapshot."""
 
     last_seq: int
@@ -45,14 +45,14 @@ class EventQueries:
         self._store = store
         self._codes = codes
 
-    async def after(self, user: UserId, seq: int, limit: int = EVENTS_PER_READ) -> Log:
+    async def after(self, user: UserId, seq: int, limit: int = EVENTS_PER_READ) -> EventPage:
         """The user's events behind `seq`, in order, at most `limit`."""
-        return await self._store.one(Log, "events_after", user, seq, limit)
+        return await self._store.one(EventPage, "events_after", user, seq, limit)
 
-    async def after_many(self, positions: dict[UserId, int]) -> list[UserEvent]:
+    async def after_many(self, offsets: dict[UserId, int]) -> list[UserEvent]:
         """As `events_after` for many users at once, each in order."""
         rows = await self._store.rows(
-            "events_after_many", list(positions), list(positions.values()), EVENTS_PER_READ
+            "events_after_many", list(offsets), list(offsets.values()), EVENTS_PER_READ
         )
         return [msgspec.json.decode(row[0], type=UserEvent) for row in rows]
 

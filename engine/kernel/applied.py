@@ -35,7 +35,7 @@ class ClosedBroadcast(Struct, frozen=True):
     reason: ClosedReason
 
 
-class Refused(Struct, frozen=True):
+class RefusalRecord(Struct, frozen=True):
     """A refusal that had to commit something (a counted wrong code): raised after the commit."""
 
     code: str
@@ -58,7 +58,7 @@ class Applied(Struct, frozen=True):
     """Hustlers who are no longer offerable: their open cards leave the screen."""
     settle: bool = False
     """A settlement waits for its provider call."""
-    refused: Refused | None = None
+    refused: RefusalRecord | None = None
 
     @property
     def task(self) -> TaskId:

@@ -65,7 +65,7 @@ _KINDS = (
     ErrorKind("HX201", "INV-2", "Money is released only for a completed task."),
     ErrorKind("HX301", "INV-3", "A task completes only with an accepted proof."),
     ErrorKind("HX401", "BADGE", "Badges are earned, and stay."),
-    ErrorKind("HX801", "ADMIN-AUDIT", "What an operator did stays on record."),
+    ErrorKind("HX801", "ADMIN-AUDIT", "What an admin did stays on record."),
     ErrorKind("HX801", "TRUST-LEDGER", "The trust ledger only grows."),
     ErrorKind("HX801", "AUDIT-5", "This record only grows."),
     # Our own (contract)

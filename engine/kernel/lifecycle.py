@@ -71,7 +71,7 @@ STEPS: tuple[Step, ...] = (
     Step("dispute", "resolve", "EVIDENCE_REQUESTED", "RESOLVED", ("admin",), "outcome, amounts, reason"),
     Step("dispute", "resolve", "ESCALATED", "RESOLVED", ("admin",), "outcome, amounts, reason"),
     Step("settlement", "book", "PENDING", "DONE", ("provider",), "every leg succeeded"),
-    Step("settlement", "hold", "PENDING", "HELD", ("provider", "system"), "an operator is needed"),
+    Step("settlement", "hold", "PENDING", "HELD", ("provider", "system"), "an admin is needed"),
     Step("settlement", "retry", "HELD", "PENDING", ("admin", "system"), ""),
     Step("settlement", "book", "HELD", "DONE", ("provider",), "every leg succeeded"),
     Step("proposal", "agree", "OPEN", "AGREED", ("poster", "hustler"), "the other side; a replacement escrow"),

@@ -40,7 +40,7 @@ class Backoff:
         return self.random.uniform(pause_s / 2, pause_s) if self.random else pause_s
 
 
-async def steadily(
+async def supervise(
     name: str,
     work: Callable[[], Awaitable[None]],
     *,
@@ -76,7 +76,7 @@ class Loop(Protocol):
 
 
 @asynccontextmanager
-async def running(loops: Sequence[Loop]) -> AsyncIterator[None]:
+async def run_loops(loops: Sequence[Loop]) -> AsyncIterator[None]:
     """Every loop in one task group while the block runs; a loop that dies ends the block."""
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(loop.run(), name=type(loop).__name__) for loop in loops]

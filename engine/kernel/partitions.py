@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from engine.kernel.loops import steadily
+from engine.kernel.loops import supervise
 from engine.kernel.store import Store
 
 log = structlog.get_logger(__name__)
@@ -28,7 +28,7 @@ class PartitionKeeper:
 
     async def run(self) -> None:
         """For ever."""
-        await steadily("partitions", self._round)
+        await supervise("partitions", self._round)
 
     async def _round(self) -> None:
         await self.keep()

@@ -17,7 +17,7 @@ LONGEST_PAUSE_S: Final = 4.0
 """So much later than the end of a foreign lock, at most, its row has its turn."""
 
 
-class Resting(Generic[Key]):
+class RetryPauses(Generic[Key]):
     """Keys with the end of their rest; each further rest of one is twice as long.
 
     >>> now = [0.0]

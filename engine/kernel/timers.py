@@ -14,8 +14,8 @@ import structlog
 
 from engine.kernel.errors import Refusal
 from engine.kernel.execution import Execution
-from engine.kernel.loops import steadily
-from engine.kernel.retry_pauses import Resting
+from engine.kernel.loops import supervise
+from engine.kernel.retry_pauses import RetryPauses
 from engine.kernel.store import Store
 from sql.database import DatabaseError
 
@@ -39,11 +39,11 @@ class Timers:
         self._execution = execution
         self._store = store
         self._lag = lag
-        self._resting: Resting[tuple[str, UUID]] = Resting()
+        self._resting: RetryPauses[tuple[str, UUID]] = RetryPauses()
 
     async def run(self) -> None:
         """For ever."""
-        await steadily("timers", self._round)
+        await supervise("timers", self._round)
 
     async def _round(self) -> None:
         await self.fire_due()

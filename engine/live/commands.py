@@ -59,6 +59,6 @@ class LiveCommands:
         """Keep where somebody was last believed to be, unless something newer is kept."""
         await self._store.execute("keep_fix", user, fix.lat, fix.lng, fix.accuracy_m, fix.fixed_at)
 
-    async def end_away(self, hustler: UserId) -> Applied:
+    async def expire_idle_session(self, hustler: UserId) -> Applied:
         """End the session of a hustler who has been away, unless they hold a task."""
-        return await self._execution.run("end_away", hustler, lock_timeout_ms=50)
+        return await self._execution.run("expire_idle_session", hustler, lock_timeout_ms=50)

@@ -26,7 +26,7 @@ class BroadcastView(Struct, frozen=True):
     hustlers_notified: int
 
 
-class RoundedPlace(Struct, frozen=True):
+class RoundedLocation(Struct, frozen=True):
     """The centre of the task's resolution-8 cell, and words for it.
 
     `place` is the town of the address, else the centre to a hundredth of a degree.
@@ -47,7 +47,7 @@ class OfferedTask(Struct, frozen=True):
     category: str
     price_cents: int
     hustler_pay_cents: int
-    location: RoundedPlace
+    location: RoundedLocation
     distance_miles: float
     deadline: datetime | None
     xp_multiplier: float

@@ -65,24 +65,24 @@ class MoneyAdmin:
     ) -> tuple[list[SettlementView], Cursor | None]:
         """Settlements, the oldest first; `late_only` those of payments that came too late."""
         return await self._store.page(
-            SettlementView, "desk_settlements", state, late_only, after=after, limit=limit
+            SettlementView, "admin_settlements", state, late_only, after=after, limit=limit
         )
 
     async def settlement(self, settlement: SettlementId) -> SettlementView:
         """One settlement."""
-        return await self._store.found(SettlementView, "desk_settlement", settlement)
+        return await self._store.found(SettlementView, "admin_settlement", settlement)
 
     async def chargebacks(self, state: ChargebackState | None) -> list[ChargebackView]:
         """The newest chargebacks, at most `CHARGEBACKS_MAX`."""
         return await self._store.one(
-            list[ChargebackView], "desk_chargebacks", state, CHARGEBACKS_MAX
+            list[ChargebackView], "admin_chargebacks", state, CHARGEBACKS_MAX
         )
 
     async def stuck(
         self, kind: StuckKind | None, after: Cursor | None, limit: int
     ) -> tuple[list[StuckView], Cursor | None]:
         """Tasks whose money waits for something that does not come, the longest stuck first."""
-        return await self._store.page(StuckView, "desk_stuck", kind, after=after, limit=limit)
+        return await self._store.page(StuckView, "admin_stuck", kind, after=after, limit=limit)
 
     async def money(self, task: TaskId) -> MoneyFile:
         """Every cent of a task, its predecessors and successors."""

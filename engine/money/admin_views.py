@@ -104,7 +104,7 @@ class StuckView(Struct, frozen=True):
     settlement_id: UUID | None
 
 
-class LineTask(Struct, frozen=True):
+class LineageTask(Struct, frozen=True):
     """One task of a line of successors."""
 
     id: UUID
@@ -150,7 +150,7 @@ class MoneyFile(Struct, frozen=True):
     """Every cent of a task, its predecessors and successors; each list oldest first."""
 
     task_id: UUID
-    line: list[LineTask]
+    line: list[LineageTask]
     escrows: list[EscrowFile]
     settlements: list[SettlementView]
     entries: list[EntryView]

@@ -1,4 +1,4 @@
-"""Compares our books with the provider's, tells operators, and repairs what may be repaired."""
+"""Compares our books with the provider's, tells admins, and repairs what may be repaired."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.kernel.execution import Execution
 from engine.kernel.ids import UserId
 from engine.kernel.store import Store
 from engine.live.broadcast_plan import BroadcastPlan
-from engine.money.books import Moved, ProviderBooks
+from engine.money.books import ProviderBooks, ProviderMovement
 from engine.money.comparing import Booked, Difference, differences
 from engine.money.provider import PaymentProvider, PaymentRefused
 
@@ -25,8 +25,8 @@ SETTLED: Final = timedelta(minutes=5)
 DIFFERENCE: Final = "MONEY_DIFFERENCE"
 
 
-class Auditing:
-    """One comparison at a time, asked for by an operator."""
+class BooksAudit:
+    """One comparison at a time, asked for by an admin."""
 
     def __init__(
         self,
@@ -44,20 +44,22 @@ class Auditing:
 
     async def compare(self, since: datetime, until: datetime) -> list[Difference]:
         """What differs between two times; changes nothing. Raises PaymentFailed."""
-        moved = [_with_our_ids(each) for each in await self._books.moved_since(since - EARLIER)]
-        escrows = [UUID(each.escrow_id) for each in moved if each.escrow_id]
-        settlements = [UUID(each.settlement_id) for each in moved if each.settlement_id]
-        references = [each.reference for each in moved]
+        movements = [
+            _with_our_ids(each) for each in await self._books.movements_since(since - EARLIER)
+        ]
+        escrows = [UUID(each.escrow_id) for each in movements if each.escrow_id]
+        settlements = [UUID(each.settlement_id) for each in movements if each.settlement_id]
+        references = [each.reference for each in movements]
         booked = await self._store.one(
             list[Booked], "booked_movements", since, references, escrows, settlements
         )
         rows = await self._store.rows("known_owners", escrows, settlements)
         known = {str(row["id"]) for row in rows}
-        found = differences(booked, moved, since=since, until=until, known=known)
+        found = differences(booked, movements, since=since, until=until, known=known)
         return [each for each in found if not await self._began_long_ago(each)]
 
     async def report(self, found: Sequence[Difference]) -> None:
-        """One operator's item for each, however often it is found."""
+        """One admin's item for each, however often it is found."""
         for each in found:
             details = msgspec.json.encode(each).decode()
             await self._store.perform("open_item", DIFFERENCE, each.subject, details)
@@ -97,7 +99,7 @@ class Auditing:
         return movement.state == "SUCCEEDED"
 
 
-def _with_our_ids(movement: Moved) -> Moved:
+def _with_our_ids(movement: ProviderMovement) -> ProviderMovement:
     """Without ids that cannot be ours: other business on the same account has words of its own."""
     return msgspec.structs.replace(
         movement,

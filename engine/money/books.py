@@ -14,7 +14,7 @@ from engine.money.facts import Fact
 from engine.money.provider import MovementKind, MovementState
 
 
-class Told(Struct, frozen=True):
+class ProviderEvent(Struct, frozen=True):
     """One event of the provider's, whether or not its webhook reached us."""
 
     event_id: str
@@ -22,7 +22,7 @@ class Told(Struct, frozen=True):
     fact: Fact
 
 
-class Moved(Struct, frozen=True):
+class ProviderMovement(Struct, frozen=True):
     """One movement in the provider's books."""
 
     kind: MovementKind
@@ -39,8 +39,8 @@ class Moved(Struct, frozen=True):
 class ProviderBooks(Protocol):
     """Both methods raise PaymentFailed when the provider does not answer."""
 
-    async def told_since(self, since: datetime) -> list[Told]:
+    async def events_since(self, since: datetime) -> list[ProviderEvent]:
         """Every event since then that may concern us, oldest first."""
 
-    async def moved_since(self, since: datetime) -> list[Moved]:
+    async def movements_since(self, since: datetime) -> list[ProviderMovement]:
         """Every movement that began since then, whoever asked for it."""

@@ -70,5 +70,5 @@ class MoneyCommands:
         if paid.state == "SUCCEEDED":
             await self._execution.run("book_funding", escrow.id, paid.reference, self._plan)
         else:
-            await self._execution.run("note_payment", escrow.id, paid.reference)
+            await self._execution.run("record_payment", escrow.id, paid.reference)
         return Funding(EscrowId(escrow.id), paid.client_secret)

@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from engine.money.books import Moved
+from engine.money.books import ProviderMovement
 from engine.money.provider import MovementKind
 
 DifferenceKind = Literal["NOT_BOOKED", "UNKNOWN", "NOT_MOVED", "AMOUNT", "TWICE", "UNASKED"]
@@ -58,13 +58,13 @@ class Difference(Struct, frozen=True, omit_defaults=True):
 
     @property
     def subject(self) -> str:
-        """What an operator's item about it is about."""
+        """What an admin's item about it is about."""
         return f"{self.what} {self.reference}"
 
 
 def differences(
     booked: Sequence[Booked],
-    moved: Sequence[Moved],
+    movements: Sequence[ProviderMovement],
     *,
     since: datetime,
     until: datetime,
@@ -79,21 +79,21 @@ def differences(
     be under way.
     """
     ours = {entry.reference: entry for entry in booked}
-    theirs = {movement.reference: movement for movement in moved}
+    theirs = {movement.reference: movement for movement in movements}
     return [
-        *_only_theirs(ours, [m for m in moved if m.at <= until], known),
+        *_only_theirs(ours, [m for m in movements if m.at <= until], known),
         *_only_ours([e for e in booked if since <= e.at <= until], theirs),
     ]
 
 
 def _only_theirs(
-    ours: dict[str, Booked], moved: Sequence[Moved], known: AbstractSet[str]
+    ours: dict[str, Booked], movements: Sequence[ProviderMovement], known: AbstractSet[str]
 ) -> Iterator[Difference]:
     owners: dict[tuple[str, str | None], int] = defaultdict(int)
     for entry in ours.values():
         owners[entry.kind, _owner(entry)] += 1
     payments = {entry.reference: entry for entry in ours.values() if entry.kind == "PAYMENT"}
-    for movement in moved:
+    for movement in movements:
         if movement.state != "SUCCEEDED" or movement.reference in ours:
             continue
         owner = _owner(movement)
@@ -106,7 +106,9 @@ def _only_theirs(
             yield _theirs("UNASKED", movement, payments[movement.payment].escrow_id)
 
 
-def _only_ours(booked: Sequence[Booked], theirs: dict[str, Moved]) -> Iterator[Difference]:
+def _only_ours(
+    booked: Sequence[Booked], theirs: dict[str, ProviderMovement]
+) -> Iterator[Difference]:
     for entry in booked:
         movement = theirs.get(entry.reference)
         there = movement is not None and movement.state == "SUCCEEDED"
@@ -123,7 +125,9 @@ def _only_ours(booked: Sequence[Booked], theirs: dict[str, Moved]) -> Iterator[D
         )
 
 
-def _theirs(what: DifferenceKind, movement: Moved, escrow_id: str | None = None) -> Difference:
+def _theirs(
+    what: DifferenceKind, movement: ProviderMovement, escrow_id: str | None = None
+) -> Difference:
     return Difference(
         what,
         movement.kind,
@@ -134,5 +138,5 @@ def _theirs(what: DifferenceKind, movement: Moved, escrow_id: str | None = None)
     )
 
 
-def _owner(movement: Booked | Moved) -> str | None:
+def _owner(movement: Booked | ProviderMovement) -> str | None:
     return movement.escrow_id if movement.kind == "PAYMENT" else movement.settlement_id

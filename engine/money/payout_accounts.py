@@ -130,7 +130,7 @@ class Payouts:
             await self._store.execute("account_unchanged", known.account_id, asked_at)
             return 0
         await self._execution.run(
-            "note_payout_account",
+            "record_payout_account",
             account.account_id,
             account.payouts_enabled,
             account.closed,

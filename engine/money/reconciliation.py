@@ -19,10 +19,10 @@ import structlog
 
 from engine.kernel.errors import Refusal
 from engine.kernel.execution import Execution
-from engine.kernel.loops import Backoff, steadily
+from engine.kernel.loops import Backoff, supervise
 from engine.kernel.store import Store
 from engine.live.broadcast_plan import BroadcastPlan
-from engine.money.books import ProviderBooks, Told
+from engine.money.books import ProviderBooks, ProviderEvent
 from engine.money.facts import Fact
 from engine.money.payout_accounts import Payouts, utc_now
 from engine.money.provider import (
@@ -63,7 +63,7 @@ class BegunLeg(msgspec.Struct, frozen=True):
     reference: str
 
 
-class Reconciling:
+class Reconciler:
     """The loop; `books` is None for a provider that has none."""
 
     def __init__(  # noqa: PLR0913  # named in test_structure
@@ -88,11 +88,11 @@ class Reconciling:
         self._payouts = payouts
         self._every_s = every_s
         self._clock = clock
-        self._told_until: datetime | None = None
+        self._events_until: datetime | None = None
 
     async def run(self) -> None:
         """For ever; begins with a round, for the process before may have been killed."""
-        await steadily("reconciling", self._round, backoff=Backoff(min(self._every_s, 5.0)))
+        await supervise("reconciling", self._round, backoff=Backoff(min(self._every_s, 5.0)))
 
     async def _round(self) -> None:
         await self.sweep()
@@ -111,14 +111,14 @@ class Reconciling:
         return booked
 
     async def _payment(self, open_: OpenPayment) -> int:
-        async with self._told(open_.id):
+        async with self._lock_subject(open_.id):
             movement = await self._looked_up("PAYMENT", open_.payment)
             if movement.state == "SUCCEEDED":
                 return await self._run("book_funding", open_.id, open_.payment, self._plan)
         return 0
 
     async def _leg(self, begun: BegunLeg) -> int:
-        async with self._told(begun.id):
+        async with self._lock_subject(begun.id):
             movement = await self._looked_up(begun.leg, begun.reference)
             if movement.state == "SUCCEEDED":
                 return await self._run("book_leg", begun.id, begun.leg, begun.reference)
@@ -128,12 +128,12 @@ class Reconciling:
 
     async def _replay(self, books: ProviderBooks) -> int:
         began = self._clock()
-        since = began - FIRST_WINDOW if self._told_until is None else self._told_until - OVERLAP
+        since = began - FIRST_WINDOW if self._events_until is None else self._events_until - OVERLAP
         booked = refused = 0
-        async with self._told("events"):
-            told = await books.told_since(since)
-            for start in range(0, len(told), REPLAY_BATCH):
-                batch = told[start : start + REPLAY_BATCH]
+        async with self._lock_subject("events"):
+            events = await books.events_since(since)
+            for start in range(0, len(events), REPLAY_BATCH):
+                batch = events[start : start + REPLAY_BATCH]
                 unseen = await self._events.unseen([event.event_id for event in batch])
                 for event in batch:
                     if event.event_id in unseen and await self._book(event):
@@ -142,12 +142,12 @@ class Reconciling:
                         refused += 1
             if not refused:
                 # Else the window is asked for again, with what was refused in it.
-                self._told_until = began
+                self._events_until = began
         return booked
 
-    async def _book(self, event: Told) -> bool:
+    async def _book(self, event: ProviderEvent) -> bool:
         """One event; its trouble keeps none after it waiting."""
-        async with self._told(event.event_id):
+        async with self._lock_subject(event.event_id):
             await self._events.book(event.event_id, event.event_type, event.fact)
             return True
         return False
@@ -158,7 +158,7 @@ class Reconciling:
         if movement.unknown_status is not None:
             details = msgspec.json.encode({"kind": kind, "reference": reference}).decode()
             await self._store.perform(
-                "note_unknown_status", reference, movement.unknown_status, details
+                "record_unknown_status", reference, movement.unknown_status, details
             )
         return movement
 
@@ -167,7 +167,7 @@ class Reconciling:
         return 1
 
     @asynccontextmanager
-    async def _told(self, subject: object) -> AsyncIterator[None]:
+    async def _lock_subject(self, subject: object) -> AsyncIterator[None]:
         """One thing's trouble is logged and keeps no other waiting; losing Postgres passes."""
         try:
             yield

@@ -12,8 +12,8 @@ from msgspec import Struct
 
 from engine.kernel.errors import Refusal
 from engine.kernel.execution import Execution
-from engine.kernel.loops import steadily
-from engine.kernel.retry_pauses import Resting
+from engine.kernel.loops import supervise
+from engine.kernel.retry_pauses import RetryPauses
 from engine.kernel.store import Store
 from engine.kernel.wake import Wake
 from engine.money.provider import (
@@ -68,7 +68,7 @@ class Leg(Struct, frozen=True):
     account: str | None
 
 
-class Settling:
+class SettlementWorker:
     """The worker behind `settlements`: woken after a commit, polling as the net."""
 
     def __init__(
@@ -84,11 +84,11 @@ class Settling:
         self._payments = payments
         self._wake = wake
         self._waiting = waiting
-        self._resting: Resting[UUID] = Resting()
+        self._resting: RetryPauses[UUID] = RetryPauses()
 
     async def run(self) -> None:
         """For ever. Losing Postgres only delays: the rows wait."""
-        await steadily("settling", self._round)
+        await supervise("settling", self._round)
 
     async def _round(self) -> None:
         await self._wake.wait(POLL_S)
@@ -158,12 +158,12 @@ class Settling:
             )
 
     async def _carry_out(self, leg: Leg) -> int:
-        movement = await self._moved(leg)
+        movement = await self._movement(leg)
         if movement.state == "FAILED":
             raise PaymentRefused(movement.note or f"The {leg.kind.lower()} failed.")
         if movement.state == "PENDING":
             await self._store.perform(
-                "note_leg",
+                "record_leg",
                 leg.settlement,
                 leg.kind,
                 movement.reference,
@@ -181,12 +181,12 @@ class Settling:
             if isinstance(error, Refusal) and error.kind.retryable:
                 # Called again the provider gives the same movement: the booking comes then.
                 raise
-            # The money moved but the escrow refuses the booking: an operator's case, kept in
+            # The money moved but the escrow refuses the booking: an admin's case, kept in
             # sight, and no reason for the others to wait.
             raise PaymentRefused(f"{reference} moved but could not be booked: {error}") from error
         return 1
 
-    async def _moved(self, leg: Leg) -> Movement:
+    async def _movement(self, leg: Leg) -> Movement:
         try:
             async with asyncio.timeout(PROVIDER_TIMEOUT_S):
                 return await move(self._payments, leg)

@@ -27,4 +27,4 @@ class PeopleAdmin:
 
     async def user(self, user: UserId) -> UserFile:
         """An account."""
-        return await self._store.found(UserFile, "desk_user", user)
+        return await self._store.found(UserFile, "admin_user", user)

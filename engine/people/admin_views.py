@@ -24,7 +24,7 @@ class PayoutAccountFile(Struct, frozen=True):
 
 
 class UserFile(Struct, frozen=True):
-    """An account as an operator sees it, with its 50 newest XP awards."""
+    """An account as an admin sees it, with its 50 newest XP awards."""
 
     id: UUID
     role: Literal["poster", "hustler", "dual", "admin"]

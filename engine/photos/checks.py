@@ -89,16 +89,16 @@ def check(content: bytes) -> Photo:
         raise _refused(UNREADABLE)
     if picture.png and picture.png.is_animated:
         raise _refused("A photo does not move: animated images are refused.")
-    told = exif.read(picture.exif)
-    content_type, kept, size = _kept(picture, told.orientation)
+    metadata = exif.read(picture.exif)
+    content_type, kept, size = _kept(picture, metadata.orientation)
     return Photo(
         content=kept,
         content_type=content_type,
         width=size[0],
         height=size[1],
         sha256=sha256(kept).digest(),
-        gps=told.gps,
-        captured_at=told.captured_at,
+        gps=metadata.gps,
+        captured_at=metadata.captured_at,
     )
 
 

@@ -44,7 +44,7 @@ class Gps(NamedTuple):
     lng: float
 
 
-class Told(NamedTuple):
+class PhotoMetadata(NamedTuple):
     """What an EXIF block tells of its photo."""
 
     orientation: int = 1
@@ -52,15 +52,15 @@ class Told(NamedTuple):
     captured_at: datetime | None = None
 
 
-def read(block: bytes) -> Told:
+def read(block: bytes) -> PhotoMetadata:
     """What a block of EXIF (a TIFF file without pixels) tells; empty ones tell nothing."""
     order = {b"II*\x00": "<", b"MM\x00*": ">"}.get(block[:4])
     if order is None:
-        return Told()
+        return PhotoMetadata()
     main = _directory(block, order, _number(block, order, 4))
     photo = _directory(block, order, main.get(PHOTO_DIRECTORY))
     gps = _directory(block, order, main.get(GPS_DIRECTORY))
-    return Told(orientation(main), position(gps), captured_at(photo))
+    return PhotoMetadata(orientation(main), position(gps), captured_at(photo))
 
 
 def position(gps: Tags) -> Gps | None:

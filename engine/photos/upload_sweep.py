@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from engine.kernel.loops import steadily
+from engine.kernel.loops import supervise
 from engine.kernel.store import Store
 from engine.photos.storage import PhotoStore
 
@@ -26,7 +26,7 @@ class UploadSweep:
 
     async def run(self) -> None:
         """For ever."""
-        await steadily("upload_sweep", self._round)
+        await supervise("upload_sweep", self._round)
 
     async def _round(self) -> None:
         while await self.sweep() == BATCH:

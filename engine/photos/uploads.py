@@ -27,7 +27,7 @@ DECODED_AT_ONCE: Final = 2
 """Photos of this process that are decoded at the same time; the others wait."""
 
 
-class _Facts(msgspec.Struct, frozen=True):
+class _PhotoFacts(msgspec.Struct, frozen=True):
     """What the database keeps of a photo; `sha256` in hexadecimal."""
 
     storage_key: str
@@ -90,7 +90,7 @@ class Uploads:
             raise errors.refusal("NOT_FOUND")
         return Content(content, rows[0]["content_type"])
 
-    async def _registered(self, user: UserId, facts: _Facts) -> UUID:
+    async def _registered(self, user: UserId, facts: _PhotoFacts) -> UUID:
         try:
             added = await self._store.call(
                 _Added, "add_upload", user, msgspec.json.encode(facts).decode()
@@ -116,8 +116,8 @@ class Uploads:
         await self._store.execute("drop_upload", upload)
 
 
-def _facts(photo: Photo) -> _Facts:
-    return _Facts(
+def _facts(photo: Photo) -> _PhotoFacts:
+    return _PhotoFacts(
         storage_key=uuid4().hex,
         content_type=photo.content_type,
         bytes=len(photo.content),

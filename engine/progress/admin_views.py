@@ -9,7 +9,7 @@ from msgspec import Struct
 
 
 class FlagView(Struct, frozen=True):
-    """An operator found an XP award wrong; the award itself stays."""
+    """An admin found an XP award wrong; the award itself stays."""
 
     flagged_by: UUID
     reason: str

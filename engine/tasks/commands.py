@@ -21,14 +21,14 @@ from geo.points import LatLng
 BroadcastChoice = Literal["SWITCH_TO_STANDARD", "INCREASE_PRICE", "CANCEL"]
 
 
-class Sighting(NamedTuple):
+class KnownPosition(NamedTuple):
     """The last believed position of a hustler, and how many seconds ago it was measured."""
 
     point: LatLng
     age_s: float
 
 
-class Chosen(NamedTuple):
+class ChosenTask(NamedTuple):
     """The task that goes on, and the replacement escrow where a higher price must be funded."""
 
     task: TaskId
@@ -67,16 +67,16 @@ class TaskCommands:
 
     async def choose(
         self, poster: UserId, task: TaskId, choice: BroadcastChoice, price_cents: int | None = None
-    ) -> Chosen:
+    ) -> ChosenTask:
         """After a broadcast nobody accepted: switch (a successor), a higher price, or the end."""
         applied = await self._execution.run(
             "choose_after_broadcast", poster, task, choice, price_cents
         )
         if applied.subject_id is not None and choice == "INCREASE_PRICE":
-            return Chosen(task, EscrowId(applied.subject_id))
-        return Chosen(TaskId(applied.subject_id or task))
+            return ChosenTask(task, EscrowId(applied.subject_id))
+        return ChosenTask(TaskId(applied.subject_id or task))
 
-    async def arrived(self, hustler: UserId, task: TaskId, fix: Sighting | None) -> None:
+    async def arrived(self, hustler: UserId, task: TaskId, fix: KnownPosition | None) -> None:
         """Record the arrival: by a fix of the last 5 minutes within 150 m of the task.
 
         HX021 ARRIVAL for such a fix elsewhere; without one it is a claim, which binds nobody.

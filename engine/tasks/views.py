@@ -13,7 +13,7 @@ from engine.money.views import EscrowView
 from engine.pricing.views import ProposalView
 
 
-class PlaceView(Struct, frozen=True, omit_defaults=True):
+class LocationView(Struct, frozen=True, omit_defaults=True):
     """A place: exact (with `address`) for those who may see it, else the cell's centre."""
 
     lat: float
@@ -33,7 +33,7 @@ class TaskView(Struct, frozen=True):
     category: str
     price_cents: int
     hustler_pay_cents: int
-    location: PlaceView
+    location: LocationView
     deadline: datetime | None
     requires_proof: bool
     min_photos: int

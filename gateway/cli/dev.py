@@ -14,7 +14,7 @@ from socket import socket
 from typing import TextIO
 
 from deploy.embedded import Servers, embedded_servers
-from gateway.cli.run_file import Running, announced
+from gateway.cli.run_file import RunningService, announced
 from gateway.cli.seed import seed_people
 from gateway.server.cli_errors import CommandError, UsageError
 from gateway.server.logs import configure_logs
@@ -97,7 +97,7 @@ async def _serve(
     settings: Settings, servers: Servers, listener: socket, options: Options, stop: Stop
 ) -> int:
     url = url_of(listener)
-    running = Running(
+    running = RunningService(
         url,
         url.replace("http", "ws", 1) + "/ws",
         servers.postgres_dsn,

@@ -31,7 +31,7 @@ class Person:
     token: str = field(repr=False)
 
 
-class Vouching:
+class DevAccounts:
     """Makes accounts as the database's owner, and signs tokens with the data folder's key."""
 
     def __init__(self, owner: Database, data_dir: Path) -> None:
@@ -58,7 +58,7 @@ class Vouching:
 
 
 @asynccontextmanager
-async def open_vouching(settings: Settings) -> AsyncIterator[Vouching]:
+async def open_dev_accounts(settings: Settings) -> AsyncIterator[DevAccounts]:
     """Raises SettingsError outside of development, DatabaseAway when the server is not there."""
     if not settings.development:
         raise SettingsError(
@@ -69,6 +69,6 @@ async def open_vouching(settings: Settings) -> AsyncIterator[Vouching]:
         settings.postgres.owner_dsn or settings.postgres.dsn, role="hx_owner", size=2
     )
     try:
-        yield Vouching(owner, settings.data_dir)
+        yield DevAccounts(owner, settings.data_dir)
     finally:
         await owner.close()

@@ -69,8 +69,8 @@ async def _look(settings: Settings) -> list[Finding]:
 
 
 def _settings_findings(settings: Settings) -> Iterator[Finding]:
-    believed = bool(settings.auth.issuers) or settings.development
-    yield Finding("tokens", believed, _issuers(settings))
+    verified = bool(settings.auth.issuers) or settings.development
+    yield Finding("tokens", verified, _issuers(settings))
     kept = bool(settings.auth.code_key) or settings.development
     yield Finding(
         "code key",

@@ -26,7 +26,7 @@ from geo.presence.presence import Presence
 from geo.valkey import open_valkey
 from sql.database import Database
 
-Facts = Mapping[str, Any]
+OfferFacts = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Clause:
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class PresenceEntry:
     """Where presence has the hustler, seen from the task."""
 
     at: LatLng | None
@@ -51,10 +51,10 @@ class Sighting:
 class Findings:
     """What decides about a pair, read once."""
 
-    facts: Facts
+    facts: OfferFacts
     gate: list[Clause]
     """The clauses of eligibility, as the database judges them."""
-    sighting: Sighting
+    presence_entry: PresenceEntry
     parts: list[Part] | None
     """Of the score that the pair would have there now; None without a broadcast or a sighting."""
 
@@ -79,8 +79,8 @@ def explain_offer(
     offered = found.facts["offered_at"] is not None
     if json:
         rows = [asdict(clause) for clause in clauses]
-        told = {"offered": offered, "clauses": rows, "score": _score(found.parts)}
-        print(json_text.dumps(told, indent=2))
+        explained = {"offered": offered, "clauses": rows, "score": _score(found.parts)}
+        print(json_text.dumps(explained, indent=2))
         return 0
     print("Offered." if offered else "Not offered.")
     for clause in clauses:
@@ -98,7 +98,7 @@ async def _look(settings: Settings, task: UUID, hustler: UUID) -> Findings:
         rows = await database.rows("explain_offer", task, hustler)
         if not rows:
             raise CommandError("There is no such task, or no such hustler.")
-        facts: Facts = rows[0]
+        facts: OfferFacts = rows[0]
         gate = [
             _eligibility_clause(*row)
             for row in await database.rows("explain_eligibility", task, hustler)
@@ -107,38 +107,38 @@ async def _look(settings: Settings, task: UUID, hustler: UUID) -> Findings:
         stack.push_async_callback(client.close)
         place = LatLng(facts["location_lat"], facts["location_lng"])
         reach_miles = facts["max_radius_miles"] or settings.broadcast.max_miles
-        sighting = await _sighting(Presence(client), hustler, place, reach_miles)
+        presence_entry = await _presence_entry(Presence(client), hustler, place, reach_miles)
         parts: list[Part] | None = None
-        if (broadcast := facts["broadcast_id"]) is not None and sighting.at is not None:
+        if (broadcast := facts["broadcast_id"]) is not None and presence_entry.at is not None:
             parts = await explain_score(
-                database, Metrics().broadcasts, broadcast, hustler, sighting.at
+                database, Metrics().broadcasts, broadcast, hustler, presence_entry.at
             )
-        return Findings(facts, gate, sighting, parts)
+        return Findings(facts, gate, presence_entry, parts)
 
 
-async def _sighting(
+async def _presence_entry(
     presence: Presence, hustler: UUID, place: LatLng, reach_miles: float
-) -> Sighting:
+) -> PresenceEntry:
     found = await presence.within(cells.cover(place, units.metres(reach_miles)))
     for row, seen in enumerate(found.hustlers()):
         if seen == hustler:
             at = LatLng(float(found.lat[row]), float(found.lng[row]))
             miles = units.miles(distance.distance_m(place, at))
-            return Sighting(at, miles, known_elsewhere=False)
-    return Sighting(None, None, known_elsewhere=hustler in await presence.present([hustler]))
+            return PresenceEntry(at, miles, known_elsewhere=False)
+    return PresenceEntry(None, None, known_elsewhere=hustler in await presence.present([hustler]))
 
 
 def explanation(found: Findings, open_offers_max: int) -> Iterator[Clause]:
     """The clauses in the order in which the broadcaster and the database judge them."""
     yield from _broadcast_clauses(found.facts)
-    yield from _place_clauses(found.facts, found.sighting)
+    yield from _place_clauses(found.facts, found.presence_entry)
     yield from _hustler_clauses(found.facts, open_offers_max)
     yield from found.gate
-    yield Clause("eligible", bool(found.facts["eligible"]), "the database's verdict")
+    yield Clause("eligible", bool(found.facts["eligible"]), "the database's answer")
     yield _offer_clause(found.facts)
 
 
-def _broadcast_clauses(facts: Facts) -> Iterator[Clause]:
+def _broadcast_clauses(facts: OfferFacts) -> Iterator[Clause]:
     if facts["broadcast_id"] is None:
         yield Clause("broadcast", False, f"none: the task is {facts['mode']} in {facts['state']}")
         return
@@ -149,11 +149,11 @@ def _broadcast_clauses(facts: Facts) -> Iterator[Clause]:
     )
 
 
-def _place_clauses(facts: Facts, sighting: Sighting) -> Iterator[Clause]:
-    miles = sighting.distance_miles
+def _place_clauses(facts: OfferFacts, presence_entry: PresenceEntry) -> Iterator[Clause]:
+    miles = presence_entry.distance_miles
     if miles is None:
         elsewhere = "present, but outside the largest radius"
-        yield Clause("seen", False, elsewhere if sighting.known_elsewhere else "no heartbeat")
+        yield Clause("seen", False, elsewhere if presence_entry.known_elsewhere else "no heartbeat")
         return
     yield Clause("seen", True, f"{miles:.2f} miles away, within the last 90 s")
     if (radius := facts["radius_miles"]) is not None:
@@ -165,7 +165,7 @@ def _place_clauses(facts: Facts, sighting: Sighting) -> Iterator[Clause]:
     yield Clause("inside the own radius", own is None or miles <= own, limit)
 
 
-def _hustler_clauses(facts: Facts, open_offers_max: int) -> Iterator[Clause]:
+def _hustler_clauses(facts: OfferFacts, open_offers_max: int) -> Iterator[Clause]:
     reason, until = facts["live_state_reason"], facts["live_state_ends_at"]
     state = facts["live_state"] + (f" ({reason})" if reason else "")
     state += f" until {_time(until)}" if until else ""
@@ -190,7 +190,7 @@ def _eligibility_clause(clause: str, needed: str | None, has: str, ok: bool) -> 
     return Clause(clause, ok, has + (f", needed {needed}" if needed else ""))
 
 
-def _offer_clause(facts: Facts) -> Clause:
+def _offer_clause(facts: OfferFacts) -> Clause:
     if facts["offered_at"] is None:
         return Clause("offer", False, "not made")
     sent, answer = facts["sent_at"], facts["response"]

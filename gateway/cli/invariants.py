@@ -19,7 +19,7 @@ from rich.table import Table
 from gateway.cli.run_file import deployment
 from sql import invariants as derived
 from sql.database import DatabaseAway, DatabaseError, DatabaseUnfit
-from sql.invariants import Verdict
+from sql.invariants import CheckResult
 
 COULD_NOT: Final = 2
 
@@ -48,7 +48,7 @@ def verify(
     settings.demand("HX_POSTGRES_DSN")
     errors = Console(stderr=True)
     try:
-        verdicts = asyncio.run(_verdicts(settings.postgres.dsn, max(rows, 1), errors))
+        results = asyncio.run(_results(settings.postgres.dsn, max(rows, 1), errors))
     except DatabaseUnfit as error:
         return _could_not(f"PostgreSQL answers, but not as the service needs it: {error}")
     except DatabaseAway as error:
@@ -56,61 +56,61 @@ def verify(
     except DatabaseError as error:
         return _could_not(f"PostgreSQL refuses, is it migrated? {error.message}")
     if json:
-        print(json_text.dumps([_as_json(verdict) for verdict in verdicts], indent=2))
+        print(json_text.dumps([_as_json(result) for result in results], indent=2))
     else:
-        _show(verdicts, Console())
-    return 0 if all(verdict.agrees for verdict in verdicts) else 1
+        _show(results, Console())
+    return 0 if all(result.agrees for result in results) else 1
 
 
-async def _verdicts(dsn: str, rows_max: int, errors: Console) -> list[Verdict]:
+async def _results(dsn: str, rows_max: int, errors: Console) -> list[CheckResult]:
     checks = derived.checks()
-    verdicts = []
+    results = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task(checks[0].name, total=len(checks))
         async with aclosing(derived.verify(dsn, rows_max)) as found:
-            async for verdict in found:
-                verdicts.append(verdict)
-                following = checks[len(verdicts) : len(verdicts) + 1]
+            async for result in found:
+                results.append(result)
+                following = checks[len(results) : len(results) + 1]
                 bar.update(task, advance=1, description=following[0].name if following else "")
-    return verdicts
+    return results
 
 
-def _show(verdicts: Iterable[Verdict], console: Console) -> None:
+def _show(results: Iterable[CheckResult], console: Console) -> None:
     """A line for each check, and below the rows that disagree."""
-    verdicts = list(verdicts)
+    results = list(results)
     table = Table(box=None, pad_edge=False)
     table.add_column("Check", no_wrap=True)
-    table.add_column("Verdict", justify="right")
+    table.add_column("Result", justify="right")
     table.add_column("What holds")
-    for verdict in verdicts:
-        said = "[green]OK[/]" if verdict.agrees else f"[bold red]{verdict.count} rows[/]"
-        table.add_row(verdict.check.name, said, verdict.check.sentence)
+    for result in results:
+        said = "[green]OK[/]" if result.agrees else f"[bold red]{result.count} rows[/]"
+        table.add_row(result.check.name, said, result.check.sentence)
     console.print(table)
-    for verdict in verdicts:
-        if verdict.agrees:
+    for result in results:
+        if result.agrees:
             continue
-        console.print(f"\n[bold red]{verdict.check.name}[/]: {verdict.check.sentence}")
-        for row in verdict.rows:
+        console.print(f"\n[bold red]{result.check.name}[/]: {result.check.sentence}")
+        for row in result.rows:
             console.print(f"  {row.subject}: {row.found}", markup=False, highlight=False)
-        if verdict.count > len(verdict.rows):
-            console.print(f"  … and {verdict.count - len(verdict.rows)} more")
-    broken = sum(not verdict.agrees for verdict in verdicts)
+        if result.count > len(result.rows):
+            console.print(f"  … and {result.count - len(result.rows)} more")
+    broken = sum(not result.agrees for result in results)
     console.print(
-        f"\n[bold red]{broken} of {len(verdicts)} checks disagree.[/]"
+        f"\n[bold red]{broken} of {len(results)} checks disagree.[/]"
         if broken
-        else f"\n[green]All {len(verdicts)} checks agree.[/]"
+        else f"\n[green]All {len(results)} checks agree.[/]"
     )
 
 
-def _as_json(verdict: Verdict) -> dict[str, object]:
+def _as_json(result: CheckResult) -> dict[str, object]:
     return {
-        "name": verdict.check.name,
-        "sentence": verdict.check.sentence,
-        "agrees": verdict.agrees,
-        "count": verdict.count,
-        "rows": [{"subject": row.subject, "found": row.found} for row in verdict.rows],
-        "seconds": round(verdict.seconds, 4),
+        "name": result.check.name,
+        "sentence": result.check.sentence,
+        "agrees": result.agrees,
+        "count": result.count,
+        "rows": [{"subject": row.subject, "found": row.found} for row in result.rows],
+        "seconds": round(result.seconds, 4),
     }
 
 

@@ -19,7 +19,7 @@ from engine.kernel.errors import Refusal
 from engine.kernel.execution import Execution
 from engine.kernel.ids import UserId
 from engine.kernel.store import Store
-from engine.money.audit import SETTLED, Auditing
+from engine.money.audit import SETTLED, BooksAudit
 from engine.money.comparing import Difference
 from engine.money.payout_accounts import utc_now
 from engine.money.provider import PaymentFailed
@@ -72,7 +72,7 @@ def reconcile(
         raise CommandError(f"The payment provider does not answer: {error}") from error
     except Refusal as refusal:
         raise CommandError(f"The repair was refused: {refusal}") from refusal
-    _tell(found, json=json)
+    _print(found, json=json)
     return 1 if found else 0
 
 
@@ -91,18 +91,18 @@ async def _reconcile(
         store = Store(database)
         # Nobody is connected here: the service reads what a repair did from the log.
         execution = Execution(store, Effects([], failed=str))
-        auditing = Auditing(
+        books_audit = BooksAudit(
             execution, store, money.payments, money.books, settings.broadcast.plan()
         )
         now = utc_now()
-        found = await auditing.compare(now - window, now - SETTLED)
+        found = await books_audit.compare(now - window, now - SETTLED)
         if repair is not None:
-            found = await auditing.repair(found, repair.admin, repair.reason)
-        await auditing.report(found)
+            found = await books_audit.repair(found, repair.admin, repair.reason)
+        await books_audit.report(found)
         return found
 
 
-def _tell(found: Sequence[Difference], *, json: bool) -> None:
+def _print(found: Sequence[Difference], *, json: bool) -> None:
     if json:
         print(json_text.dumps([msgspec.to_builtins(each) for each in found], indent=2))
         return

@@ -15,7 +15,7 @@ from gateway.settings.loading import SettingsError
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class RunningService:
     """What `hustlexp dev --json` prints: the first DSN is the app role's (contract)."""
 
     url: str
@@ -39,7 +39,7 @@ class Running:
 
 
 @contextmanager
-def announced(data_dir: Path, running: Running) -> Iterator[None]:
+def announced(data_dir: Path, running: RunningService) -> Iterator[None]:
     """The file exists, readable by its owner alone, while the block runs."""
     path = _path(data_dir)
     draft = path.with_suffix(".draft")
@@ -66,7 +66,7 @@ def deployment(data_dir: Path | None, environ: Mapping[str, str]) -> Settings:
     folder = data_dir or settings.data_dir
     path = _path(folder)
     try:
-        running = Running(**json.loads(path.read_text()))
+        running = RunningService(**json.loads(path.read_text()))
     except FileNotFoundError as error:
         raise SettingsError(
             f"No service runs on {folder} ({path.name} is missing): start `hustlexp dev "

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from gateway.cli.dev_accounts import open_vouching
+from gateway.cli.dev_accounts import open_dev_accounts
 from gateway.cli.run_file import deployment
 from gateway.cli.token import subject_of
 from gateway.identity.auth import Role
@@ -37,8 +37,8 @@ def seed(*, data_dir: Path | None = None) -> int:
 
 async def seed_people(settings: Settings) -> dict[str, str]:
     """The ids of the seeded people by name."""
-    async with open_vouching(settings) as vouching:
+    async with open_dev_accounts(settings) as dev_accounts:
         return {
-            name: str((await vouching.person(role, name, subject_of(role, name))).user_id)
+            name: str((await dev_accounts.person(role, name, subject_of(role, name))).user_id)
             for name, role in PEOPLE.items()
         }

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from uuid import uuid4
 
-from gateway.cli.dev_accounts import Person, open_vouching
+from gateway.cli.dev_accounts import Person, open_dev_accounts
 from gateway.cli.run_file import deployment
 from gateway.identity.auth import Role
 from gateway.server.cli_errors import UsageError
@@ -56,9 +56,9 @@ def token(
 async def _persons(
     settings: Settings, role: Role, names: list[str | None], home: tuple[float, float] | None
 ) -> list[Person]:
-    async with open_vouching(settings) as vouching:
+    async with open_dev_accounts(settings) as dev_accounts:
         return [
-            await vouching.person(role, name or role.title(), subject_of(role, name), home)
+            await dev_accounts.person(role, name or role.title(), subject_of(role, name), home)
             for name in names
         ]
 

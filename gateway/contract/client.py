@@ -1,7 +1,7 @@
 """What a client may say on the WebSocket: a closed, strict vocabulary.
 
 Envelope `{"type", "id"?, "data"?}` (contract, WebSocket). Unknown types and fields are refused, every
-number and every length has a bound. REST and tracking take the same `GoLive` and `Moved`.
+number and every length has a bound. REST and tracking take the same `GoLive` and `LocationUpdate`.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class GoLive(Strict, frozen=True):
     categories: Annotated[list[Category], Meta(min_length=1, max_length=32)] | None = None
 
 
-class Moved(Strict, frozen=True):
+class LocationUpdate(Strict, frozen=True):
     """A new position; `at` is when the device measured it, absent means now."""
 
     location: Location
@@ -93,7 +93,7 @@ class TaskReference(Strict, frozen=True):
     task_id: UUID
 
 
-class Position(Strict, frozen=True):
+class EventOffset(Strict, frozen=True):
     """The last durable event the client has kept."""
 
     seq: Seq
@@ -126,7 +126,7 @@ class UnsubscribeLiveMode(Incoming, frozen=True, tag="UNSUBSCRIBE_LIVE_MODE"):
 class UpdateLocation(Incoming, frozen=True, tag="UPDATE_LOCATION"):
     """The hustler moved; nothing answers a good fix."""
 
-    data: Moved
+    data: LocationUpdate
 
 
 class RespondToBroadcast(Incoming, frozen=True, tag="RESPOND_TO_BROADCAST"):
@@ -150,7 +150,7 @@ class UnsubscribeTask(Incoming, frozen=True, tag="UNSUBSCRIBE_TASK"):
 class Ack(Incoming, frozen=True, tag="ACK"):
     """Events up to `seq` are kept by the client."""
 
-    data: Position
+    data: EventOffset
 
 
 class SubscribeCity(Incoming, frozen=True, tag="SUBSCRIBE_CITY"):

@@ -28,12 +28,14 @@ def logged(kind: str, data: dict[str, Any]) -> dict[str, Any]:
     """
     shape = server.SERVER_MESSAGES.get(kind, dict[str, Any])
     try:
-        told = msgspec.to_builtins(msgspec.convert(data, shape), builtin_types=(datetime, UUID))
+        logged_data = msgspec.to_builtins(
+            msgspec.convert(data, shape), builtin_types=(datetime, UUID)
+        )
     except msgspec.ValidationError as misfit:
         log.warning("event_of_another_shape", type=kind, why=str(misfit))
         return data
-    assert isinstance(told, dict)
-    return told
+    assert isinstance(logged_data, dict)
+    return logged_data
 
 
 class Envelope(Struct, frozen=True, omit_defaults=True):

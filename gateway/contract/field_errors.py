@@ -18,7 +18,7 @@ from engine.kernel import errors
 from engine.kernel.errors import FieldError
 from gateway.contract.fields import FieldRefused
 
-MAX_TOLD: Final = 50
+MAX_REPORTED: Final = 50
 """Faults of one request that are told."""
 
 
@@ -28,7 +28,7 @@ def refusal(value: object, kind: Any, *, strict: bool = True) -> errors.Refusal:
     >>> refusal({"lat": 91}, Point).fields
     (FieldError('/lat', 'must be a number from -90 to 90'), FieldError('/lng', 'is missing'))
     """
-    found = tuple(islice(_Walk(strict=strict).value(value, kind, ""), MAX_TOLD))
+    found = tuple(islice(_Walk(strict=strict).value(value, kind, ""), MAX_REPORTED))
     return errors.invalid(*found) if found else errors.invalid_field("", "is not valid")
 
 

@@ -127,9 +127,9 @@ PRESENT_S: Final = 90.0
 """Presence ends this long after the last heartbeat (design §2, Live mode)."""
 REWRITE_WITHIN_S: Final = 2.0
 """After Valkey was lost all live positions are written back within this time."""
-AWAY_ENDS_SESSION_S: Final = 300.0
+IDLE_ENDS_SESSION_S: Final = 300.0
 """A session away for this long ends as OFFLINE unless its hustler holds a task."""
-AWAY_SWEEP_EVERY_S: Final = 15.0
+IDLE_SWEEP_EVERY_S: Final = 15.0
 """How often sessions that are away are looked for."""
 POSTER_VIEW_EVERY_S: Final = 1.0
 """HUSTLER_LOCATION per task at most this often."""

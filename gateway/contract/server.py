@@ -70,7 +70,7 @@ class LiveModeChange(Struct, frozen=True, omit_defaults=True):
     """ACCEPTS, FATIGUE or ADMIN for COOLDOWN; DECLINES, COMPLETION_RATE or QUICK_RELEASES for PAUSED;
     BANNED or the end of the session for OFF."""
     ends_at: datetime | None = None
-    """When time ends the state; absent for BANNED: not before an operator lifts the ban."""
+    """When time ends the state; absent for BANNED: not before an admin lifts the ban."""
 
 
 class TaskStatus(Struct, frozen=True, omit_defaults=True):
@@ -161,7 +161,7 @@ class TrustTierChanged(Struct, frozen=True):
     reason: Literal["PROMOTION", "DECAY", "PENALTY", "ADMIN_OVERRIDE"]
 
 
-class Point(Struct, frozen=True):
+class ShownLocation(Struct, frozen=True):
     """Degrees."""
 
     lat: float
@@ -172,7 +172,7 @@ class HustlerLocation(Struct, frozen=True):
     """Where the hustler is, for the poster, only while ACCEPTED; not durable."""
 
     task_id: UUID
-    location: Point
+    location: ShownLocation
     eta_minutes: int
 
 

@@ -14,7 +14,7 @@ from itertools import islice
 from engine.api.queries import Queries
 from engine.kernel.applied import UserEvent
 from engine.kernel.ids import UserId
-from engine.kernel.loops import steadily
+from engine.kernel.loops import supervise
 from gateway.contract import limits
 from gateway.delivery.hub import Hub
 from gateway.delivery.snapshots import Snapshots
@@ -40,7 +40,7 @@ class Catchup:
 
     async def run(self) -> None:
         """Round after round; for ever."""
-        await steadily("catchup", self.round)
+        await supervise("catchup", self.round)
 
     async def round(self) -> None:
         """At once for a gap, and each second for everybody."""
@@ -72,15 +72,15 @@ class Catchup:
         """Reads for everybody behind what they miss, until nobody is."""
         while self._hub.behind:
             users = list(islice(self._hub.behind, limits.FANOUT_SLICE))
-            positions = {
+            offsets = {
                 user: after
                 for user in users
                 if (after := self._hub.missing_after(user)) is not None
             }
-            if positions:
-                found = await self._queries.events.after_many(positions)
+            if offsets:
+                found = await self._queries.events.after_many(offsets)
                 events = await rendering.complete(self._queries.codes, found)
-                for user, after in positions.items():
+                for user, after in offsets.items():
                     own = [event for event in events if event.user_id == user]
                     if not own or own[0].seq != after + 1:
                         self._hub.resync(user)

@@ -14,7 +14,7 @@ from uuid import UUID
 from engine.events.views import Snapshot
 from engine.kernel.applied import Applied, UserEvent
 from engine.kernel.ids import UserId
-from engine.kernel.loops import steadily
+from engine.kernel.loops import supervise
 from gateway.contract import close_codes, codec, limits
 from gateway.contract.client import Reference
 from gateway.delivery.long_polls import LongPolls
@@ -195,7 +195,7 @@ class Hub:
         """Fans out, and once a second looks after every socket; for ever."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.cards.run(), name="fanout")
-            group.create_task(steadily("sockets", self._sweep), name="sockets")
+            group.create_task(supervise("sockets", self._sweep), name="sockets")
 
     async def _sweep(self) -> None:
         await asyncio.sleep(1.0)
@@ -204,7 +204,7 @@ class Hub:
         stalled = now - self._swept_at > 2.0
         self._swept_at = now
         for count, connection in enumerate(self.registry):
-            connection.tick(now, self._unix(), judge_silence=not stalled)
+            connection.tick(now, self._unix(), check_silence=not stalled)
             if count % limits.FANOUT_SLICE == limits.FANOUT_SLICE - 1:
                 await asyncio.sleep(0)
         for user, poller in self.polls.forget(now):

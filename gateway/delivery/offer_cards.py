@@ -107,9 +107,9 @@ class OfferCards:
         connections = self._registry.user(hustler)
         if connections is None:
             return
-        closing = session.farewell(broadcast_id, task_id, "WITHDRAWN")
+        closing = session.close_message(broadcast_id, task_id, "WITHDRAWN")
         for connection in connections.sockets:
-            connection.session.take_away(broadcast_id, closing)
+            connection.session.hide(broadcast_id, closing)
             connection.flush()
             if not connection.session.cards.awaits_end(broadcast_id):
                 self.untrack(connection, broadcast_id)
@@ -165,8 +165,8 @@ class OfferCards:
             self._taken.setdefault((broadcast_id, user), self._monotonic())
 
     def _hide_all(self, closed: ClosedBroadcast, shown_to: set[Connection]) -> Iterator[None]:
-        closing = session.farewell(closed.broadcast_id, closed.task_id, closed.reason)
+        closing = session.close_message(closed.broadcast_id, closed.task_id, closed.reason)
         for connection in shown_to:
-            connection.session.take_away(closed.broadcast_id, closing)
+            connection.session.hide(closed.broadcast_id, closing)
             connection.flush()
             yield

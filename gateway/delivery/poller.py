@@ -14,13 +14,13 @@ Woken = Literal["EVENT", "OFFERS", "TIMEOUT", "STOPPING"]
 class Poller:
     """One user's long polls. Times are monotonic seconds."""
 
-    __slots__ = ("_changed", "_pending", "_told", "_waiting", "until")
+    __slots__ = ("_changed", "_pending", "_sent", "_waiting", "until")
 
     def __init__(self) -> None:
         self.until = 0.0
         """When the user stops counting as connected, unless a poll is waiting."""
         self._waiting: dict[asyncio.Future[Woken], int] = {}
-        self._told: set[UUID] = set()
+        self._sent: set[UUID] = set()
         self._pending: set[UUID] = set()
         self._changed = False
 
@@ -30,13 +30,13 @@ class Poller:
         return bool(self._waiting)
 
     @property
-    def position(self) -> int | None:
+    def offset(self) -> int | None:
         """The lowest seq a waiting poll asked after."""
         return min(self._waiting.values(), default=None)
 
     def broadcasts(self) -> set[UUID]:
         """The open offers this user was told of, or is about to be."""
-        return self._told | self._pending
+        return self._sent | self._pending
 
     def begin(self, after: int) -> asyncio.Future[Woken]:
         """Opens a poll; its future is done at once when the offers changed since the last one.
@@ -45,7 +45,7 @@ class Poller:
         """
         woken: asyncio.Future[Woken] = asyncio.get_running_loop().create_future()
         if self._pending or self._changed:
-            self._told |= self._pending
+            self._sent |= self._pending
             self._pending.clear()
             self._changed = False
             woken.set_result("OFFERS")
@@ -68,27 +68,27 @@ class Poller:
 
     def offer(self, broadcast_id: UUID) -> bool:
         """A new open offer; True once a poll has told the user of it."""
-        if broadcast_id in self._told:
+        if broadcast_id in self._sent:
             return True
         if not self._waiting:
             self._pending.add(broadcast_id)
             return False
-        self._told.add(broadcast_id)
+        self._sent.add(broadcast_id)
         self._wake_all("OFFERS")
         return True
 
     def gone(self, broadcast_id: UUID) -> None:
         """An offer is open no more."""
         self._pending.discard(broadcast_id)
-        if broadcast_id in self._told:
-            self._told.discard(broadcast_id)
+        if broadcast_id in self._sent:
+            self._sent.discard(broadcast_id)
             self._offers_changed()
 
     def withdraw(self) -> None:
         """No offer of this user is open any more."""
-        if self._told:
+        if self._sent:
             self._offers_changed()
-        self._told.clear()
+        self._sent.clear()
         self._pending.clear()
 
     def stop(self) -> None:

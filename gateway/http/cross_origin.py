@@ -42,10 +42,10 @@ class CrossOrigin(CORSMiddleware):
         for name, value in answer.headers.items():
             if name not in ("content-length", "content-type"):
                 refusal.headers[name] = value
-        return _Refused(refusal)
+        return _RefusalResponse(refusal)
 
 
-class _Refused(Response):
+class _RefusalResponse(Response):
     """A problem document that learns the request's id when it is sent."""
 
     def __init__(self, refusal: problems.Unreadable) -> None:
@@ -54,5 +54,5 @@ class _Refused(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends it."""
-        told = problems.response(self._refusal, scope["state"]["request_id"])
-        await told(scope, receive, send)
+        response = problems.response(self._refusal, scope["state"]["request_id"])
+        await response(scope, receive, send)

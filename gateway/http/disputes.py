@@ -9,7 +9,7 @@ from engine.kernel.ids import TaskId
 from engine.tasks.views import TaskView
 from gateway.contract.fields import Text, Uploads
 from gateway.http.decoding import MandatoryReason, Nothing, Sent
-from gateway.http.endpoint import Ask
+from gateway.http.endpoint import RequestContext
 from gateway.http.parts import Parts
 
 
@@ -20,20 +20,22 @@ class EvidenceRequest(Sent, frozen=True):
     photos: Uploads = field(default_factory=list)
 
 
-async def dispute(parts: Parts, ask: Ask[MandatoryReason, Nothing]) -> TaskView:
+async def dispute(parts: Parts, context: RequestContext[MandatoryReason, Nothing]) -> TaskView:
     """Ask for a decision: the money is locked until an admin has made it."""
-    await parts.commands.disputes.open(ask.user_id, ask.id(TaskId), ask.body.reason)
-    return await parts.queries.tasks.view(ask.user_id, ask.id(TaskId))
+    await parts.commands.disputes.open(context.user_id, context.id(TaskId), context.body.reason)
+    return await parts.queries.tasks.view(context.user_id, context.id(TaskId))
 
 
-async def show_dispute(parts: Parts, ask: Ask[Nothing, Nothing]) -> DisputeView:
+async def show_dispute(parts: Parts, context: RequestContext[Nothing, Nothing]) -> DisputeView:
     """The task's dispute, with the evidence of both sides."""
-    return await parts.queries.disputes.of_task(ask.user_id, ask.id(TaskId))
+    return await parts.queries.disputes.of_task(context.user_id, context.id(TaskId))
 
 
-async def add_evidence(parts: Parts, ask: Ask[EvidenceRequest, Nothing]) -> DisputeView:
+async def add_evidence(
+    parts: Parts, context: RequestContext[EvidenceRequest, Nothing]
+) -> DisputeView:
     """Say or show something in the task's dispute."""
     await parts.commands.disputes.add_evidence(
-        ask.user_id, ask.id(TaskId), ask.body.text, ask.body.photos
+        context.user_id, context.id(TaskId), context.body.text, context.body.photos
     )
-    return await parts.queries.disputes.of_task(ask.user_id, ask.id(TaskId))
+    return await parts.queries.disputes.of_task(context.user_id, context.id(TaskId))

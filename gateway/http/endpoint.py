@@ -2,7 +2,7 @@
 
 authenticate → may this role? → rate → decode → idempotency → handler → encode.
 The types of body, query and answer are read from the handler's annotations, so that routing,
-decoding and OpenAPI can't disagree. How a body is read is the row's `takes`: JSON if it says nothing.
+decoding and OpenAPI can't disagree. How a body is read is the row's `consumes`: JSON if it says nothing.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Id = TypeVar("Id", bound=UUID)
 
 
 @dataclass(frozen=True, slots=True)
-class Ask(Generic[Body, Query]):
+class RequestContext(Generic[Body, Query]):
     """A call's authenticated caller and its decoded input."""
 
     caller: Caller
@@ -58,14 +58,14 @@ class Ask(Generic[Body, Query]):
 
 
 @dataclass(frozen=True, slots=True)
-class Repeated:
+class Replayed:
     """An answer that the caller had already got: told with 200 where a first one says 201."""
 
     value: Any
 
 
 @dataclass(frozen=True, slots=True)
-class Raw:
+class RawResponse:
     """An answer that is no JSON: its bytes, their media type, and headers of its own."""
 
     content: bytes
@@ -74,19 +74,19 @@ class Raw:
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class DecodedBody:
     """A body that was read, and the bytes that make it the same request as another one."""
 
     body: Struct
     identity: bytes
 
 
-Reader = Callable[[Parts, Caller, Request, type[Struct]], AbstractAsyncContextManager[Received]]
+Reader = Callable[[Parts, Caller, Request, type[Struct]], AbstractAsyncContextManager[DecodedBody]]
 """Reads a body as the handler's type; what it holds is given back when the call has its answer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Taking:
+class BodyReader:
     """How the body of a call is read, and what OpenAPI says of it."""
 
     media_type: str
@@ -98,18 +98,18 @@ class Taking:
 @asynccontextmanager
 async def _read_json(
     _parts: Parts, _caller: Caller, request: Request, kind: type[Struct]
-) -> AsyncIterator[Received]:
+) -> AsyncIterator[DecodedBody]:
     raw = b"{}" if request.method in ("GET", "HEAD") else await decoding.read_body(request)
-    yield Received(decoding.decode(raw, kind), raw)
+    yield DecodedBody(decoding.decode(raw, kind), raw)
 
 
-JSON_BODY: Final = Taking(JSON, _read_json)
+JSON_BODY: Final = BodyReader(JSON, _read_json)
 
-Handler = Callable[[Parts, Ask[Any, Any]], Awaitable[Any]]
+Handler = Callable[[Parts, RequestContext[Any, Any]], Awaitable[Any]]
 
 
 @dataclass(frozen=True)
-class Call:
+class Endpoint:
     """One row: method, path, handler, who may call, and what a first success answers."""
 
     method: str
@@ -118,9 +118,9 @@ class Call:
     who: frozenset[Role]
     status: int = HTTPStatus.OK
     rate: Rate | None = None
-    takes: Taking = JSON_BODY
-    gives: tuple[str, ...] = (JSON,)
-    """Media types of a success; others than JSON for a handler that answers `Raw`."""
+    consumes: BodyReader = JSON_BODY
+    produces: tuple[str, ...] = (JSON,)
+    """Media types of a success; others than JSON for a handler that answers `RawResponse`."""
     resource: str = ""
     """What OpenAPI lists it under and its operationId begins with; empty: as its module is named."""
 
@@ -132,64 +132,64 @@ class Call:
     @cached_property
     def body_type(self) -> type[Struct]:
         """What the body must be."""
-        return _argument(self.hints["ask"], 0)
+        return _argument(self.hints["context"], 0)
 
     @cached_property
     def query_type(self) -> type[Struct]:
         """What the query string must be."""
-        return _argument(self.hints["ask"], 1)
+        return _argument(self.hints["context"], 1)
 
     @cached_property
     def answer_types(self) -> tuple[type, ...]:
         """What a success may carry; nothing for an empty answer."""
         kinds = _kinds(self.hints["return"])
-        return tuple(kind for kind in kinds if kind not in (Raw, Repeated, NoneType))
+        return tuple(kind for kind in kinds if kind not in (RawResponse, Replayed, NoneType))
 
     @cached_property
-    def may_repeat(self) -> bool:
+    def may_replay(self) -> bool:
         """Whether a repetition is told apart by its status."""
-        return Repeated in _kinds(self.hints["return"])
+        return Replayed in _kinds(self.hints["return"])
 
 
-def call_routes(calls: Sequence[Call], parts: Parts) -> list[Route]:
+def endpoint_routes(endpoints: Sequence[Endpoint], parts: Parts) -> list[Route]:
     """One route for each path, so that a method it does not know is told all that it does."""
-    by_path: dict[str, dict[str, Call]] = {}
-    for call in calls:
-        by_path.setdefault(call.path, {})[call.method] = call
+    by_path: dict[str, dict[str, Endpoint]] = {}
+    for endpoint in endpoints:
+        by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
     return [_route(path, by_method, parts) for path, by_method in by_path.items()]
 
 
-def _route(path: str, by_method: Mapping[str, Call], parts: Parts) -> Route:
-    async def endpoint(request: Request) -> Response:
+def _route(path: str, by_method: Mapping[str, Endpoint], parts: Parts) -> Route:
+    async def handle(request: Request) -> Response:
         method = "GET" if request.method == "HEAD" else request.method
         return await answer(by_method[method], parts, request)
 
-    return Route(path, endpoint, methods=list(by_method))
+    return Route(path, handle, methods=list(by_method))
 
 
-async def answer(call: Call, parts: Parts, request: Request) -> Response:
+async def answer(endpoint: Endpoint, parts: Parts, request: Request) -> Response:
     """Carry one request along the common way; refusals travel as `Refusal`."""
     caller = await _authenticated(parts, request)
-    if caller.role not in call.who:
+    if caller.role not in endpoint.who:
         raise errors.refusal("HX503", "PERMISSION")
-    parts.rates.spend_user(caller.user_id, call.rate)
-    query = decoding.decode_query(request.query_params.multi_items(), call.query_type)
-    async with call.takes.read(parts, caller, request, call.body_type) as received:
-        ask: Ask[Any, Any] = Ask(
-            caller, request.path_params, received.body, query, request.is_disconnected
+    parts.rates.spend_user(caller.user_id, endpoint.rate)
+    query = decoding.decode_query(request.query_params.multi_items(), endpoint.query_type)
+    async with endpoint.consumes.read(parts, caller, request, endpoint.body_type) as decoded:
+        context: RequestContext[Any, Any] = RequestContext(
+            caller, request.path_params, decoded.body, query, request.is_disconnected
         )
 
         async def run() -> Response:
-            return _encoded(await call.handler(parts, ask), call.status)
+            return _encoded(await endpoint.handler(parts, context), endpoint.status)
 
         key = request.headers.get("idempotency-key")
-        if key is None or call.method not in ("POST", "PUT"):
+        if key is None or endpoint.method not in ("POST", "PUT"):
             return await run()
         return await parts.idempotency.once(
             user=caller.user_id,
-            route=f"{call.method} {call.path}",
+            route=f"{endpoint.method} {endpoint.path}",
             key=key,
-            request=request.url.path.encode() + b"\n" + received.identity,
+            request=request.url.path.encode() + b"\n" + decoded.identity,
             request_id=request.state.request_id,
             run=run,
         )
@@ -207,11 +207,11 @@ async def _authenticated(parts: Parts, request: Request) -> Caller:
 
 def _encoded(value: Any, status: int) -> Response:
     """A handler's value as a response; None becomes 204."""
-    if isinstance(value, Repeated):
+    if isinstance(value, Replayed):
         value, status = value.value, HTTPStatus.OK
     if value is None:
         return Response(status_code=HTTPStatus.NO_CONTENT)
-    if isinstance(value, Raw):
+    if isinstance(value, RawResponse):
         return Response(
             value.content,
             status_code=status,

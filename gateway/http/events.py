@@ -8,14 +8,14 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from engine.events.queries import Log
+from engine.events.queries import EventPage
 from engine.events.views import Snapshot
 from engine.live.views import OfferCard
 from gateway.contract import codec, limits
 from gateway.contract.fields import Seq
 from gateway.delivery.poller import Woken
 from gateway.http.decoding import Nothing, Sent
-from gateway.http.endpoint import Ask
+from gateway.http.endpoint import RequestContext
 from gateway.http.parts import Parts
 from gateway.session import rendering
 
@@ -57,43 +57,45 @@ class Resync(Struct, frozen=True):
     last_seq: int
 
 
-async def after(parts: Parts, ask: Ask[Nothing, EventsQuery]) -> Events | Resync:
+async def after(parts: Parts, context: RequestContext[Nothing, EventsQuery]) -> Events | Resync:
     """The caller's events after a position, at once or when the first one comes."""
-    position = ask.query.after
-    log = await parts.queries.events.after(ask.user_id, position)
-    if log.events or log.last_seq < position or not ask.query.wait:
-        return await _told(parts, position, log)
-    woken = await _woken(parts, ask, position)
-    log = await parts.queries.events.after(ask.user_id, position)
+    offset = context.query.after
+    log = await parts.queries.events.after(context.user_id, offset)
+    if log.events or log.last_seq < offset or not context.query.wait:
+        return await _events_or_resync(parts, offset, log)
+    woken = await _woken(parts, context, offset)
+    log = await parts.queries.events.after(context.user_id, offset)
     # A time-out tells the offers too: an answer before may have been lost with its connection.
     changed = woken in ("OFFERS", "TIMEOUT")
-    offers = await parts.queries.live.offers(ask.user_id) if changed else UNSET
-    return await _told(parts, position, log, offers)
+    offers = await parts.queries.live.offers(context.user_id) if changed else UNSET
+    return await _events_or_resync(parts, offset, log, offers)
 
 
-async def _woken(parts: Parts, ask: Ask[Nothing, EventsQuery], position: int) -> Woken:
+async def _woken(parts: Parts, context: RequestContext[Nothing, EventsQuery], offset: int) -> Woken:
     """Waits, but not for a caller who has hung up: who is gone takes no news away."""
-    waiting = asyncio.create_task(parts.hub.polls.wait_for(ask.user_id, position, ask.query.wait))
+    waiting = asyncio.create_task(
+        parts.hub.polls.wait_for(context.user_id, offset, context.query.wait)
+    )
     try:
         while not (await asyncio.wait({waiting}, timeout=GONE_EVERY_S))[0]:
-            if await ask.gone():
+            if await context.gone():
                 return "STOPPING"
         return await waiting
     finally:
         waiting.cancel()
 
 
-async def _told(
+async def _events_or_resync(
     parts: Parts,
-    position: int,
-    log: Log,
+    offset: int,
+    log: EventPage,
     offers: list[OfferCard] | UnsetType = UNSET,
 ) -> Events | Resync:
     """A stretch of the log as an answer, or why there is none."""
-    if log.last_seq < position:
+    if log.last_seq < offset:
         return Resync("AHEAD", log.last_seq)
     first_seq = log.events[0].seq if log.events else log.last_seq + 1
-    if first_seq != position + 1:
+    if first_seq != offset + 1:
         return Resync("TOO_OLD", log.last_seq)
     events = [
         Event(event.seq, event.type, codec.logged(event.type, event.data), event.at)
@@ -102,7 +104,7 @@ async def _told(
     return Events(events, events[-1].seq if events else log.last_seq, offers)
 
 
-async def snapshot(parts: Parts, ask: Ask[Nothing, Nothing]) -> Snapshot:
+async def snapshot(parts: Parts, context: RequestContext[Nothing, Nothing]) -> Snapshot:
     """Everything WELCOME carries: LIVE state, open offers, tasks, and where the log stands."""
-    found = await parts.queries.events.snapshots([ask.user_id])
-    return found[ask.user_id]
+    found = await parts.queries.events.snapshots([context.user_id])
+    return found[context.user_id]

@@ -68,8 +68,8 @@ class Health:
         complete = not isinstance(applied, BaseException) and (
             self._expected.items() <= applied.items()
         )
-        told = known or isinstance(session, DatabaseUnfit)
-        postgres = _database_state(session) if told else "away"
+        is_known = known or isinstance(session, DatabaseUnfit)
+        postgres = _database_state(session) if is_known else "away"
         valkey_ok = not isinstance(pong, BaseException)
         ready = complete and postgres == "ok"
         return Readiness(

@@ -20,7 +20,7 @@ from starlette.responses import Response
 
 from engine.kernel import errors
 from engine.kernel.ids import UserId
-from engine.kernel.loops import steadily
+from engine.kernel.loops import supervise
 from engine.kernel.store import Store
 from gateway.contract import problems
 
@@ -53,7 +53,7 @@ class Idempotency:
 
     async def run(self) -> None:
         """Sweeps once a minute, for ever."""
-        await steadily("idempotency_sweep", self._round)
+        await supervise("idempotency_sweep", self._round)
 
     async def _round(self) -> None:
         await asyncio.sleep(SWEEP_EVERY_S)

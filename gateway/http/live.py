@@ -1,4 +1,4 @@
-"""LIVE mode, offers and accepts over REST: the road for clients whose sockets are blocked."""
+"""LIVE mode, offers and accepts over REST: the channel for clients whose sockets are blocked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gateway.contract import client, codec, server
 from gateway.contract.fields import OfferResponse, Reason, Version
 from gateway.delivery import offer_responses
 from gateway.http.decoding import Nothing, Sent
-from gateway.http.endpoint import Ask
+from gateway.http.endpoint import RequestContext
 from gateway.http.parts import Parts
 
 
@@ -36,24 +36,24 @@ class Offers(Struct, frozen=True):
     items: list[OfferCard]
 
 
-async def show(parts: Parts, ask: Ask[Nothing, Nothing]) -> LiveView:
+async def show(parts: Parts, context: RequestContext[Nothing, Nothing]) -> LiveView:
     """The caller's LIVE state."""
-    return await parts.queries.live.state(ask.user_id)
+    return await parts.queries.live.state(context.user_id)
 
 
-async def switch_on(parts: Parts, ask: Ask[client.GoLive, Nothing]) -> LiveView:
+async def switch_on(parts: Parts, context: RequestContext[client.GoLive, Nothing]) -> LiveView:
     """Go LIVE from a position; without radius or categories there is no limit of one's own."""
-    await parts.positions.go_live(ask.user_id, ask.body)
-    return await _told(parts, ask.user_id)
+    await parts.location_tracker.go_live(context.user_id, context.body)
+    return await _publish_live_state(parts, context.user_id)
 
 
-async def switch_off(parts: Parts, ask: Ask[Nothing, Nothing]) -> LiveView:
+async def switch_off(parts: Parts, context: RequestContext[Nothing, Nothing]) -> LiveView:
     """End LIVE mode; this is always allowed."""
-    await parts.positions.end_live(ask.user_id, "MANUAL")
-    return await _told(parts, ask.user_id)
+    await parts.location_tracker.end_live(context.user_id, "MANUAL")
+    return await _publish_live_state(parts, context.user_id)
 
 
-async def _told(parts: Parts, user: UserId) -> LiveView:
+async def _publish_live_state(parts: Parts, user: UserId) -> LiveView:
     """The new state; the user's sockets are told it too, as when one of them had asked."""
     live = await parts.queries.live.state(user)
     change = server.LiveModeChange(live.state, live.reason, live.ends_at)
@@ -61,33 +61,37 @@ async def _told(parts: Parts, user: UserId) -> LiveView:
     return live
 
 
-async def move(parts: Parts, ask: Ask[client.Moved, Nothing]) -> None:
+async def move(parts: Parts, context: RequestContext[client.LocationUpdate, Nothing]) -> None:
     """A new position; it also keeps the caller present, as a heartbeat does."""
-    await parts.positions.move(ask.user_id, ask.body)
+    await parts.location_tracker.move(context.user_id, context.body)
 
 
-async def offers(parts: Parts, ask: Ask[Nothing, Nothing]) -> Offers:
+async def offers(parts: Parts, context: RequestContext[Nothing, Nothing]) -> Offers:
     """The caller's open offers."""
-    return Offers(await parts.queries.live.offers(ask.user_id))
+    return Offers(await parts.queries.live.offers(context.user_id))
 
 
-async def respond(parts: Parts, ask: Ask[OfferAnswer, Nothing]) -> server.BroadcastResponse:
+async def respond(
+    parts: Parts, context: RequestContext[OfferAnswer, Nothing]
+) -> server.BroadcastResponse:
     """Accept, decline or skip an offer; the outcome is the one the socket would tell."""
     answer = client.Answer(
-        broadcast_id=ask.id(BroadcastId),
-        response=ask.body.response,
-        decline_reason=ask.body.decline_reason,
+        broadcast_id=context.id(BroadcastId),
+        response=context.body.response,
+        decline_reason=context.body.decline_reason,
     )
     return await offer_responses.respond(
-        parts.commands, parts.queries, parts.hub, ask.user_id, answer
+        parts.commands, parts.queries, parts.hub, context.user_id, answer
     )
 
 
-async def accept(parts: Parts, ask: Ask[AcceptRequest, Nothing]) -> TaskView:
+async def accept(parts: Parts, context: RequestContext[AcceptRequest, Nothing]) -> TaskView:
     """Accept a task: the first hustler wins, everybody else learns that it is taken."""
-    applied = await parts.commands.live.accept(ask.user_id, ask.id(TaskId), ask.body.version)
+    applied = await parts.commands.live.accept(
+        context.user_id, context.id(TaskId), context.body.version
+    )
     check_won(applied)
-    return await parts.queries.tasks.view(ask.user_id, ask.id(TaskId))
+    return await parts.queries.tasks.view(context.user_id, context.id(TaskId))
 
 
 def check_won(applied: Applied) -> None:

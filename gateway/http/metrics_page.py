@@ -25,7 +25,7 @@ class MetricsPage:
     async def show(self, _: Request) -> Response:
         """The figures; without the database those that the process knows itself."""
         try:
-            await self._parts.measured.refresh()
+            await self._parts.db_metrics.refresh()
         except (DatabaseAway, errors.Refusal):
             log.warning("metrics_without_database")
         # On a thread: counting the open files of 20,000 sockets would hold everybody up.

@@ -42,7 +42,7 @@ SECURITY_HEADERS: Final[Mapping[str, str]] = {
 log = structlog.get_logger(__name__)
 
 
-class Border:
+class RequestMiddleware:
     """The outermost middleware of ours (plain ASGI)."""
 
     def __init__(

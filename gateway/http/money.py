@@ -13,7 +13,7 @@ from engine.kernel.ids import TaskId
 from engine.money.provider import PROVIDER_TIMEOUT_S, PaymentFailed, PaymentRefused
 from engine.money.views import EscrowView
 from gateway.http.decoding import Nothing, Sent
-from gateway.http.endpoint import Ask, Repeated
+from gateway.http.endpoint import Replayed, RequestContext
 from gateway.http.parts import Parts
 
 Url = Annotated[
@@ -41,34 +41,36 @@ class PayoutAccountView(Struct, frozen=True, omit_defaults=True):
     """Where to tell the provider the rest; for one visit, within minutes."""
 
 
-async def fund(parts: Parts, ask: Ask[Nothing, Nothing]) -> EscrowView | Repeated:
+async def fund(parts: Parts, context: RequestContext[Nothing, Nothing]) -> EscrowView | Replayed:
     """Fund a task's escrow. Funding a LIVE task starts its broadcast."""
-    before = await parts.queries.tasks.view(ask.user_id, ask.id(TaskId))
-    funding = await parts.commands.money.fund(ask.user_id, ask.id(TaskId))
+    before = await parts.queries.tasks.view(context.user_id, context.id(TaskId))
+    funding = await parts.commands.money.fund(context.user_id, context.id(TaskId))
     escrow = await parts.queries.money.escrow(funding.escrow)
     held = before.escrow
     if held is not None and held.id == escrow.id and held.state != "PENDING":
-        return Repeated(escrow)
+        return Replayed(escrow)
     return msgspec.structs.replace(escrow, client_secret=funding.client_secret)
 
 
-async def show(parts: Parts, ask: Ask[Nothing, Nothing]) -> PayoutAccountView:
+async def show(parts: Parts, context: RequestContext[Nothing, Nothing]) -> PayoutAccountView:
     """Where the caller is paid, as far as we know."""
-    account = await parts.payouts.of(ask.user_id)
+    account = await parts.payouts.of(context.user_id)
     if account is None or account.closed:
         return PayoutAccountView(None, payouts_enabled=False)
     return PayoutAccountView(account.account_id, account.payouts_enabled)
 
 
-async def open_account(parts: Parts, ask: Ask[PayoutAccountRequest, Nothing]) -> PayoutAccountView:
+async def open_account(
+    parts: Parts, context: RequestContext[PayoutAccountRequest, Nothing]
+) -> PayoutAccountView:
     """Open the caller's account, or ask how it stands, with a link to its onboarding.
 
     One that was deleted or revoked is replaced. HX016 PAYOUT-ACCOUNT for what the provider refuses.
     """
     try:
         async with asyncio.timeout(PROVIDER_TIMEOUT_S):
-            account = await parts.payouts.open(ask.user_id)
-            link = await parts.payouts.onboarding_url(account, ask.body.return_url)
+            account = await parts.payouts.open(context.user_id)
+            link = await parts.payouts.onboarding_url(account, context.body.return_url)
     except PaymentRefused as error:
         raise errors.refusal("HX016", "PAYOUT-ACCOUNT", str(error) or None) from error
     except (PaymentFailed, TimeoutError) as error:

@@ -22,9 +22,9 @@ from gateway.http.upload_slots import UploadSlots
 from gateway.identity.auth import Authenticator
 from gateway.identity.client_address import Network
 from gateway.identity.rates import Rates
-from gateway.metrics.db_metrics import Measured
+from gateway.metrics.db_metrics import DbMetrics
 from gateway.metrics.metrics import Metrics
-from gateway.tracking.location_tracker import Positions
+from gateway.tracking.location_tracker import LocationTracker
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Parts:
     admin: Admin
     stories: Stories
     hub: Hub
-    positions: Positions
+    location_tracker: LocationTracker
     socket: ASGIApp
     """What serves the WebSocket's path."""
     authenticator: Authenticator
@@ -48,7 +48,7 @@ class Parts:
     rates: Rates
     upload_slots: UploadSlots
     metrics: Metrics
-    measured: Measured
+    db_metrics: DbMetrics
     health: Health
     metrics_apart: bool = False
     """Whether /metrics has a port of its own and is not on the public one."""

@@ -18,7 +18,7 @@ from gateway.contract import limits
 from gateway.contract.problems import Unreadable
 from gateway.http import decoding
 from gateway.http.decoding import Nothing
-from gateway.http.endpoint import Ask, Raw, Received, Taking
+from gateway.http.endpoint import BodyReader, DecodedBody, RawResponse, RequestContext
 from gateway.http.multipart import MAX_OVERHEAD_BYTES, MEDIA_TYPE, OneFile
 from gateway.http.parts import Parts
 from gateway.identity.auth import Caller
@@ -33,15 +33,15 @@ class Uploaded(decoding.Sent, frozen=True):
     file: Annotated[bytes, Meta(max_length=policy.PHOTO_BYTES_MAX)]
 
 
-async def upload(parts: Parts, ask: Ask[Uploaded, Nothing]) -> UploadView:
+async def upload(parts: Parts, context: RequestContext[Uploaded, Nothing]) -> UploadView:
     """Upload a photo for a proof or as evidence; unused it is kept for a day."""
-    return await parts.uploads.add(ask.user_id, ask.body.file)
+    return await parts.uploads.add(context.user_id, context.body.file)
 
 
-async def show(parts: Parts, ask: Ask[Nothing, Nothing]) -> Raw:
+async def show(parts: Parts, context: RequestContext[Nothing, Nothing]) -> RawResponse:
     """A photo, without anything its file told beside the picture."""
-    photo = await parts.uploads.show(ask.user_id, UploadId(ask.path["photo_id"]))
-    return Raw(
+    photo = await parts.uploads.show(context.user_id, UploadId(context.path["photo_id"]))
+    return RawResponse(
         photo.content,
         photo.content_type,
         {
@@ -54,7 +54,7 @@ async def show(parts: Parts, ask: Ask[Nothing, Nothing]) -> Raw:
 @asynccontextmanager
 async def _read_file(
     parts: Parts, caller: Caller, request: Request, _kind: type[Struct]
-) -> AsyncIterator[Received]:
+) -> AsyncIterator[DecodedBody]:
     """The one file of the body; what makes two uploads the same is its bytes, not the boundary."""
     file = OneFile(request.headers.get("content-type", ""), FIELD, policy.PHOTO_BYTES_MAX)
     if decoding.announced_bytes(request) > policy.PHOTO_BYTES_MAX + MAX_OVERHEAD_BYTES:
@@ -70,10 +70,10 @@ async def _read_file(
             raise Unreadable(400, "The upload broke off.") from None
         content = file.content()
         identity = FIELD.encode() + b"\n" + sha256(content).digest()
-        yield Received(Uploaded(content), identity)
+        yield DecodedBody(Uploaded(content), identity)
 
 
-FILE_BODY: Final = Taking(
+FILE_BODY: Final = BodyReader(
     MEDIA_TYPE,
     _read_file,
     {

@@ -8,7 +8,7 @@ from engine.kernel.ids import ProposalId, TaskId
 from engine.pricing.views import ProposalView
 from gateway.contract.fields import Cents
 from gateway.http.decoding import Nothing, Sent
-from gateway.http.endpoint import Ask
+from gateway.http.endpoint import RequestContext
 from gateway.http.parts import Parts
 
 
@@ -24,30 +24,32 @@ class Proposals(Struct, frozen=True):
     items: list[ProposalView]
 
 
-async def propose_price(parts: Parts, ask: Ask[PriceRequest, Nothing]) -> ProposalView:
+async def propose_price(
+    parts: Parts, context: RequestContext[PriceRequest, Nothing]
+) -> ProposalView:
     """Propose another price for an accepted task, before the start code."""
     proposal = await parts.commands.pricing.propose(
-        ask.user_id, ask.id(TaskId), ask.body.price_cents
+        context.user_id, context.id(TaskId), context.body.price_cents
     )
     return await parts.queries.pricing.proposal(proposal)
 
 
-async def proposals(parts: Parts, ask: Ask[Nothing, Nothing]) -> Proposals:
+async def proposals(parts: Parts, context: RequestContext[Nothing, Nothing]) -> Proposals:
     """The prices that were proposed, for both sides."""
-    return Proposals(await parts.queries.pricing.of_task(ask.user_id, ask.id(TaskId)))
+    return Proposals(await parts.queries.pricing.of_task(context.user_id, context.id(TaskId)))
 
 
-async def agree_to_price(parts: Parts, ask: Ask[Nothing, Nothing]) -> ProposalView:
+async def agree_to_price(parts: Parts, context: RequestContext[Nothing, Nothing]) -> ProposalView:
     """Agree to the other side's price; the poster then funds the replacement escrow."""
     await parts.commands.pricing.answer(
-        ask.user_id, ask.id(TaskId), ask.id(ProposalId), agrees=True
+        context.user_id, context.id(TaskId), context.id(ProposalId), agrees=True
     )
-    return await parts.queries.pricing.proposal(ask.id(ProposalId))
+    return await parts.queries.pricing.proposal(context.id(ProposalId))
 
 
-async def decline_price(parts: Parts, ask: Ask[Nothing, Nothing]) -> ProposalView:
+async def decline_price(parts: Parts, context: RequestContext[Nothing, Nothing]) -> ProposalView:
     """Decline the other side's price, or take one's own back."""
     await parts.commands.pricing.answer(
-        ask.user_id, ask.id(TaskId), ask.id(ProposalId), agrees=False
+        context.user_id, context.id(TaskId), context.id(ProposalId), agrees=False
     )
-    return await parts.queries.pricing.proposal(ask.id(ProposalId))
+    return await parts.queries.pricing.proposal(context.id(ProposalId))

@@ -5,16 +5,16 @@ from __future__ import annotations
 from engine.kernel.ids import BadgeId
 from engine.progress.views import BadgeView, ProgressView
 from gateway.http.decoding import Nothing
-from gateway.http.endpoint import Ask
+from gateway.http.endpoint import RequestContext
 from gateway.http.parts import Parts
 
 
-async def progress(parts: Parts, ask: Ask[Nothing, Nothing]) -> ProgressView:
+async def progress(parts: Parts, context: RequestContext[Nothing, Nothing]) -> ProgressView:
     """XP, level, streak, what the next trust tier asks for, badges, the LIVE record."""
-    return await parts.queries.progress.progress(ask.user_id)
+    return await parts.queries.progress.progress(context.user_id)
 
 
-async def badge_shown(parts: Parts, ask: Ask[Nothing, Nothing]) -> BadgeView:
+async def badge_shown(parts: Parts, context: RequestContext[Nothing, Nothing]) -> BadgeView:
     """Confirm that the unlock animation was played; a second device learns when it was."""
-    await parts.commands.progress.show_badge(ask.user_id, ask.id(BadgeId))
-    return await parts.queries.progress.badge(ask.id(BadgeId))
+    await parts.commands.progress.show_badge(context.user_id, context.id(BadgeId))
+    return await parts.queries.progress.badge(context.id(BadgeId))

@@ -9,7 +9,7 @@ from engine.proofs.views import ProofView
 from engine.tasks.views import TaskView
 from gateway.contract.fields import Code, FieldRefused, Uploads
 from gateway.http.decoding import MandatoryReason, Nothing, Sent
-from gateway.http.endpoint import Ask
+from gateway.http.endpoint import RequestContext
 from gateway.http.parts import Parts
 
 
@@ -32,29 +32,31 @@ class Proofs(Struct, frozen=True):
     items: list[ProofView]
 
 
-async def submit_proof(parts: Parts, ask: Ask[ProofRequest, Nothing]) -> ProofView:
+async def submit_proof(parts: Parts, context: RequestContext[ProofRequest, Nothing]) -> ProofView:
     """Hand in the work: with photos, with the completion code, or without where none is asked."""
-    if ask.body.photos is not None:
+    if context.body.photos is not None:
         proof_id = await parts.commands.proofs.submit_photos(
-            ask.user_id, ask.id(TaskId), ask.body.photos
+            context.user_id, context.id(TaskId), context.body.photos
         )
     else:
-        proof_id = await parts.commands.proofs.submit(ask.user_id, ask.id(TaskId), ask.body.code)
+        proof_id = await parts.commands.proofs.submit(
+            context.user_id, context.id(TaskId), context.body.code
+        )
     return await parts.queries.proofs.proof(proof_id)
 
 
-async def proofs(parts: Parts, ask: Ask[Nothing, Nothing]) -> Proofs:
+async def proofs(parts: Parts, context: RequestContext[Nothing, Nothing]) -> Proofs:
     """A task's proofs, for both sides."""
-    return Proofs(await parts.queries.proofs.of_task(ask.user_id, ask.id(TaskId)))
+    return Proofs(await parts.queries.proofs.of_task(context.user_id, context.id(TaskId)))
 
 
-async def approve(parts: Parts, ask: Ask[Nothing, Nothing]) -> TaskView:
+async def approve(parts: Parts, context: RequestContext[Nothing, Nothing]) -> TaskView:
     """Accept the proof: the task is completed and the hustler is paid."""
-    await parts.commands.proofs.approve(ask.user_id, ask.id(TaskId))
-    return await parts.queries.tasks.view(ask.user_id, ask.id(TaskId))
+    await parts.commands.proofs.approve(context.user_id, context.id(TaskId))
+    return await parts.queries.tasks.view(context.user_id, context.id(TaskId))
 
 
-async def reject(parts: Parts, ask: Ask[MandatoryReason, Nothing]) -> TaskView:
+async def reject(parts: Parts, context: RequestContext[MandatoryReason, Nothing]) -> TaskView:
     """Turn the proof down, with a reason; the third time it becomes a dispute."""
-    await parts.commands.proofs.reject(ask.user_id, ask.id(TaskId), ask.body.reason)
-    return await parts.queries.tasks.view(ask.user_id, ask.id(TaskId))
+    await parts.commands.proofs.reject(context.user_id, context.id(TaskId), context.body.reason)
+    return await parts.queries.tasks.view(context.user_id, context.id(TaskId))

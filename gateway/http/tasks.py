@@ -30,12 +30,12 @@ from gateway.contract.fields import (
     Version,
 )
 from gateway.http.decoding import Nothing, Sent
-from gateway.http.endpoint import Ask
+from gateway.http.endpoint import RequestContext
 from gateway.http.parts import Parts
 from geo import cells
 
 
-class Place(Sent, frozen=True):
+class TaskLocation(Sent, frozen=True):
     """Where a task is."""
 
     lat: Latitude
@@ -64,7 +64,7 @@ class TaskRequest(Sent, frozen=True):
     description: Description
     category: Category
     price_cents: Cents
-    location: Place
+    location: TaskLocation
     mode: Mode = "STANDARD"
     deadline: Instant | None = None
     requires_proof: bool = True
@@ -88,7 +88,7 @@ class EditRequest(Sent, frozen=True):
     description: Description | UnsetType = UNSET
     category: Category | UnsetType = UNSET
     price_cents: Cents | UnsetType = UNSET
-    location: Place | UnsetType = UNSET
+    location: TaskLocation | UnsetType = UNSET
     deadline: Instant | UnsetType | None = UNSET
     requires_proof: bool | UnsetType = UNSET
     min_photos: Annotated[int, Meta(ge=1, le=policy.PHOTOS_MAX)] | UnsetType = UNSET
@@ -140,7 +140,7 @@ class History(Struct, frozen=True):
     items: list[TransitionView]
 
 
-class Chosen(Struct, frozen=True):
+class ChoiceView(Struct, frozen=True):
     """What a broadcast-choice led to.
 
     For a switch `task` is the successor; for an increase `escrow` is the one to be funded.
@@ -150,77 +150,77 @@ class Chosen(Struct, frozen=True):
     escrow: EscrowView | None
 
 
-async def create(parts: Parts, ask: Ask[TaskRequest, Nothing]) -> TaskView:
+async def create(parts: Parts, context: RequestContext[TaskRequest, Nothing]) -> TaskView:
     """Create a task. A LIVE task is broadcast once it is funded."""
-    check_terms(ask.body)
-    task_id = await parts.commands.tasks.create(ask.user_id, draft(ask.body))
-    return await parts.queries.tasks.view(ask.user_id, task_id)
+    check_terms(context.body)
+    task_id = await parts.commands.tasks.create(context.user_id, draft(context.body))
+    return await parts.queries.tasks.view(context.user_id, task_id)
 
 
-async def show(parts: Parts, ask: Ask[Nothing, Nothing]) -> TaskView:
+async def show(parts: Parts, context: RequestContext[Nothing, Nothing]) -> TaskView:
     """One task, as the caller may see it."""
-    return await parts.queries.tasks.view(ask.user_id, ask.id(TaskId))
+    return await parts.queries.tasks.view(context.user_id, context.id(TaskId))
 
 
-async def page(parts: Parts, ask: Ask[Nothing, TasksQuery]) -> Page:
+async def page(parts: Parts, context: RequestContext[Nothing, TasksQuery]) -> Page:
     """The caller's own tasks as poster or as hustler, newest first."""
-    query = ask.query
+    query = context.query
     items, end = await parts.queries.tasks.page(
-        ask.user_id,
+        context.user_id,
         query.role,
         query.state,
-        parts.cursors.after(ask.user_id, query.cursor),
+        parts.cursors.after(context.user_id, query.cursor),
         query.limit,
     )
-    return Page(items, parts.cursors.next(ask.user_id, end))
+    return Page(items, parts.cursors.next(context.user_id, end))
 
 
-async def edit(parts: Parts, ask: Ask[EditRequest, Nothing]) -> TaskView:
+async def edit(parts: Parts, context: RequestContext[EditRequest, Nothing]) -> TaskView:
     """Change a task: everything but the mode before it is funded, then title and description."""
     await parts.commands.tasks.edit(
-        ask.user_id, ask.id(TaskId), changes(ask.body), ask.body.version
+        context.user_id, context.id(TaskId), changes(context.body), context.body.version
     )
-    return await parts.queries.tasks.view(ask.user_id, ask.id(TaskId))
+    return await parts.queries.tasks.view(context.user_id, context.id(TaskId))
 
 
-async def arrived(parts: Parts, ask: Ask[Nothing, Nothing]) -> TaskView:
+async def arrived(parts: Parts, context: RequestContext[Nothing, Nothing]) -> TaskView:
     """The hustler is at the place: seen by the last position, or a claim where none is known."""
-    await parts.positions.arrivals.claim(ask.user_id, ask.id(TaskId))
-    return await parts.queries.tasks.view(ask.user_id, ask.id(TaskId))
+    await parts.location_tracker.arrivals.claim(context.user_id, context.id(TaskId))
+    return await parts.queries.tasks.view(context.user_id, context.id(TaskId))
 
 
-async def start(parts: Parts, ask: Ask[StartRequest, Nothing]) -> TaskView:
+async def start(parts: Parts, context: RequestContext[StartRequest, Nothing]) -> TaskView:
     """Start work with the code that the poster shows."""
-    await parts.commands.tasks.start(ask.user_id, ask.id(TaskId), ask.body.code)
-    return await parts.queries.tasks.view(ask.user_id, ask.id(TaskId))
+    await parts.commands.tasks.start(context.user_id, context.id(TaskId), context.body.code)
+    return await parts.queries.tasks.view(context.user_id, context.id(TaskId))
 
 
-async def release(parts: Parts, ask: Ask[ReasonRequest, Nothing]) -> TaskView:
+async def release(parts: Parts, context: RequestContext[ReasonRequest, Nothing]) -> TaskView:
     """Give an accepted task back; a successor with the same escrow goes out again."""
-    await parts.commands.tasks.release(ask.user_id, ask.id(TaskId), ask.body.reason)
-    return await parts.queries.tasks.view(ask.user_id, ask.id(TaskId))
+    await parts.commands.tasks.release(context.user_id, context.id(TaskId), context.body.reason)
+    return await parts.queries.tasks.view(context.user_id, context.id(TaskId))
 
 
-async def cancel(parts: Parts, ask: Ask[ReasonRequest, Nothing]) -> TaskView:
+async def cancel(parts: Parts, context: RequestContext[ReasonRequest, Nothing]) -> TaskView:
     """Cancel a task that nobody has arrived for; the poster gets everything back."""
-    await parts.commands.tasks.cancel(ask.user_id, ask.id(TaskId), ask.body.reason)
-    return await parts.queries.tasks.view(ask.user_id, ask.id(TaskId))
+    await parts.commands.tasks.cancel(context.user_id, context.id(TaskId), context.body.reason)
+    return await parts.queries.tasks.view(context.user_id, context.id(TaskId))
 
 
-async def choose(parts: Parts, ask: Ask[ChoiceRequest, Nothing]) -> Chosen:
+async def choose(parts: Parts, context: RequestContext[ChoiceRequest, Nothing]) -> ChoiceView:
     """What happens to a task whose broadcast found nobody."""
     chosen = await parts.commands.tasks.choose(
-        ask.user_id, ask.id(TaskId), ask.body.choice, ask.body.price_cents
+        context.user_id, context.id(TaskId), context.body.choice, context.body.price_cents
     )
-    task = await parts.queries.tasks.view(ask.user_id, chosen.task)
+    task = await parts.queries.tasks.view(context.user_id, chosen.task)
     if chosen.replacement is not None:
-        return Chosen(task, await parts.queries.money.escrow(chosen.replacement))
-    return Chosen(task, task.escrow)
+        return ChoiceView(task, await parts.queries.money.escrow(chosen.replacement))
+    return ChoiceView(task, task.escrow)
 
 
-async def history(parts: Parts, ask: Ask[Nothing, Nothing]) -> History:
+async def history(parts: Parts, context: RequestContext[Nothing, Nothing]) -> History:
     """Every step of a task: from, to, who, why and when."""
-    return History(await parts.queries.tasks.history(ask.user_id, ask.id(TaskId)))
+    return History(await parts.queries.tasks.history(context.user_id, context.id(TaskId)))
 
 
 def check_terms(task: TaskRequest) -> None:

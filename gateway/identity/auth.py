@@ -33,17 +33,17 @@ Role = Literal["poster", "hustler", "dual", "admin"]
 MAY_POST: Final = frozenset[Role]({"poster", "dual"})
 MAY_WORK: Final = frozenset[Role]({"hustler", "dual"})
 ANYONE: Final = frozenset[Role]({"poster", "hustler", "dual", "admin"})
-OPERATORS: Final = frozenset[Role]({"admin"})
+ADMINS: Final = frozenset[Role]({"admin"})
 
 LEEWAY_S: Final = 30
 """Clocks of issuers may differ from ours by this much."""
 MAX_TOKEN_CHARS: Final = 8_192
 MAX_NAME_CHARS: Final = 80
 NAMELESS: Final = "Someone"
-BELIEVED_S: Final = 30.0
+VERIFIED_FOR_S: Final = 30.0
 """A checked token is believed this long before its user is looked up again: a suspension takes
 effect within this time."""
-MAX_BELIEVED: Final = 20_000
+MAX_VERIFIED: Final = 20_000
 """How many checked tokens are remembered; the longest unused one goes first."""
 
 _SUBJECT = re.compile(r"[\x21-\x7e]{1,255}")
@@ -90,7 +90,7 @@ class _OnlyIssuer(Struct, frozen=True):
     iss: str
 
 
-class _NotBelieved(Exception):
+class _Unverified(Exception):
     """Why a token was refused; for the log only."""
 
 
@@ -112,7 +112,7 @@ class Authenticator:
         self._users = users
         self._now = now
         self._monotonic = monotonic
-        self._believed: OrderedDict[bytes, tuple[Caller, float]] = OrderedDict()
+        self._verified: OrderedDict[bytes, tuple[Caller, float]] = OrderedDict()
 
     async def caller(self, authorization: str | None) -> Caller:
         """The caller of a REST request by its Authorization header."""
@@ -128,13 +128,13 @@ class Authenticator:
         if len(token) > MAX_TOKEN_CHARS:
             raise _refused("token too long")
         digest = sha256(token.encode()).digest()
-        known = self._believed.get(digest)
+        known = self._verified.get(digest)
         if known is not None and self._still_good(*known):
-            self._believed.move_to_end(digest)
+            self._verified.move_to_end(digest)
             return known[0]
         try:
             issuer, claims, role, name = await self._verify(token)
-        except _NotBelieved as reason:
+        except _Unverified as reason:
             raise _refused(str(reason)) from None
         account = await self._users.user_for(issuer, claims.sub, role, name)
         if account.account_status == "SUSPENDED":
@@ -145,34 +145,34 @@ class Authenticator:
 
     def _still_good(self, caller: Caller, checked_at: float) -> bool:
         return (
-            self._monotonic() - checked_at < BELIEVED_S
+            self._monotonic() - checked_at < VERIFIED_FOR_S
             and self._now() < caller.expires_at + LEEWAY_S
         )
 
     def _remember(self, digest: bytes, caller: Caller) -> None:
-        self._believed[digest] = (caller, self._monotonic())
-        self._believed.move_to_end(digest)
-        while len(self._believed) > MAX_BELIEVED:
-            self._believed.popitem(last=False)
+        self._verified[digest] = (caller, self._monotonic())
+        self._verified.move_to_end(digest)
+        while len(self._verified) > MAX_VERIFIED:
+            self._verified.popitem(last=False)
 
     def forget(self, user: UserId) -> None:
         """Believe no token of this user without looking at the account again."""
-        for digest in [d for d, (caller, _) in self._believed.items() if caller.user_id == user]:
-            del self._believed[digest]
+        for digest in [d for d, (caller, _) in self._verified.items() if caller.user_id == user]:
+            del self._verified[digest]
 
     async def _verify(self, token: str) -> tuple[str, Claims, Role, str]:
-        """Issuer, claims, role and name of a token, or `_NotBelieved`."""
+        """Issuer, claims, role and name of a token, or `_Unverified`."""
         named = self._issuers.get(_unverified_issuer(token))
         if named is None:
-            raise _NotBelieved("unknown issuer")
+            raise _Unverified("unknown issuer")
         issuer, source = named
         payload = await _payload(token, issuer, source)
         try:
             claims = msgspec.convert(payload, Claims)
         except ValueError:
-            raise _NotBelieved("claims of wrong type") from None
+            raise _Unverified("claims of wrong type") from None
         if not _SUBJECT.fullmatch(claims.sub):
-            raise _NotBelieved("subject")
+            raise _Unverified("subject")
         return issuer.issuer, claims, _role(payload, issuer), _name(payload, issuer)
 
 
@@ -188,7 +188,7 @@ def _unverified_issuer(token: str) -> str:
         payload = urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
         return msgspec.json.decode(payload, type=_OnlyIssuer).iss
     except (IndexError, ValueError, RecursionError):
-        raise _NotBelieved("not a JWT") from None
+        raise _Unverified("not a JWT") from None
 
 
 async def _payload(token: str, issuer: Issuer, source: keys.KeySource) -> dict[str, object]:
@@ -199,11 +199,11 @@ async def _payload(token: str, issuer: Issuer, source: keys.KeySource) -> dict[s
     try:
         header = jwt.get_unverified_header(token)
         if str(header.get("typ", "JWT")).lower() not in ("jwt", "at+jwt"):
-            raise _NotBelieved("typ is not JWT")
+            raise _Unverified("typ is not JWT")
         kid = header.get("kid")
         key = await source.key(kid if isinstance(kid, str) else None)
         if key is None:
-            raise _NotBelieved("unknown key id")
+            raise _Unverified("unknown key id")
         payload: dict[str, object] = _JWT.decode(
             token,
             key,  # type: ignore[arg-type]
@@ -214,7 +214,7 @@ async def _payload(token: str, issuer: Issuer, source: keys.KeySource) -> dict[s
             options={"require": _REQUIRED},
         )
     except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
-        raise _NotBelieved(type(error).__name__) from None
+        raise _Unverified(type(error).__name__) from None
     return payload
 
 
@@ -223,7 +223,7 @@ def _role(claims: dict[str, object], issuer: Issuer) -> Role:
     for role in issuer.roles:
         if claimed == role:
             return role
-    raise _NotBelieved("role")
+    raise _Unverified("role")
 
 
 def _name(claims: dict[str, object], issuer: Issuer) -> str:

@@ -33,7 +33,7 @@ class BroadcastMetrics:
         )
         self._evaluated = Counter(
             "hustlexp_pairs_evaluated",
-            "Pairs of broadcast and hustler judged by the database.",
+            "Pairs of broadcast and hustler checked by the database.",
             registry=registry,
         )
         self._queries = Counter(

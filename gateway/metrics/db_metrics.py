@@ -16,7 +16,7 @@ FRESH_S: Final = 1.0
 """Scrapes within this time share one look."""
 
 
-class Measured:
+class DbMetrics:
     """Copies how broadcasts went, and who is LIVE, into the metrics; each end is counted once."""
 
     def __init__(self, store: Store, metrics: Metrics, monotonic: Callable[[], float]) -> None:

@@ -18,7 +18,7 @@ PAUSES_MAX: Final = 64
 Observe = Callable[[float], object]
 
 
-class ProcessFigures:
+class ProcessMetrics:
     """Watches the loop it runs in and the garbage collector, in seconds, while `run` runs."""
 
     def __init__(self, loop_lag: Observe, full_collection: Observe) -> None:

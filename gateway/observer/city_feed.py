@@ -13,13 +13,13 @@ import msgspec
 from msgspec import Struct
 
 from engine.kernel.ids import UserId
-from engine.kernel.loops import steadily
+from engine.kernel.loops import supervise
 from engine.kernel.states import TaskState
 from engine.kernel.store import Store
 from gateway.contract import codec, limits
 from gateway.contract.map import CITY_STATE, City, CityStats, CityTask
 from gateway.delivery.registry import ConnectionRegistry
-from gateway.tracking.location_tracker import Positions
+from gateway.tracking.location_tracker import LocationTracker
 
 _QUERY_EVERY_S: Final = 1.0
 _DIGITS: Final = 5
@@ -30,7 +30,7 @@ _STATE_OF_TASK: Final[Mapping[TaskState, int]] = {
 }
 
 
-class Running(Struct, frozen=True):
+class CityTaskRow(Struct, frozen=True):
     """A running task as the query has it."""
 
     id: UUID
@@ -48,7 +48,7 @@ class Running(Struct, frozen=True):
     expires_at: datetime | None = None
 
 
-class Counts(Struct, frozen=True):
+class CityCounts(Struct, frozen=True):
     """What the database counts for `CityStats`."""
 
     matching: int
@@ -64,12 +64,12 @@ class Counts(Struct, frozen=True):
     median_human_s: float | None
 
 
-class Known(Struct, frozen=True):
+class CityRecord(Struct, frozen=True):
     """What the database knows of the city."""
 
     at: datetime
-    tasks: list[Running]
-    counts: Counts
+    tasks: list[CityTaskRow]
+    counts: CityCounts
 
 
 class CityFeed:
@@ -78,21 +78,21 @@ class CityFeed:
     def __init__(
         self,
         registry: ConnectionRegistry,
-        positions: Positions,
+        location_tracker: LocationTracker,
         store: Store,
         pace: Callable[[], float | None] | None = None,
     ) -> None:
         self._registry = registry
-        self._positions = positions
+        self._location_tracker = location_tracker
         self._store = store
         self._pace_now = pace
         self._pace: float | None = None
-        self._known: Known | None = None
+        self._known: CityRecord | None = None
         self._known_at = float("-inf")
 
     async def run(self) -> None:
         """Round after round; for ever."""
-        await steadily("city", self.tick)
+        await supervise("city", self.tick)
 
     async def tick(self) -> None:
         """One frame to every observer who reads them."""
@@ -100,7 +100,7 @@ class CityFeed:
         if not self._registry.observers:
             return
         if time.monotonic() - self._known_at >= _QUERY_EVERY_S or self._known is None:
-            self._known = await self._store.one(Known, "city", limits.MAX_CITY_TASKS)
+            self._known = await self._store.one(CityRecord, "city", limits.MAX_CITY_TASKS)
             self._known_at = time.monotonic()
             self._pace = self._pace_now() if self._pace_now else None
         payload = codec.encode("CITY", self.frame(self._known))
@@ -109,15 +109,15 @@ class CityFeed:
                 connection.session.outbox.append(payload)
                 connection.flush()
 
-    def frame(self, known: Known) -> City:
+    def frame(self, known: CityRecord) -> City:
         """The picture now."""
         busy = {task.hustler_id: _STATE_OF_TASK.get(task.state, 0) for task in known.tasks}
         hustlers = [
             (
-                *_rounded(traveller.track.point.lat, traveller.track.point.lng),
-                busy.get(traveller.user, 0),
+                *_rounded(tracked.track.point.lat, tracked.track.point.lng),
+                busy.get(tracked.user, 0),
             )
-            for traveller in self._positions.live
+            for tracked in self._location_tracker.live
         ]
         stats = CityStats(
             sessions=len(self._registry),
@@ -126,7 +126,7 @@ class CityFeed:
         )
         return City(known.at, hustlers, self._tasks(known.tasks), stats, self._pace)
 
-    def _tasks(self, running: Sequence[Running]) -> list[CityTask]:
+    def _tasks(self, running: Sequence[CityTaskRow]) -> list[CityTask]:
         return [
             CityTask(
                 id=task.id,
@@ -147,7 +147,7 @@ class CityFeed:
         ]
 
     def _place(self, hustler: UUID | None) -> tuple[float, float] | None:
-        place = self._positions.place(UserId(hustler)) if hustler else None
+        place = self._location_tracker.last_point(UserId(hustler)) if hustler else None
         return _rounded(place.lat, place.lng) if place else None
 
 

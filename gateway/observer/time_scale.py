@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 @contextmanager
-def hurried(data_dir: Path, speed: float) -> Iterator[None]:
+def recorded_time_scale(data_dir: Path, speed: float) -> Iterator[None]:
     """While the block runs, the service of this folder says that people live `speed` times as fast."""
     path = _path(data_dir)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -26,12 +26,12 @@ def hurried(data_dir: Path, speed: float) -> Iterator[None]:
             path.unlink()
 
 
-def pace_of_life(data_dir: Path) -> float | None:
+def time_scale(data_dir: Path) -> float | None:
     """How many times as fast as life people live; None where no simulated city runs."""
     try:
-        told = json.loads(_path(data_dir).read_text())
-        os.kill(told["process"], 0)  # a city that was killed left its file
-        return float(told["speed"])
+        recorded = json.loads(_path(data_dir).read_text())
+        os.kill(recorded["process"], 0)  # a city that was killed left its file
+        return float(recorded["speed"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -7,7 +7,7 @@ from starlette.middleware import Middleware
 
 from gateway.http import middleware
 from gateway.http.cross_origin import CrossOrigin
-from gateway.http.middleware import Border
+from gateway.http.middleware import RequestMiddleware
 from gateway.http.parts import Parts
 from gateway.identity.client_address import Forwarded
 from gateway.server.routes import routes
@@ -19,7 +19,7 @@ def create_app(parts: Parts) -> Starlette:
         routes=routes(parts),
         middleware=[
             Middleware(Forwarded, trusted=parts.trusted_proxies),
-            Middleware(Border, metrics=parts.metrics.requests),
+            Middleware(RequestMiddleware, metrics=parts.metrics.requests),
             Middleware(CrossOrigin, metrics=parts.metrics.requests, origins=parts.cors_origins),
         ],
         exception_handlers=middleware.exception_handlers(parts.metrics.requests),

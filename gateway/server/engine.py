@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from engine.admin.invariant_verifier import Verifying
+from engine.admin.invariant_verifier import InvariantVerifier
 from engine.admin.stories import Stories
 from engine.api.admin import Admin
 from engine.api.commands import Commands
@@ -20,8 +20,8 @@ from engine.kernel.timers import Timers
 from engine.kernel.wake import Wake
 from engine.money.payout_accounts import Payouts
 from engine.money.provider_events import ProviderEvents
-from engine.money.reconciliation import Reconciling
-from engine.money.settlements import Settling
+from engine.money.reconciliation import Reconciler
+from engine.money.settlements import SettlementWorker
 from engine.photos.upload_sweep import UploadSweep
 from engine.photos.uploads import Uploads
 from engine.tasks.codes import CodeBook, TaskCodes
@@ -82,8 +82,10 @@ async def open_engine(
             payouts=payouts,
             provider_events=provider_events,
             loops=(
-                Settling(execution, store, money.payments, settlements, work.settlements_waiting),
-                Reconciling(
+                SettlementWorker(
+                    execution, store, money.payments, settlements, work.settlements_waiting
+                ),
+                Reconciler(
                     execution,
                     store,
                     money.payments,
@@ -96,7 +98,7 @@ async def open_engine(
                 Timers(execution, store, work.timer_lag),
                 PartitionKeeper(store),
                 UploadSweep(store, photos),
-                Verifying(
+                InvariantVerifier(
                     settings.postgres.dsn, store, metrics.invariants, settings.verify.every_s
                 ),
             ),

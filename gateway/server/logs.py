@@ -11,7 +11,7 @@ from typing import TextIO
 
 import structlog
 
-from gateway.settings.groups import Log
+from gateway.settings.groups import LogSettings
 
 _SHARED: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
@@ -20,7 +20,7 @@ _SHARED: list[structlog.typing.Processor] = [
 ]
 
 
-def own_standard_error(log: Log) -> None:
+def own_standard_error(log: LogSettings) -> None:
     """As `configure_logs`, for a process whose standard error is a log and nothing else.
 
     Warnings of Python and what nobody caught become records too, so that every line is one.
@@ -48,7 +48,7 @@ def last_word(environ: Mapping[str, str], sentence: object) -> None:
     logger.critical("not_possible", reason=str(sentence))
 
 
-def configure_logs(log: Log, stream: TextIO | None = None) -> None:
+def configure_logs(log: LogSettings, stream: TextIO | None = None) -> None:
     """Sends structlog's and the standard library's records the same way, from `log.level` up."""
     out = stream or sys.stderr
     level = logging.getLevelNamesMapping()[log.level.upper()]

@@ -22,72 +22,72 @@ from gateway.http import (
     tasks,
 )
 from gateway.http.docs import open_pages, viewer
-from gateway.http.endpoint import Call, call_routes
+from gateway.http.endpoint import Endpoint, endpoint_routes
 from gateway.http.metrics_page import MetricsPage
 from gateway.http.parts import Parts
 from gateway.identity.auth import ANYONE, MAY_POST, MAY_WORK
 from gateway.identity.rates import ACCEPT, CODE, LOCATION, PAYOUT_ACCOUNT, TASK_CREATE, UPLOAD
-from gateway.server.admin_routes import DESK_CALLS
+from gateway.server.admin_routes import ADMIN_ENDPOINTS
 from gateway.ws.endpoint import Elsewhere
 
 TASK: Final = "/v1/tasks/{task_id:uuid}"
 PROPOSAL: Final = f"{TASK}/price-proposals/{{proposal_id:uuid}}"
 
 # fmt: off
-CALLS: Final = (
-    Call("POST",   "/v1/tasks",                tasks.create,           MAY_POST, status=201, rate=TASK_CREATE),
-    Call("GET",    "/v1/tasks",                tasks.page,             ANYONE),
-    Call("GET",    TASK,                       tasks.show,             ANYONE),
-    Call("PATCH",  TASK,                       tasks.edit,             MAY_POST),
-    Call("POST",   f"{TASK}/fund",             money.fund,             MAY_POST, status=201, resource="tasks"),
-    Call("POST",   f"{TASK}/accept",           live.accept,            MAY_WORK, rate=ACCEPT, resource="tasks"),
-    Call("POST",   f"{TASK}/arrived",          tasks.arrived,          MAY_WORK),
-    Call("POST",   f"{TASK}/start",            tasks.start,            MAY_WORK, rate=CODE),
-    Call("POST",   f"{TASK}/release",          tasks.release,          MAY_WORK),
-    Call("POST",   f"{TASK}/proofs",           proofs.submit_proof,    MAY_WORK, status=201, rate=CODE, resource="tasks"),
-    Call("GET",    f"{TASK}/proofs",           proofs.proofs,          ANYONE,   resource="tasks"),
-    Call("POST",   f"{TASK}/approve",          proofs.approve,         MAY_POST, resource="tasks"),
-    Call("POST",   f"{TASK}/reject",           proofs.reject,          MAY_POST, resource="tasks"),
-    Call("POST",   f"{TASK}/dispute",          disputes.dispute,       ANYONE,   resource="tasks"),
-    Call("GET",    f"{TASK}/dispute",          disputes.show_dispute,  ANYONE,   resource="tasks"),
-    Call("POST",   f"{TASK}/evidence",         disputes.add_evidence,  ANYONE,   status=201, resource="tasks"),
-    Call("POST",   f"{TASK}/price-proposals",  pricing.propose_price,  ANYONE,   status=201, resource="tasks"),
-    Call("GET",    f"{TASK}/price-proposals",  pricing.proposals,      ANYONE,   resource="tasks"),
-    Call("POST",   f"{PROPOSAL}/accept",       pricing.agree_to_price, ANYONE,   resource="tasks"),
-    Call("POST",   f"{PROPOSAL}/decline",      pricing.decline_price,  ANYONE,   resource="tasks"),
-    Call("POST",   f"{TASK}/cancel",           tasks.cancel,           MAY_POST),
-    Call("POST",   f"{TASK}/broadcast-choice", tasks.choose,           MAY_POST),
-    Call("GET",    f"{TASK}/history",          tasks.history,          ANYONE),
-    Call("POST",   "/v1/uploads",              photos.upload,          ANYONE,   status=201, rate=UPLOAD, takes=photos.FILE_BODY),
-    Call("GET",    "/v1/photos/{photo_id:uuid}", photos.show,          ANYONE,   gives=photos.MEDIA_TYPES),
-    Call("GET",    "/v1/live",                 live.show,              MAY_WORK),
-    Call("POST",   "/v1/live",                 live.switch_on,         MAY_WORK),
-    Call("DELETE", "/v1/live",                 live.switch_off,        MAY_WORK),
-    Call("PUT",    "/v1/live/location",        live.move,              MAY_WORK, status=204, rate=LOCATION),
-    Call("GET",    "/v1/offers",               live.offers,            MAY_WORK),
-    Call("POST",   "/v1/offers/{broadcast_id:uuid}/response", live.respond, MAY_WORK, rate=ACCEPT),
-    Call("GET",    "/v1/payout-account",       money.show,             MAY_WORK, resource="payouts"),
-    Call("POST",   "/v1/payout-account",       money.open_account,     MAY_WORK, rate=PAYOUT_ACCOUNT, resource="payouts"),
-    Call("GET",    "/v1/events",               events.after,           ANYONE),
-    Call("GET",    "/v1/snapshot",             events.snapshot,        ANYONE,   resource="account"),
-    Call("GET",    "/v1/me",                   people.me,              ANYONE,   resource="account"),
-    Call("PATCH",  "/v1/me",                   people.edit,            ANYONE,   resource="account"),
-    Call("GET",    "/v1/me/progress",          progress.progress,      ANYONE,   resource="account"),
-    Call("POST",   "/v1/me/badges/{badge_id:uuid}/shown", progress.badge_shown, ANYONE,   resource="account"),
-    *DESK_CALLS,
+ENDPOINTS: Final = (
+    Endpoint("POST",   "/v1/tasks",                tasks.create,           MAY_POST, status=201, rate=TASK_CREATE),
+    Endpoint("GET",    "/v1/tasks",                tasks.page,             ANYONE),
+    Endpoint("GET",    TASK,                       tasks.show,             ANYONE),
+    Endpoint("PATCH",  TASK,                       tasks.edit,             MAY_POST),
+    Endpoint("POST",   f"{TASK}/fund",             money.fund,             MAY_POST, status=201, resource="tasks"),
+    Endpoint("POST",   f"{TASK}/accept",           live.accept,            MAY_WORK, rate=ACCEPT, resource="tasks"),
+    Endpoint("POST",   f"{TASK}/arrived",          tasks.arrived,          MAY_WORK),
+    Endpoint("POST",   f"{TASK}/start",            tasks.start,            MAY_WORK, rate=CODE),
+    Endpoint("POST",   f"{TASK}/release",          tasks.release,          MAY_WORK),
+    Endpoint("POST",   f"{TASK}/proofs",           proofs.submit_proof,    MAY_WORK, status=201, rate=CODE, resource="tasks"),
+    Endpoint("GET",    f"{TASK}/proofs",           proofs.proofs,          ANYONE,   resource="tasks"),
+    Endpoint("POST",   f"{TASK}/approve",          proofs.approve,         MAY_POST, resource="tasks"),
+    Endpoint("POST",   f"{TASK}/reject",           proofs.reject,          MAY_POST, resource="tasks"),
+    Endpoint("POST",   f"{TASK}/dispute",          disputes.dispute,       ANYONE,   resource="tasks"),
+    Endpoint("GET",    f"{TASK}/dispute",          disputes.show_dispute,  ANYONE,   resource="tasks"),
+    Endpoint("POST",   f"{TASK}/evidence",         disputes.add_evidence,  ANYONE,   status=201, resource="tasks"),
+    Endpoint("POST",   f"{TASK}/price-proposals",  pricing.propose_price,  ANYONE,   status=201, resource="tasks"),
+    Endpoint("GET",    f"{TASK}/price-proposals",  pricing.proposals,      ANYONE,   resource="tasks"),
+    Endpoint("POST",   f"{PROPOSAL}/accept",       pricing.agree_to_price, ANYONE,   resource="tasks"),
+    Endpoint("POST",   f"{PROPOSAL}/decline",      pricing.decline_price,  ANYONE,   resource="tasks"),
+    Endpoint("POST",   f"{TASK}/cancel",           tasks.cancel,           MAY_POST),
+    Endpoint("POST",   f"{TASK}/broadcast-choice", tasks.choose,           MAY_POST),
+    Endpoint("GET",    f"{TASK}/history",          tasks.history,          ANYONE),
+    Endpoint("POST",   "/v1/uploads",              photos.upload,          ANYONE,   status=201, rate=UPLOAD, consumes=photos.FILE_BODY),
+    Endpoint("GET",    "/v1/photos/{photo_id:uuid}", photos.show,          ANYONE,   produces=photos.MEDIA_TYPES),
+    Endpoint("GET",    "/v1/live",                 live.show,              MAY_WORK),
+    Endpoint("POST",   "/v1/live",                 live.switch_on,         MAY_WORK),
+    Endpoint("DELETE", "/v1/live",                 live.switch_off,        MAY_WORK),
+    Endpoint("PUT",    "/v1/live/location",        live.move,              MAY_WORK, status=204, rate=LOCATION),
+    Endpoint("GET",    "/v1/offers",               live.offers,            MAY_WORK),
+    Endpoint("POST",   "/v1/offers/{broadcast_id:uuid}/response", live.respond, MAY_WORK, rate=ACCEPT),
+    Endpoint("GET",    "/v1/payout-account",       money.show,             MAY_WORK, resource="payouts"),
+    Endpoint("POST",   "/v1/payout-account",       money.open_account,     MAY_WORK, rate=PAYOUT_ACCOUNT, resource="payouts"),
+    Endpoint("GET",    "/v1/events",               events.after,           ANYONE),
+    Endpoint("GET",    "/v1/snapshot",             events.snapshot,        ANYONE,   resource="account"),
+    Endpoint("GET",    "/v1/me",                   people.me,              ANYONE,   resource="account"),
+    Endpoint("PATCH",  "/v1/me",                   people.edit,            ANYONE,   resource="account"),
+    Endpoint("GET",    "/v1/me/progress",          progress.progress,      ANYONE,   resource="account"),
+    Endpoint("POST",   "/v1/me/badges/{badge_id:uuid}/shown", progress.badge_shown, ANYONE,   resource="account"),
+    *ADMIN_ENDPOINTS,
 )
 # fmt: on
 
 
 def routes(parts: Parts) -> list[BaseRoute]:
     """Every route of the service: the calls above, the socket, and what needs no token."""
-    pages = open_pages.OpenPages(parts, CALLS)
+    pages = open_pages.OpenPages(parts, ENDPOINTS)
     assets = StaticFiles(packages=[("gateway", "pages/map")])
     return [
         WebSocketRoute("/ws", parts.socket),
         WebSocketRoute("/{elsewhere:path}", Elsewhere(parts.metrics.requests)),
         Route("/ws", pages.socket),
-        *call_routes(CALLS, parts),
+        *endpoint_routes(ENDPOINTS, parts),
         Route("/v1/webhooks/stripe", parts.stripe_webhook.receive, methods=["POST"]),
         Route("/livez", pages.livez),
         Route("/readyz", pages.readyz),

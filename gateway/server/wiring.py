@@ -11,7 +11,7 @@ from random import SystemRandom
 
 from broadcast.broadcaster import Broadcaster
 from engine.kernel.effects import Effects
-from engine.kernel.loops import running
+from engine.kernel.loops import run_loops
 from engine.kernel.schema_ledger import schema_ledger
 from engine.kernel.wake import Wake
 from gateway.delivery.catchup import Catchup
@@ -26,11 +26,11 @@ from gateway.http.upload_slots import UploadSlots
 from gateway.identity.auth import Authenticator
 from gateway.identity.minting import dev_issuer, observer_token
 from gateway.identity.rates import Rates
-from gateway.metrics.db_metrics import Measured
+from gateway.metrics.db_metrics import DbMetrics
 from gateway.metrics.metrics import Metrics
-from gateway.metrics.process_metrics import ProcessFigures
+from gateway.metrics.process_metrics import ProcessMetrics
 from gateway.observer.city_feed import CityFeed
-from gateway.observer.time_scale import pace_of_life
+from gateway.observer.time_scale import time_scale
 from gateway.server.code_key import code_key
 from gateway.server.engine import open_engine
 from gateway.server.payments import OpenMoney, open_money
@@ -38,10 +38,10 @@ from gateway.settings.groups import Settings
 from gateway.tracking.absences import Absences
 from gateway.tracking.changes import HustlerChanges
 from gateway.tracking.heartbeats import Heartbeats
-from gateway.tracking.location_tracker import Positions
-from gateway.ws.endpoint import Door
-from gateway.ws.handlers import Answers
-from gateway.ws.session_opener import Joining
+from gateway.tracking.location_tracker import LocationTracker
+from gateway.ws.endpoint import WebSocketEndpoint
+from gateway.ws.handlers import MessageHandlers
+from gateway.ws.session_opener import SessionOpener
 from geo.presence.presence import Presence
 from geo.valkey import open_valkey
 from sql.database import Database
@@ -100,14 +100,14 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
         )
         snapshots = Snapshots(queries.events)
         heartbeats = Heartbeats(presence)
-        positions = Positions(
+        location_tracker = LocationTracker(
             hub,
             changes,
             commands,
             queries,
             heartbeats=heartbeats,
         )
-        joining = Joining(
+        session_opener = SessionOpener(
             hub=hub,
             authenticator=authenticator,
             queries=queries,
@@ -115,15 +115,17 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
             metrics=metrics.sessions,
             rates=rates,
         )
-        answers = Answers(
+        handlers = MessageHandlers(
             hub=hub,
-            joining=joining,
+            session_opener=session_opener,
             commands=commands,
             queries=queries,
             store=store,
-            positions=positions,
+            location_tracker=location_tracker,
         )
-        door = Door(hub, answers, metrics.requests, settings.http.origins)
+        websocket_endpoint = WebSocketEndpoint(
+            hub, handlers, metrics.requests, settings.http.origins
+        )
         idempotency = Idempotency(store)
         parts = Parts(
             commands=commands,
@@ -139,15 +141,15 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
                 clock=time.time,
             ),
             hub=hub,
-            positions=positions,
-            socket=door,
+            location_tracker=location_tracker,
+            socket=websocket_endpoint,
             authenticator=authenticator,
             idempotency=idempotency,
             cursors=Cursors(hashlib.sha256(b"cursors" + code_key(settings)).digest()),
             rates=rates,
             upload_slots=UploadSlots(),
             metrics=metrics,
-            measured=Measured(store, metrics, time.monotonic),
+            db_metrics=DbMetrics(store, metrics, time.monotonic),
             health=Health(
                 session=database.session,
                 applied=partial(schema_ledger, store),
@@ -161,7 +163,7 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
         )
 
         # What runs by itself; it ends before the parts are closed
-        pace = partial(pace_of_life, settings.data_dir) if development else None
+        pace = partial(time_scale, settings.data_dir) if development else None
         loops = (
             *engine.loops,
             broadcaster,
@@ -169,12 +171,12 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
             snapshots,
             Catchup(hub, queries, snapshots, changes.heard),
             heartbeats,
-            positions,
+            location_tracker,
             Absences(commands, queries, presence, heartbeats),
-            door,
+            websocket_endpoint,
             idempotency,
-            CityFeed(hub.registry, positions, store, pace),
-            ProcessFigures(metrics.process.loop_lag, metrics.process.full_collection),
+            CityFeed(hub.registry, location_tracker, store, pace),
+            ProcessMetrics(metrics.process.loop_lag, metrics.process.full_collection),
         )
-        await stack.enter_async_context(running(loops))
+        await stack.enter_async_context(run_loops(loops))
         yield parts

@@ -5,17 +5,19 @@ from __future__ import annotations
 from gateway.contract import limits
 from gateway.session.outbound import Outbound, text_frame
 from gateway.session.session import Session
-from gateway.session.transport import Wire
+from gateway.session.transport import Transport
 
 
 class Connection:
-    """Joins a `Session` to a `Wire`. Nothing here waits. Times are monotonic seconds."""
+    """Joins a `Session` to a `Transport`. Nothing here waits. Times are monotonic seconds."""
 
-    __slots__ = ("_outbound", "_shut", "address", "cut_for", "session", "wire")
+    __slots__ = ("_outbound", "_shut", "address", "cut_for", "session", "transport")
 
-    def __init__(self, session: Session, wire: Wire, now: float, address: str = "unknown") -> None:
+    def __init__(
+        self, session: Session, transport: Transport, now: float, address: str = "unknown"
+    ) -> None:
         self.session = session
-        self.wire = wire
+        self.transport = transport
         self.address = address
         """What limits by address count this socket by."""
         self.cut_for: str | None = None
@@ -35,7 +37,7 @@ class Connection:
     @property
     def lags(self) -> bool:
         """The client reads late: what the next message replaces anyway is left out."""
-        return self.wire.unsent_bytes() > limits.VOLATILE_OUTBOUND_BYTES
+        return self.transport.unsent_bytes() > limits.VOLATILE_OUTBOUND_BYTES
 
     def flush(self) -> None:
         """Writes everything the session has to say in one go, then its close if it ends."""
@@ -50,24 +52,24 @@ class Connection:
                 else b"".join(text_frame(payload) for payload in outbox)
             )
             outbox.clear()
-            self.wire.write(frames)
+            self.transport.write(frames)
             self._outbound.wrote(len(frames))
-            if self.wire.unsent_bytes() > limits.MAX_OUTBOUND_BYTES:
+            if self.transport.unsent_bytes() > limits.MAX_OUTBOUND_BYTES:
                 self._cut("slow")
                 return
         ending = self.session.ending
         if ending is not None:
             self._shut = True
-            self.wire.shut(ending.code, ending.meaning)
+            self.transport.shut(ending.code, ending.meaning)
 
-    def tick(self, now: float, unix_now: float, *, judge_silence: bool = True) -> None:
+    def tick(self, now: float, unix_now: float, *, check_silence: bool = True) -> None:
         """Once a second: time-outs of the session, slow and silent clients."""
         if self._shut:
             return
         self.session.tick(now, unix_now)
-        if self._outbound.too_slow(now, self.wire.unsent_bytes()):
+        if self._outbound.too_slow(now, self.transport.unsent_bytes()):
             self._cut("slow")
-        elif judge_silence and self.session.silent(now):
+        elif check_silence and self.session.silent(now):
             self._cut("silent")
         else:
             self.flush()
@@ -75,4 +77,4 @@ class Connection:
     def _cut(self, why: str) -> None:
         self._shut = True
         self.cut_for = why
-        self.wire.abort()
+        self.transport.abort()

@@ -32,7 +32,7 @@ class Phase(Enum):
     """Where a session stands."""
 
     GREETING = "before AUTH"
-    JOINING = "authenticated; the snapshot is being read"
+    AUTHENTICATING = "authenticated; the snapshot is being read"
     OPEN = "welcomed"
 
 
@@ -180,7 +180,7 @@ class Session:
         self.user_id = caller.user_id
         self.role = caller.role
         self.expires_at = caller.expires_at
-        self.phase = Phase.JOINING
+        self.phase = Phase.AUTHENTICATING
         return True
 
     def not_joined(self, refusal: errors.Refusal, ref: client.Reference | None, now: float) -> None:
@@ -279,30 +279,33 @@ class Session:
             if self.cards.show(broadcast_id, task_id):
                 self.outbox.append(payload)
             return True
-        if self.phase is Phase.JOINING and len(self._early) < limits.MAX_CARDS_BEFORE_WELCOME:
+        if (
+            self.phase is Phase.AUTHENTICATING
+            and len(self._early) < limits.MAX_CARDS_BEFORE_WELCOME
+        ):
             self._gone_early.discard(broadcast_id)
             self._early[broadcast_id] = (task_id, payload)
         return False
 
-    def take_away(self, broadcast_id: UUID, farewell: bytes) -> None:
+    def hide(self, broadcast_id: UUID, close_message: bytes) -> None:
         """A card goes: told only where it was shown."""
-        if self.phase is Phase.JOINING:
+        if self.phase is Phase.AUTHENTICATING:
             self._early.pop(broadcast_id, None)
             self._gone_early.add(broadcast_id)
-        due = self.cards.take_away(broadcast_id, farewell)
+        due = self.cards.hide(broadcast_id, close_message)
         if due is not None:
             self.outbox.append(due)
 
     def withdraw(self) -> None:
         """The hustler is not offerable for now: every card goes, and may come back."""
-        if self.phase is Phase.JOINING:
+        if self.phase is Phase.AUTHENTICATING:
             self._early = {}
             self._withdrawn_early = True
         for broadcast_id, task_id in self.cards.withdraw():
-            self.outbox.append(farewell(broadcast_id, task_id, "WITHDRAWN"))
+            self.outbox.append(close_message(broadcast_id, task_id, "WITHDRAWN"))
 
     def answered(self, response: server.BroadcastResponse, ref: client.Reference | None) -> None:
-        """Writes BROADCAST_RESPONSE, then the farewell that waited for it unless the card was won."""
+        """Writes BROADCAST_RESPONSE, then the close message that waited for it unless the card was won."""
         self.reply("BROADCAST_RESPONSE", response, ref)
         if response.outcome in ("WON", "DECLINED", "SKIPPED"):
             self.cards.settled(response.broadcast_id)
@@ -336,7 +339,7 @@ class Session:
         return now - self.heard_at > limits.HEARTBEAT_S + limits.HEARTBEAT_SLACK_S
 
 
-def farewell(broadcast_id: UUID, task_id: UUID, reason: ClosedReason) -> bytes:
+def close_message(broadcast_id: UUID, task_id: UUID, reason: ClosedReason) -> bytes:
     """LIVE_TASK_UNAVAILABLE, encoded once for all who show the card."""
     return codec.encode("LIVE_TASK_UNAVAILABLE", server.Unavailable(broadcast_id, task_id, reason))
 

@@ -1,6 +1,6 @@
 """Which cards one socket shows: each broadcast at most once, and each that goes is taken away.
 
-A card under answer keeps its farewell back until the outcome is known, so that the winner's own
+A card under answer keeps its close message back until the outcome is known, so that the winner's own
 socket is told WON and not that the task is gone.
 """
 
@@ -46,13 +46,13 @@ class ShownCards:
         self._withdrawn.discard(broadcast_id)
         return True
 
-    def take_away(self, broadcast_id: UUID, farewell: bytes) -> bytes | None:
-        """The farewell to write now: None where the card was not shown or is under answer."""
+    def hide(self, broadcast_id: UUID, close_message: bytes) -> bytes | None:
+        """The close message to write now: None where the card was not shown or is under answer."""
         self._withdrawn.discard(broadcast_id)
         if broadcast_id in self._answering:
-            self._answering[broadcast_id] = (self._answering[broadcast_id][0], farewell)
+            self._answering[broadcast_id] = (self._answering[broadcast_id][0], close_message)
             return None
-        return farewell if self._shown.pop(broadcast_id, None) is not None else None
+        return close_message if self._shown.pop(broadcast_id, None) is not None else None
 
     def withdraw(self) -> list[tuple[UUID, UUID]]:
         """Takes every card away that is not under answer; (broadcast, task) of each."""
@@ -74,8 +74,8 @@ class ShownCards:
         self._withdrawn.discard(broadcast_id)
 
     def unsettled(self, broadcast_id: UUID) -> bytes | None:
-        """The answer changed nothing: the card is back, or its farewell is due now."""
-        task_id, farewell = self._answering.pop(broadcast_id, (None, None))
-        if task_id is not None and farewell is None:
+        """The answer changed nothing: the card is back, or its close message is due now."""
+        task_id, close_message = self._answering.pop(broadcast_id, (None, None))
+        if task_id is not None and close_message is None:
             self._shown[broadcast_id] = task_id
-        return farewell
+        return close_message

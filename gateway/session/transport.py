@@ -2,7 +2,7 @@
 
 ASGI has no way to write without waiting, to see the unsent bytes or to cut a socket; a single
 client that stops reading would block its sender for ever.
-The scope's extension `hustlexp.wire` holds the connection as a `Wire`.
+The scope's extension `hustlexp.wire` holds the connection as a `Transport`.
 A handshake that is none is answered with a problem document, and frames that carry no message are
 counted against a bucket of the socket.
 """
@@ -36,7 +36,7 @@ EXTENSION: Final = "hustlexp.wire"
 _TCP_NOTSENT_LOWAT: Final = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 
 
-class Wire(Protocol):
+class Transport(Protocol):
     """An open WebSocket as the gateway drives it: nothing here waits."""
 
     def write(self, frames: bytes) -> None:
@@ -237,6 +237,6 @@ class _Handshake(ServerProtocol):
             refusal.headers["Connection"] = "close, Upgrade"
         else:
             refusal.headers["Connection"] = "close"
-        told = problems.response(refusal, uuid4().hex)
-        headers = Headers((name.decode(), value.decode()) for name, value in told.raw_headers)
-        return Response(status.value, status.phrase, headers, bytes(told.body))
+        response = problems.response(refusal, uuid4().hex)
+        headers = Headers((name.decode(), value.decode()) for name, value in response.raw_headers)
+        return Response(status.value, status.phrase, headers, bytes(response.body))

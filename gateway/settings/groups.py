@@ -321,7 +321,7 @@ class Payments:
 
 
 @dataclass(frozen=True, slots=True)
-class Log:
+class LogSettings:
     """What the process writes to standard error."""
 
     level: str = setting(
@@ -348,7 +348,7 @@ class Settings:
     photos: Photos = Photos()
     payments: Payments = Payments()
     verify: Verify = Verify()
-    log: Log = Log()
+    log: LogSettings = LogSettings()
     data_dir: Path = setting(  # noqa: RUF009  # makes a field, as field() does
         "HX_DATA_DIR",
         Path(".hustlexp"),

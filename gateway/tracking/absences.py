@@ -13,14 +13,14 @@ from engine.api.commands import Commands
 from engine.api.queries import Queries
 from engine.kernel.errors import Refusal
 from engine.kernel.ids import UserId
-from engine.kernel.loops import steadily
+from engine.kernel.loops import supervise
 from gateway.contract import limits
 from gateway.tracking.heartbeats import Heartbeats
 from geo.presence.presence import Presence
 
 log = structlog.get_logger()
 
-_AWAY: Final = timedelta(seconds=limits.AWAY_ENDS_SESSION_S)
+_AWAY: Final = timedelta(seconds=limits.IDLE_ENDS_SESSION_S)
 
 
 class Absences:
@@ -36,12 +36,12 @@ class Absences:
 
     async def run(self) -> None:
         """Round after round; for ever."""
-        await steadily("absences", self.round)
+        await supervise("absences", self.round)
 
     async def round(self) -> None:
         """Looks now and then."""
-        await asyncio.sleep(limits.AWAY_SWEEP_EVERY_S)
-        if time.monotonic() - self._heartbeats.lost_at >= limits.AWAY_ENDS_SESSION_S:
+        await asyncio.sleep(limits.IDLE_SWEEP_EVERY_S)
+        if time.monotonic() - self._heartbeats.lost_at >= limits.IDLE_ENDS_SESSION_S:
             await self.sweep()
 
     async def sweep(self) -> list[UserId]:
@@ -52,7 +52,7 @@ class Absences:
         now = await self._queries.clock.now()
         long_open = [user for user, since in sessions if now - since > _AWAY]
         present = await self._presence.present(long_open)
-        heard_since = time.monotonic() - limits.AWAY_ENDS_SESSION_S
+        heard_since = time.monotonic() - limits.IDLE_ENDS_SESSION_S
         heard = {t.user for t in self._heartbeats.live if t.heard_at > heard_since}
         away = [user for user in long_open if user not in present and user not in heard]
         return [user for user in away if await self._ended(user)]
@@ -60,7 +60,7 @@ class Absences:
     async def _ended(self, user: UserId) -> bool:
         """Not where somebody else holds the session just now: then in the next sweep."""
         try:
-            await self._commands.live.end_away(user)
+            await self._commands.live.expire_idle_session(user)
         except Refusal as refusal:
             log.info("absence_waits", hustler=str(user), code=refusal.kind.code)
             return False

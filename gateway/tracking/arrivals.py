@@ -12,10 +12,10 @@ import structlog
 from engine.api.commands import Commands
 from engine.kernel.errors import Refusal
 from engine.kernel.ids import TaskId, UserId
-from engine.tasks.commands import Sighting
+from engine.tasks.commands import KnownPosition
 from gateway.tracking.en_route import EnRoute
 from gateway.tracking.heartbeats import Heartbeats
-from gateway.tracking.tracked_hustlers import Traveller
+from gateway.tracking.tracked_hustlers import TrackedHustler
 from geo.points import LatLng
 from geo.presence.present_hustlers import OLD_FIX_MS
 from geo.valkey import ValkeyAway
@@ -36,7 +36,7 @@ class Arrivals:
         commands: Commands,
         heartbeats: Heartbeats,
         en_route: EnRoute,
-        travellers: Mapping[UserId, Traveller],
+        tracked_hustlers: Mapping[UserId, TrackedHustler],
         *,
         unix: Callable[[], float],
         wake: Callable[[], None],
@@ -44,7 +44,7 @@ class Arrivals:
         self._commands = commands
         self._heartbeats = heartbeats
         self._en_route = en_route
-        self._travellers = travellers
+        self._tracked = tracked_hustlers
         self._unix = unix
         self._wake = wake
         self._seen: set[tuple[UserId, TaskId]] = set()
@@ -58,7 +58,7 @@ class Arrivals:
 
         HX021 ARRIVAL for a fresh fix elsewhere; without a fresh one it stays a claim.
         """
-        await self._commands.tasks.arrived(user, task, await self._sighting(user))
+        await self._commands.tasks.arrived(user, task, await self._known_position(user))
 
     def moved(self, user: UserId, point: LatLng) -> None:
         """A fresh fix of a hustler: shown to the posters of their tasks, and looked at for arrivals."""
@@ -67,11 +67,11 @@ class Arrivals:
 
     def look(self, user: UserId) -> None:
         """Looks at the last fix of a hustler whose tasks have changed."""
-        traveller = self._travellers.get(user)
-        if traveller is None or time.monotonic() - traveller.fixed_at > OLD_FIX_S:
+        tracked = self._tracked.get(user)
+        if tracked is None or time.monotonic() - tracked.fixed_at > OLD_FIX_S:
             return
         if user in self._en_route:
-            self.moved(user, traveller.track.point)
+            self.moved(user, tracked.track.point)
 
     async def record(self) -> None:
         """Records what waits; what was refused is looked for again with the next fix."""
@@ -81,7 +81,7 @@ class Arrivals:
             self._seen.discard((user, task))
 
     async def _record(self, user: UserId, task: TaskId) -> bool:
-        fix = await self._sighting(user)
+        fix = await self._known_position(user)
         if fix is None or fix.age_s > OLD_FIX_S:
             return False
         try:
@@ -94,16 +94,18 @@ class Arrivals:
             return False
         return True
 
-    async def _sighting(self, user: UserId) -> Sighting | None:
+    async def _known_position(self, user: UserId) -> KnownPosition | None:
         """What this process knows of the hustler, else what presence does."""
-        traveller = self._travellers.get(user)
-        if traveller is not None:
-            return Sighting(traveller.track.point, self._unix() - traveller.track.at_s)
+        tracked = self._tracked.get(user)
+        if tracked is not None:
+            return KnownPosition(tracked.track.point, self._unix() - tracked.track.at_s)
         try:
-            place = (await self._heartbeats.last_places([user])).get(user)
+            position = (await self._heartbeats.last_positions([user])).get(user)
         except ValkeyAway:
             return None
-        return Sighting(place.point, self._unix() - place.fixed_at_s) if place else None
+        return (
+            KnownPosition(position.point, self._unix() - position.fixed_at_s) if position else None
+        )
 
     def _see(self, user: UserId, task: TaskId) -> None:
         self._seen.add((user, task))

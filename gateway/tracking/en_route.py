@@ -25,8 +25,8 @@ class Trip:
     poster: UserId
     goal: LatLng
     arrived: bool
-    told_at: float = float("-inf")
-    owed: LatLng | None = None
+    last_sent_at: float = float("-inf")
+    pending: LatLng | None = None
     """The newest place, when the poster was told too lately to be told again."""
 
 
@@ -67,7 +67,7 @@ class EnRoute:
                 engaged.poster,
                 LatLng(engaged.lat, engaged.lng),
                 engaged.arrived,
-                known.told_at if known else float("-inf"),
+                known.last_sent_at if known else float("-inf"),
             )
         for hustler in hustlers:
             if self._loaded_by.get(hustler, 0) > number:
@@ -78,18 +78,18 @@ class EnRoute:
             else:
                 self._trips.pop(hustler, None)
 
-    def moved(self, hustler: UserId, place: LatLng) -> list[TaskId]:
+    def moved(self, hustler: UserId, position: LatLng) -> list[TaskId]:
         """Tells the posters; the tasks at which the hustler has just arrived."""
         arrived = []
         now = time.monotonic()
         for trip in self._trips.get(hustler, {}).values():
-            if not trip.arrived and is_within(place, trip.goal, policy.ARRIVAL_RADIUS_M):
+            if not trip.arrived and is_within(position, trip.goal, policy.ARRIVAL_RADIUS_M):
                 trip.arrived = True
                 arrived.append(trip.task)
-            if now - trip.told_at >= limits.POSTER_VIEW_EVERY_S:
-                self._tell(trip, place, now)
+            if now - trip.last_sent_at >= limits.POSTER_VIEW_EVERY_S:
+                self._send(trip, position, now)
             else:
-                trip.owed = place
+                trip.pending = position
         return arrived
 
     async def round(self) -> None:
@@ -98,18 +98,21 @@ class EnRoute:
         now = time.monotonic()
         for trips in self._trips.values():
             for trip in trips.values():
-                if trip.owed is not None and now - trip.told_at >= limits.POSTER_VIEW_EVERY_S:
-                    self._tell(trip, trip.owed, now)
+                if (
+                    trip.pending is not None
+                    and now - trip.last_sent_at >= limits.POSTER_VIEW_EVERY_S
+                ):
+                    self._send(trip, trip.pending, now)
 
-    def _tell(self, trip: Trip, place: LatLng, now: float) -> None:
+    def _send(self, trip: Trip, position: LatLng, now: float) -> None:
         """The newest place replaces the one before: a poster who reads late is spared it."""
-        trip.told_at = now
-        trip.owed = None
+        trip.last_sent_at = now
+        trip.pending = None
         if not self._registry.sockets(trip.poster):
             return
         seen = server.HustlerLocation(
             trip.task,
-            server.Point(place.lat, place.lng),
-            eta_minutes(distance_m(place, trip.goal)),
+            server.ShownLocation(position.lat, position.lng),
+            eta_minutes(distance_m(position, trip.goal)),
         )
         self._registry.send(trip.poster, codec.encode("HUSTLER_LOCATION", seen), volatile=True)

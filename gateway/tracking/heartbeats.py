@@ -11,10 +11,10 @@ from uuid import UUID
 import structlog
 
 from engine.kernel.ids import UserId
-from engine.kernel.loops import Backoff, steadily
+from engine.kernel.loops import Backoff, supervise
 from gateway.contract import limits
-from gateway.tracking.tracked_hustlers import Traveller
-from geo.presence.presence import Beat, LastPlace, Presence, Sign
+from gateway.tracking.tracked_hustlers import TrackedHustler
+from geo.presence.presence import Heartbeat, KeepAlive, LastPosition, Presence
 from geo.valkey import ValkeyAway
 
 log = structlog.get_logger(__name__)
@@ -28,9 +28,9 @@ class Heartbeats:
 
     def __init__(self, presence: Presence) -> None:
         self._presence = presence
-        self._live: dict[UserId, Traveller] = {}
-        self._moved: dict[UserId, Traveller] = {}
-        self._signs: dict[UserId, Traveller] = {}
+        self._live: dict[UserId, TrackedHustler] = {}
+        self._moved: dict[UserId, TrackedHustler] = {}
+        self._keep_alives: dict[UserId, TrackedHustler] = {}
         self._wake = asyncio.Event()
         # A write on its way must not bring back whom `stop` takes out.
         self._writing = asyncio.Lock()
@@ -41,43 +41,43 @@ class Heartbeats:
         """When Valkey was last away or new, or this process began: nobody is missed right after."""
 
     @property
-    def live(self) -> Collection[Traveller]:
+    def live(self) -> Collection[TrackedHustler]:
         """Everybody whose presence is kept up from here."""
         return self._live.values()
 
-    def moved(self, traveller: Traveller) -> None:
+    def moved(self, tracked: TrackedHustler) -> None:
         """A new position of a hustler in LIVE mode."""
-        self._live[traveller.user] = traveller
-        self._moved[traveller.user] = traveller
+        self._live[tracked.user] = tracked
+        self._moved[tracked.user] = tracked
         self._wake.set()
 
-    def sign(self, traveller: Traveller) -> None:
+    def keep_alive(self, tracked: TrackedHustler) -> None:
         """A sign of life without a position."""
-        self._signs[traveller.user] = traveller
+        self._keep_alives[tracked.user] = tracked
         self._wake.set()
 
-    async def stop(self, traveller: Traveller) -> None:
+    async def stop(self, tracked: TrackedHustler) -> None:
         """Takes the hustler out of presence at once; what Valkey misses expires in 90 s."""
-        for waiting in (self._live, self._moved, self._signs):
-            waiting.pop(traveller.user, None)
+        for waiting in (self._live, self._moved, self._keep_alives):
+            waiting.pop(tracked.user, None)
         async with self._writing:
-            await self._remove(traveller)
+            await self._remove(tracked)
 
-    async def _remove(self, traveller: Traveller) -> None:
-        if traveller.generation is None:
+    async def _remove(self, tracked: TrackedHustler) -> None:
+        if tracked.generation is None:
             return
         try:
-            await self._presence.remove(traveller.user, traveller.residence, traveller.generation)
+            await self._presence.remove(tracked.user, tracked.slot, tracked.generation)
         except ValkeyAway:
-            log.info("presence_left_to_expire", hustler=str(traveller.user))
+            log.info("presence_left_to_expire", hustler=str(tracked.user))
 
-    async def last_places(self, hustlers: Collection[UserId]) -> dict[UUID, LastPlace]:
+    async def last_positions(self, hustlers: Collection[UserId]) -> dict[UUID, LastPosition]:
         """Where presence had these hustlers last; raises ValkeyAway."""
-        return await self._presence.last_places(hustlers)
+        return await self._presence.last_positions(hustlers)
 
     async def run(self) -> None:
         """Round after round; for ever."""
-        await steadily("heartbeats", self.round, backoff=Backoff(_PAUSE_S))
+        await supervise("heartbeats", self.round, backoff=Backoff(_PAUSE_S))
 
     async def round(self) -> None:
         """Writes what came, watches for a new server."""
@@ -93,7 +93,7 @@ class Heartbeats:
                 await self._watch()
                 self._watch_at = time.monotonic() + _WATCH_EVERY_S
             await self._write_moved()
-            await self._write_signs()
+            await self._write_keep_alives()
         except ValkeyAway:
             self._away = True
             self.lost_at = time.monotonic()
@@ -113,9 +113,7 @@ class Heartbeats:
         """Every live position whose hustler was heard lately, spread over two seconds at most."""
         now = time.monotonic()
         heard = [
-            traveller
-            for traveller in self._live.values()
-            if now - traveller.heard_at < limits.PRESENT_S
+            tracked for tracked in self._live.values() if now - tracked.heard_at < limits.PRESENT_S
         ]
         log.info("presence_written_back", hustlers=len(heard))
         batches = range(0, len(heard), limits.HEARTBEAT_BATCH)
@@ -131,54 +129,54 @@ class Heartbeats:
             try:
                 await self._write(batch)
             except ValkeyAway:
-                for traveller in batch:
-                    if traveller.user in self._live:
-                        self._moved.setdefault(traveller.user, traveller)
+                for tracked in batch:
+                    if tracked.user in self._live:
+                        self._moved.setdefault(tracked.user, tracked)
                 raise
 
-    async def _write_signs(self) -> None:
+    async def _write_keep_alives(self) -> None:
         batch = [
-            (traveller, Sign(traveller.user, traveller.generation, traveller.residence))
-            for traveller in self._signs.values()
-            if traveller.generation is not None and traveller.residence is not None
+            (tracked, KeepAlive(tracked.user, tracked.generation, tracked.slot))
+            for tracked in self._keep_alives.values()
+            if tracked.generation is not None and tracked.slot is not None
         ]
-        self._signs.clear()
-        alive = await self._presence.refresh([sign for _, sign in batch])
+        self._keep_alives.clear()
+        alive = await self._presence.refresh([keep_alive for _, keep_alive in batch])
         await self._write(
             [
-                traveller
-                for (traveller, _), seen in zip(batch, alive, strict=True)
-                if not seen and traveller.user in self._live
+                tracked
+                for (tracked, _), seen in zip(batch, alive, strict=True)
+                if not seen and tracked.user in self._live
             ]
         )
 
-    async def _write(self, travellers: Sequence[Traveller]) -> None:
+    async def _write(self, tracked_hustlers: Sequence[TrackedHustler]) -> None:
         """Writes those who are still live when their turn comes."""
         async with self._writing:
-            await self._write_live([t for t in travellers if self._live.get(t.user) is t])
+            await self._write_live([t for t in tracked_hustlers if self._live.get(t.user) is t])
 
-    async def _write_live(self, travellers: Sequence[Traveller]) -> None:
-        new = [traveller for traveller in travellers if traveller.generation is None]
-        generations = await self._presence.new_generations([traveller.user for traveller in new])
-        for traveller, generation in zip(new, generations, strict=True):
-            traveller.generation = generation
-        beats = []
+    async def _write_live(self, tracked_hustlers: Sequence[TrackedHustler]) -> None:
+        new = [tracked for tracked in tracked_hustlers if tracked.generation is None]
+        generations = await self._presence.new_generations([tracked.user for tracked in new])
+        for tracked, generation in zip(new, generations, strict=True):
+            tracked.generation = generation
+        heartbeats = []
         now = time.monotonic()
-        for traveller in travellers:
-            assert traveller.generation is not None
-            traveller.seq += 1
-            beats.append(
-                Beat(
-                    hustler=traveller.user,
-                    point=traveller.track.point,
-                    generation=traveller.generation,
-                    seq=traveller.seq,
-                    residence=traveller.residence,
-                    fix_age_ms=int(1000 * (now - traveller.fixed_at)),
+        for tracked in tracked_hustlers:
+            assert tracked.generation is not None
+            tracked.seq += 1
+            heartbeats.append(
+                Heartbeat(
+                    hustler=tracked.user,
+                    point=tracked.track.point,
+                    generation=tracked.generation,
+                    seq=tracked.seq,
+                    slot=tracked.slot,
+                    fix_age_ms=int(1000 * (now - tracked.fixed_at)),
                 )
             )
-        if not beats:
+        if not heartbeats:
             return
-        kept = await self._presence.write(beats)
-        for traveller, residence in zip(travellers, kept, strict=True):
-            traveller.residence = residence
+        kept = await self._presence.write(heartbeats)
+        for tracked, slot in zip(tracked_hustlers, kept, strict=True):
+            tracked.slot = slot

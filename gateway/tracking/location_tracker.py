@@ -20,18 +20,18 @@ from engine.api.queries import Queries
 from engine.kernel import errors
 from engine.kernel.errors import Refusal
 from engine.kernel.ids import UserId
-from engine.kernel.loops import steadily
+from engine.kernel.loops import supervise
 from engine.live.commands import EndReason
 from engine.live.queries import LastFix
 from gateway.contract import limits
-from gateway.contract.client import GoLive, Moved
+from gateway.contract.client import GoLive, LocationUpdate
 from gateway.delivery.hub import Hub
 from gateway.session.connection import Connection
 from gateway.tracking.arrivals import AGAIN_S, OLD_FIX_S, Arrivals
 from gateway.tracking.changes import HustlerChanges
 from gateway.tracking.en_route import EnRoute
 from gateway.tracking.heartbeats import Heartbeats
-from gateway.tracking.tracked_hustlers import Source, Traveller, fix_of, refused
+from gateway.tracking.tracked_hustlers import Source, TrackedHustler, fix_of, refused
 from geo import distance, fixes
 from geo.points import LatLng
 from geo.units import METRES_PER_MILE
@@ -39,8 +39,8 @@ from geo.units import METRES_PER_MILE
 log = structlog.get_logger(__name__)
 
 
-class Positions:
-    """hustler → traveller, and the work that follows from a move."""
+class LocationTracker:
+    """hustler → tracked hustler, and the work that follows from a move."""
 
     def __init__(
         self,
@@ -59,12 +59,12 @@ class Positions:
         self._heartbeats = heartbeats
         self._en_route = EnRoute(hub.registry, queries.tasks)
         self._unix = unix
-        self._travellers: dict[UserId, Traveller] = {}
+        self._tracked: dict[UserId, TrackedHustler] = {}
         self._suspects: set[UserId] = set()
         self._returned: dict[UserId, Connection] = {}
         self._work = changes.work
         self.arrivals = Arrivals(
-            commands, heartbeats, self._en_route, self._travellers, unix=unix, wake=self._work.set
+            commands, heartbeats, self._en_route, self._tracked, unix=unix, wake=self._work.set
         )
 
     # ── LIVE mode ────────────────────────────────────────────────────────────────────────────────
@@ -76,12 +76,12 @@ class Positions:
         """
         fix = fix_of(wish.location, wish.at.timestamp() if wish.at else self._unix())
         try:
-            track = self._judged(user, await self._last_track(user), fix)
+            track = self._checked(user, await self._last_track(user), fix)
         except Refusal:
             await self._refuse_banned(user)  # no other position would help
             raise
         await self._commands.live.go_live(user, wish.radius_miles, wish.categories)
-        self._believe_from(user, source, track, live=True)
+        self._accept_from(user, source, track, live=True)
         await self._keep(user)
         self._hub.may_have_reopened(user)
 
@@ -102,9 +102,9 @@ class Positions:
 
     async def _keep(self, user: UserId) -> None:
         """Keeps the last believed position for whatever process judges the next one."""
-        traveller = self._travellers.get(user)
-        if traveller is not None:
-            track = traveller.track
+        tracked = self._tracked.get(user)
+        if tracked is not None:
+            track = tracked.track
             fixed_at = datetime.fromtimestamp(track.at_s, UTC)
             fix = LastFix(track.point.lat, track.point.lng, track.accuracy_m, fixed_at)
             await self._commands.live.keep_fix(user, fix)
@@ -112,10 +112,10 @@ class Positions:
     async def _last_track(self, user: UserId) -> fixes.Track | None:
         """What the next fix of this hustler is judged by; None when nothing is known."""
         now_s = self._unix()
-        last = None if user in self._travellers else await self._queries.live.last_fix(user)
-        traveller = self._travellers.get(user)
-        if traveller is not None:
-            return traveller.track
+        last = None if user in self._tracked else await self._queries.live.last_fix(user)
+        tracked = self._tracked.get(user)
+        if tracked is not None:
+            return tracked.track
         if last is None:
             return None
         at_s = min(last.fixed_at.timestamp(), now_s - last.kept_for_s)
@@ -128,146 +128,144 @@ class Positions:
     async def _meet(self, user: UserId, track: fixes.Track, age_s: float) -> None:
         """A LIVE session that another process saw begin: its suspects count here from now on."""
         is_live = (await self._queries.live.state(user)).state != "OFF"
-        if is_live and user not in self._travellers:
+        if is_live and user not in self._tracked:
             fixed_at = time.monotonic() - age_s
-            self._travellers[user] = Traveller(user, None, track, fixed_at, fixed_at, live=True)
+            self._tracked[user] = TrackedHustler(user, None, track, fixed_at, fixed_at, live=True)
 
     async def _leave(self, user: UserId) -> None:
         self._returned.pop(user, None)
-        traveller = self._travellers.get(user)
-        if traveller is None:
+        tracked = self._tracked.get(user)
+        if tracked is None:
             return
-        traveller.live = False
+        tracked.live = False
         # what made the session suspect ended with it
-        traveller.track = replace(traveller.track, fast_in_a_row=0, suspects_s=())
+        tracked.track = replace(tracked.track, fast_in_a_row=0, suspects_s=())
         if user not in self._en_route:
-            del self._travellers[user]
-        await self._heartbeats.stop(traveller)
+            del self._tracked[user]
+        await self._heartbeats.stop(tracked)
 
     # ── Moves ────────────────────────────────────────────────────────────────────────────────────
 
-    async def move(self, user: UserId, moved: Moved, source: Source = "REST") -> None:
+    async def move(self, user: UserId, update: LocationUpdate, source: Source = "REST") -> None:
         """A new position. HX021 for one that is not believed, HX903 when it is nobody's business."""
-        if self.moved(user, moved, source):
+        if self.move_at_once(user, update, source):
             return
-        fix = fix_of(moved.location, moved.at.timestamp() if moved.at else self._unix())
+        fix = fix_of(update.location, update.at.timestamp() if update.at else self._unix())
         live = (await self._queries.live.state(user)).state != "OFF"
         if not live:
             await self._en_route.load([user])
             if user not in self._en_route:
                 raise errors.refusal("HX903", "LIVE-3")
-        track = self._judged(user, await self._last_track(user), fix)
-        self._believe_from(user, source, track, live=live)
+        track = self._checked(user, await self._last_track(user), fix)
+        self._accept_from(user, source, track, live=live)
 
-    def moved(self, user: UserId, moved: Moved, source: Source) -> bool:
+    def move_at_once(self, user: UserId, update: LocationUpdate, source: Source) -> bool:
         """As `move`, at once; False when the database must be asked first."""
-        traveller = self._travellers.get(user)
-        if traveller is None or not (traveller.live or user in self._en_route):
+        tracked = self._tracked.get(user)
+        if tracked is None or not (tracked.live or user in self._en_route):
             return False
-        if traveller.source is not source:
+        if tracked.source is not source:
             # another phone is the source: its owner carries that one
-            return self._speaks(traveller)
-        fix = fix_of(moved.location, moved.at.timestamp() if moved.at else self._unix())
-        self._go_to(traveller, self._judged(user, traveller.track, fix))
+            return self._speaks(tracked)
+        fix = fix_of(update.location, update.at.timestamp() if update.at else self._unix())
+        self._go_to(tracked, self._checked(user, tracked.track, fix))
         return True
 
     def heard(self, user: UserId, connection: Connection) -> None:
         """A frame of this socket: a sign of life when it is the source of a LIVE session."""
-        traveller = self._travellers.get(user)
-        if traveller is None or not traveller.live or traveller.source is not connection:
+        tracked = self._tracked.get(user)
+        if tracked is None or not tracked.live or tracked.source is not connection:
             return
         now = time.monotonic()
-        traveller.heard_at = now
-        if now - traveller.signed_at >= limits.LAST_SEEN_EVERY_S:
-            traveller.signed_at = now
-            self._heartbeats.sign(traveller)
+        tracked.heard_at = now
+        if now - tracked.kept_alive_at >= limits.LAST_SEEN_EVERY_S:
+            tracked.kept_alive_at = now
+            self._heartbeats.keep_alive(tracked)
 
     def returned(self, user: UserId, connection: Connection) -> None:
         """A hustler in LIVE mode is back on a socket: it carries on for a source that is gone.
 
         If this process never knew the place, presence may: another one wrote it before it died.
         """
-        traveller = self._travellers.get(user)
-        if traveller is None:
+        tracked = self._tracked.get(user)
+        if tracked is None:
             self._returned[user] = connection
             self._work.set()
-        elif traveller.live and not self._speaks(traveller):
-            traveller.source = connection
+        elif tracked.live and not self._speaks(tracked):
+            tracked.source = connection
             self.heard(user, connection)
 
     def left(self, connection: Connection) -> None:
         """The socket closed: its hustler stays present until 90 s after the last heartbeat."""
         user = connection.session.user_id
-        traveller = self._travellers.get(user) if user is not None else None
-        if traveller is not None and traveller.source is connection:
-            traveller.source = None
+        tracked = self._tracked.get(user) if user is not None else None
+        if tracked is not None and tracked.source is connection:
+            tracked.source = None
 
     @property
-    def live(self) -> Iterable[Traveller]:
+    def live(self) -> Iterable[TrackedHustler]:
         """Hustlers in LIVE mode heard within 90 s."""
         now = time.monotonic()
         return (t for t in self._heartbeats.live if now - t.heard_at < limits.PRESENT_S)
 
-    def place(self, user: UserId) -> LatLng | None:
+    def last_point(self, user: UserId) -> LatLng | None:
         """Where a hustler was last, if known here."""
-        traveller = self._travellers.get(user)
-        return traveller.track.point if traveller else None
+        tracked = self._tracked.get(user)
+        return tracked.track.point if tracked else None
 
     def nearest(self, point: LatLng, within_miles: float) -> UserId | None:
         """Who of those that move was last seen nearest to a point."""
         seen = (
-            (distance.distance_m(traveller.track.point, point), traveller.user)
-            for traveller in self._travellers.values()
+            (distance.distance_m(tracked.track.point, point), tracked.user)
+            for tracked in self._tracked.values()
         )
         metres, user = min(seen, key=lambda pair: pair[0], default=(math.inf, None))
         return user if metres <= within_miles * METRES_PER_MILE else None
 
-    def _speaks(self, traveller: Traveller) -> bool:
+    def _speaks(self, tracked: TrackedHustler) -> bool:
         """The present source is still there; a REST caller is, for a while after each call."""
-        if traveller.source == "REST":
-            return time.monotonic() - traveller.heard_at < limits.POLL_GRACE_S
-        return traveller.source is not None and not traveller.source.gone
+        if tracked.source == "REST":
+            return time.monotonic() - tracked.heard_at < limits.POLL_GRACE_S
+        return tracked.source is not None and not tracked.source.gone
 
-    def _judged(self, user: UserId, last: fixes.Track | None, fix: fixes.Fix) -> fixes.Track:
+    def _checked(self, user: UserId, last: fixes.Track | None, fix: fixes.Fix) -> fixes.Track:
         """The track after a good fix; raises HX021, and remembers what makes a suspect."""
-        known = self._travellers.get(user)
-        verdict = fixes.judge(last, fix, self._unix())
-        if known is not None and verdict.track is not None and verdict.refusal is not None:
-            known.track = verdict.track
-        if verdict.ends_session and known is not None and known.live:
+        known = self._tracked.get(user)
+        result = fixes.check_fix(last, fix, self._unix())
+        if known is not None and result.track is not None and result.rejection is not None:
+            known.track = result.track
+        if result.ends_session and known is not None and known.live:
             self._suspect(user)
-        if verdict.refusal is not None or verdict.track is None:
-            raise refused(verdict.refusal or fixes.Refusal.NOT_FINITE)
-        return verdict.track
+        if result.rejection is not None or result.track is None:
+            raise refused(result.rejection or fixes.FixRejection.NOT_FINITE)
+        return result.track
 
-    def _believe_from(
-        self, user: UserId, source: Source, track: fixes.Track, *, live: bool
-    ) -> None:
+    def _accept_from(self, user: UserId, source: Source, track: fixes.Track, *, live: bool) -> None:
         """A new source: its generation is asked of Valkey with its first heartbeat."""
         now = time.monotonic()
-        before = self._travellers.get(user)
-        traveller = Traveller(user, source, track, now, now, live=live)
+        before = self._tracked.get(user)
+        tracked = TrackedHustler(user, source, track, now, now, live=live)
         if before is not None:
-            traveller.residence = before.residence
-        self._travellers[user] = traveller
-        self._go_to(traveller, track)
+            tracked.slot = before.slot
+        self._tracked[user] = tracked
+        self._go_to(tracked, track)
 
-    def _go_to(self, traveller: Traveller, track: fixes.Track) -> None:
+    def _go_to(self, tracked: TrackedHustler, track: fixes.Track) -> None:
         age_s = max(0.0, self._unix() - track.at_s)
-        traveller.believe(track, time.monotonic(), age_s)
-        if traveller.live:
-            self._heartbeats.moved(traveller)
+        tracked.accept_fix(track, time.monotonic(), age_s)
+        if tracked.live:
+            self._heartbeats.moved(tracked)
         if age_s > OLD_FIX_S:
             return  # where somebody was is not where they are: no view for the poster, no arrival
-        self.arrivals.moved(traveller.user, track.point)
+        self.arrivals.moved(tracked.user, track.point)
 
     # ── What follows ─────────────────────────────────────────────────────────────────────────────
 
     async def run(self) -> None:
         """Round after round; for ever."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(steadily("positions", self.round), name="positions")
-            group.create_task(steadily("en-route", self._en_route.round), name="en-route")
+            group.create_task(supervise("location-tracker", self.round), name="location-tracker")
+            group.create_task(supervise("en-route", self._en_route.round), name="en-route")
 
     async def round(self) -> None:
         """Reads anew what changed, records arrivals, ends suspect sessions."""
@@ -283,26 +281,26 @@ class Positions:
     async def _take_over(self) -> None:
         """Whoever came back to a process that does not know them stands where they stood."""
         returned = dict(self._returned)
-        places = await self._heartbeats.last_places(returned)
+        positions = await self._heartbeats.last_positions(returned)
         for user, connection in returned.items():
             if self._returned.get(user) is not connection:
                 continue  # left, or came back once more, while presence was asked
             del self._returned[user]
-            place = places.get(user)
-            if place is None or connection.gone or user in self._travellers:
+            position = positions.get(user)
+            if position is None or connection.gone or user in self._tracked:
                 continue
             now = time.monotonic()
-            traveller = Traveller(
+            tracked = TrackedHustler(
                 user,
                 connection,
-                fixes.Track(place.point, place.fixed_at_s),
+                fixes.Track(position.point, position.fixed_at_s),
                 heard_at=now,
-                fixed_at=now - (self._unix() - place.fixed_at_s),
+                fixed_at=now - (self._unix() - position.fixed_at_s),
                 live=True,
-                residence=place.residence,
+                slot=position.slot,
             )
-            self._travellers[user] = traveller
-            self._heartbeats.moved(traveller)
+            self._tracked[user] = tracked
+            self._heartbeats.moved(tracked)
 
     async def _read_changed(self) -> None:
         # A change that comes while these are read is read in the next round.
@@ -320,16 +318,16 @@ class Positions:
 
     async def _read_live(self, user: UserId) -> None:
         """Lets go of a hustler who is no longer LIVE."""
-        traveller = self._travellers.get(user)
-        if user in self._returned or (traveller is not None and traveller.live):
+        tracked = self._tracked.get(user)
+        if user in self._returned or (tracked is not None and tracked.live):
             is_off = (await self._queries.live.state(user)).state == "OFF"
-            if is_off and self._travellers.get(user) is traveller:
+            if is_off and self._tracked.get(user) is tracked:
                 await self._keep(user)
                 await self._leave(user)
-        elif traveller is not None and user not in self._en_route:
+        elif tracked is not None and user not in self._en_route:
             await self._keep(user)
-            if self._travellers.get(user) is traveller and user not in self._en_route:
-                del self._travellers[user]
+            if self._tracked.get(user) is tracked and user not in self._en_route:
+                del self._tracked[user]
 
     def _suspect(self, user: UserId) -> None:
         self._suspects.add(user)

@@ -10,14 +10,14 @@ from engine.kernel.ids import UserId
 from gateway.contract.client import Location
 from gateway.session.connection import Connection
 from geo import fixes
-from geo.presence.presence import Residence
+from geo.presence.presence import CellSlot
 
 Source = Connection | Literal["REST"]
 """Where a hustler's position may come from: one socket, or REST calls."""
 
 
 @dataclass(slots=True)
-class Traveller:
+class TrackedHustler:
     """A hustler in LIVE mode or on the way to a task. Times are monotonic seconds."""
 
     user: UserId
@@ -31,14 +31,14 @@ class Traveller:
     generation: int | None = None
     """Order among sources; None until Valkey gave one."""
     seq: int = 0
-    residence: Residence | None = None
-    signed_at: float = 0.0
+    slot: CellSlot | None = None
+    kept_alive_at: float = 0.0
     """When last-seen was last refreshed without a position."""
 
-    def believe(self, track: fixes.Track, now: float, age_s: float) -> None:
+    def accept_fix(self, track: fixes.Track, now: float, age_s: float) -> None:
         """Moves to the place of a good fix, measured `age_s` ago."""
         self.track = track
-        self.heard_at = self.signed_at = now
+        self.heard_at = self.kept_alive_at = now
         self.fixed_at = now - age_s
 
 
@@ -47,8 +47,8 @@ def fix_of(location: Location, at_s: float) -> fixes.Fix:
     return fixes.Fix(location.lat, location.lng, at_s, location.accuracy_m)
 
 
-def refused(why: fixes.Refusal) -> errors.Refusal:
+def refused(rejection: fixes.FixRejection) -> errors.Refusal:
     """HX021 with the rule that was broken."""
     return errors.refusal(
-        "HX021", "LOCATION", f"The location was refused: {why.value}.", reason=why.value
+        "HX021", "LOCATION", f"The location was refused: {rejection.value}.", reason=rejection.value
     )

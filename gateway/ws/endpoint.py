@@ -19,25 +19,25 @@ from gateway.identity.client_address import ANY_PORT, counted_as, same_origin
 from gateway.metrics.requests import RequestMetrics
 from gateway.session.connection import Connection
 from gateway.session.session import Session
-from gateway.session.transport import EXTENSION, Wire
-from gateway.ws.handlers import Answers
-from gateway.ws.request_queue import Conversation
+from gateway.session.transport import EXTENSION, Transport
+from gateway.ws.handlers import MessageHandlers
+from gateway.ws.request_queue import RequestQueue
 
 
-class Door:
+class WebSocketEndpoint:
     """The ASGI application behind `/ws`."""
 
     def __init__(
         self,
         hub: Hub,
-        answers: Answers,
+        handlers: MessageHandlers,
         metrics: RequestMetrics,
         origins: Collection[str] = (),
         *,
         new_id: Callable[[], UUID] = uuid4,
     ) -> None:
         self._hub = hub
-        self._answers = answers
+        self._handlers = handlers
         self._metrics = metrics
         self._origins = frozenset(origins)
         self._new_id = new_id
@@ -53,7 +53,7 @@ class Door:
         """Refuses before the upgrade, or reads the socket until it closes."""
         address = counted_as(scope["client"][0] if scope.get("client") else "unknown")
         await receive()
-        if not self._welcomes(scope):
+        if not self._allows_origin(scope):
             refusal = errors.refusal("HX503", "PERMISSION", "This origin may not connect.")
             await _deny(refusal, self._metrics, send)
         elif self._hub.registry.full or self._hub.stopping or self._requests is None:
@@ -62,16 +62,16 @@ class Door:
             await _deny(errors.refusal("RATE_LIMITED"), self._metrics, send)
         else:
             await send({"type": "websocket.accept"})
-            await self._converse(scope, address, receive, self._requests)
+            await self._serve_socket(scope, address, receive, self._requests)
 
-    async def _converse(
+    async def _serve_socket(
         self, scope: Scope, address: str, receive: Receive, requests: asyncio.TaskGroup
     ) -> None:
-        wire = cast("Wire", scope["extensions"][EXTENSION])
+        transport = cast("Transport", scope["extensions"][EXTENSION])
         token = _bearer(Headers(scope=scope))
         session = Session(self._new_id(), time.monotonic(), token, self._refused)
-        connection = Connection(session, wire, time.monotonic(), address)
-        conversation = Conversation(connection, self._answers, requests)
+        connection = Connection(session, transport, time.monotonic(), address)
+        request_queue = RequestQueue(connection, self._handlers, requests)
         self._hub.registry.opened(connection)
         try:
             while (frame := await receive())["type"] != "websocket.disconnect":
@@ -83,17 +83,17 @@ class Door:
                 else:
                     message = session.receive(text, time.monotonic(), datetime.now(UTC))
                     if message is not None:
-                        conversation.take(message)
-                self._answers.heard(connection)
+                        request_queue.take(message)
+                self._handlers.heard(connection)
                 connection.flush()
         finally:
             connection.closed()
-            self._answers.left(connection)
+            self._handlers.left(connection)
 
     def _refused(self, kind: errors.ErrorKind) -> None:
         self._metrics.refused("socket", kind)
 
-    def _welcomes(self, scope: Scope) -> bool:
+    def _allows_origin(self, scope: Scope) -> bool:
         """Only browsers send Origin: ours, and those that are configured, may connect."""
         headers = Headers(scope=scope)
         origin = headers.get("origin")

@@ -12,7 +12,7 @@ from sql.database import DatabaseAway
 log = structlog.get_logger(__name__)
 
 
-def told(error: Exception) -> Refusal:
+def refusal_for(error: Exception) -> Refusal:
     """A refusal as it is, a server that is away as UNAVAILABLE; the rest is a defect of ours."""
     if isinstance(error, Refusal):
         return error

@@ -18,32 +18,32 @@ from gateway.delivery import offer_responses
 from gateway.delivery.hub import Hub
 from gateway.identity.auth import MAY_WORK
 from gateway.session.connection import Connection
-from gateway.tracking.location_tracker import Positions
+from gateway.tracking.location_tracker import LocationTracker
 from gateway.ws import error_mapping
-from gateway.ws.session_opener import Joining
+from gateway.ws.session_opener import SessionOpener
 
 Handler = Callable[[Connection, Any], Awaitable[None]]
 
 
-class Answers:
+class MessageHandlers:
     """Carries requests out and writes their answers."""
 
     def __init__(
         self,
         *,
         hub: Hub,
-        joining: Joining,
+        session_opener: SessionOpener,
         commands: Commands,
         queries: Queries,
         store: Store,
-        positions: Positions,
+        location_tracker: LocationTracker,
     ) -> None:
         self._hub = hub
-        self._joining = joining
+        self._session_opener = session_opener
         self._commands = commands
         self._queries = queries
         self._store = store
-        self._positions = positions
+        self._location_tracker = location_tracker
         self._handlers: Final[Mapping[type, Handler]] = {
             client.Auth: self._join,
             client.SubscribeLiveMode: self._go_live,
@@ -53,13 +53,13 @@ class Answers:
             client.SubscribeTask: self._watch,
             client.UnsubscribeTask: self._unwatch,
             client.SubscribeCity: self._observe,
-            client.UnsubscribeCity: self._look_away,
+            client.UnsubscribeCity: self._unobserve,
         }
 
-    def moved(self, connection: Connection, message: client.UpdateLocation) -> bool:
+    def move_at_once(self, connection: Connection, message: client.UpdateLocation) -> bool:
         """Takes a position at once; False when the database must be asked first."""
         try:
-            return self._positions.moved(_user(connection), message.data, connection)
+            return self._location_tracker.move_at_once(_user(connection), message.data, connection)
         except Refusal as refusal:
             connection.session.refuse(refusal, message.id, time.monotonic())
             return True
@@ -67,38 +67,40 @@ class Answers:
     def left(self, connection: Connection) -> None:
         """The socket is closed."""
         self._hub.left(connection)
-        self._positions.left(connection)
+        self._location_tracker.left(connection)
 
     def heard(self, connection: Connection) -> None:
         """Any frame is a sign of life."""
         user = connection.session.user_id
         if user is not None:
-            self._positions.heard(user, connection)
+            self._location_tracker.heard(user, connection)
 
     async def answer(self, connection: Connection, message: client.ClientMessage) -> None:
         """Carries one request out. Never raises: a refusal, or a defect, is the answer."""
         try:
             await self._handlers[type(message)](connection, message)
         except Exception as error:  # noqa: BLE001 - sorted below, once for all handlers
-            connection.session.refuse(error_mapping.told(error), message.id, time.monotonic())
+            connection.session.refuse(
+                error_mapping.refusal_for(error), message.id, time.monotonic()
+            )
         connection.flush()
 
     async def _join(self, connection: Connection, message: client.Auth) -> None:
-        snapshot = await self._joining.join(connection, message)
+        snapshot = await self._session_opener.open(connection, message)
         if snapshot is not None and snapshot.live.state != "OFF":
-            self._positions.returned(UserId(snapshot.user_id), connection)
+            self._location_tracker.returned(UserId(snapshot.user_id), connection)
 
     # ── LIVE mode ────────────────────────────────────────────────────────────────────────────────
 
     async def _go_live(self, connection: Connection, message: client.SubscribeLiveMode) -> None:
-        await self._positions.go_live(_hustler(connection), message.data, connection)
-        await self._tell_live(connection, message.id)
+        await self._location_tracker.go_live(_hustler(connection), message.data, connection)
+        await self._send_live_state(connection, message.id)
 
     async def _end_live(self, connection: Connection, message: client.UnsubscribeLiveMode) -> None:
-        await self._positions.end_live(_hustler(connection), "MANUAL")
-        await self._tell_live(connection, message.id)
+        await self._location_tracker.end_live(_hustler(connection), "MANUAL")
+        await self._send_live_state(connection, message.id)
 
-    async def _tell_live(self, connection: Connection, ref: client.Reference | None) -> None:
+    async def _send_live_state(self, connection: Connection, ref: client.Reference | None) -> None:
         """The answer, and the same without `id` for the user's other sockets."""
         user = _user(connection)
         change = _live_change(await self._queries.live.state(user))
@@ -108,26 +110,26 @@ class Answers:
         )
 
     async def _move(self, connection: Connection, message: client.UpdateLocation) -> None:
-        await self._positions.move(_hustler(connection), message.data, connection)
+        await self._location_tracker.move(_hustler(connection), message.data, connection)
 
     # ── Offers ───────────────────────────────────────────────────────────────────────────────────
 
     async def _respond(self, connection: Connection, message: client.RespondToBroadcast) -> None:
-        """The outcome is the one REST would tell; farewells wait for it (`ShownCards`)."""
+        """The outcome is the one REST would tell; close messages wait for it (`ShownCards`)."""
         session = connection.session
-        asked = message.data
-        session.cards.answering(asked.broadcast_id)
+        answer = message.data
+        session.cards.answering(answer.broadcast_id)
         try:
             response = await offer_responses.respond(
-                self._commands, self._queries, self._hub, _hustler(connection), asked
+                self._commands, self._queries, self._hub, _hustler(connection), answer
             )
         except Exception as error:  # noqa: BLE001 - as in `answer`
-            refusal = error_mapping.told(error)
-            session.answer_refused(asked.broadcast_id, refusal, message.id, time.monotonic())
+            refusal = error_mapping.refusal_for(error)
+            session.answer_refused(answer.broadcast_id, refusal, message.id, time.monotonic())
             return
         session.answered(response, message.id)
-        if not session.cards.awaits_end(asked.broadcast_id):
-            self._hub.cards.untrack(connection, asked.broadcast_id)
+        if not session.cards.awaits_end(answer.broadcast_id):
+            self._hub.cards.untrack(connection, answer.broadcast_id)
 
     # ── Tasks ────────────────────────────────────────────────────────────────────────────────────
 
@@ -158,7 +160,7 @@ class Answers:
             raise errors.refusal("HX503", "PERMISSION")
         self._hub.registry.observe(connection, wanted=True)
 
-    async def _look_away(self, connection: Connection, _: client.UnsubscribeCity) -> None:
+    async def _unobserve(self, connection: Connection, _: client.UnsubscribeCity) -> None:
         self._hub.registry.observe(connection, wanted=False)
 
 

@@ -12,17 +12,19 @@ from collections import deque
 from engine.kernel import errors
 from gateway.contract import client, limits
 from gateway.session.connection import Connection
-from gateway.ws.handlers import Answers
+from gateway.ws.handlers import MessageHandlers
 
 
-class Conversation:
+class RequestQueue:
     """Queues the requests of a socket; its worker exists only while there are some."""
 
-    __slots__ = ("_answers", "_connection", "_group", "_waiting", "_working")
+    __slots__ = ("_connection", "_group", "_handlers", "_waiting", "_working")
 
-    def __init__(self, connection: Connection, answers: Answers, group: asyncio.TaskGroup) -> None:
+    def __init__(
+        self, connection: Connection, handlers: MessageHandlers, group: asyncio.TaskGroup
+    ) -> None:
         self._connection = connection
-        self._answers = answers
+        self._handlers = handlers
         self._group = group
         self._waiting: deque[client.ClientMessage] = deque()
         self._working = False
@@ -32,7 +34,7 @@ class Conversation:
         if (
             isinstance(message, client.UpdateLocation)
             and not self._working
-            and self._answers.moved(self._connection, message)
+            and self._handlers.move_at_once(self._connection, message)
         ):
             return
         if len(self._waiting) >= limits.MAX_WAITING_REQUESTS:
@@ -49,7 +51,7 @@ class Conversation:
         """Ends when nothing waits; what is under way when the socket closes is finished."""
         try:
             while self._waiting and not self._connection.gone:
-                await self._answers.answer(self._connection, self._waiting.popleft())
+                await self._handlers.answer(self._connection, self._waiting.popleft())
         finally:
             self._working = False
             self._waiting.clear()

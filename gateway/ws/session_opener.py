@@ -22,7 +22,7 @@ from gateway.session.session import Session, durable
 from gateway.ws import error_mapping
 
 
-class Joining:
+class SessionOpener:
     """Opens sessions, and refreshes their tokens."""
 
     def __init__(
@@ -42,7 +42,7 @@ class Joining:
         self._metrics = metrics
         self._rates = rates
 
-    async def join(self, connection: Connection, message: client.Auth) -> Snapshot | None:
+    async def open(self, connection: Connection, message: client.Auth) -> Snapshot | None:
         """Authenticates, registers, replays, welcomes; in this order, so that no push is missed.
 
         What the WELCOME said; None when there was none.
@@ -57,7 +57,7 @@ class Joining:
             last_seq = session.order.written if again else message.data.last_seq
             await self._replay(session, snapshot, last_seq)
         except Exception as error:  # noqa: BLE001 - whatever it was, no session hangs half open
-            session.not_joined(error_mapping.told(error), message.id, time.monotonic())
+            session.not_joined(error_mapping.refusal_for(error), message.id, time.monotonic())
             return None
         if connection.gone:
             return None
@@ -72,8 +72,8 @@ class Joining:
         caller = await self._caller(connection, token)
         if connection.gone:
             return  # its place has been given up: nobody would take it out again
-        stranger = session.user_id is None
-        if session.authenticated(caller, message.id, time.monotonic()) and stranger:
+        unauthenticated = session.user_id is None
+        if session.authenticated(caller, message.id, time.monotonic()) and unauthenticated:
             self._hub.registry.joined(connection)
 
     async def _caller(self, connection: Connection, token: str) -> Caller:

@@ -31,7 +31,7 @@ CLAIM: Final = Script(_HERE / "claim.lua")
 _POSITION: Final = struct.Struct("<dd")
 
 
-class Residence(NamedTuple):
+class CellSlot(NamedTuple):
     """The cell where a hustler's record is kept, and its partition."""
 
     partition: int
@@ -39,10 +39,10 @@ class Residence(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Beat:
+class Heartbeat:
     """One heartbeat with a position.
 
-    `residence` is what the last write of this hustler returned; None at first, then the directory
+    `slot` is what the last write of this hustler returned; None at first, then the directory
     is asked. `fix_age_ms` is the age of the position, for one that is written again.
     Raises ValueError for a generation over 2^53 − 1, a seq over 2^32 − 1, anything negative.
     """
@@ -51,7 +51,7 @@ class Beat:
     point: LatLng
     generation: int
     seq: int
-    residence: Residence | None = None
+    slot: CellSlot | None = None
     fix_age_ms: int = 0
 
     def __post_init__(self) -> None:
@@ -62,23 +62,23 @@ class Beat:
 
 
 @dataclass(frozen=True, slots=True)
-class Sign:
+class KeepAlive:
     """A sign of life without a position: any frame of a live session."""
 
     hustler: UUID
     generation: int
-    residence: Residence
+    slot: CellSlot
 
 
-class Writing:
+class HeartbeatWrite:
     """One heartbeat between its first command and its last reply."""
 
-    __slots__ = ("beat", "held", "home", "trusts", "written")
+    __slots__ = ("heartbeat", "held", "home", "trusts", "written")
 
-    def __init__(self, beat: Beat) -> None:
-        before = beat.residence
-        self.beat = beat
-        self.home = residence_of(cells.settle(beat.point, before.cell if before else None))
+    def __init__(self, heartbeat: Heartbeat) -> None:
+        before = heartbeat.slot
+        self.heartbeat = heartbeat
+        self.home = slot_of(cells.settle(heartbeat.point, before.cell if before else None))
         # In its own partition a hustler must be found where it was: if not, it may have been
         # taken over by a newer socket, and only the directory knows.
         self.trusts = before is not None and before.partition == self.home.partition
@@ -88,7 +88,7 @@ class Writing:
     @property
     def stays(self) -> bool:
         """Whether the record is trusted to be in this cell already."""
-        return self.trusts and self.beat.residence == self.home
+        return self.trusts and self.heartbeat.slot == self.home
 
     @property
     def is_lost(self) -> bool:
@@ -96,44 +96,44 @@ class Writing:
         return self.trusts and (self.written == -1 or (self.stays and self.held == 0))
 
     @property
-    def kept(self) -> Residence | None:
+    def kept(self) -> CellSlot | None:
         """Where the hustler is kept now; None when something newer stands."""
         return self.home if self.written == 1 and self.held is not None else None
 
     def commands(self) -> bytes:
         """Two commands: the heartbeat, then the directory's entry prolonged or claimed."""
-        beat, home = self.beat, self.home
+        heartbeat, home = self.heartbeat, self.home
         keys: tuple[bytes, ...] = keys_of(home.cell)
         if self.trusts and not self.stays:
-            assert beat.residence is not None
-            keys += keys_of(beat.residence.cell)
-        heartbeat = packed(
+            assert heartbeat.slot is not None
+            keys += keys_of(heartbeat.slot.cell)
+        command = packed(
             b"EVALSHA", HEARTBEAT.sha, len(keys), *keys,
-            beat.hustler.bytes, _POSITION.pack(beat.point.lat, beat.point.lng),
-            beat.generation, beat.seq, beat.fix_age_ms, int(self.trusts),
+            heartbeat.hustler.bytes, _POSITION.pack(heartbeat.point.lat, heartbeat.point.lng),
+            heartbeat.generation, heartbeat.seq, heartbeat.fix_age_ms, int(self.trusts),
         )  # fmt: skip
         if self.stays:
-            return heartbeat + prolong_command(beat.hustler)
-        return heartbeat + claim_command(beat.hustler, beat.generation, beat.seq, home)
+            return command + prolong_command(heartbeat.hustler)
+        return command + claim_command(heartbeat.hustler, heartbeat.generation, heartbeat.seq, home)
 
     def leftovers(self) -> Iterator[bytes]:
         """Commands that clear what is superseded: cells left, or this record if it lost."""
-        beat = self.beat
+        heartbeat = self.heartbeat
         if self.held is None:
-            yield vacate_command(beat.hustler, self.home, beat.generation, beat.seq)
+            yield vacate_command(heartbeat.hustler, self.home, heartbeat.generation, heartbeat.seq)
         elif self.written == 1 and not self.stays:
-            left = {beat.residence, claimed_cell(self.held)} - {None, self.home}
+            left = {heartbeat.slot, claimed_cell(self.held)} - {None, self.home}
             if self.trusts:
-                left.discard(beat.residence)  # the heartbeat itself has moved it
-            for residence in left:
-                assert residence is not None
-                yield vacate_command(beat.hustler, residence, beat.generation, beat.seq)
+                left.discard(heartbeat.slot)  # the heartbeat itself has moved it
+            for slot in left:
+                assert slot is not None
+                yield vacate_command(heartbeat.hustler, slot, heartbeat.generation, heartbeat.seq)
 
 
 @lru_cache(maxsize=65_536)
-def residence_of(cell: int) -> Residence:
+def slot_of(cell: int) -> CellSlot:
     """A cell with its partition."""
-    return Residence(cells.partition_of(cell), cell)
+    return CellSlot(cells.partition_of(cell), cell)
 
 
 @lru_cache(maxsize=65_536)
@@ -148,10 +148,12 @@ def directory_key(hustler: UUID) -> bytes:
     return b"hx1:at:" + hustler.hex.encode()
 
 
-def refresh_command(sign: Sign) -> bytes:
+def refresh_command(keep_alive: KeepAlive) -> bytes:
     """Replies 1, or 0 when this generation has no record there."""
-    keys = keys_of(sign.residence.cell)
-    return packed(b"EVALSHA", REFRESH.sha, 2, *keys, sign.hustler.bytes, sign.generation)
+    keys = keys_of(keep_alive.slot.cell)
+    return packed(
+        b"EVALSHA", REFRESH.sha, 2, *keys, keep_alive.hustler.bytes, keep_alive.generation
+    )
 
 
 def prolong_command(hustler: UUID) -> bytes:
@@ -159,7 +161,7 @@ def prolong_command(hustler: UUID) -> bytes:
     return packed(b"EXPIRE", directory_key(hustler), DIRECTORY_TTL_S)
 
 
-def claim_command(hustler: UUID, generation: int, seq: int, home: Residence | None) -> bytes:
+def claim_command(hustler: UUID, generation: int, seq: int, home: CellSlot | None) -> bytes:
     """Replies the cell claimed before, see `claimed_cell`; nil when a newer claim stands.
 
     A `home` of None gives the claim up.
@@ -169,12 +171,12 @@ def claim_command(hustler: UUID, generation: int, seq: int, home: Residence | No
     return packed(b"EVALSHA", CLAIM.sha, 1, key, generation, seq, cell, DIRECTORY_TTL_S)
 
 
-def claimed_cell(reply: bytes | int | None) -> Residence | None:
+def claimed_cell(reply: bytes | int | None) -> CellSlot | None:
     """The cell that a claim replaced, if it did."""
-    return residence_of(int(reply, 16)) if isinstance(reply, bytes) and reply else None
+    return slot_of(int(reply, 16)) if isinstance(reply, bytes) and reply else None
 
 
-def vacate_command(hustler: UUID, residence: Residence, generation: int, seq: int) -> bytes:
+def vacate_command(hustler: UUID, slot: CellSlot, generation: int, seq: int) -> bytes:
     """Replies 1, or 0 when something newer stays."""
-    keys = keys_of(residence.cell)
+    keys = keys_of(slot.cell)
     return packed(b"EVALSHA", VACATE.sha, 2, *keys, hustler.bytes, generation, seq)

@@ -30,10 +30,10 @@ from geo.presence.heartbeat_writes import (
     LAST_SEQ,
     REFRESH,
     VACATE,
-    Beat,
-    Residence,
-    Sign,
-    Writing,
+    CellSlot,
+    Heartbeat,
+    HeartbeatWrite,
+    KeepAlive,
     claim_command,
     claimed_cell,
     directory_key,
@@ -42,12 +42,12 @@ from geo.presence.heartbeat_writes import (
     refresh_command,
     vacate_command,
 )
-from geo.presence.present_hustlers import RECORD, STALE_MS, Sightings, sightings
+from geo.presence.present_hustlers import RECORD, STALE_MS, PresentHustlers, present_hustlers
 from geo.valkey import Script, Valkey, packed
 
-__all__ = ["Beat", "LastPlace", "Presence", "Residence", "Sightings", "Sign"]
+__all__ = ["CellSlot", "Heartbeat", "KeepAlive", "LastPosition", "Presence", "PresentHustlers"]
 
-BEATS_AT_ONCE: Final = 2_000
+HEARTBEATS_AT_ONCE: Final = 2_000
 CELLS_AT_ONCE: Final = 1_024
 HUSTLERS_AT_ONCE: Final = 5_000
 
@@ -58,12 +58,12 @@ _TIME: Final = packed(b"TIME")
 
 
 @dataclass(frozen=True, slots=True)
-class LastPlace:
+class LastPosition:
     """A hustler's last position, when it was fixed (Unix s) and where it is kept."""
 
     point: LatLng
     fixed_at_s: float
-    residence: Residence
+    slot: CellSlot
 
 
 class Presence:
@@ -92,31 +92,34 @@ class Presence:
             given += map(int, await self._client.run(b"".join(commands), len(batch)))
         return given
 
-    async def write(self, beats: Sequence[Beat]) -> list[Residence | None]:
+    async def write(self, heartbeats: Sequence[Heartbeat]) -> list[CellSlot | None]:
         """Write heartbeats; returns where each is kept now, in their order.
 
         None where something newer stands: another socket has become the source.
         One round trip for a batch; two more for those who were not found or changed partition.
         """
-        writings = [Writing(beat) for beat in beats]
-        for batch in _batches(writings, BEATS_AT_ONCE):
+        writes = [HeartbeatWrite(heartbeat) for heartbeat in heartbeats]
+        for batch in _batches(writes, HEARTBEATS_AT_ONCE):
             await self._step(batch)
-            lost = [writing for writing in batch if writing.is_lost]
-            for writing in lost:
-                writing.trusts = False
+            lost = [write for write in batch if write.is_lost]
+            for write in lost:
+                write.trusts = False
             await self._step(lost)
-            leftovers = [command for writing in batch for command in writing.leftovers()]
+            leftovers = [command for write in batch for command in write.leftovers()]
             await self._client.run(b"".join(leftovers), len(leftovers))
-        return [writing.kept for writing in writings]
+        return [write.kept for write in writes]
 
-    async def refresh(self, signs: Sequence[Sign]) -> list[bool]:
+    async def refresh(self, keep_alives: Sequence[KeepAlive]) -> list[bool]:
         """Move last-seen to now, positions untouched; False: write the last position again.
 
         False means that nothing of this generation is there: expired, lost, or superseded.
         """
         alive: list[bool] = []
-        for batch in _batches(signs, BEATS_AT_ONCE):
-            commands = [refresh_command(sign) + prolong_command(sign.hustler) for sign in batch]
+        for batch in _batches(keep_alives, HEARTBEATS_AT_ONCE):
+            commands = [
+                refresh_command(keep_alive) + prolong_command(keep_alive.hustler)
+                for keep_alive in batch
+            ]
             replies = await self._client.run(b"".join(commands), 2 * len(batch))
             alive += [
                 seen == 1 and held == 1
@@ -127,7 +130,7 @@ class Presence:
     async def remove(
         self,
         hustler: UUID,
-        residence: Residence | None = None,
+        slot: CellSlot | None = None,
         generation: int = LAST_GENERATION,
     ) -> None:
         """Take a hustler out of presence, unless a generation after `generation` has come in.
@@ -136,11 +139,11 @@ class Presence:
         """
         given_up = claim_command(hustler, generation, LAST_SEQ, None)
         (reply,) = await self._client.run(given_up, 1)
-        left = {residence, claimed_cell(reply)} - {None}
+        left = {slot, claimed_cell(reply)} - {None}
         commands = [vacate_command(hustler, old, generation, LAST_SEQ) for old in left if old]
         await self._client.run(b"".join(commands), len(commands))
 
-    async def within(self, cells: Cells) -> Sightings:
+    async def within(self, cells: Cells) -> PresentHustlers:
         """Everybody matchable in these cells: seen within 90 s, position at most 5 min old.
 
         Exact positions; the caller filters by distance. `cells` is uint64 (n,), as `cover` has it.
@@ -151,7 +154,7 @@ class Presence:
             time, *records = await self._client.run(_reads(part.tobytes()), 1 + len(part))
             now_ms = _milliseconds(time)
             found += records
-        return sightings(found, now_ms)
+        return present_hustlers(found, now_ms)
 
     async def counts(self, cells: Cells) -> NDArray[np.int64]:
         """How many hustlers were seen in each cell within 90 s: int64 (n,)."""
@@ -171,35 +174,35 @@ class Presence:
             known.update(hustler for hustler, found in zip(batch, replies, strict=True) if found)
         return known
 
-    async def last_places(self, hustlers: Collection[UUID]) -> dict[UUID, LastPlace]:
+    async def last_positions(self, hustlers: Collection[UUID]) -> dict[UUID, LastPosition]:
         """Where those were whom the directory and their cell still know, silent or not.
 
         For a process that has just taken a hustler's socket over: at most 300 s old.
         """
-        found: dict[UUID, LastPlace] = {}
+        found: dict[UUID, LastPosition] = {}
         for batch in _batches(list(hustlers), HUSTLERS_AT_ONCE):
             claims = await self._client.run(
                 b"".join(packed(b"GET", directory_key(hustler)) for hustler in batch), len(batch)
             )
             housed = [
-                (hustler, residence)
+                (hustler, slot)
                 for hustler, claim in zip(batch, claims, strict=True)
-                if claim and (residence := claimed_cell(claim.split()[-1]))
+                if claim and (slot := claimed_cell(claim.split()[-1]))
             ]
             records = await self._client.run(
                 b"".join(
-                    packed(b"HGET", keys_of(residence.cell)[0], hustler.bytes)
-                    for hustler, residence in housed
+                    packed(b"HGET", keys_of(slot.cell)[0], hustler.bytes)
+                    for hustler, slot in housed
                 ),
                 len(housed),
             )
-            for (hustler, residence), record in zip(housed, records, strict=True):
+            for (hustler, slot), record in zip(housed, records, strict=True):
                 if record:
                     row = np.frombuffer(record, dtype=RECORD)[0]
-                    found[hustler] = LastPlace(
+                    found[hustler] = LastPosition(
                         LatLng(float(row["lat"]), float(row["lng"])),
                         int(row["fixed_at_ms"]) / 1000,
-                        residence,
+                        slot,
                     )
         return found
 
@@ -209,11 +212,11 @@ class Presence:
         lines = (line.partition(b":") for line in info.splitlines())
         return next(value.decode() for name, _, value in lines if name == b"run_id")
 
-    async def _step(self, writings: Sequence[Writing]) -> None:
-        commands = b"".join([writing.commands() for writing in writings])
-        replies = await self._client.run(commands, 2 * len(writings))
-        for writing, written, held in zip(writings, replies[::2], replies[1::2], strict=True):
-            writing.written, writing.held = written, held
+    async def _step(self, writes: Sequence[HeartbeatWrite]) -> None:
+        commands = b"".join([write.commands() for write in writes])
+        replies = await self._client.run(commands, 2 * len(writes))
+        for write, written, held in zip(writes, replies[::2], replies[1::2], strict=True):
+            write.written, write.held = written, held
 
 
 @lru_cache(maxsize=1_024)

@@ -30,7 +30,7 @@ RECORD: Final = np.dtype(
 
 
 @dataclass(frozen=True, slots=True)
-class Sightings:
+class PresentHustlers:
     """Columns of n hustlers, each once; `hustler` holds UUIDs as 16 bytes, times are Unix ms."""
 
     hustler: NDArray[np.void]
@@ -44,9 +44,9 @@ class Sightings:
     def __len__(self) -> int:
         return len(self.lat)
 
-    def take(self, rows: NDArray[Any]) -> Sightings:
+    def take(self, rows: NDArray[Any]) -> PresentHustlers:
         """The rows of a boolean mask or of an index array."""
-        return Sightings(*(getattr(self, column.name)[rows] for column in fields(self)))
+        return PresentHustlers(*(getattr(self, column.name)[rows] for column in fields(self)))
 
     def hustlers(self) -> list[UUID]:
         """The column `hustler` as UUIDs."""
@@ -54,7 +54,7 @@ class Sightings:
         return [UUID(bytes=joined[at : at + 16]) for at in range(0, len(joined), 16)]
 
 
-def sightings(cells: Iterable[Sequence[bytes]], now_ms: int) -> Sightings:
+def present_hustlers(cells: Iterable[Sequence[bytes]], now_ms: int) -> PresentHustlers:
     """Parse the records of many cells: those alive at `now_ms`, the newest of each hustler.
 
     A hustler may be found twice, where a writer died between writing the new cell and clearing the
@@ -66,7 +66,7 @@ def sightings(cells: Iterable[Sequence[bytes]], now_ms: int) -> Sightings:
     if not alive.all():
         rows = rows[alive]
     rows = _newest(rows)
-    return Sightings(*(np.ascontiguousarray(rows[name]) for name in RECORD.fields or ()))
+    return PresentHustlers(*(np.ascontiguousarray(rows[name]) for name in RECORD.fields or ()))
 
 
 def _newest(rows: NDArray[np.void]) -> NDArray[np.void]:

@@ -211,8 +211,8 @@ select e.id::text as subject, format('%s, not current, no paid replacement', e.s
 from escrows as e
 where not e.is_current and e.state not in ('PENDING', 'CANCELLED')
     and not exists (
-        select from escrows as heir
-        where heir.replaces = e.id and heir.state not in ('PENDING', 'CANCELLED')
+        select from escrows as successor
+        where successor.replaces = e.id and successor.state not in ('PENDING', 'CANCELLED')
     );
 
 -- name: proposals_have_their_escrow
@@ -251,7 +251,7 @@ where e.stripe_payment_intent_id is distinct from r.payment
     and s.payment is distinct from r.payment;
 
 -- name: taken_money_rests
--- No settlement moves what was taken back, or may be, unless an operator let it go on.
+-- No settlement moves what was taken back, or may be, unless an admin let it go on.
 select s.id::text as subject, format('%s %s, not covered', s.state, s.kind) as found
 from settlements as s
 where s.state = 'PENDING' and settlement_uncovered(s) and not settlement_forced(s);
@@ -305,15 +305,15 @@ where p.result ->> 'result' = 'APPLIED' and case p.result ->> 'kind'
     )
     when 'CHARGEBACK_OPENED' then not exists (
         select from chargebacks as c
-        where c.id = p.result ->> 'reference' and c.told_disputed_at is not null
+        where c.id = p.result ->> 'reference' and c.reported_disputed_at is not null
     )
     when 'CHARGEBACK_WON' then not exists (
         select from chargebacks as c
-        where c.id = p.result ->> 'reference' and c.told_won_at is not null
+        where c.id = p.result ->> 'reference' and c.reported_won_at is not null
     )
     when 'CHARGEBACK_LOST' then not exists (
         select from chargebacks as c
-        where c.id = p.result ->> 'reference' and c.told_lost_at is not null
+        where c.id = p.result ->> 'reference' and c.reported_lost_at is not null
     )
     else false
 end;

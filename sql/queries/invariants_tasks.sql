@@ -159,7 +159,7 @@ with done as (
     from disputes as d
     where d.state = 'RESOLVED'
     union all
-    select 'CLOSE_ITEM', i.id::text, i.closed_by from operator_items as i
+    select 'CLOSE_ITEM', i.id::text, i.closed_by from admin_items as i
     where i.closed_by is not null
     union all
     select 'FLAG_XP', f.ledger_id::text, f.flagged_by from xp_flags as f

@@ -1,10 +1,10 @@
 -- What the provider tells, the hustlers' accounts, and the comparison of its books with ours.
 
 -- name: unseen_provider_events
-select told.event_id
-from unnest($1::text[]) as told (event_id)
+select events.event_id
+from unnest($1::text[]) as events (event_id)
 where not exists (
-    select from processed_stripe_events as seen where seen.event_id = told.event_id
+    select from processed_stripe_events as seen where seen.event_id = events.event_id
 );
 
 -- name: payout_account

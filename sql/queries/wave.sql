@@ -3,7 +3,7 @@
 -- name: wave_candidates
 select
     array_agg(v.n) as n,
-    array_agg(v.verdict) as verdict,
+    array_agg(v.result) as result,
     array_agg(v.open_offers) as open_offers,
     array_agg(v.trust_tier) as trust_tier,
     array_agg(v.completion_rate) as completion_rate,
@@ -12,4 +12,4 @@ select
     array_agg(v.category_count) as category_count,
     array_agg(v.minimum_price_cents) as minimum_price_cents,
     array_agg(v.available_hours) as available_hours
-from wave_verdicts($1, $2, $3) as v;
+from wave_eligibility($1, $2, $3) as v;

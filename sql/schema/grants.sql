@@ -4,7 +4,7 @@
 -- that was created anew is without that protection.
 
 grant insert, update on tasks, escrows, settlements, proofs, task_codes, disputes, price_proposals to hx_app;
-grant insert, update on payout_accounts, chargebacks, external_refunds, operator_items to hx_app;
+grant insert, update on payout_accounts, chargebacks, external_refunds, admin_items to hx_app;
 grant insert, update, delete on uploads to hx_app;
 grant insert, update on live_status, live_broadcasts, offers to hx_app;
 -- when a session began is history
@@ -29,22 +29,22 @@ to hx_app;
 
 -- These take the caller's word, so that only functions of the owner may call them.
 revoke execute on function
-change_tier, ban_from_live, judge_live_record, add_trust_points
+change_tier, ban_from_live, check_live_record, add_trust_points
 from hx_app;
 
--- A judge reads the tables of the schema, whatever temporary ones a session has of the same name, and
--- judges where the owner placed it: nobody else makes a trigger of it, on a table of his own, to write
+-- A guard reads the tables of the schema, whatever temporary ones a session has of the same name, and
+-- checks where the owner placed it: nobody else makes a trigger of it, on a table of his own, to write
 -- through it into what only it may write.
 do $$
 declare
-    judge regprocedure;
+    guard regprocedure;
 begin
-    for judge in
+    for guard in
         select p.oid from pg_proc as p
         where p.pronamespace = 'public'::regnamespace and p.prorettype = 'trigger'::regtype
     loop
-        execute format('alter function %s set search_path = public, pg_temp', judge);
-        execute format('revoke execute on function %s from hx_app', judge);
+        execute format('alter function %s set search_path = public, pg_temp', guard);
+        execute format('revoke execute on function %s from hx_app', guard);
     end loop;
 end;
 $$;

@@ -361,22 +361,22 @@ language sql immutable return interval '90 days';
 
 
 -- ── What an admin sees as stuck ─────────────────────────────────────────────────────────────────────
--- Money that has not moved. (docs/desk.md)
+-- Money that has not moved. (docs/admin.md)
 create or replace function stuck_settlement_after() returns interval
 language sql immutable return interval '1 hour';
 
--- A hustler who came and did not start. (docs/desk.md)
+-- A hustler who came and did not start. (docs/admin.md)
 create or replace function stuck_arrival_after() returns interval
 language sql immutable return interval '24 hours';
 
--- A no-show that its poster did not cancel. (docs/desk.md)
+-- A no-show that its poster did not cancel. (docs/admin.md)
 create or replace function stuck_no_show_after() returns interval
 language sql immutable return interval '2 hours';
 
--- A review past its end. (docs/desk.md)
+-- A review past its end. (docs/admin.md)
 create or replace function stuck_review_after() returns interval
 language sql immutable return interval '1 hour';
 
--- A choice or a deadline past its end. (docs/desk.md)
+-- A choice or a deadline past its end. (docs/admin.md)
 create or replace function stuck_timer_after() returns interval
 language sql immutable return interval '10 minutes';

@@ -22,7 +22,7 @@ from engine.live.views import OfferCard
 from engine.matching.score import Profile
 from geo.cells import place_centre
 from geo.distance import distance_m
-from geo.presence.presence import Beat
+from geo.presence.presence import Heartbeat
 from geo.units import METRES_PER_MILE
 from tests.broadcast.world import MIDDLE, QUICK, World, north, open_world, until
 from tests.support.servers import TestDatabase
@@ -33,7 +33,7 @@ async def test_the_radius_decides_who_is_offered_and_when(world: World) -> None:
     near, within, second, never = [await world.hustler(miles) for miles in (0.5, 2.5, 4, 12)]
     broadcast = await world.broadcast()
     async with world.broadcaster(WaveLimits()) as broadcaster:
-        broadcaster.ring(broadcast)
+        broadcaster.wake(broadcast)
         await until(lambda: len(world.delivery.shown) == 2)
         assert {hustler for hustler, _ in world.delivery.shown} == {near, within}
         await world.advance(60)
@@ -48,8 +48,8 @@ async def test_the_radius_decides_who_is_offered_and_when(world: World) -> None:
     assert 0 <= world.counted.waits_s[0] < 2
 
 
-async def test_the_poll_finds_a_broadcast_whose_bell_was_lost(world: World) -> None:
-    """Nobody rings: the pulse is the net, also for tasks funded by another process."""
+async def test_the_poll_finds_a_broadcast_whose_wake_up_was_lost(world: World) -> None:
+    """Nobody rings: the poll is the net, also for tasks funded by another process."""
     hustler = await world.hustler(1)
     async with world.broadcaster():
         await world.broadcast()
@@ -71,7 +71,7 @@ async def test_cards_arrive_best_score_first_and_as_the_database_has_them(world:
     far = await world.hustler(2.9)
     broadcast = await world.broadcast()
     async with world.broadcaster() as broadcaster:
-        broadcaster.ring(broadcast)
+        broadcaster.wake(broadcast)
         await until(lambda: len(world.delivery.shown) == 3)
     assert [hustler for hustler, _ in world.delivery.shown] == [elite, rookie, far]
     for hustler, card in world.delivery.shown:
@@ -100,7 +100,7 @@ async def test_distance_is_measured_to_the_rounded_place_but_the_radius_to_the_e
         torn[await world.hustler(miles, radius=own_radius)] = own_radius > 2.5
     assert sorted(torn.values()) == [False, True]
     async with world.broadcaster() as broadcaster:
-        broadcaster.ring(await world.broadcast())
+        broadcaster.wake(await world.broadcast())
         await until(lambda: len(world.delivery.of(edge)) == 1)
         await world.ticks()
     assert not world.delivery.of(beyond)
@@ -120,8 +120,8 @@ async def test_a_quiet_tick_touches_no_database(world: World) -> None:
     await world.hustler(1)
     await world.hustler(2, categories=["cleaning"])
     broadcast = await world.broadcast()
-    async with world.broadcaster(WaveLimits(tick_s=0.02, pulse_s=60)) as broadcaster:
-        broadcaster.ring(broadcast)
+    async with world.broadcaster(WaveLimits(tick_s=0.02, poll_s=60)) as broadcaster:
+        broadcaster.wake(broadcast)
         await until(lambda: len(world.delivery.shown) == 1)
         await world.reported(1)
         before = world.counted.calls
@@ -135,7 +135,7 @@ async def test_an_offered_pair_is_never_asked_again_and_a_refused_one_is(world: 
     broadcast = await world.broadcast()
     limits = replace(QUICK, refusal_holds_s=0.1, deferral_holds_s=0.1)
     async with world.broadcaster(limits) as broadcaster:
-        broadcaster.ring(broadcast)
+        broadcaster.wake(broadcast)
         await until(lambda: len(world.delivery.shown) == 1)
         await world.ticks(8)
     assert world.counted.evaluated == 1
@@ -152,9 +152,9 @@ async def test_an_offered_pair_is_never_asked_again_and_a_refused_one_is(world: 
 
 async def test_a_late_joiner_and_a_drive_in_are_found_by_the_next_tick(world: World) -> None:
     """Presence is read by every tick, so nobody needs a new wave to be found."""
-    async with world.broadcaster(WaveLimits(tick_s=0.05, pulse_s=60)) as broadcaster:
+    async with world.broadcaster(WaveLimits(tick_s=0.05, poll_s=60)) as broadcaster:
         driver = await world.hustler(5)
-        broadcaster.ring(await world.broadcast())
+        broadcaster.wake(await world.broadcast())
         await world.ticks()
         joiner = await world.hustler(1)
         await until(lambda: len(world.delivery.of(joiner)) == 1)
@@ -192,7 +192,7 @@ async def test_who_may_not_or_would_not_gets_no_card(world: World) -> None:
     broadcasts = [await world.broadcast(**demand) for demand in demands]
     async with world.broadcaster() as broadcaster:
         for broadcast in broadcasts:
-            broadcaster.ring(broadcast)
+            broadcaster.wake(broadcast)
         await until(lambda: len(world.delivery.of(able)) == len(demands))
         await world.ticks()
     assert [card.broadcast_id for card in world.delivery.of(rookie)] == broadcasts[:1]
@@ -210,10 +210,10 @@ async def test_only_active_hustlers_who_hold_nothing_are_offered(world: World) -
     )
     held = await world.broadcast()
     async with world.broadcaster() as broadcaster:
-        broadcaster.ring(held)
+        broadcaster.wake(held)
         await until(lambda: len(world.delivery.of(busy)) == 1)
         await world.value("select respond_to_offer($1, $2, 'ACCEPT', null)", busy, held)
-        broadcaster.ring(await world.broadcast())
+        broadcaster.wake(await world.broadcast())
         await until(lambda: len(world.delivery.of(free)) == 2)
         await world.ticks()
     assert not world.delivery.of(off)
@@ -225,13 +225,13 @@ async def test_a_new_generation_is_asked_again_at_once_and_a_refusal_holds(world
     """Who was refused and goes live anew does not wait for the refusal to lapse."""
     hustler = await world.hustler(2, radius=1.0)
     async with world.broadcaster() as broadcaster:
-        broadcaster.ring(await world.broadcast())
+        broadcaster.wake(await world.broadcast())
         await world.ticks()
         await world.value("select go_live($1, null, null)", hustler)
         await world.ticks()
         assert world.counted.evaluated == 1
         assert not world.delivery.shown
-        await world.presence.write([Beat(hustler, north(2), 2, 1)])
+        await world.presence.write([Heartbeat(hustler, north(2), 2, 1)])
         await until(lambda: len(world.delivery.of(hustler)) == 1)
 
 
@@ -240,13 +240,13 @@ async def test_a_decline_is_final_for_the_broadcast_and_a_new_one_asks_again(wor
     hustler = await world.hustler(1)
     async with world.broadcaster() as broadcaster:
         first = await world.broadcast()
-        broadcaster.ring(first)
+        broadcaster.wake(first)
         await until(lambda: len(world.delivery.of(hustler)) == 1)
         await world.value("select respond_to_offer($1, $2, 'DECLINE', 'far')", hustler, first)
-        broadcaster.ring(first)
+        broadcaster.wake(first)
         await world.ticks()
         assert len(world.delivery.of(hustler)) == 1
-        broadcaster.ring(await world.broadcast())
+        broadcaster.wake(await world.broadcast())
         await until(lambda: len(world.delivery.of(hustler)) == 2)
 
 
@@ -256,7 +256,7 @@ async def test_whoever_released_the_task_is_not_offered_its_successor(world: Wor
     poster, task = await world.task()
     broadcast = await world.fund(poster, task)
     async with world.broadcaster() as broadcaster:
-        broadcaster.ring(broadcast)
+        broadcaster.wake(broadcast)
         await until(lambda: len(world.delivery.shown) == 2)
         for hustler in (first, second):
             await world.value("select respond_to_offer($1, $2, 'ACCEPT', null)", hustler, broadcast)
@@ -282,9 +282,9 @@ async def test_at_most_so_many_new_offers_per_broadcast_and_tick_the_best_first(
 ) -> None:
     """What a tick leaves, the next ones take; deferral is counted."""
     hustlers = [await world.hustler(miles) for miles in (2.8, 0.5, 2.2, 1.6, 1.1)]
-    limits = WaveLimits(tick_s=0.05, pulse_s=60, offers_per_tick=2, report_s=0.02)
+    limits = WaveLimits(tick_s=0.05, poll_s=60, offers_per_tick=2, ack_s=0.02)
     async with world.broadcaster(limits) as broadcaster:
-        broadcaster.ring(await world.broadcast())
+        broadcaster.wake(await world.broadcast())
         await until(lambda: len(world.delivery.shown) == 2)
         assert world.counted.deferred == 3
         await until(lambda: len(world.delivery.shown) == 5)
@@ -298,11 +298,11 @@ async def test_a_hustler_has_at_most_ten_open_offers_the_best_scored(world: Worl
     cheap = await world.broadcast(price=1500)
     broadcasts = [await world.broadcast(price=20_000) for _ in range(10)]
     limits = WaveLimits(
-        tick_s=0.03, pulse_s=0.06, report_s=0.02, deferral_holds_s=0.1, resend_after_s=30
+        tick_s=0.03, poll_s=0.06, ack_s=0.02, deferral_holds_s=0.1, resend_after_s=30
     )
     async with world.broadcaster(limits) as broadcaster:
         for broadcast in (cheap, *broadcasts):
-            broadcaster.ring(broadcast)
+            broadcaster.wake(broadcast)
         await until(lambda: len(world.delivery.of(hustler)) == 10)
         await world.ticks(6)
         assert len(world.delivery.of(hustler)) == 10
@@ -320,7 +320,7 @@ async def test_what_no_socket_took_is_sent_again_until_it_is_reported(world: Wor
     world.delivery.online.discard(UserId(away))
     async with world.broadcaster() as broadcaster:
         world.delivery.takes = lambda hustler: hustler == taken
-        broadcaster.ring(await world.broadcast())
+        broadcaster.wake(await world.broadcast())
         await until(lambda: len(world.delivery.of(lost)) >= 3)
         assert len(world.delivery.of(taken)) == 1
         assert len(world.delivery.of(away)) == 1
@@ -328,9 +328,9 @@ async def test_what_no_socket_took_is_sent_again_until_it_is_reported(world: Wor
         seen = len(world.delivery.of(lost))
         await until(lambda: len(world.delivery.of(lost)) > seen)
         await world.reported(2)
-        await world.pulses(1)
+        await world.polls(1)
         seen = len(world.delivery.of(lost))
-        await world.pulses(4)
+        await world.polls(4)
         assert len(world.delivery.of(lost)) == seen
     sent = await world.value("select count(*) from offers where sent_at is not null")
     assert sent == 2
@@ -342,14 +342,14 @@ async def test_whoever_is_away_costs_no_question_each_second(world: World) -> No
     world.delivery.online.discard(UserId(away))
     async with world.broadcaster(replace(QUICK, resend_after_s=0.0)) as broadcaster:
         world.delivery.takes = lambda hustler: hustler == here
-        broadcaster.ring(await world.broadcast())
+        broadcaster.wake(await world.broadcast())
         await until(lambda: len(world.delivery.shown) == 2)
         await world.reported(1)
-        await world.pulses(1)
-        calls, pulses = world.counted.calls, world.counted.pulses
-        await world.pulses(4)
-        # the pulse that is under way may have asked and not yet counted itself
-        assert world.counted.calls - calls <= world.counted.pulses - pulses + 1
+        await world.polls(1)
+        calls, polls = world.counted.calls, world.counted.polls
+        await world.polls(4)
+        # the poll that is under way may have asked and not yet counted itself
+        assert world.counted.calls - calls <= world.counted.polls - polls + 1
         world.delivery.online.add(UserId(away))
         await until(lambda: len(world.delivery.of(away)) > 1)
 
@@ -362,7 +362,7 @@ async def test_a_restarted_broadcaster_offers_nothing_twice_and_sends_what_was_u
     broadcast = await world.broadcast()
     async with world.broadcaster() as broadcaster:
         world.delivery.takes = lambda hustler: hustler == reported
-        broadcaster.ring(broadcast)
+        broadcaster.wake(broadcast)
         await until(lambda: len(world.delivery.shown) == 2)
         await world.reported(1)
     world.delivery.shown.clear()
@@ -380,7 +380,7 @@ async def test_the_end_of_a_broadcast_is_noticed_whoever_ended_it(world: World) 
     claimed, expired, cancelled = [await world.broadcast() for _ in range(3)]
     async with world.broadcaster() as broadcaster:
         for broadcast in (claimed, expired, cancelled):
-            broadcaster.ring(broadcast)
+            broadcaster.wake(broadcast)
         await until(lambda: len(world.delivery.shown) == 3)
         await world.value("select respond_to_offer($1, $2, 'ACCEPT', null)", hustler, claimed)
         await world.value(
@@ -391,7 +391,7 @@ async def test_the_end_of_a_broadcast_is_noticed_whoever_ended_it(world: World) 
         await world.advance(600)
         await until(lambda: len(world.delivery.closings) == 3)
         late = await world.hustler(1)
-        await world.pulses(3)
+        await world.polls(3)
     reasons = {closed.broadcast_id: closed.reason for closed in world.delivery.closings}
     assert reasons == {claimed: "CLAIMED", cancelled: "CANCELLED", expired: "EXPIRED"}
     assert len(world.delivery.closings) == 3
@@ -405,8 +405,8 @@ async def test_no_offer_is_made_after_an_accept_that_nobody_noticed_yet(world: W
     """The insert asks the database: between accept and pulse no late card is born."""
     hustler = await world.hustler(1)
     broadcast = await world.broadcast()
-    async with world.broadcaster(WaveLimits(tick_s=0.02, pulse_s=60)) as broadcaster:
-        broadcaster.ring(broadcast)
+    async with world.broadcaster(WaveLimits(tick_s=0.02, poll_s=60)) as broadcaster:
+        broadcaster.wake(broadcast)
         await until(lambda: len(world.delivery.shown) == 1)
         await world.value("select respond_to_offer($1, $2, 'ACCEPT', null)", hustler, broadcast)
         late = await world.hustler(1)
@@ -419,10 +419,10 @@ async def test_no_offer_is_made_after_an_accept_that_nobody_noticed_yet(world: W
 async def test_the_poster_hears_of_radius_and_count_but_not_too_often(world: World) -> None:
     """An update per change, none without one, and a gap between two of one broadcast."""
     await world.hustler(1)
-    limits = WaveLimits(tick_s=0.03, pulse_s=0.06, report_s=0.02, update_gap_s=0.3)
+    limits = WaveLimits(tick_s=0.03, poll_s=0.06, ack_s=0.02, update_gap_s=0.3)
     async with world.broadcaster(limits) as broadcaster:
         poster, task = await world.task()
-        broadcaster.ring(await world.fund(poster, task))
+        broadcaster.wake(await world.fund(poster, task))
         await until(lambda: bool(world.delivery.updates))
         for _ in range(4):
             await world.hustler(1)
@@ -431,8 +431,8 @@ async def test_the_poster_hears_of_radius_and_count_but_not_too_often(world: Wor
         count = len(world.delivery.updates)
         await world.ticks(12)  # longer than the gap
     assert len(world.delivery.updates) == count
-    assert all(later - at >= 0.29 for at, later in pairwise(world.delivery.told_at_s))
-    assert {told for told, _ in world.delivery.told} == {poster}
+    assert all(later - at >= 0.29 for at, later in pairwise(world.delivery.sent_at_s))
+    assert {received for received, _ in world.delivery.received} == {poster}
     first = world.delivery.updates[0]
     assert (first.state, first.radius_miles, first.hustlers_notified) == ("ACTIVE", 3, 1)
     assert first.next_expansion_at is not None
@@ -444,7 +444,7 @@ async def test_lost_connections_cost_rounds_and_never_offers(world: World) -> No
     hustlers: list[UUID] = []
     async with world.broadcaster() as broadcaster:
         broadcast = await world.broadcast()
-        broadcaster.ring(broadcast)
+        broadcaster.wake(broadcast)
         for _ in range(8):
             hustlers += [await world.hustler(1) for _ in range(5)]
             await _terminate(world, dsn_database)
@@ -469,7 +469,7 @@ async def test_a_pair_below_the_threshold_is_hidden(world: World) -> None:
     shown, hidden = await world.hustler(7), await world.hustler(9)
     broadcast = await world.fund(*await world.task(), BroadcastPlan(initial_radius_miles=10))
     async with world.broadcaster(replace(QUICK, profile=by_distance)) as broadcaster:
-        broadcaster.ring(broadcast)
+        broadcaster.wake(broadcast)
         await until(lambda: len(world.delivery.of(shown)) == 1)
         await world.ticks()
     assert not world.delivery.of(hidden)
@@ -486,7 +486,7 @@ async def test_a_killed_valkey_is_survived(
     async with open_world(world_database, f"unix://{socket}") as there:
         before = await there.hustler(1)
         async with there.broadcaster() as broadcaster:
-            broadcaster.ring(await there.broadcast())
+            broadcaster.wake(await there.broadcast())
             await until(lambda: len(there.delivery.of(before)) == 1)
             server.kill()
             server.wait()
@@ -515,7 +515,7 @@ async def test_a_deadline_ends_a_broadcast_early(world: World) -> None:
     """min(600 s, deadline): the last radius is the one reached."""
     soon = datetime.now(UTC) + timedelta(seconds=90)
     async with world.broadcaster(QUICK) as broadcaster:
-        broadcaster.ring(await world.broadcast(deadline=soon.isoformat()))
+        broadcaster.wake(await world.broadcast(deadline=soon.isoformat()))
         await until(lambda: bool(world.delivery.updates))
         await world.advance(100)
         await until(lambda: bool(world.delivery.closings))
@@ -528,7 +528,7 @@ async def test_the_explanation_adds_up_to_the_score_on_the_card(world: World) ->
     hustler = await world.hustler(2, trust_tier=3)
     broadcast = await world.broadcast()
     async with world.broadcaster() as broadcaster:
-        broadcaster.ring(broadcast)
+        broadcaster.wake(broadcast)
         await until(lambda: len(world.delivery.of(hustler)) == 1)
     explained = (world.database, world.counted, broadcast, hustler, north(2))
     parts = await explain_score(*explained)

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcast.caps import choose
+from broadcast.caps import select
 
 pairs = st.lists(
     st.tuples(st.integers(0, 3), st.integers(0, 5)), unique=True, min_size=1, max_size=24
@@ -24,7 +24,7 @@ def test_both_caps_hold_and_only_they_put_anyone_off(
     held = [data.draw(st.integers(0, 5), label=f"hustler {n}") for n in range(6)]
     order = list(range(len(sides)))
     random.shuffle(order)
-    chosen = choose(
+    selection = select(
         np.array(order),
         [broadcast for broadcast, _ in sides],
         [hustler for _, hustler in sides],
@@ -32,16 +32,18 @@ def test_both_caps_hold_and_only_they_put_anyone_off(
         offers_per_tick=per_tick,
         open_offers_max=open_max,
     )
-    assert sorted(chosen.now + chosen.hustler_full + chosen.next_tick) == sorted(order)
-    given_by = Counter(sides[row][0] for row in chosen.now)
-    received = Counter(sides[row][1] for row in chosen.now)
+    assert sorted(selection.now + selection.hustler_full + selection.next_tick) == sorted(order)
+    given_by = Counter(sides[row][0] for row in selection.now)
+    received = Counter(sides[row][1] for row in selection.now)
     assert all(count <= per_tick for count in given_by.values())
     assert all(held[h] + count <= open_max for h, count in received.items())
     rank = {row: place for place, row in enumerate(order)}
-    for row in chosen.hustler_full:
+    for row in selection.hustler_full:
         hustler = sides[row][1]
-        better = sum(rank[r] < rank[row] for r in chosen.now if sides[r][1] == hustler)
+        better = sum(rank[r] < rank[row] for r in selection.now if sides[r][1] == hustler)
         assert held[hustler] + better >= open_max
-    for row in chosen.next_tick:
+    for row in selection.next_tick:
         broadcast = sides[row][0]
-        assert sum(rank[r] < rank[row] for r in chosen.now if sides[r][0] == broadcast) == per_tick
+        assert (
+            sum(rank[r] < rank[row] for r in selection.now if sides[r][0] == broadcast) == per_tick
+        )

@@ -147,7 +147,7 @@ async def test_only_offers_that_are_open_take_a_place(world: World) -> None:
     assert await offer(world, [(newer, hustler, 0.5)], 2) == []
 
 
-async def test_the_insert_refuses_what_the_verdict_forbids(world: World) -> None:
+async def test_the_insert_refuses_what_the_result_forbids(world: World) -> None:
     """Over by the clock though unswept, ended, not ACTIVE, too far for the hustler: no row."""
     hustler, picky = await world.hustler(1), await world.hustler(1, radius=1.0)
     off = await world.user("hustler")
@@ -200,7 +200,7 @@ async def test_a_report_tells_when_the_card_was_written_not_when_it_was_reported
     assert ages == [0, 40]
 
 
-async def test_the_pulse_names_those_whose_cards_wait_the_newest_first(world: World) -> None:
+async def test_the_poll_names_those_whose_cards_wait_the_newest_first(world: World) -> None:
     """Each once and only so many; who answered or was reached waits for nothing."""
     old, new, answered, reached = [await world.hustler(1) for _ in range(4)]
     first, second = await world.broadcast(), await world.broadcast()
@@ -212,8 +212,8 @@ async def test_the_pulse_names_those_whose_cards_wait_the_newest_first(world: Wo
         await world.value("select respond_to_offer($1, $2, 'SKIP', null)", answered, broadcast)
 
     async def unsent(age: timedelta, limit: int) -> list[str]:
-        pulse = await world.database.call("wave_pulse", age, limit)
-        names: list[str] = msgspec.json.decode(pulse)["unsent"]
+        poll = await world.database.call("wave_poll", age, limit)
+        names: list[str] = msgspec.json.decode(poll)["unsent"]
         return names
 
     assert await unsent(timedelta(), 10) == [str(new), str(old)]
@@ -232,13 +232,13 @@ async def test_an_offer_is_found_whatever_the_clock_did(world: World, seconds: i
     )
     assert opened == 1
     counted = await world.value(
-        "select open_offers from wave_verdicts(array[$1::uuid], array[$2::uuid], array[1.0])",
+        "select open_offers from wave_eligibility(array[$1::uuid], array[$2::uuid], array[1.0])",
         broadcast,
         hustler,
     )
     assert counted == 1
-    pulse = await world.database.call("wave_pulse", timedelta(seconds=2), 10)
-    assert msgspec.json.decode(pulse)["unsent"] == [str(hustler)]
+    poll = await world.database.call("wave_poll", timedelta(seconds=2), 10)
+    assert msgspec.json.decode(poll)["unsent"] == [str(hustler)]
     again = await world.database.call("unsent_offers", [hustler], timedelta(seconds=2), 10)
     assert len(msgspec.json.decode(again)["offers"]) == 1
 
@@ -256,7 +256,7 @@ async def test_the_market_is_the_category_without_the_task_itself(world: World) 
 
 
 async def test_busy_means_the_same_for_one_hustler_and_for_many(world: World) -> None:
-    """`makes_busy` is `is_busy` as a condition on tasks, through the life of either kind of task."""
+    """`counts_as_busy` is `is_busy` as a condition on tasks, through the life of either kind of task."""
     seen = []
     for mode in ("LIVE", "STANDARD"):
         hustler = await world.hustler(1)
@@ -274,7 +274,7 @@ async def test_busy_means_the_same_for_one_hustler_and_for_many(world: World) ->
             await world.value(f"select {step}", hustler, task)
             one, many = await world.owner.fetchrow(
                 "select is_busy($1), exists ("
-                "select from tasks as t where t.assigned_hustler_id = $1 and makes_busy(t))",
+                "select from tasks as t where t.assigned_hustler_id = $1 and counts_as_busy(t))",
                 hustler,
             )
             assert one == many

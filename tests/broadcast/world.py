@@ -25,7 +25,7 @@ from engine.live.broadcast_plan import BroadcastPlan
 from engine.live.views import OfferCard
 from geo.cells import place_centre, place_partition
 from geo.points import LatLng
-from geo.presence.presence import Beat, Presence
+from geo.presence.presence import Heartbeat, Presence
 from geo.valkey import open_valkey
 from sql.database import Database
 from tests.support.servers import TestDatabase
@@ -33,7 +33,7 @@ from tests.support.servers import TestDatabase
 MIDDLE = LatLng(37.7749, -122.4194)
 MILES_PER_DEGREE = 69.0934
 QUICK = WaveLimits(
-    tick_s=0.03, pulse_s=0.06, report_s=0.02, resend_after_s=0.25, update_gap_s=0.0, backoff_s=0.04
+    tick_s=0.03, poll_s=0.06, ack_s=0.02, resend_after_s=0.25, update_gap_s=0.0, backoff_s=0.04
 )
 
 
@@ -51,7 +51,7 @@ class Counted:
     resent: int = 0
     evaluated: int = 0
     ticks: int = 0
-    pulses: int = 0
+    polls: int = 0
     calls: int = 0
     failures: list[str] = field(default_factory=list)
     waits_s: list[float] = field(default_factory=list)
@@ -88,7 +88,7 @@ class Counted:
 
     def running(self, broadcasts: int) -> None:
         """How many run; told once in a pulse."""
-        self.pulses += 1
+        self.polls += 1
         self.now_running = broadcasts
 
     def funded_to_insert(self, seconds: float) -> None:
@@ -101,8 +101,8 @@ class FakeDelivery:
     """Delivery without sockets: keeps what it is given, and reports cards as shown on request."""
 
     shown: list[tuple[UUID, OfferCard]] = field(default_factory=list)
-    told: list[tuple[UUID, BroadcastUpdate]] = field(default_factory=list)
-    told_at_s: list[float] = field(default_factory=list)
+    received: list[tuple[UUID, BroadcastUpdate]] = field(default_factory=list)
+    sent_at_s: list[float] = field(default_factory=list)
     closings: list[ClosedBroadcast] = field(default_factory=list)
     online: set[UserId] = field(default_factory=set)
     takes: Callable[[UUID], bool] = lambda _: False
@@ -123,8 +123,8 @@ class FakeDelivery:
 
     def broadcast_update(self, poster: UserId, update: BroadcastUpdate) -> None:
         """Keep what posters hear."""
-        self.told.append((poster, update))
-        self.told_at_s.append(time.monotonic())
+        self.received.append((poster, update))
+        self.sent_at_s.append(time.monotonic())
 
     def closed(self, closed: ClosedBroadcast) -> None:
         """Keep what ends."""
@@ -137,7 +137,7 @@ class FakeDelivery:
     @property
     def updates(self) -> list[BroadcastUpdate]:
         """What posters heard, without whom."""
-        return [update for _, update in self.told]
+        return [update for _, update in self.received]
 
     def of(self, hustler: UUID) -> list[OfferCard]:
         """What one hustler was shown."""
@@ -190,7 +190,7 @@ class World:
     async def at(self, hustler: UUID, miles: float) -> None:
         """The hustler's phone says where it is."""
         self._seq += 1
-        await self.presence.write([Beat(hustler, north(miles), 1, self._seq)])
+        await self.presence.write([Heartbeat(hustler, north(miles), 1, self._seq)])
 
     async def task(self, *, price: int = 4000, **draft: Any) -> tuple[UUID, UUID]:
         """An unfunded LIVE task in the middle, and its poster."""
@@ -269,10 +269,10 @@ class World:
         seen = self.counted.ticks
         await until(lambda: self.counted.ticks >= seen + count)
 
-    async def pulses(self, count: int = 3) -> None:
+    async def polls(self, count: int = 3) -> None:
         """So many more pulses have passed whole: one may be under way now."""
-        seen = self.counted.pulses
-        await until(lambda: self.counted.pulses > seen + count)
+        seen = self.counted.polls
+        await until(lambda: self.counted.polls > seen + count)
 
     async def reported(self, count: int) -> None:
         """So many offers are noted as sent."""

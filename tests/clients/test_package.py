@@ -52,11 +52,11 @@ def test_the_package_installs_and_imports_without_our_tree(tmp_path: Path) -> No
         f"print([room for room in {ROOMS} if util.find_spec(room)])"
     )
     # Isolated and without site: neither our folder nor the editable installation is on the path.
-    told = subprocess.run(
+    received = subprocess.run(
         [sys.executable, "-I", "-S", "-c", program],
         check=True,
         cwd=tmp_path,
         capture_output=True,
         text=True,
     )
-    assert told.stdout.splitlines() == [str(target / "hustlexp_client" / "__init__.py"), "[]"]
+    assert received.stdout.splitlines() == [str(target / "hustlexp_client" / "__init__.py"), "[]"]

@@ -164,26 +164,26 @@ async def test_a_live_hustler_takes_its_position_along_over_a_reconnect() -> Non
 
 async def test_an_unanswered_heartbeat_ends_the_connection_and_the_session_comes_back() -> None:
     """A silent line is a dead line."""
-    beats: list[str] = []
+    heartbeats: list[str] = []
 
     async def deaf(line: Line) -> None:
         await line.hear_auth()
         await line.welcome(last_seq=0, heartbeat_s=1)
-        beats.append((await line.hear())["type"])
+        heartbeats.append((await line.hear())["type"])
         await line.stay()
 
     async def well(line: Line) -> None:
         await line.hear_auth()
         await line.welcome(last_seq=0, heartbeat_s=1)
         for _ in range(2):
-            beats.append((await line.hear())["type"])
+            heartbeats.append((await line.hear())["type"])
             await line.say("PONG", {"timestamp": "2026-01-01T00:00:00Z", "last_seq": 0})
         await line.event(1)
         await line.stay()
 
     async with network(deaf, well) as url, Session(url, "token", rng=RNG) as session:
         assert await texts(session, 1) == ["1"]
-        assert beats == ["PING"] * 3
+        assert heartbeats == ["PING"] * 3
         assert session.counts.reconnects == 1
         assert len(session.counts.round_trips_s) == 2
 

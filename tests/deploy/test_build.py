@@ -22,10 +22,10 @@ def test_make_help_lists_the_chores() -> None:
     # `make test` tells the makes below it that they are its children.
     environ = {name: text for name, text in os.environ.items() if not name.startswith("MAKE")}
     for words in (["make", "help"], ["make"]):
-        told = subprocess.run(
+        received = subprocess.run(
             words, cwd=ROOT, check=True, capture_output=True, text=True, env=environ
         )
-        chores = [line.split()[1] for line in told.stdout.splitlines()]
+        chores = [line.split()[1] for line in received.stdout.splitlines()]
         assert chores == [
             *("help", "setup", "demo", "test", "test-long", "check", "bench", "clean"),
         ]
@@ -103,7 +103,7 @@ def test_setup_without_a_fit_python_is_one_sentence(tmp_path: Path, python: str)
     tools.mkdir()
     for tool in ("sh", "dirname", "cat", "cksum"):
         (tools / tool).symlink_to(Path("/bin") / tool if tool == "sh" else _found(tool))
-    told = subprocess.run(
+    received = subprocess.run(
         ["sh", "deploy/setup.sh", LOCKS[0]],
         cwd=tmp_path,
         check=False,
@@ -111,9 +111,9 @@ def test_setup_without_a_fit_python_is_one_sentence(tmp_path: Path, python: str)
         text=True,
         env={"PATH": str(tools), "PYTHON": str(fake)},
     )
-    assert told.returncode == 2
-    assert told.stderr.count("\n") == 1
-    assert ("3.11 or newer" if python == "python-too-old" else "python3-venv") in told.stderr
+    assert received.returncode == 2
+    assert received.stderr.count("\n") == 1
+    assert ("3.11 or newer" if python == "python-too-old" else "python3-venv") in received.stderr
 
 
 def pinned(lock: str) -> dict[str, str]:
@@ -132,7 +132,7 @@ def name_of(requirement: str) -> str:
 
 
 def _found(tool: str) -> str:
-    told = subprocess.run(
+    received = subprocess.run(
         ["sh", "-c", f"command -v {tool}"], check=True, capture_output=True, text=True
     )
-    return told.stdout.strip()
+    return received.stdout.strip()

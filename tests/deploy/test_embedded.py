@@ -157,13 +157,13 @@ class TestStart:
             ):
                 assert dsn is not None
                 psql = find_binaries().postgres("psql")
-                told = subprocess.run(
+                received = subprocess.run(
                     [psql, "-XAtc", "select current_user", dsn],
                     check=True,
                     capture_output=True,
                     text=True,
                 )
-                assert told.stdout.strip() == user
+                assert received.stdout.strip() == user
             assert await answers(servers)
 
     async def test_a_wrong_password_is_refused(self, folder: Path) -> None:
@@ -283,14 +283,14 @@ class TestIdentity:
         try:
             find_binaries().copied_to(home)
             os.chown(home, nobody.pw_uid, nobody.pw_gid)
-            told = subprocess.run(
+            received = subprocess.run(
                 [sys.executable, "-c", ORDINARY, str(home), str(nobody.pw_uid)],
                 check=False,
                 cwd=ROOT,
                 capture_output=True,
                 text=True,
             )
-            assert told.stdout.split() == [str(nobody.pw_uid), "up"], told.stderr
+            assert received.stdout.split() == [str(nobody.pw_uid), "up"], received.stderr
         finally:
             subprocess.run(["rm", "-rf", str(home)], check=True)
 

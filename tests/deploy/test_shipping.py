@@ -222,9 +222,11 @@ def test_systemd_understands_the_unit(tmp_path: Path) -> None:
     text = (DEPLOY / "hustlexp.service").read_text()
     here = tmp_path / "hustlexp.service"
     here.write_text(re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", text, flags=re.MULTILINE))
-    told = subprocess.run([verifier, "verify", here], capture_output=True, text=True, check=False)
-    assert "hustlexp.service:" not in told.stderr, told.stderr
-    assert "Unknown" not in told.stderr
+    received = subprocess.run(
+        [verifier, "verify", here], capture_output=True, text=True, check=False
+    )
+    assert "hustlexp.service:" not in received.stderr, received.stderr
+    assert "Unknown" not in received.stderr
 
 
 # ── The logins ───────────────────────────────────────────────────────────────────────────────────

@@ -24,7 +24,7 @@ LARGE_CLASSES: Final[Mapping[str, str]] = {
 WIDE_CONSTRUCTORS: Final[Mapping[str, str]] = {
     "bench/simulator/hustler.py::Hustler": "a person with session, means and habits",
     "bench/simulator/poster.py::Poster": "a person with session, means and habits",
-    "engine/money/reconciliation.py::Reconciling": "what it repairs has four sources",
+    "engine/money/reconciliation.py::Reconciler": "what it repairs has four sources",
 }
 LOOSE_MODULES: Final[Mapping[str, str]] = {}
 

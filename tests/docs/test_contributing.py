@@ -108,8 +108,8 @@ def outcomes(tree: Path) -> dict[str, str]:
         timeout=WITHIN_S,
     )
     assert ran.returncode in (0, 1), ran.stdout + ran.stderr
-    told = re.findall(r"^(PASSED|FAILED) (\S+)", ran.stdout, re.MULTILINE)
-    return {test: outcome for outcome, test in told}
+    received = re.findall(r"^(PASSED|FAILED) (\S+)", ran.stdout, re.MULTILINE)
+    return {test: outcome for outcome, test in received}
 
 
 def test_what_the_page_names_passes_when_nothing_is_left_out(whole: Path) -> None:

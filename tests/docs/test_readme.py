@@ -53,12 +53,12 @@ LISTEN = Block("README.md", "bin/websockets")
 POST = Block("README.md", "TASK=$(")
 FUND = Block("README.md", "/fund")
 REPLAY = Block("README.md", "--traces")
-DESK = Block("docs/desk.md", "/v1/admin/desk")
+ADMIN = Block("docs/admin.md", "/v1/admin/desk")
 VERIFY = Block("docs/operations.md", "invariants verify")
 EXPLAIN = Block("docs/operations.md", "explain-offer")
 SERVE = Block("docs/operations.md", "hustlexp serve\n")
 MAKE = (Block("README.md", "make demo\n"), Block("README.md", "make test\n"))
-RUN = (DEV, LISTEN, POST, FUND, REPLAY, DESK, VERIFY, EXPLAIN, SERVE, *MAKE)
+RUN = (DEV, LISTEN, POST, FUND, REPLAY, ADMIN, VERIFY, EXPLAIN, SERVE, *MAKE)
 """The page of each block that the tests below run, and some of its words."""
 
 
@@ -182,8 +182,8 @@ async def test_the_commands_of_the_docs_run_as_pasted(newcomer: Newcomer) -> Non
     """Beside the `hustlexp dev` of the README, each in a shell of its own."""
     await walk_to_an_offer(newcomer)
     await replay_recorded_traces(newcomer)
-    desk = json.loads(await newcomer.pastes(block(DESK)))
-    assert desk.keys() == shown("docs/desk.md").keys()
+    admin_queries = json.loads(await newcomer.pastes(block(ADMIN)))
+    assert admin_queries.keys() == shown("docs/admin.md").keys()
     assert "checks agree." in await newcomer.pastes(block(VERIFY))
     assert "eligible" in await newcomer.pastes(block(EXPLAIN))
     await serve_on_given_servers(newcomer)

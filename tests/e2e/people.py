@@ -46,7 +46,7 @@ class Person:
         self.service = service
         self.id = user.user_id
         self.user = user
-        self.told: list[Message] = []
+        self.received: list[Message] = []
         self._read = 0
 
     async def call(self, method: str, path: str, body: object = None) -> Answer:
@@ -111,27 +111,27 @@ class Person:
 
     async def more(self) -> None:
         """Waits for the next durable events and keeps them."""
-        page = await self.good("GET", f"/v1/events?after={len(self.told)}&wait={WITHIN_S}")
+        page = await self.good("GET", f"/v1/events?after={len(self.received)}&wait={WITHIN_S}")
         self.keep(page["events"])
 
     async def catch_up(self) -> None:
         """Reads what is there, and forgets it: only what comes from now on is heard."""
-        page = await self.good("GET", f"/v1/events?after={len(self.told)}")
+        page = await self.good("GET", f"/v1/events?after={len(self.received)}")
         self.keep(page["events"])
-        self._read = len(self.told)
+        self._read = len(self.received)
 
     def keep(self, events: list[Message]) -> None:
         """Events come in order and without a gap, from the first."""
         for event in events:
-            assert event["seq"] == len(self.told) + 1, (event, self.labels())
-            self.told.append(event)
+            assert event["seq"] == len(self.received) + 1, (event, self.labels())
+            self.received.append(event)
 
     async def hears(self, event_type: str, **about: Any) -> Any:
         """The data of the next event of this type with these values."""
         async with asyncio.timeout(WITHIN_S):
             while True:
-                while self._read < len(self.told):
-                    event = self.told[self._read]
+                while self._read < len(self.received):
+                    event = self.received[self._read]
                     self._read += 1
                     if event["type"] == event_type and about.items() <= event["data"].items():
                         return event["data"]
@@ -139,7 +139,9 @@ class Person:
 
     def labels(self, task: str | None = None) -> list[str]:
         """What was told, each as its type and the one word that matters."""
-        return [label(event) for event in self.told if task in (None, event["data"].get("task_id"))]
+        return [
+            label(event) for event in self.received if task in (None, event["data"].get("task_id"))
+        ]
 
     # LIVE
 

@@ -50,9 +50,9 @@ async def test_the_client_bargains_rejects_and_disputes(chain: Chain) -> None:
     assert mine.escrow.state == "LOCKED_DISPUTE"
     for person in people:
         await person.catch_up()
-    told = [await api.events() for api in (poster, hustler)]
-    assert [len(messages) for messages in told] == [len(person.told) for person in people]
-    kinds = {type(message.body) for messages in told for message in messages}
+    received = [await api.events() for api in (poster, hustler)]
+    assert [len(messages) for messages in received] == [len(person.received) for person in people]
+    kinds = {type(message.body) for messages in received for message in messages}
     assert {PaymentRefunded, PriceChanged, PriceProposal, ProofRejected} <= kinds
     assert Unknown not in kinds
 

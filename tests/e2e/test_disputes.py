@@ -19,7 +19,7 @@ async def dispute_of(person: Person, task: str) -> Any:
 
 
 async def decide(chain: Chain, task: str, outcome: str, release: int | None = None) -> UUID:
-    """An operator's decision; who made it."""
+    """An admin's decision; who made it."""
     admin = (await chain.person("admin")).id
     await chain.command(
         "select resolve_dispute($1, id, $2, $3, 'Both were heard.') from disputes"
@@ -45,8 +45,8 @@ async def test_the_third_rejection_is_a_dispute(
         await chain.hands_in(poster, hustler, task)
         turned_down = await poster.does(task, "reject", {"reason": f"No, {left} left."})
         assert turned_down["state"] == (back_to if left else "DISPUTED")
-        told = await hustler.hears("PROOF_REJECTED", task_id=task)
-        assert (told["reason"], told["rejections_left"]) == (f"No, {left} left.", left)
+        received = await hustler.hears("PROOF_REJECTED", task_id=task)
+        assert (received["reason"], received["rejections_left"]) == (f"No, {left} left.", left)
     proofs = (await hustler.good("GET", f"/v1/tasks/{task}/proofs"))["items"]
     assert [(p["state"], p["reject_reason"]) for p in proofs] == [
         ("REJECTED", f"No, {left} left.") for left in (2, 1, 0)

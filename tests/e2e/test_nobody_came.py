@@ -43,13 +43,20 @@ async def test_a_switch_lists_the_task_for_everybody_with_the_same_money(chain: 
     task = await unwanted(chain, poster)
     chosen = await choose(poster, task, "SWITCH_TO_STANDARD")
     assert await choose(poster, task, "SWITCH_TO_STANDARD") == chosen
-    heir = chosen["task"]
-    assert (heir["mode"], heir["state"], heir["predecessor_id"]) == ("STANDARD", "OPEN", task["id"])
+    successor = chosen["task"]
+    assert (successor["mode"], successor["state"], successor["predecessor_id"]) == (
+        "STANDARD",
+        "OPEN",
+        task["id"],
+    )
     assert chosen["escrow"]["state"] == "FUNDED"
-    told = await poster.hears("JOB_CANCELLED", task_id=task["id"])
-    assert (told["reason"], told["successor_id"]) == ("SWITCHED_TO_STANDARD", heir["id"])
-    await hustler.takes(heir)
-    await paid_for(chain, poster, hustler, heir["id"])
+    received = await poster.hears("JOB_CANCELLED", task_id=task["id"])
+    assert (received["reason"], received["successor_id"]) == (
+        "SWITCHED_TO_STANDARD",
+        successor["id"],
+    )
+    await hustler.takes(successor)
+    await paid_for(chain, poster, hustler, successor["id"])
     await chain.settled({poster: -4_001, hustler: 3_401})
 
 
@@ -113,7 +120,7 @@ async def test_a_cancelled_choice_gives_everything_back(chain: Chain) -> None:
     for amount_cents in (4_001, 5_000):
         await chain.settled({poster: 0})
         await poster.catch_up()
-        refunded = [e["data"] for e in poster.told if e["type"] == "PAYMENT_REFUNDED"]
+        refunded = [e["data"] for e in poster.received if e["type"] == "PAYMENT_REFUNDED"]
         assert amount_cents in [r["amount_cents"] for r in refunded]
 
 

@@ -96,7 +96,7 @@ class Scene:
         return None, "REVIEW_TIMEOUT" if kind == "REVIEW" else kind
 
     async def by_admin(self) -> tuple[UUID, str]:
-        """What an operator does."""
+        """What an admin does."""
         admin = (await self.chain.person("admin")).id
         if self.step.event == "resolve":
             dispute = (await self.poster.good("GET", f"/v1/tasks/{self.task}/dispute"))["id"]

@@ -41,8 +41,8 @@ async def test_cancelling_before_arrival_gives_everything_back(chain: Chain, sta
     for _ in range(2):
         cancelled = await poster.does(task, "cancel", {"reason": "It rains."})
         assert cancelled["state"] == "CANCELLED"
-    told = await poster.hears("JOB_CANCELLED", task_id=task)
-    assert (told["reason"], told["note"]) == ("POSTER_CANCELLED", "It rains.")
+    received = await poster.hears("JOB_CANCELLED", task_id=task)
+    assert (received["reason"], received["note"]) == ("POSTER_CANCELLED", "It rains.")
     if state == "ACCEPTED":
         assert (await hustler.hears("JOB_CANCELLED", task_id=task))["note"] == "It rains."
     await poster.hears("PAYMENT_REFUNDED", task_id=task, amount_cents=PRICE)
@@ -108,19 +108,21 @@ async def test_a_released_task_goes_to_somebody_else_with_its_money(
         released = await hustler.does(task, "release", {"reason": "Flat tyre."})
         assert (released["state"], released["escrow"]) == ("CANCELLED", None)
     for side in (poster, hustler):
-        told = await side.hears("JOB_CANCELLED", task_id=task)
-        assert (told["reason"], told["note"]) == ("HUSTLER_RELEASED", "Flat tyre.")
-    heir = await poster.task(told["successor_id"])
-    assert (heir["predecessor_id"], heir["escrow"]["id"]) == (task, escrow)
-    assert await hustler.cannot(heir["id"], "accept") == (403, "HX012")
+        received = await side.hears("JOB_CANCELLED", task_id=task)
+        assert (received["reason"], received["note"]) == ("HUSTLER_RELEASED", "Flat tyre.")
+    successor = await poster.task(received["successor_id"])
+    assert (successor["predecessor_id"], successor["escrow"]["id"]) == (task, escrow)
+    assert await hustler.cannot(successor["id"], "accept") == (403, "HX012")
 
     other = await chain.person("hustler")
     if mode == "LIVE":
-        await other.live_at(near(heir["location"]))
-    await other.takes(heir)
-    await other.does(heir["id"], "start", {"code": (await poster.task(heir["id"]))["start_code"]})
-    await chain.hands_in(poster, other, heir["id"])
-    await poster.does(heir["id"], "approve")
+        await other.live_at(near(successor["location"]))
+    await other.takes(successor)
+    await other.does(
+        successor["id"], "start", {"code": (await poster.task(successor["id"]))["start_code"]}
+    )
+    await chain.hands_in(poster, other, successor["id"])
+    await poster.does(successor["id"], "approve")
     await chain.settled({poster: -PRICE, hustler: 0, other: 3_401})
 
 

@@ -22,7 +22,7 @@ def nobody_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     wave_limits = Broadcast.wave_limits
 
     def never(settings: Broadcast) -> WaveLimits:
-        return replace(wave_limits(settings), tick_s=HOUR_S, pulse_s=HOUR_S)
+        return replace(wave_limits(settings), tick_s=HOUR_S, poll_s=HOUR_S)
 
     monkeypatch.setattr(Broadcast, "wave_limits", never)
     monkeypatch.setattr("engine.money.settlements.POLL_S", HOUR_S)

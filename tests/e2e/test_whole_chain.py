@@ -96,6 +96,6 @@ async def test_a_task_goes_from_the_post_to_the_payout(
         ]
         # 40.01 × a streak of one day, and × 1.25 for LIVE
         xp = 52 if mode == "LIVE" else 42
-        awarded = next(e["data"] for e in hustler.told if e["type"] == "XP_AWARDED")
+        awarded = next(e["data"] for e in hustler.received if e["type"] == "XP_AWARDED")
         assert (awarded["task_id"], awarded["xp"], awarded["total_xp"]) == (task["id"], xp, xp)
         assert (await hustler.good("GET", "/v1/me"))["total_xp"] == xp

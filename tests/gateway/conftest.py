@@ -15,7 +15,7 @@ import pytest
 import uvicorn
 
 from engine.kernel.store import Cursor, Store
-from gateway.cli.dev_accounts import open_vouching
+from gateway.cli.dev_accounts import open_dev_accounts
 from gateway.http.parts import Parts
 from gateway.server.app import create_app
 from gateway.server.serving import listen, url_of
@@ -114,8 +114,8 @@ async def service_url(parts: Parts) -> AsyncIterator[str]:
 @pytest.fixture(scope="session")
 async def people(client: httpx.AsyncClient, settings: Settings) -> AsyncIterator[People]:
     """Makes posters and hustlers."""
-    async with open_vouching(settings) as vouching:
-        yield People(client, vouching)
+    async with open_dev_accounts(settings) as dev_accounts:
+        yield People(client, dev_accounts)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geo.fixes import Fix, Refusal, Track, Verdict, judge
+from geo.fixes import Fix, FixRejection, FixResult, Track, check_fix
 from geo.points import LatLng
 
 NOW_S = 1_763_000_000.0
@@ -22,32 +22,34 @@ def north(fix: Fix, metres: float, seconds: float, accuracy_m: float | None = No
 
 def accepted(fix: Fix) -> Track:
     """The track after a session's first fix."""
-    track = judge(None, fix, fix.at_s).track
+    track = check_fix(None, fix, fix.at_s).track
     assert track is not None
     return track
 
 
 @pytest.mark.parametrize(
-    ("fix", "refusal"),
+    ("fix", "rejection"),
     [
-        (replace(HERE, lat=math.nan), Refusal.NOT_FINITE),
-        (replace(HERE, lng=math.inf), Refusal.NOT_FINITE),
-        (replace(HERE, accuracy_m=math.nan), Refusal.NOT_FINITE),
-        (replace(HERE, at_s=math.inf), Refusal.NOT_FINITE),
-        (replace(HERE, lat=90.1), Refusal.OUT_OF_RANGE),
-        (replace(HERE, lng=-540.0), Refusal.OUT_OF_RANGE),
-        (replace(HERE, lat=1e30), Refusal.OUT_OF_RANGE),
-        (replace(HERE, accuracy_m=-1.0), Refusal.OUT_OF_RANGE),
-        (replace(HERE, lat=0.0, lng=-0.0), Refusal.NULL_ISLAND),
-        (replace(HERE, at_s=NOW_S + 6), Refusal.FUTURE),
-        (replace(HERE, accuracy_m=100.1), Refusal.INACCURATE),
+        (replace(HERE, lat=math.nan), FixRejection.NOT_FINITE),
+        (replace(HERE, lng=math.inf), FixRejection.NOT_FINITE),
+        (replace(HERE, accuracy_m=math.nan), FixRejection.NOT_FINITE),
+        (replace(HERE, at_s=math.inf), FixRejection.NOT_FINITE),
+        (replace(HERE, lat=90.1), FixRejection.OUT_OF_RANGE),
+        (replace(HERE, lng=-540.0), FixRejection.OUT_OF_RANGE),
+        (replace(HERE, lat=1e30), FixRejection.OUT_OF_RANGE),
+        (replace(HERE, accuracy_m=-1.0), FixRejection.OUT_OF_RANGE),
+        (replace(HERE, lat=0.0, lng=-0.0), FixRejection.NULL_ISLAND),
+        (replace(HERE, at_s=NOW_S + 6), FixRejection.FUTURE),
+        (replace(HERE, accuracy_m=100.1), FixRejection.INACCURATE),
     ],
 )
-def test_a_fix_that_cannot_be_believed_is_refused_by_name(fix: Fix, refusal: Refusal) -> None:
+def test_a_fix_that_cannot_be_believed_is_refused_by_name(
+    fix: Fix, rejection: FixRejection
+) -> None:
     """Refused whether or not something came before; what was known stays known."""
-    assert judge(None, fix, NOW_S) == Verdict(None, refusal)
+    assert check_fix(None, fix, NOW_S) == FixResult(None, rejection)
     track = accepted(replace(HERE, at_s=NOW_S - 60))
-    assert judge(track, fix, NOW_S) == Verdict(track, refusal)
+    assert check_fix(track, fix, NOW_S) == FixResult(track, rejection)
 
 
 @pytest.mark.parametrize(
@@ -61,16 +63,16 @@ def test_a_fix_that_cannot_be_believed_is_refused_by_name(fix: Fix, refusal: Ref
         replace(HERE, at_s=NOW_S - 3600),
     ],
 )
-def test_the_first_fix_of_a_session_is_judged_alone(fix: Fix) -> None:
+def test_the_first_fix_of_a_session_is_checked_alone(fix: Fix) -> None:
     """Limits are inclusive, and there is no previous fix to be too far from."""
-    verdict = judge(None, fix, NOW_S)
-    assert verdict.refusal is None
-    assert verdict.track == Track(LatLng(fix.lat, fix.lng), fix.at_s, fix.accuracy_m or 0.0)
+    result = check_fix(None, fix, NOW_S)
+    assert result.rejection is None
+    assert result.track == Track(LatLng(fix.lat, fix.lng), fix.at_s, fix.accuracy_m or 0.0)
 
 
 def test_a_clock_slightly_ahead_counts_as_now() -> None:
     """Phones run a little ahead; the track never holds a time to come."""
-    track = judge(None, replace(HERE, at_s=NOW_S + 4), NOW_S).track
+    track = check_fix(None, replace(HERE, at_s=NOW_S + 4), NOW_S).track
     assert track is not None
     assert track.at_s == NOW_S
 
@@ -78,34 +80,40 @@ def test_a_clock_slightly_ahead_counts_as_now() -> None:
 def test_an_older_fix_is_refused_and_an_equal_one_is_not() -> None:
     """Late packets must not move a hustler back; a repeated one does no harm."""
     track = accepted(HERE)
-    assert judge(track, replace(HERE, at_s=NOW_S - 0.001), NOW_S).refusal is Refusal.OLDER_THAN_LAST
-    assert judge(track, HERE, NOW_S).refusal is None
+    assert (
+        check_fix(track, replace(HERE, at_s=NOW_S - 0.001), NOW_S).rejection
+        is FixRejection.OLDER_THAN_LAST
+    )
+    assert check_fix(track, HERE, NOW_S).rejection is None
 
 
 def test_a_jump_over_320_kmh_is_refused_and_the_last_position_stands() -> None:
     """889 m in 10 s are 320.04 km/h; at 888 m the fix is good."""
     track = accepted(replace(HERE, accuracy_m=None))
-    too_far = judge(track, north(HERE, 889.5, 10), NOW_S + 10)
-    assert too_far.refusal is Refusal.IMPOSSIBLE_SPEED
+    too_far = check_fix(track, north(HERE, 889.5, 10), NOW_S + 10)
+    assert too_far.rejection is FixRejection.IMPOSSIBLE_SPEED
     assert too_far.suspect
     assert not too_far.ends_session
     assert too_far.track is not None
     assert too_far.track.point == track.point
-    assert judge(track, north(HERE, 888, 10), NOW_S + 10).refusal is None
+    assert check_fix(track, north(HERE, 888, 10), NOW_S + 10).rejection is None
 
 
 def test_both_accuracies_shorten_the_way() -> None:
     """A fix that dances within its accuracy is no journey."""
     track = accepted(replace(HERE, accuracy_m=60.0))
-    assert judge(track, north(HERE, 150, 1, 20.0), NOW_S + 1).refusal is None
-    assert judge(track, north(HERE, 150, 1, 0.0), NOW_S + 1).refusal is Refusal.IMPOSSIBLE_SPEED
+    assert check_fix(track, north(HERE, 150, 1, 20.0), NOW_S + 1).rejection is None
+    assert (
+        check_fix(track, north(HERE, 150, 1, 0.0), NOW_S + 1).rejection
+        is FixRejection.IMPOSSIBLE_SPEED
+    )
 
 
 def test_a_step_takes_at_least_a_second() -> None:
     """Two fixes in a hundredth of a second do not divide by it."""
     track = accepted(replace(HERE, accuracy_m=None))
-    assert judge(track, north(HERE, 40, 0.01), NOW_S + 0.01).refusal is None
-    assert judge(track, north(HERE, 100, 0.01), NOW_S + 0.01).refusal is not None
+    assert check_fix(track, north(HERE, 40, 0.01), NOW_S + 0.01).rejection is None
+    assert check_fix(track, north(HERE, 100, 0.01), NOW_S + 0.01).rejection is not None
 
 
 def test_twice_in_a_row_over_160_kmh_marks_a_suspect_and_is_accepted() -> None:
@@ -113,11 +121,11 @@ def test_twice_in_a_row_over_160_kmh_marks_a_suspect_and_is_accepted() -> None:
     fix, track, marks = replace(HERE, accuracy_m=None), accepted(replace(HERE, accuracy_m=None)), []
     for speed_kmh in (113, 170, 113, 170, 170, 170, 113):
         fix = north(fix, speed_kmh / 3.6 * 10, 10)
-        verdict = judge(track, fix, fix.at_s)
-        assert verdict.refusal is None
-        assert verdict.track is not None
-        track = verdict.track
-        marks.append(verdict.suspect)
+        result = check_fix(track, fix, fix.at_s)
+        assert result.rejection is None
+        assert result.track is not None
+        track = result.track
+        marks.append(result.suspect)
     assert marks == [False, False, False, False, True, False, False]
 
 
@@ -125,10 +133,10 @@ def test_three_suspects_within_ten_minutes_end_the_session() -> None:
     """By refusals alike; the third decides."""
     track, ends = accepted(HERE), []
     for minute in (1, 5, 10):
-        verdict = judge(track, north(HERE, 500_000, 60 * minute), NOW_S + 60 * minute)
-        assert verdict.track is not None
-        track = verdict.track
-        ends.append(verdict.ends_session)
+        result = check_fix(track, north(HERE, 500_000, 60 * minute), NOW_S + 60 * minute)
+        assert result.track is not None
+        track = result.track
+        ends.append(result.ends_session)
     assert ends == [False, False, True]
 
 
@@ -137,10 +145,10 @@ def test_good_fixes_in_between_do_not_wash_a_session_clean() -> None:
     track, ends = accepted(HERE), []
     for minute in (1, 2, 3):
         for metres in (500_000, 0):
-            verdict = judge(track, north(HERE, metres, 60 * minute), NOW_S + 60 * minute)
-            assert verdict.track is not None
-            track = verdict.track
-            ends.append(verdict.ends_session)
+            result = check_fix(track, north(HERE, metres, 60 * minute), NOW_S + 60 * minute)
+            assert result.track is not None
+            track = result.track
+            ends.append(result.ends_session)
     assert ends == [False, False, False, False, True, False]
 
 
@@ -148,21 +156,21 @@ def test_suspects_are_forgotten_after_ten_minutes() -> None:
     """Three spread over more than that end nothing."""
     track = accepted(HERE)
     for minute in (1, 5, 11, 16):
-        verdict = judge(track, north(HERE, 900_000, 60 * minute), NOW_S + 60 * minute)
-        assert verdict.track is not None
-        assert verdict.suspect
-        assert not verdict.ends_session
-        track = verdict.track
+        result = check_fix(track, north(HERE, 900_000, 60 * minute), NOW_S + 60 * minute)
+        assert result.track is not None
+        assert result.suspect
+        assert not result.ends_session
+        track = result.track
 
 
 def test_a_session_with_a_wrong_first_fix_frees_itself() -> None:
     """Were refusals no suspects, it would stand in the wrong city for as long as the drive takes."""
     track = accepted(replace(HERE, lat=40.7))
     for second in (30, 60, 90):
-        verdict = judge(track, replace(HERE, at_s=NOW_S + second), NOW_S + second)
-        assert verdict.track is not None
-        track = verdict.track
-    assert verdict.ends_session
+        result = check_fix(track, replace(HERE, at_s=NOW_S + second), NOW_S + second)
+        assert result.track is not None
+        track = result.track
+    assert result.ends_session
 
 
 @given(
@@ -175,9 +183,9 @@ def test_whatever_a_device_sends_the_track_stays_sound(
     track: Track | None = None
     for claim in claims:
         before = track
-        verdict = judge(before, Fix(*claim), NOW_S)
-        track = verdict.track
-        if verdict.refusal is not None and before is not None:
+        result = check_fix(before, Fix(*claim), NOW_S)
+        track = result.track
+        if result.rejection is not None and before is not None:
             assert track is not None
             assert track.point == before.point
         if track is not None:
@@ -187,11 +195,11 @@ def test_whatever_a_device_sends_the_track_stays_sound(
             assert len(track.suspects_s) <= 3
 
 
-def test_a_clock_that_was_set_back_leaves_nothing_to_judge_by() -> None:
+def test_a_clock_that_was_set_back_leaves_nothing_to_guard_by() -> None:
     """The last fix is from the future then: the next is believed, and what was suspect stays so."""
     track = replace(accepted(HERE), suspects_s=(NOW_S,))
     here = north(HERE, 900, -3_600)
-    verdict = judge(track, here, NOW_S - 3_600)
-    assert verdict.refusal is None
-    assert verdict.track is not None
-    assert (verdict.track.at_s, verdict.track.suspects_s) == (NOW_S - 3_600, (NOW_S,))
+    result = check_fix(track, here, NOW_S - 3_600)
+    assert result.rejection is None
+    assert result.track is not None
+    assert (result.track.at_s, result.track.suspects_s) == (NOW_S - 3_600, (NOW_S,))

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.sql.rules.court import Court, in_session
+from tests.sql.rules.rule_env import RuleEnv, in_session
 from tests.support.market import Market, open_market
 from tests.support.servers import RunServers, TestDatabase, clone_of
 
@@ -24,8 +24,8 @@ async def own_market(fresh_database: TestDatabase) -> AsyncIterator[Market]:
 
 
 @pytest.fixture(scope="session")
-async def court(run_servers: RunServers, worker_number: int) -> AsyncIterator[Court]:
+async def rule_env(run_servers: RunServers, worker_number: int) -> AsyncIterator[RuleEnv]:
     """Judges in a town of their own, which no other test sees."""
     with clone_of(run_servers, f"gw{worker_number}_town") as database:
-        async with in_session(run_servers, database) as court:
-            yield court
+        async with in_session(run_servers, database) as rule_env:
+            yield rule_env

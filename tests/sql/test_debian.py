@@ -38,8 +38,8 @@ async def test_all_sql_holds_on_postgresql_15_and_redis_7(run_folder: Path) -> N
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
             )
-            told, _ = await run.communicate()
-            assert run.returncode == 0, told.decode()[-8_000:]
+            received, _ = await run.communicate()
+            assert run.returncode == 0, received.decode()[-8_000:]
     finally:
         redis.kill()
         await asyncio.to_thread(redis.wait)

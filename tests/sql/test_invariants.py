@@ -153,7 +153,7 @@ async def test_an_escrow_amount_never_changes(market: Market, role: str) -> None
     await market.store.perform("begin_funding", await market.poster_of(pending), pending)
     done, _ = await market.submitted()
     await market.commands.proofs.approve(await market.poster_of(done), done)
-    await market.settling.settle_waiting()
+    await market.worker.settle_waiting()
 
     for task, state in ((pending, "PENDING"), (funded, "FUNDED"), (done, "RELEASED")):
         assert await market.escrow_state(task) == state
@@ -186,7 +186,7 @@ async def test_an_ended_escrow_is_frozen(market: Market, role: str) -> None:
     db = as_role(market, role)
     task = await market.funded()
     await market.commands.tasks.cancel(await market.poster_of(task), task, None)
-    await market.settling.settle_waiting()
+    await market.worker.settle_waiting()
 
     got = await refused(db, "update escrows set state = 'FUNDED' where task_id = $1", task)
     assert got == ("HX002", "ESCROW-TERMINAL")
@@ -281,7 +281,7 @@ async def test_an_escrow_that_leaves_funded_ends_its_broadcast(own_market: Marke
 
 
 @pytest.mark.parametrize("role", ROLES)
-async def test_an_accept_from_psql_meets_the_same_judges(market: Market, role: str) -> None:
+async def test_an_accept_from_psql_meets_the_same_guards(market: Market, role: str) -> None:
     """HX013, HX016, HX903, HX012 and HX015 hold for a plain UPDATE too."""
     db = as_role(market, role)
     statement = "update tasks set state = 'ACCEPTED', assigned_hustler_id = $2 where id = $1"

@@ -12,8 +12,8 @@ import pytest
 
 from engine.kernel import lifecycle
 from engine.kernel.lifecycle import Machine
-from tests.sql.rules.court import Court
-from tests.sql.rules.judge import ROLES, Role, Verdict
+from tests.sql.rules.rule_checker import ROLES, Identity, Role
+from tests.sql.rules.rule_env import RuleEnv
 
 
 class Table(NamedTuple):
@@ -21,7 +21,7 @@ class Table(NamedTuple):
 
     name: str
     rows: dict[str, str]
-    verdicts: frozenset[Verdict]
+    identities: frozenset[Identity]
 
 
 ESCROW = frozenset(
@@ -89,36 +89,36 @@ TABLES: dict[Machine, Table] = {
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("machine", TABLES)
 async def test_a_machine_moves_only_along_its_lifecycle(
-    court: Court, machine: Machine, role: Role
+    rule_env: RuleEnv, machine: Machine, role: Role
 ) -> None:
     """Each pair that no row allows, and each step out of an end."""
-    judge, table = court[role], TABLES[machine]
+    checker, table = rule_env[role], TABLES[machine]
     steps = {(s.from_state, s.to_state) for s in lifecycle.steps_of(machine)}
     states = {state for step in steps for state in step}
     assert set(table.rows) == states, "a row in every state"
     for start, row in table.rows.items():
-        at = await judge.value(f"select state from {table.name} where id = {{{row}}}")
+        at = await checker.value(f"select state from {table.name} where id = {{{row}}}")
         assert at == start, row
         for goal in states - {start}:
             if (start, goal) not in steps:
-                await judge.refuses_one_of(
-                    table.verdicts,
+                await checker.refuses_one_of(
+                    table.identities,
                     f"update {table.name} set state = '{goal}' where id = {{{row}}}",
                 )
 
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("machine", TABLES)
-async def test_the_lifecycle_s_steps_are_those_that_the_judges_look_up(
-    court: Court, machine: Machine, role: Role
+async def test_the_lifecycle_s_steps_are_those_that_the_guards_look_up(
+    rule_env: RuleEnv, machine: Machine, role: Role
 ) -> None:
     """The table in SQL allows what the table in Python does, and nothing else."""
-    judge = court[role]
+    checker = rule_env[role]
     states = sorted(TABLES[machine].rows)
     for start in states:
         for goal in states:
             allowed = any(
                 (s.from_state, s.to_state) == (start, goal) for s in lifecycle.steps_of(machine)
             )
-            got = await judge.value("select lifecycle_allows($1, $2, $3)", machine, start, goal)
+            got = await checker.value("select lifecycle_allows($1, $2, $3)", machine, start, goal)
             assert got is allowed, (start, goal)

@@ -12,10 +12,10 @@ import asyncpg
 import pytest
 
 from tests.sql.rules.catalogue import objects, rules_of
-from tests.sql.rules.court import Court, in_session
-from tests.sql.rules.judge import RULES
 from tests.sql.rules.mutants import PATCHES, Patch, apply, drop, source_of
-from tests.sql.rules.town import Town
+from tests.sql.rules.rule_checker import RULES
+from tests.sql.rules.rule_env import RuleEnv, in_session
+from tests.sql.rules.world import World
 from tests.sql.test_grants import expected, granted
 from tests.support.market import Market
 from tests.support.servers import RunServers, clone_of
@@ -26,17 +26,17 @@ GUARDS = sorted({guard for rule in RULES for guard in rule.guards})
 class Stage:
     """A founded town, of which each mutant has a copy."""
 
-    def __init__(self, run: RunServers, name: str, town: Town) -> None:
+    def __init__(self, run: RunServers, name: str, world: World) -> None:
         self._run = run
         self._name = name
-        self._town = town
+        self._world = world
 
     @asynccontextmanager
-    async def copy(self) -> AsyncIterator[Court]:
+    async def copy(self) -> AsyncIterator[RuleEnv]:
         """A court in a town of its own."""
         with clone_of(self._run, f"{self._name}_mutant", of=self._name) as database:
-            async with in_session(self._run, database, self._town) as court:
-                yield court
+            async with in_session(self._run, database, self._world) as rule_env:
+                yield rule_env
 
 
 @pytest.fixture(scope="module")
@@ -44,17 +44,17 @@ async def stage(run_servers: RunServers, worker_number: int) -> AsyncIterator[St
     """The town is founded once, before anything is taken away."""
     name = f"gw{worker_number}_stage"
     with clone_of(run_servers, name) as database:
-        async with in_session(run_servers, database) as court:
-            town = court["app"].town
-        yield Stage(run_servers, name, town)
+        async with in_session(run_servers, database) as rule_env:
+            world = rule_env["app"].world
+        yield Stage(run_servers, name, world)
 
 
-async def noticed(court: Court, guard: str) -> bool:
+async def noticed(rule_env: RuleEnv, guard: str) -> bool:
     """Whether a rule that names this object fails, as the service or as the owner."""
     for rule in rules_of(guard):
-        for judge in court.values():
+        for checker in rule_env.values():
             try:
-                await rule.check(judge)
+                await rule.check(checker)
             except AssertionError:
                 return True
     return False
@@ -64,19 +64,19 @@ async def noticed(court: Court, guard: str) -> bool:
 @pytest.mark.parametrize("guard", GUARDS)
 async def test_an_object_that_is_dropped_is_missed(stage: Stage, guard: str) -> None:
     """The violation is let in, or refused by another name."""
-    async with stage.copy() as court:
-        owner = court["owner"].market.owner
+    async with stage.copy() as rule_env:
+        owner = rule_env["owner"].market.owner
         await owner.execute(drop(guard, (await objects(owner))[guard]))
-        assert await noticed(court, guard), f"{guard} survives"
+        assert await noticed(rule_env, guard), f"{guard} survives"
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: patch.name)
 async def test_a_condition_that_is_gone_is_missed(stage: Stage, patch: Patch) -> None:
     """By the rules of the trigger that asks it."""
-    async with stage.copy() as court:
-        await apply(court["owner"].market.owner, patch)
-        assert await noticed(court, patch.guard), f"{patch.name} survives"
+    async with stage.copy() as rule_env:
+        await apply(rule_env["owner"].market.owner, patch)
+        assert await noticed(rule_env, patch.guard), f"{patch.name} survives"
 
 
 async def test_every_patch_fits_the_function_as_it_stands(market: Market) -> None:

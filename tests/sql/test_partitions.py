@@ -24,7 +24,7 @@ EACH_MONTH = 30
 APPEND = (
     "select append_events((select jsonb_agg(hx_event($1, 'X', '{}')) from generate_series(1, $2)))"
 )
-ITEMS = "select subject from operator_items where kind = 'PARTITION_MISSING' and closed_at is null"
+ITEMS = "select subject from admin_items where kind = 'PARTITION_MISSING' and closed_at is null"
 
 
 async def partitions(market: Market, table: str) -> list[str]:
@@ -273,7 +273,7 @@ async def test_open_offers_are_looked_for_between_the_running_broadcasts(aged: M
         ("select * from open_offers(array[$1::uuid], hx_clock())", hustler),
         ("select offers_view($1)", hustler),
         (
-            "select * from wave_verdicts(array[$1::uuid], array[$2::uuid], array[1.0])",
+            "select * from wave_eligibility(array[$1::uuid], array[$2::uuid], array[1.0])",
             broadcast,
             hustler,
         ),

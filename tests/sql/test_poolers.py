@@ -154,9 +154,9 @@ async def test_a_login_that_its_pooler_leaves_without_guard_does_not_serve(
     statements, sentence = LACKING[lack]
     place.run.psql(statements.format(place.login) or "select", place.name)
     async with place.pooled(mode) as dsn:
-        with pytest.raises(DatabaseUnfit, match=sentence) as told:
+        with pytest.raises(DatabaseUnfit, match=sentence) as received:
             await Database.open(dsn, size=4, statement_cache=0)
-    assert "hustlexp migrate" in str(told.value)
+    assert "hustlexp migrate" in str(received.value)
 
 
 async def hustlexp(*words: str, **environ: str) -> tuple[int | None, str]:
@@ -167,8 +167,8 @@ async def hustlexp(*words: str, **environ: str) -> tuple[int | None, str]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    told, _ = await run.communicate()
-    return run.returncode, told.decode()
+    received, _ = await run.communicate()
+    return run.returncode, received.decode()
 
 
 async def test_serve_and_doctor_say_what_is_wrong_and_migrate_mends_it(
@@ -187,19 +187,19 @@ async def test_serve_and_doctor_say_what_is_wrong_and_migrate_mends_it(
             "HX_PORT": "0",
             "HX_LOG_FORMAT": "console",
         }
-        code, told = await hustlexp("serve", **environ)
+        code, received = await hustlexp("serve", **environ)
         assert code == 1
-        assert f"{place.login} has not the rights of hx_app" in told
-        assert f'grant hx_app to "{place.login}";' in told
-        assert "Traceback" not in told
-        code, told = await hustlexp("doctor", **environ)
+        assert f"{place.login} has not the rights of hx_app" in received
+        assert f'grant hx_app to "{place.login}";' in received
+        assert "Traceback" not in received
+        code, received = await hustlexp("doctor", **environ)
         assert code == 1
-        assert f"WRONG PostgreSQL: {place.login} has not the rights" in told
+        assert f"WRONG PostgreSQL: {place.login} has not the rights" in received
         assert await hustlexp("migrate", **environ) == (0, "")
     place.clear()
     async with place.pooled("session"):
-        _, told = await hustlexp("doctor", **environ)
-        assert f"ok    login: {place.login} as {place.login}, through a pooler" in told
+        _, received = await hustlexp("doctor", **environ)
+        assert f"ok    login: {place.login} as {place.login}, through a pooler" in received
 
 
 async def test_a_guard_that_is_lost_later_ends_the_service_s_readiness(place: Place) -> None:

@@ -8,20 +8,20 @@ from __future__ import annotations
 import pytest
 
 from tests.sql.rules.catalogue import objects
-from tests.sql.rules.court import Court
-from tests.sql.rules.judge import ROLES, RULES, Role, Rule
+from tests.sql.rules.rule_checker import ROLES, RULES, Role, Rule
+from tests.sql.rules.rule_env import RuleEnv
 
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
-async def test_the_database_judges(court: Court, rule: Rule, role: Role) -> None:
+async def test_the_database_guards(rule_env: RuleEnv, rule: Rule, role: Role) -> None:
     """As the rule says, whoever asks."""
-    await rule.check(court[role])
+    await rule.check(rule_env[role])
 
 
-async def test_every_object_that_judges_has_a_rule_that_names_it(court: Court) -> None:
+async def test_every_object_that_guards_has_a_rule_that_names_it(rule_env: RuleEnv) -> None:
     """Whoever adds a trigger, a constraint or a unique index learns here that it has no test."""
-    there = await objects(court["owner"].market.owner)
+    there = await objects(rule_env["owner"].market.owner)
     named = {guard for rule in RULES for guard in rule.guards}
     unnamed = sorted(there.keys() - named)
     assert not unnamed, f"no rule names these: {unnamed}"

@@ -14,7 +14,7 @@ import pytest
 from engine.kernel.ids import TaskId
 from engine.live.broadcast_plan import BroadcastPlan
 from engine.tasks.draft import TaskDraft
-from gateway.http.tasks import EditRequest, Place, changes
+from gateway.http.tasks import EditRequest, TaskLocation, changes
 from tests.support.market import Market
 
 Ends = Callable[[Market, TaskId], Awaitable[None]]
@@ -187,7 +187,7 @@ async def test_a_draft_and_an_edit_reach_every_term(market: Market) -> None:
     names = (await columns(market, "task_terms")).keys()
     assert {field.encode_name for field in msgspec.structs.fields(TaskDraft)} == names | {"mode"}
     whole: dict[str, Any] = dict.fromkeys(EditRequest.__struct_fields__)
-    whole["location"] = Place(37.77, -122.42)
+    whole["location"] = TaskLocation(37.77, -122.42)
     assert changes(EditRequest(**whole)).keys() == names
 
 
@@ -235,5 +235,7 @@ async def test_a_successor_has_each_term_of_its_predecessor(market: Market, ends
         task = await create(market, term)
         await market.commands.money.fund(await market.poster_of(task), task)
         await ends(market, task)
-        heir = await market.app.fetchval("select id from tasks where predecessor_id = $1", task)
-        assert await terms_of(market, heir) == expected(term)
+        successor = await market.app.fetchval(
+            "select id from tasks where predecessor_id = $1", task
+        )
+        assert await terms_of(market, successor) == expected(term)

@@ -25,9 +25,9 @@ from engine.kernel.wake import Wake
 from engine.live.broadcast_plan import BroadcastPlan
 from engine.money.provider import PaymentProvider
 from engine.money.providers.simulated import SimulatedPayments
-from engine.money.settlements import Settling
+from engine.money.settlements import SettlementWorker
 from engine.tasks.codes import CodeBook, TaskCodes
-from engine.tasks.commands import Sighting
+from engine.tasks.commands import KnownPosition
 from engine.tasks.draft import TaskDraft
 from geo.points import LatLng
 from sql.database import Database
@@ -61,10 +61,10 @@ def execution_on(store: Store, *subscribers: Subscriber) -> Execution:
 
 def settlement_worker(
     store: Store, payments: PaymentProvider, *subscribers: Subscriber
-) -> Settling:
+) -> SettlementWorker:
     """A settlement worker that is called, not woken."""
     execution = execution_on(store, *subscribers)
-    return Settling(execution, store, payments, Wake(lambda _: False), lambda _: None)
+    return SettlementWorker(execution, store, payments, Wake(lambda _: False), lambda _: None)
 
 
 class Market:
@@ -86,7 +86,7 @@ class Market:
         codes, plan = TaskCodes(self.store, self.codes), BroadcastPlan()
         self.commands = Commands.open(self.execution, self.store, codes, payments, plan)
         self.queries = Queries.open(self.store, codes)
-        self.settling = settlement_worker(self.store, payments, self.effects)
+        self.worker = settlement_worker(self.store, payments, self.effects)
         self.timers = Timers(self.execution, self.store, lambda _: None)
 
     async def user(self, role: str, trust_tier: int = 2) -> UserId:
@@ -179,7 +179,7 @@ class Market:
 
     async def arrive(self, hustler: UserId, task: TaskId) -> None:
         """A position at the place of this market's tasks."""
-        await self.commands.tasks.arrived(hustler, task, Sighting(LatLng(37.77, -122.42), 0.0))
+        await self.commands.tasks.arrived(hustler, task, KnownPosition(LatLng(37.77, -122.42), 0.0))
 
     async def submitted(self, mode: Mode = "LIVE", **how: Any) -> tuple[TaskId, UserId]:
         """A task in PROOF_SUBMITTED and who holds it."""

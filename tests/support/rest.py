@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import httpx
 
-from gateway.cli.dev_accounts import Vouching
+from gateway.cli.dev_accounts import DevAccounts
 from gateway.identity.auth import Role
 
 PLACES = itertools.count()
@@ -86,13 +86,13 @@ class Person:
 class People:
     """Makes accounts that are verified and able to work."""
 
-    def __init__(self, client: httpx.AsyncClient, vouching: Vouching) -> None:
+    def __init__(self, client: httpx.AsyncClient, dev_accounts: DevAccounts) -> None:
         self.client = client
-        self._vouching = vouching
+        self._dev_accounts = dev_accounts
 
     async def person(self, role: Role) -> Person:
         """A new account of this role."""
-        made = await self._vouching.person(role, "Ann", f"test-{uuid4()}")
+        made = await self._dev_accounts.person(role, "Ann", f"test-{uuid4()}")
         return Person(self.client, made.user_id, made.token)
 
     async def task(self, poster: Person, **changes: Any) -> Any:

@@ -156,8 +156,8 @@ class Client:
         async with asyncio.timeout(within_s):
             while True:
                 message = await self.hear(within_s)
-                told = message.get("data") or {}
-                if message["type"] == kind and data.items() <= told.items():
+                received = message.get("data") or {}
+                if message["type"] == kind and data.items() <= received.items():
                     return message
 
     async def find(self, kind: str, **data: Any) -> Message:
@@ -183,8 +183,8 @@ class Client:
             data["last_seq"] = last_seq
         welcome = await self.ask("AUTH", data)
         assert welcome["type"] == "WELCOME", welcome
-        told: Message = welcome["data"]
-        return told
+        received: Message = welcome["data"]
+        return received
 
     async def nothing_but(self, *kinds: str, for_s: float = 0.3) -> None:
         """Nothing but these types comes for a while."""

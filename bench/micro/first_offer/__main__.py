@@ -45,7 +45,7 @@ PING_EVERY_S: Final = 15.0
 
 
 @dataclass
-class Measured:
+class DbMetrics:
     """Milliseconds from funded, one entry per task; how many cards a task made."""
 
     first_ms: list[float] = field(default_factory=list)
@@ -84,7 +84,7 @@ async def service(module: str, folder: Path) -> AsyncIterator[dict[str, str]]:
         await process.wait()
 
 
-async def measure(module: str, sessions: int, tasks: int) -> Measured:
+async def measure(module: str, sessions: int, tasks: int) -> DbMetrics:
     """Run one service with the crowd and fund the tasks one after the other."""
     rng = np.random.default_rng(SEED)
     with tempfile.TemporaryDirectory() as folder:
@@ -100,7 +100,7 @@ async def measure(module: str, sessions: int, tasks: int) -> Measured:
                 httpx.AsyncClient(base_url=running["url"], timeout=20) as client,
             ):
                 await _feed_peer(running["redis_url"], everybody)
-                measured = Measured()
+                measured = DbMetrics()
                 pinged_s = time.monotonic()
                 for poster, place in zip(posters, places, strict=True):
                     if time.monotonic() - pinged_s > PING_EVERY_S:
@@ -111,7 +111,7 @@ async def measure(module: str, sessions: int, tasks: int) -> Measured:
 
 
 async def _one_task(
-    client: httpx.AsyncClient, token: str, place: LatLng, everybody: Crowd, measured: Measured
+    client: httpx.AsyncClient, token: str, place: LatLng, everybody: Crowd, measured: DbMetrics
 ) -> None:
     async def call(path: str, body: dict[str, Any]) -> Any:
         answer = await client.post(path, json=body, headers={"Authorization": f"Bearer {token}"})

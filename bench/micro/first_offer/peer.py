@@ -17,7 +17,7 @@ from uuid import UUID
 import msgspec
 
 from broadcast.ports import Delivery, WaveMetrics
-from broadcast.wave_store import Facts, Wave
+from broadcast.wave_store import BroadcastParams, Wave
 from gateway.cli import main
 from gateway.cli.run_file import deployment
 from gateway.server import wiring
@@ -33,7 +33,7 @@ OPEN_OFFERS: Final = 10
 
 
 class _Answer(msgspec.Struct, frozen=True):
-    broadcasts: list[Facts]
+    broadcasts: list[BroadcastParams]
 
 
 class OneByOne:
@@ -50,29 +50,29 @@ class OneByOne:
         del presence, metrics, settings
         self._database = database
         self._delivery = delivery
-        self._rung: asyncio.Queue[UUID] = asyncio.Queue()
+        self._woken: asyncio.Queue[UUID] = asyncio.Queue()
 
-    def ring(self, broadcast_id: UUID) -> None:
+    def wake(self, broadcast_id: UUID) -> None:
         """A broadcast has started."""
-        self._rung.put_nowait(broadcast_id)
+        self._woken.put_nowait(broadcast_id)
 
     def sent(self, pairs: Iterable[tuple[UUID, UUID]]) -> None:
         """It does not remember what reached a socket."""
 
     async def run(self) -> None:
         """One broadcast after the other, for ever."""
-        broadcast_id = await self._rung.get()
+        broadcast_id = await self._woken.get()
         valkey = open_valkey(deployment(None, os.environ).redis.url)
         while True:
             await self._offer(valkey, broadcast_id)
-            broadcast_id = await self._rung.get()
+            broadcast_id = await self._woken.get()
 
     async def _offer(self, valkey: Valkey, broadcast_id: UUID) -> None:
         answer = await self._database.json("wave_broadcasts", [broadcast_id])
-        for facts in msgspec.json.decode(answer, type=_Answer).broadcasts:
+        for params in msgspec.json.decode(answer, type=_Answer).broadcasts:
             found = await valkey.one(
-                b"GEOSEARCH", GEO_KEY, b"FROMLONLAT", repr(facts.lng), repr(facts.lat),
-                b"BYRADIUS", repr(facts.initial_radius_miles * METRES_PER_MILE), b"m",
+                b"GEOSEARCH", GEO_KEY, b"FROMLONLAT", repr(params.lng), repr(params.lat),
+                b"BYRADIUS", repr(params.initial_radius_miles * METRES_PER_MILE), b"m",
                 b"ASC", b"COUNT", OFFERS, b"WITHDIST",
             )  # fmt: skip
             for hustler, metres in found:

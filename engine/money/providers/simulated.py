@@ -46,7 +46,7 @@ class SimulatedPayments:
         begun: str | None = None,  # noqa: ARG002
     ) -> Movement:
         """The payment `pi_sim_…` of this key."""
-        return self._moved(f"pi_sim_{key.hex}")
+        return self._movement(f"pi_sim_{key.hex}")
 
     async def transfer(
         self,
@@ -59,7 +59,7 @@ class SimulatedPayments:
         payment: str | None,  # noqa: ARG002
     ) -> Movement:
         """The transfer `tr_sim_…` of this key; needs no account."""
-        return self._moved(f"tr_sim_{key.hex}")
+        return self._movement(f"tr_sim_{key.hex}")
 
     async def refund(
         self,
@@ -70,7 +70,7 @@ class SimulatedPayments:
         escrow: UUID,  # noqa: ARG002
     ) -> Movement:
         """The refund `re_sim_…` of this key."""
-        return self._moved(f"re_sim_{key.hex}")
+        return self._movement(f"re_sim_{key.hex}")
 
     async def look_up(self, kind: MovementKind, reference: str) -> Movement:  # noqa: ARG002
         """SUCCEEDED; for a delayed one once its time is over.
@@ -95,7 +95,7 @@ class SimulatedPayments:
         """Nothing to fill in."""
         return None
 
-    def _moved(self, reference: str) -> Movement:
+    def _movement(self, reference: str) -> Movement:
         if self._mode == "failing" and self._failures_left != 0:
             if self._failures_left is not None:
                 self._failures_left -= 1

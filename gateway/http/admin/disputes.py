@@ -1,4 +1,4 @@
-"""Disputes as the operator decides them."""
+"""Disputes as the admin decides them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.kernel.ids import DisputeId
 from gateway.contract.fields import Cents, Cursor, FieldRefused, Limit, Text
 from gateway.http.admin.shapes import Why
 from gateway.http.decoding import Nothing, Sent
-from gateway.http.endpoint import Ask
+from gateway.http.endpoint import RequestContext
 from gateway.http.parts import Parts
 
 
@@ -44,39 +44,39 @@ class Disputes(Struct, frozen=True):
     next_cursor: str | None
 
 
-async def page(parts: Parts, ask: Ask[Nothing, DisputesQuery]) -> Disputes:
+async def page(parts: Parts, context: RequestContext[Nothing, DisputesQuery]) -> Disputes:
     """Disputes with their deadlines."""
-    query = ask.query
+    query = context.query
     items, end = await parts.admin.disputes.disputes(
-        query.state, parts.cursors.after(ask.user_id, query.cursor), query.limit
+        query.state, parts.cursors.after(context.user_id, query.cursor), query.limit
     )
-    return Disputes(items, parts.cursors.next(ask.user_id, end))
+    return Disputes(items, parts.cursors.next(context.user_id, end))
 
 
-async def show(parts: Parts, ask: Ask[Nothing, Nothing]) -> DisputeFile:
+async def show(parts: Parts, context: RequestContext[Nothing, Nothing]) -> DisputeFile:
     """One dispute with evidence, proofs, the task's steps, and what admins did."""
-    return await parts.admin.disputes.dispute(ask.id(DisputeId))
+    return await parts.admin.disputes.dispute(context.id(DisputeId))
 
 
-async def request_evidence(parts: Parts, ask: Ask[Why, Nothing]) -> DisputeFile:
+async def request_evidence(parts: Parts, context: RequestContext[Why, Nothing]) -> DisputeFile:
     """Give both sides another 72 hours for evidence."""
-    dispute = ask.id(DisputeId)
-    await parts.admin.disputes.request_evidence(ask.user_id, dispute, ask.body.reason)
+    dispute = context.id(DisputeId)
+    await parts.admin.disputes.request_evidence(context.user_id, dispute, context.body.reason)
     return await parts.admin.disputes.dispute(dispute)
 
 
-async def escalate(parts: Parts, ask: Ask[Why, Nothing]) -> DisputeFile:
+async def escalate(parts: Parts, context: RequestContext[Why, Nothing]) -> DisputeFile:
     """Hand the dispute on; what is left is the decision."""
-    dispute = ask.id(DisputeId)
-    await parts.admin.disputes.escalate(ask.user_id, dispute, ask.body.reason)
+    dispute = context.id(DisputeId)
+    await parts.admin.disputes.escalate(context.user_id, dispute, context.body.reason)
     return await parts.admin.disputes.dispute(dispute)
 
 
-async def resolve(parts: Parts, ask: Ask[Decision, Nothing]) -> DisputeFile:
+async def resolve(parts: Parts, context: RequestContext[Decision, Nothing]) -> DisputeFile:
     """Decide: for the hustler, for the poster, or a split."""
-    dispute = ask.id(DisputeId)
-    body = ask.body
+    dispute = context.id(DisputeId)
+    body = context.body
     await parts.admin.disputes.resolve(
-        ask.user_id, dispute, body.outcome, body.release_cents, body.reason
+        context.user_id, dispute, body.outcome, body.release_cents, body.reason
     )
     return await parts.admin.disputes.dispute(dispute)

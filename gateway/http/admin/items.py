@@ -1,4 +1,4 @@
-"""The desk at a glance, its items, and what admins did."""
+"""The admin queue at a glance, its items, and what admins did."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from engine.admin.views import ActionView, DeskView, ItemState, ItemView
+from engine.admin.views import ActionView, AdminOverview, ItemState, ItemView
 from engine.kernel.ids import ItemId
 from gateway.contract.fields import Cursor, Limit
 from gateway.http.admin.shapes import Why, name
 from gateway.http.decoding import Nothing, Sent
-from gateway.http.endpoint import Ask
+from gateway.http.endpoint import RequestContext
 from gateway.http.parts import Parts
 
 Kind = Annotated[str, name("A-Z_", 60, "1 to 60 capital letters and underscores")]
@@ -59,34 +59,34 @@ class Actions(Struct, frozen=True):
     next_cursor: str | None
 
 
-async def overview(parts: Parts, ask: Ask[Nothing, Nothing]) -> DeskView:  # noqa: ARG001
+async def overview(parts: Parts, context: RequestContext[Nothing, Nothing]) -> AdminOverview:  # noqa: ARG001
     """What waits for a person: how much of each kind, and since when."""
     return await parts.admin.queue.overview()
 
 
-async def page(parts: Parts, ask: Ask[Nothing, ItemsQuery]) -> Items:
+async def page(parts: Parts, context: RequestContext[Nothing, ItemsQuery]) -> Items:
     """Items that the service asked a person to look at."""
-    query = ask.query
+    query = context.query
     items, end = await parts.admin.queue.items(
-        query.kind, query.state, parts.cursors.after(ask.user_id, query.cursor), query.limit
+        query.kind, query.state, parts.cursors.after(context.user_id, query.cursor), query.limit
     )
-    return Items(items, parts.cursors.next(ask.user_id, end))
+    return Items(items, parts.cursors.next(context.user_id, end))
 
 
-async def close(parts: Parts, ask: Ask[Why, Nothing]) -> ItemView:
-    """Take an item off the desk."""
-    item = ask.id(ItemId)
-    await parts.admin.queue.close(ask.user_id, item, ask.body.reason)
+async def close(parts: Parts, context: RequestContext[Why, Nothing]) -> ItemView:
+    """Take an item out of the admin queue."""
+    item = context.id(ItemId)
+    await parts.admin.queue.close(context.user_id, item, context.body.reason)
     return await parts.admin.queue.item(item)
 
 
-async def actions(parts: Parts, ask: Ask[Nothing, ActionsQuery]) -> Actions:
+async def actions(parts: Parts, context: RequestContext[Nothing, ActionsQuery]) -> Actions:
     """What admins did, to whom and why."""
-    query = ask.query
+    query = context.query
     items, end = await parts.admin.queue.actions(
         query.target_type,
         query.target_id,
-        parts.cursors.after(ask.user_id, query.cursor),
+        parts.cursors.after(context.user_id, query.cursor),
         query.limit,
     )
-    return Actions(items, parts.cursors.next(ask.user_id, end))
+    return Actions(items, parts.cursors.next(context.user_id, end))

@@ -19,7 +19,7 @@ from engine.people.admin_views import UserFile
 from gateway.contract.fields import Cursor, Limit, Text
 from gateway.http.admin.shapes import Why, name
 from gateway.http.decoding import Nothing, Sent
-from gateway.http.endpoint import Ask
+from gateway.http.endpoint import RequestContext
 from gateway.http.parts import Parts
 
 Reference = Annotated[
@@ -70,65 +70,75 @@ class Chargebacks(Struct, frozen=True):
     items: list[ChargebackView]
 
 
-async def settlements(parts: Parts, ask: Ask[Nothing, SettlementsQuery]) -> Settlements:
+async def settlements(
+    parts: Parts, context: RequestContext[Nothing, SettlementsQuery]
+) -> Settlements:
     """Money on its way, with its legs, attempts and last error."""
-    return await _settlements(parts, ask, late_only=False)
+    return await _settlements(parts, context, late_only=False)
 
 
-async def late_payments(parts: Parts, ask: Ask[Nothing, SettlementsQuery]) -> Settlements:
+async def late_payments(
+    parts: Parts, context: RequestContext[Nothing, SettlementsQuery]
+) -> Settlements:
     """Payments that came after their escrow was cancelled, and go back."""
-    return await _settlements(parts, ask, late_only=True)
+    return await _settlements(parts, context, late_only=True)
 
 
 async def _settlements(
-    parts: Parts, ask: Ask[Nothing, SettlementsQuery], *, late_only: bool
+    parts: Parts, context: RequestContext[Nothing, SettlementsQuery], *, late_only: bool
 ) -> Settlements:
-    query = ask.query
+    query = context.query
     items, end = await parts.admin.money.settlements(
         query.state,
-        parts.cursors.after(ask.user_id, query.cursor),
+        parts.cursors.after(context.user_id, query.cursor),
         query.limit,
         late_only=late_only,
     )
-    return Settlements(items, parts.cursors.next(ask.user_id, end))
+    return Settlements(items, parts.cursors.next(context.user_id, end))
 
 
-async def retry(parts: Parts, ask: Ask[Why, Nothing]) -> SettlementView:
+async def retry(parts: Parts, context: RequestContext[Why, Nothing]) -> SettlementView:
     """Run a held or delayed settlement again, now."""
-    settlement = ask.id(SettlementId)
-    await parts.admin.money.retry_settlement(ask.user_id, settlement, ask.body.reason)
+    settlement = context.id(SettlementId)
+    await parts.admin.money.retry_settlement(context.user_id, settlement, context.body.reason)
     return await parts.admin.money.settlement(settlement)
 
 
-async def book_leg(parts: Parts, ask: Ask[LegDone, Nothing]) -> SettlementView:
+async def book_leg(parts: Parts, context: RequestContext[LegDone, Nothing]) -> SettlementView:
     """Book a leg of a held settlement that a person carried out at the provider."""
-    settlement = ask.id(SettlementId)
-    body = ask.body
-    await parts.admin.money.book_leg(ask.user_id, settlement, body.leg, body.reference, body.reason)
+    settlement = context.id(SettlementId)
+    body = context.body
+    await parts.admin.money.book_leg(
+        context.user_id, settlement, body.leg, body.reference, body.reason
+    )
     return await parts.admin.money.settlement(settlement)
 
 
-async def requeue(parts: Parts, ask: Ask[Why, Nothing]) -> SettlementView:
+async def requeue(parts: Parts, context: RequestContext[Why, Nothing]) -> SettlementView:
     """Make the settlement that an ended task's held money lacks."""
-    made = await parts.admin.money.requeue_settlement(ask.user_id, ask.id(TaskId), ask.body.reason)
+    made = await parts.admin.money.requeue_settlement(
+        context.user_id, context.id(TaskId), context.body.reason
+    )
     return await parts.admin.money.settlement(made)
 
 
-async def chargebacks(parts: Parts, ask: Ask[Nothing, ChargebacksQuery]) -> Chargebacks:
+async def chargebacks(
+    parts: Parts, context: RequestContext[Nothing, ChargebacksQuery]
+) -> Chargebacks:
     """Payments that posters' banks took back."""
-    return Chargebacks(await parts.admin.money.chargebacks(ask.query.state))
+    return Chargebacks(await parts.admin.money.chargebacks(context.query.state))
 
 
-async def timeline(parts: Parts, ask: Ask[Nothing, Nothing]) -> MoneyFile:
+async def timeline(parts: Parts, context: RequestContext[Nothing, Nothing]) -> MoneyFile:
     """Every cent of a task, its predecessors and successors."""
-    return await parts.admin.money.money(ask.id(TaskId))
+    return await parts.admin.money.money(context.id(TaskId))
 
 
-async def payout_account(parts: Parts, ask: Ask[PayoutAccount, Nothing]) -> UserFile:
+async def payout_account(parts: Parts, context: RequestContext[PayoutAccount, Nothing]) -> UserFile:
     """Say where a hustler is paid; held payouts go on."""
-    user = ask.id(UserId)
-    body = ask.body
+    user = context.id(UserId)
+    body = context.body
     await parts.admin.money.set_payout_account(
-        ask.user_id, user, body.account_id, enabled=body.payouts_enabled, reason=body.reason
+        context.user_id, user, body.account_id, enabled=body.payouts_enabled, reason=body.reason
     )
     return await parts.admin.people.user(user)

@@ -1,4 +1,4 @@
-"""Accounts as an operator sees and changes them."""
+"""Accounts as an admin sees and changes them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.progress.admin_views import XpRowView
 from gateway.contract.fields import FieldRefused, Instant, Text
 from gateway.http.admin.shapes import Why, name
 from gateway.http.decoding import Nothing, Sent
-from gateway.http.endpoint import Ask
+from gateway.http.endpoint import RequestContext
 from gateway.http.parts import Parts
 
 BadgeType = Annotated[str, name("A-Z0-9_", 60, "1 to 60 capital letters, digits and underscores")]
@@ -56,64 +56,72 @@ class BadgeGrant(Sent, frozen=True):
     reason: Text
 
 
-async def show(parts: Parts, ask: Ask[Nothing, Nothing]) -> UserFile:
+async def show(parts: Parts, context: RequestContext[Nothing, Nothing]) -> UserFile:
     """One account, with its newest XP awards and their flags."""
-    return await parts.admin.people.user(ask.id(UserId))
+    return await parts.admin.people.user(context.id(UserId))
 
 
-async def suspend(parts: Parts, ask: Ask[Why, Nothing]) -> UserFile:
+async def suspend(parts: Parts, context: RequestContext[Why, Nothing]) -> UserFile:
     """Shut an account; its LIVE session ends."""
-    user = ask.id(UserId)
-    await parts.admin.people.suspend(ask.user_id, user, ask.body.reason)
+    user = context.id(UserId)
+    await parts.admin.people.suspend(context.user_id, user, context.body.reason)
     parts.authenticator.forget(user)
     return await parts.admin.people.user(user)
 
 
-async def reinstate(parts: Parts, ask: Ask[Why, Nothing]) -> UserFile:
+async def reinstate(parts: Parts, context: RequestContext[Why, Nothing]) -> UserFile:
     """Open a shut account again."""
-    user = ask.id(UserId)
-    await parts.admin.people.reinstate(ask.user_id, user, ask.body.reason)
+    user = context.id(UserId)
+    await parts.admin.people.reinstate(context.user_id, user, context.body.reason)
     return await parts.admin.people.user(user)
 
 
-async def live_ban(parts: Parts, ask: Ask[LiveBan, Nothing]) -> UserFile:
+async def live_ban(parts: Parts, context: RequestContext[LiveBan, Nothing]) -> UserFile:
     """No LIVE mode until then; null lifts the ban."""
-    user = ask.id(UserId)
-    if ask.body.until is None:
-        await parts.admin.live.lift_ban(ask.user_id, user, ask.body.reason)
+    user = context.id(UserId)
+    if context.body.until is None:
+        await parts.admin.live.lift_ban(context.user_id, user, context.body.reason)
     else:
-        await parts.admin.live.ban(ask.user_id, user, ask.body.until, ask.body.reason)
+        await parts.admin.live.ban(context.user_id, user, context.body.until, context.body.reason)
     return await parts.admin.people.user(user)
 
 
-async def live(parts: Parts, ask: Ask[LiveOverride, Nothing]) -> UserFile:
+async def live(parts: Parts, context: RequestContext[LiveOverride, Nothing]) -> UserFile:
     """End one LIVE session or one cooldown, or set a cooldown, without a ban."""
-    user = ask.id(UserId)
-    await parts.admin.live.act(ask.user_id, user, ask.body.act, ask.body.until, ask.body.reason)
+    user = context.id(UserId)
+    await parts.admin.live.act(
+        context.user_id, user, context.body.act, context.body.until, context.body.reason
+    )
     return await parts.admin.people.user(user)
 
 
-async def trust_tier(parts: Parts, ask: Ask[TrustTier, Nothing]) -> UserFile:
+async def trust_tier(parts: Parts, context: RequestContext[TrustTier, Nothing]) -> UserFile:
     """Put a hustler on another tier."""
-    user = ask.id(UserId)
-    await parts.admin.progress.set_trust_tier(ask.user_id, user, ask.body.tier, ask.body.reason)
+    user = context.id(UserId)
+    await parts.admin.progress.set_trust_tier(
+        context.user_id, user, context.body.tier, context.body.reason
+    )
     return await parts.admin.people.user(user)
 
 
-async def grant_badge(parts: Parts, ask: Ask[BadgeGrant, Nothing]) -> UserFile:
+async def grant_badge(parts: Parts, context: RequestContext[BadgeGrant, Nothing]) -> UserFile:
     """Grant a badge that was not earned by its rule."""
-    user = ask.id(UserId)
-    await parts.admin.progress.grant_badge(ask.user_id, user, ask.body.badge_type, ask.body.reason)
+    user = context.id(UserId)
+    await parts.admin.progress.grant_badge(
+        context.user_id, user, context.body.badge_type, context.body.reason
+    )
     return await parts.admin.people.user(user)
 
 
-async def revoke_badge(parts: Parts, ask: Ask[Why, Nothing]) -> None:
+async def revoke_badge(parts: Parts, context: RequestContext[Why, Nothing]) -> None:
     """Hide a badge that was granted in error."""
-    await parts.admin.progress.revoke_badge(ask.user_id, ask.id(BadgeId), ask.body.reason)
+    await parts.admin.progress.revoke_badge(
+        context.user_id, context.id(BadgeId), context.body.reason
+    )
 
 
-async def flag_xp(parts: Parts, ask: Ask[Why, Nothing]) -> XpRowView:
+async def flag_xp(parts: Parts, context: RequestContext[Why, Nothing]) -> XpRowView:
     """Mark a row of the XP ledger as wrong; the row stays as it is."""
-    award = ask.id(AwardId)
-    await parts.admin.progress.flag_xp(ask.user_id, award, ask.body.reason)
+    award = context.id(AwardId)
+    await parts.admin.progress.flag_xp(context.user_id, award, context.body.reason)
     return await parts.admin.progress.xp_row(award)

@@ -1,4 +1,4 @@
-"""What the commands of the desk share: a reason, which stays on record, and names of few characters."""
+"""What the commands of the admin API share: a reason, which stays on record, and names of few characters."""
 
 from __future__ import annotations
 

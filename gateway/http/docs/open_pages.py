@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from engine.kernel import errors
 from gateway.contract import asyncapi, problems
 from gateway.http.docs import openapi, page
-from gateway.http.endpoint import JSON, Call
+from gateway.http.endpoint import JSON, Endpoint
 from gateway.http.parts import Parts
 
 _NAMES: Final = {
@@ -26,10 +26,10 @@ _NAMES: Final = {
 class OpenPages:
     """The handlers; documents are rendered once."""
 
-    def __init__(self, parts: Parts, calls: Sequence[Call]) -> None:
+    def __init__(self, parts: Parts, endpoints: Sequence[Endpoint]) -> None:
         self._parts = parts
         released = version("hustlexp-live")
-        description = openapi.document(calls, released)
+        description = openapi.document(endpoints, released)
         if parts.metrics_apart:
             del description["paths"]["/metrics"]
         folder = files("gateway.http.docs")

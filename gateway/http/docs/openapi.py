@@ -15,7 +15,7 @@ from gateway.contract import problems, schemas
 from gateway.contract.problems import Problem
 from gateway.http.decoding import Nothing
 from gateway.http.docs import examples
-from gateway.http.endpoint import JSON, Call
+from gateway.http.endpoint import JSON, Endpoint
 
 REF: Final = "#/components/schemas/{name}"
 _PATH_PARAMETER = re.compile(r"\{(\w+):uuid\}")
@@ -23,15 +23,15 @@ _PATH_PARAMETER = re.compile(r"\{(\w+):uuid\}")
 Schema = dict[str, Any]
 
 
-def document(calls: Sequence[Call], version: str) -> Schema:
+def document(endpoints: Sequence[Endpoint], version: str) -> Schema:
     """The whole description as a JSON-ready dict."""
-    types = _types(calls)
+    types = _types(endpoints)
     schema_of, components = schemas.components(types, REF)
     paths: dict[str, Schema] = {}
-    for call in calls:
-        path = _PATH_PARAMETER.sub(r"{\1}", call.path)
+    for endpoint in endpoints:
+        path = _PATH_PARAMETER.sub(r"{\1}", endpoint.path)
         operations = paths.setdefault(path, {})
-        operations[call.method.lower()] = _operation(call, schema_of, components)
+        operations[endpoint.method.lower()] = _operation(endpoint, schema_of, components)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -54,49 +54,49 @@ def document(calls: Sequence[Call], version: str) -> Schema:
     }
 
 
-def _types(calls: Sequence[Call]) -> list[Any]:
+def _types(endpoints: Sequence[Endpoint]) -> list[Any]:
     """Every type that appears in a body, a query or an answer, once."""
     seen: dict[Any, None] = {Problem: None}
-    for call in calls:
-        for kind in (call.query_type, *call.answer_types):
+    for endpoint in endpoints:
+        for kind in (endpoint.query_type, *endpoint.answer_types):
             if kind is not Nothing:
                 seen[kind] = None
-        if _has_shape(call):
-            seen[call.body_type] = None
+        if _has_shape(endpoint):
+            seen[endpoint.body_type] = None
     return list(seen)
 
 
-def _has_shape(call: Call) -> bool:
+def _has_shape(endpoint: Endpoint) -> bool:
     """Whether the body's schema is drawn from the handler's type."""
-    return call.body_type is not Nothing and call.takes.schema is None
+    return endpoint.body_type is not Nothing and endpoint.consumes.schema is None
 
 
-def _operation(call: Call, schema_of: Mapping[Any, Schema], components: Schema) -> Schema:
-    doc = inspect.getdoc(call.handler) or ""
-    module = call.handler.__module__.removeprefix("gateway.http.")
-    resource = call.resource or module.replace(".", "_")
+def _operation(endpoint: Endpoint, schema_of: Mapping[Any, Schema], components: Schema) -> Schema:
+    doc = inspect.getdoc(endpoint.handler) or ""
+    module = endpoint.handler.__module__.removeprefix("gateway.http.")
+    resource = endpoint.resource or module.replace(".", "_")
     operation: Schema = {
-        "operationId": f"{resource}_{call.handler.__name__}",
+        "operationId": f"{resource}_{endpoint.handler.__name__}",
         "summary": doc.partition("\n")[0],
-        "description": f"Roles: {', '.join(sorted(call.who))}.",
+        "description": f"Roles: {', '.join(sorted(endpoint.who))}.",
         "tags": [resource],
-        "parameters": _parameters(call, components),
-        "responses": _answers(call, schema_of, components),
+        "parameters": _parameters(endpoint, components),
+        "responses": _answers(endpoint, schema_of, components),
     }
-    if _has_shape(call):
+    if _has_shape(endpoint):
         operation["requestBody"] = {
-            "required": _has_required(components, call.body_type),
-            "content": {JSON: _with_example(schema_of[call.body_type], components, brief=True)},
+            "required": _has_required(components, endpoint.body_type),
+            "content": {JSON: _with_example(schema_of[endpoint.body_type], components, brief=True)},
         }
-    if call.takes.schema is not None:
+    if endpoint.consumes.schema is not None:
         operation["requestBody"] = {
             "required": True,
-            "content": {call.takes.media_type: {"schema": dict(call.takes.schema)}},
+            "content": {endpoint.consumes.media_type: {"schema": dict(endpoint.consumes.schema)}},
         }
     return operation
 
 
-def _parameters(call: Call, components: Schema) -> list[Schema]:
+def _parameters(endpoint: Endpoint, components: Schema) -> list[Schema]:
     parameters: list[Schema] = [
         {
             "name": name,
@@ -104,10 +104,10 @@ def _parameters(call: Call, components: Schema) -> list[Schema]:
             "required": True,
             "schema": {"type": "string", "format": "uuid"},
         }
-        for name in _PATH_PARAMETER.findall(call.path)
+        for name in _PATH_PARAMETER.findall(endpoint.path)
     ]
-    if call.query_type is not Nothing:
-        query = components[call.query_type.__name__]
+    if endpoint.query_type is not Nothing:
+        query = components[endpoint.query_type.__name__]
         parameters += [
             {
                 "name": name,
@@ -117,7 +117,7 @@ def _parameters(call: Call, components: Schema) -> list[Schema]:
             }
             for name, schema in query["properties"].items()
         ]
-    if call.method in ("POST", "PUT"):
+    if endpoint.method in ("POST", "PUT"):
         parameters.append(
             {
                 "name": "Idempotency-Key",
@@ -136,28 +136,28 @@ def _with_example(schema: Schema, components: Schema, *, brief: bool = False) ->
     return {"schema": schema, "example": examples.of(schema, components, brief=brief)}
 
 
-def _answers(call: Call, schema_of: Mapping[Any, Schema], components: Schema) -> Schema:
-    success: Schema = {"description": HTTPStatus(call.status).phrase}
-    shapes = [schema_of[kind] for kind in call.answer_types]
+def _answers(endpoint: Endpoint, schema_of: Mapping[Any, Schema], components: Schema) -> Schema:
+    success: Schema = {"description": HTTPStatus(endpoint.status).phrase}
+    shapes = [schema_of[kind] for kind in endpoint.answer_types]
     if shapes:
         shape = {"anyOf": shapes} if shapes[1:] else shapes[0]
         success["content"] = {JSON: _with_example(shape, components)}
-    elif call.gives != (JSON,):
-        success["content"] = {media: {} for media in call.gives}
-    answers: Schema = {str(int(call.status)): success}
-    if call.may_repeat:
+    elif endpoint.produces != (JSON,):
+        success["content"] = {media: {} for media in endpoint.produces}
+    answers: Schema = {str(int(endpoint.status)): success}
+    if endpoint.may_replay:
         answers["200"] = success | {"description": "Done before; the same answer again"}
-    for status in sorted(_statuses(call)):
+    for status in sorted(_statuses(endpoint)):
         answers[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
     return answers
 
 
-def _statuses(call: Call) -> set[int]:
+def _statuses(endpoint: Endpoint) -> set[int]:
     """The error statuses a call can give: what every call can, and what writing ones can."""
     every = {401, 403, 422, 429, 500, 503}
-    if "{" in call.path:
+    if "{" in endpoint.path:
         every.add(404)
-    if call.method != "GET":
+    if endpoint.method != "GET":
         every |= {400, 409, 413, 415}
     return every
 

@@ -70,7 +70,7 @@ def _calls(paths: Mapping[str, Schema], shapes: Mapping[str, Schema]) -> str:
         "service, and <b>Authorize</b> takes it. <code>Idempotency-Key</code> is optional on every POST and PUT.</p>"
     )
     calls = "".join(
-        _call(method.upper(), path, operation, shapes)
+        _operation(method.upper(), path, operation, shapes)
         for path, operations in paths.items()
         for method, operation in operations.items()
     )
@@ -80,7 +80,7 @@ def _calls(paths: Mapping[str, Schema], shapes: Mapping[str, Schema]) -> str:
     )
 
 
-def _call(method: str, path: str, operation: Schema, shapes: Mapping[str, Schema]) -> str:
+def _operation(method: str, path: str, operation: Schema, shapes: Mapping[str, Schema]) -> str:
     content = operation.get("requestBody", {}).get("content", {})
     bodies = [media["schema"] for media in content.values()]
     good = {code: a for code, a in operation["responses"].items() if code.startswith("2")}

@@ -67,9 +67,9 @@ function showStats(stats) {
 
 /** Simulated people are hurried: what their median would be at life's pace, machinery as it is. */
 function showPace({ median_first_card_s: machine, median_human_s: human }, pace) {
-  const hurried = Boolean(pace) && pace !== 1;
-  find("pace").hidden = !hurried || human === null;
-  show("goal-pace", hurried ? "at life's pace" : "or less");
+  const isFaster = Boolean(pace) && pace !== 1;
+  find("pace").hidden = !isFaster || human === null;
+  show("goal-pace", isFaster ? "at life's pace" : "or less");
   if (find("pace").hidden) return;
   show("pace-times", `${pace}\u00d7`);
   show("pace-life", `about ${Math.round(machine + human * pace)} s`);
@@ -118,7 +118,7 @@ function showConnection(state, wait) {
   place.dataset.state = state;
 }
 
-// ── Whose eyes: the development service fills the token in, elsewhere an operator gives one
+// ── Whose eyes: the development service fills the token in, elsewhere an admin gives one
 
 // A page refused sooner than this would be refused again.
 const RELOAD_AFTER_MS = 60_000;

@@ -128,7 +128,7 @@ export class City {
     if (reach > radius) {
       known.reaches.push(radius);
       Object.assign(known, { radiusFrom: radiusOf(known, now), radius: reach, radiusAt: now });
-      happened.push(told("looking", known, `now reaches ${reach} miles`));
+      happened.push(feedEntry("looking", known, `now reaches ${reach} miles`));
     }
     if (task.state === before) return;
     known.changedAt = now;
@@ -142,23 +142,23 @@ export class City {
       WORKING: ["working", "begins at the door"],
       PROOF_SUBMITTED: ["working", "is done, the poster looks"],
     }[task.state];
-    if (news) happened.push(told(news[0], task, news[1]));
+    if (news) happened.push(feedEntry(news[0], task, news[1]));
   }
 
   finish(task, now, happened) {
     task.endedAt = now;
     if (task.state === "PROOF_SUBMITTED" || task.state === "COMPLETED") {
       task.paid = true;
-      happened.push(told("paid", task, `paid ${price(task)}`));
+      happened.push(feedEntry("paid", task, `paid ${price(task)}`));
     } else if (task.state === "MATCHING" && Date.parse(task.expires_at) <= Date.now() + 1500) {
-      happened.push(told("over", task, "nobody came"));
+      happened.push(feedEntry("over", task, "nobody came"));
     } else {
-      happened.push(told("over", task, "was called off"));
+      happened.push(feedEntry("over", task, "was called off"));
     }
   }
 }
 
-function told(kind, task, text) {
+function feedEntry(kind, task, text) {
   return { kind, id: task.id, title: task.title, price: price(task), text };
 }
 

@@ -48,7 +48,7 @@ export class Link {
     this.listenFor(SILENCE_MS);
     if (message.type === "WELCOME") {
       this.failures = 0;
-      this.beat(message.data.heartbeat_seconds * 1000);
+      this.heartbeat(message.data.heartbeat_seconds * 1000);
       this.say("SUBSCRIBE_CITY");
     } else if (message.type === "CITY") {
       this.hear.state("live");
@@ -59,7 +59,7 @@ export class Link {
     }
   }
 
-  beat(every) {
+  heartbeat(every) {
     clearInterval(this.heart);
     this.heart = setInterval(() => this.say("PING"), every);
   }

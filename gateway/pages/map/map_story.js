@@ -77,7 +77,7 @@ export class Story {
   open(subject) {
     this.from ??= document.activeElement;
     this.subject = subject;
-    this.told = "";
+    this.shownText = "";
     this.hear.opened(subject);
     this.ask(subject, true);
   }
@@ -114,9 +114,9 @@ export class Story {
       Object.assign(subject, { id: story.id, path: `/v1/admin/users/${story.id}/story` });
     }
     const text = JSON.stringify({ ...story, at: null });
-    if (subject.kind === "task") this.showTask(story, text !== this.told);
-    else this.showHustler(story, text !== this.told);
-    this.told = text;
+    if (subject.kind === "task") this.showTask(story, text !== this.shownText);
+    else this.showHustler(story, text !== this.shownText);
+    this.shownText = text;
     this.reveal(first);
   }
 

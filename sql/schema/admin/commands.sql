@@ -1,4 +1,4 @@
--- What an admin does with items and cases: docs/desk.md.
+-- What an admin does with items and cases: docs/admin.md.
 --
 -- Every command of an admin begins with admin_act(): HX503 for who is no admin or has a stake in it, and a
 -- row in admin_actions that goes with the transaction.
@@ -35,7 +35,7 @@ $$;
 -- Who has a stake in what an act is about, given by its id or the provider's name of it. Of a task, and
 -- of all that belongs to one: poster and hustler, also those of the tasks before and behind it, which
 -- share its money; of a dispute also who opened it; of an account, a badge and an award whose it is; of
--- an operator's item those of everything that it names.
+-- an admin's item those of everything that it names.
 create or replace function people_of_case(p_about text) returns uuid[]
 language plpgsql
 as $$
@@ -49,14 +49,14 @@ begin
     into ids, names
     from (
         select u.id, null as named
-        from operator_items as o
+        from admin_items as o
         cross join unnest(uuids_in(o.subject || ' ' || o.details::text)) as u (id)
         where o.id = any(ids)
         union all
-        select null, o.subject from operator_items as o where o.id = any(ids)
+        select null, o.subject from admin_items as o where o.id = any(ids)
         union all
         select null, d.value
-        from operator_items as o
+        from admin_items as o
         cross join jsonb_each_text(
             case jsonb_typeof(o.details) when 'object' then o.details else '{}' end
         ) as d
@@ -104,8 +104,8 @@ begin
             union all
             select side.id
             from cases as c
-            cross join unnest(task_line(c.task_id)) as line (id)
-            inner join tasks as t on t.id = line.id
+            cross join unnest(task_lineage(c.task_id)) as lineage (id)
+            inner join tasks as t on t.id = lineage.id
             cross join unnest(array[t.poster_id, t.assigned_hustler_id]) as side (id)
         )
 
@@ -152,22 +152,22 @@ begin
 end;
 $$;
 -- A person has looked at it.
-create or replace function close_operator_item(p_admin uuid, p_item uuid, p_reason text) returns jsonb
+create or replace function close_admin_item(p_admin uuid, p_item uuid, p_reason text) returns jsonb
 language plpgsql
 as $$
 declare
-    i operator_items;
+    i admin_items;
     acted uuid;
 begin
-    select * into i from operator_items where id = p_item;
+    select * into i from admin_items where id = p_item;
     acted := admin_act(
-        p_admin, 'CLOSE_ITEM', 'operator_item', p_item::text, p_reason,
+        p_admin, 'CLOSE_ITEM', 'admin_item', p_item::text, p_reason,
         jsonb_build_object('kind', i.kind, 'subject', i.subject)
     );
     if i.id is null then
         perform hx_not_found();
     end if;
-    update operator_items set closed_at = hx_clock(), closed_by = p_admin
+    update admin_items set closed_at = hx_clock(), closed_by = p_admin
     where id = p_item and closed_at is null;
     return jsonb_build_object('subject_id', p_item);
 end;

@@ -13,19 +13,19 @@ return (
 create or replace function open_item(p_kind text, p_subject text, p_details jsonb default '{}') returns void
 language sql
 begin atomic
-    insert into operator_items (kind, subject, details) values (p_kind, p_subject, p_details)
+    insert into admin_items (kind, subject, details) values (p_kind, p_subject, p_details)
     on conflict (kind, subject) where closed_at is null do nothing;
 end;
 
 create or replace function close_item(p_kind text, p_subject text) returns void
 language sql
 begin atomic
-    update operator_items set closed_at = hx_clock()
+    update admin_items set closed_at = hx_clock()
     where kind = p_kind and subject = p_subject and closed_at is null;
 end;
 
 -- What is held for a task of somebody whose account is shut waits for a person.
-create or replace function hold_for_operator(t tasks) returns void
+create or replace function hold_for_admin(t tasks) returns void
 language sql
 begin atomic
     select open_item('POSTER_SUSPENDED', t.id::text, jsonb_build_object(

@@ -1,6 +1,6 @@
 -- Guards of the audit record and of the work queue.
 
--- HX801: what an operator did stays on record.
+-- HX801: what an admin did stays on record.
 create or replace trigger admin_actions_no_delete before update or delete or truncate on admin_actions
 for each statement execute function append_only('HX801', 'ADMIN-AUDIT');
 
@@ -20,7 +20,7 @@ for each row execute function admin_action_guard();
 
 -- HX801: an item stays what it was opened for, is closed once, by an admin or by itself. HX503: by none
 -- of those whom it is about.
-create or replace function operator_item_guard() returns trigger
+create or replace function admin_item_guard() returns trigger
 language plpgsql
 as $$
 begin
@@ -38,5 +38,5 @@ begin
 end;
 $$;
 
-create or replace trigger operator_item_guard before update on operator_items
-for each row execute function operator_item_guard();
+create or replace trigger admin_item_guard before update on admin_items
+for each row execute function admin_item_guard();

@@ -19,7 +19,7 @@ create index admin_actions_by_target on admin_actions (target_type, target_id, c
 create index admin_actions_by_age on admin_actions (created_at, id);
 
 -- What waits for a person. Opened by commands and timers, once while it is open.
-create table operator_items (
+create table admin_items (
     id uuid not null default hx_id(),
     kind text not null,
     subject text not null,
@@ -28,11 +28,11 @@ create table operator_items (
     closed_at timestamptz,
     -- null when what it was about went away by itself
     closed_by uuid,
-    constraint operator_items_pkey primary key (id),
-    constraint operator_items_closer foreign key (closed_by) references users (id),
-    constraint operator_items_kind check (kind ~ '^[A-Z_]+$')
+    constraint admin_items_pkey primary key (id),
+    constraint admin_items_closer foreign key (closed_by) references users (id),
+    constraint admin_items_kind check (kind ~ '^[A-Z_]+$')
 );
-create unique index one_open_item_per_subject on operator_items (kind, subject)
+create unique index one_open_item_per_subject on admin_items (kind, subject)
 where closed_at is null;
-create index operator_items_open on operator_items (opened_at, id) where closed_at is null;
-create index operator_items_by_age on operator_items (opened_at, id);
+create index admin_items_open on admin_items (opened_at, id) where closed_at is null;
+create index admin_items_by_age on admin_items (opened_at, id);

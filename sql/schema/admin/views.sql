@@ -98,7 +98,7 @@ begin atomic
     ) as k
     where e.state in ('FUNDED', 'LOCKED_DISPUTE');
 end;
-create or replace function item_view(i operator_items) returns jsonb
+create or replace function item_view(i admin_items) returns jsonb
 language sql stable
 return jsonb_build_object(
     'id', i.id, 'kind', i.kind, 'subject', i.subject, 'details', i.details,
@@ -118,7 +118,7 @@ create or replace function money_timeline(p_task uuid) returns jsonb
 language sql stable
 return (
     -- worked out once, not again for every row that is looked at
-    with l as materialized (select task_line(p_task) as ids)
+    with l as materialized (select task_lineage(p_task) as ids)
 
     select jsonb_build_object(
         'task_id', p_task,

@@ -1,14 +1,14 @@
 -- Disputes: opening, evidence, and the decision.
 
 -- Locks the money and stops the task. The caller holds the task's lock; p_told is told with it.
-create or replace function open_dispute(t tasks, p_by uuid, p_side text, p_reason text, p_told jsonb)
+create or replace function open_dispute(t tasks, p_by uuid, p_side text, p_reason text, p_events jsonb)
 returns jsonb
 language plpgsql
 as $$
 declare
     e escrows;
     d disputes;
-    told jsonb := p_told || lapse_proposals(t);
+    events jsonb := p_events || lapse_proposals(t);
     at timestamptz := hx_clock();
 begin
     select * into e from escrows where task_id = t.id and is_current for no key update;
@@ -19,7 +19,7 @@ begin
     values (t.id, e.id, p_by, p_side, p_reason, at + evidence_window())
     returning * into d;
     update escrows set state = 'LOCKED_DISPUTE', updated_at = at where id = e.id;
-    perform hx_act(p_by, p_reason);
+    perform set_actor(p_by, p_reason);
     update tasks set state = 'DISPUTED', updated_at = at where id = t.id returning * into t;
     delete from timers where subject = t.id;
     perform close_item('WORKING_STALE', t.id::text);
@@ -28,7 +28,7 @@ begin
     return jsonb_build_object(
         'task_id', t.id,
         'subject_id', d.id,
-        'events', append_events(told || task_events(t, null, null))
+        'events', append_events(events || task_events(t, null, null))
     );
 end;
 $$;
@@ -37,7 +37,7 @@ create or replace function dispute_task(p_user uuid, p_task uuid, p_reason text)
 language plpgsql
 as $$
 declare
-    t tasks := side_task(p_user, p_task);
+    t tasks := lock_task_as_party(p_user, p_task);
 begin
     if t.state = 'DISPUTED' and exists (
         select from disputes as d where d.task_id = p_task and d.opened_by = p_user
@@ -189,7 +189,7 @@ begin
     where task_id = t.id and state in ('PENDING', 'SUBMITTED');
     if p_outcome = 'POSTER' then
         return end_task(
-            t, 'CANCELLED', p_admin, 'DISPUTE_FOR_POSTER', p_reason, note_lost(t.id)
+            t, 'CANCELLED', p_admin, 'DISPUTE_FOR_POSTER', p_reason, record_lost(t.id)
         ) || jsonb_build_object('withdrawn', withdrawn_unless_active(t.assigned_hustler_id));
     end if;
     insert into proofs (task_id, hustler_id, kind, state, submitted_at, reviewed_at)
@@ -198,13 +198,13 @@ begin
 end;
 $$;
 
--- A stuck task with somebody at work: an operator opens the dispute, and another decides it.
+-- A stuck task with somebody at work: an admin opens the dispute, and another decides it.
 create or replace function admin_dispute_task(p_admin uuid, p_task uuid, p_reason text) returns jsonb
 language plpgsql
 as $$
 declare
     acted uuid := admin_act(p_admin, 'DISPUTE_TASK', 'task', p_task::text, p_reason);
-    t tasks := locked_task(p_task);
+    t tasks := lock_task_as_admin(p_task);
 begin
     if t.state not in ('ACCEPTED', 'WORKING', 'PROOF_SUBMITTED') then
         perform hx_refuse('HX010', 'TRANSITION');

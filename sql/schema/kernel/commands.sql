@@ -57,8 +57,8 @@ begin
             -- the deadline bounded the acceptance; what was accepted goes on, and both sides know
             return answer || jsonb_build_object('events', append_events(
                 jsonb_build_array(
-                    nudge(t.poster_id, 'DEADLINE_PASSED', t.id, 'The deadline of your task has passed. The work goes on.'),
-                    nudge(t.assigned_hustler_id, 'DEADLINE_PASSED', t.id, 'The deadline of this task has passed. The work goes on.')
+                    reminder(t.poster_id, 'DEADLINE_PASSED', t.id, 'The deadline of your task has passed. The work goes on.'),
+                    reminder(t.assigned_hustler_id, 'DEADLINE_PASSED', t.id, 'The deadline of this task has passed. The work goes on.')
                 )
             ));
         when p_kind in ('CHOICE', 'CHOICE_REMINDER') and t.state = 'MATCHING' and not exists (

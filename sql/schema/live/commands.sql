@@ -23,7 +23,7 @@ declare
     opened uuid;
     at timestamptz;
 begin
-    perform refuse_who_may_not_work(p_hustler);
+    perform require_may_work(p_hustler);
     select * into s from live_status where user_id = p_hustler for no key update;
     at := hx_clock();
     if s.session_id is null then
@@ -52,7 +52,7 @@ declare
     at timestamptz := hx_clock();
     before timestamptz := p_due - interval '1 microsecond';
     next timestamptz;
-    told jsonb := '[]';
+    events jsonb := '[]';
 begin
     select * into s from live_status where user_id = p_user;
     next := live_state_changes_at(s, at);
@@ -62,19 +62,19 @@ begin
     if (live_state(s, before), live_state_reason(s, before))
         is distinct from (live_state(s, at), live_state_reason(s, at))
     then
-        told := told || live_event(s);
+        events := events || live_event(s);
     end if;
     if s.session_id is not null and not shift_is_over(s.shift_since, at)
         and shift_turn(s.shift_since, at) + live_shift_warning() between p_due and at
     then
-        told := told || nudge(
+        events := events || reminder(
             p_user, 'LIVE_3H', null,
             'You have been in LIVE mode for three hours. After four there is a rest of 30 minutes.'
         );
     end if;
     return jsonb_build_object(
         'subject_id', p_user,
-        'events', append_events(told),
+        'events', append_events(events),
         'withdrawn', case
             when live_state(s, before) = 'ACTIVE' and live_state(s, at) <> 'ACTIVE'
                 then jsonb_build_array(p_user)
@@ -119,7 +119,7 @@ end;
 $$;
 
 -- A session away for five minutes ends, unless its hustler holds a task (design §2, Live mode).
-create or replace function end_away(p_hustler uuid) returns jsonb
+create or replace function expire_idle_session(p_hustler uuid) returns jsonb
 language plpgsql
 as $$
 begin
@@ -146,7 +146,7 @@ declare
     at timestamptz;
     ended uuid;
     counted jsonb;
-    told jsonb;
+    events jsonb;
 begin
     select * into s from live_status where user_id = p_hustler for no key update;
     if s.session_id is null then
@@ -171,7 +171,7 @@ begin
             ),
             '-infinity'
         );
-    told := hx_event(p_hustler, 'LIVE_MODE_STATE_CHANGE', jsonb_build_object(
+    events := hx_event(p_hustler, 'LIVE_MODE_STATE_CHANGE', jsonb_build_object(
         'state', 'OFF', 'reason', 'FORCED'
     ));
     if jsonb_array_length(counted) >= impossible_sessions_max() then
@@ -179,12 +179,12 @@ begin
         perform open_item(
             'IMPOSSIBLE_POSITIONS', p_hustler::text, jsonb_build_object('sessions', counted)
         );
-        told := live_event(s);
+        events := live_event(s);
     end if;
     return jsonb_build_object(
         'subject_id', ended,
         'withdrawn', jsonb_build_array(p_hustler),
-        'events', append_events(jsonb_build_array(told))
+        'events', append_events(jsonb_build_array(events))
     );
 end;
 $$;

@@ -4,7 +4,7 @@ create or replace function accept_outcome(p_outcome text, p_task uuid) returns j
 language sql immutable
 return jsonb_build_object('outcome', p_outcome, 'task_id', p_task);
 
-create or replace function refuse_who_may_not_work(p_hustler uuid) returns void
+create or replace function require_may_work(p_hustler uuid) returns void
 language plpgsql
 as $$
 begin
@@ -109,11 +109,11 @@ declare
     standing text;
     at timestamptz;
     accepts integer;
-    told jsonb;
+    events jsonb;
     eta integer;
 begin
     -- 1. Without a lock: answer what is decided already, refuse what concerns the caller alone.
-    perform refuse_who_may_not_work(p_hustler);
+    perform require_may_work(p_hustler);
     select * into t from tasks where id = p_task;
     if not found then
         perform hx_not_found();
@@ -180,7 +180,7 @@ begin
     else
         insert into acceptances (task_id, hustler_id) values (p_task, p_hustler);
     end if;
-    perform hx_act(p_hustler, null);
+    perform set_actor(p_hustler, null);
     update tasks
     set
         state = 'ACCEPTED', assigned_hustler_id = p_hustler,
@@ -199,11 +199,11 @@ begin
         returning tasks_accepted into accepts;
     end if;
 
-    told := task_events(t, 'JOB_ASSIGNED', jsonb_build_object(
+    events := task_events(t, 'JOB_ASSIGNED', jsonb_build_object(
         'status', 'SCHEDULED', 'hustler_id', p_hustler, 'eta_minutes', eta
     ));
     if t.mode = 'LIVE' then
-        told := told || broadcast_event(b.id, t.poster_id);
+        events := events || broadcast_event(b.id, t.poster_id);
         -- some accepts of a session are followed by a cooldown (product_spec §3.5)
         if accepts % accepts_before_cooldown() = 0 then
             update live_status
@@ -212,13 +212,13 @@ begin
                 version = version + 1
             where user_id = p_hustler
             returning * into s;
-            told := told || live_event(s);
+            events := events || live_event(s);
         end if;
     end if;
     return jsonb_build_object(
         'outcome', 'WON',
         'task_id', p_task,
-        'events', append_events(told),
+        'events', append_events(events),
         'closed', case t.mode
             when 'LIVE' then jsonb_build_array(closed_broadcast(b.id, p_task, 'CLAIMED'))
             else '[]'
@@ -240,7 +240,7 @@ declare
     declines integer;
     at timestamptz;
 begin
-    perform refuse_who_may_not_work(p_hustler);
+    perform require_may_work(p_hustler);
     select * into b from live_broadcasts where id = p_broadcast;
     if not found then
         perform hx_not_found();

@@ -44,7 +44,7 @@ declare
     b live_broadcasts;
 begin
     if not account_is_active(t.poster_id) then
-        perform hold_for_operator(t);
+        perform hold_for_admin(t);
         return null;
     end if;
     insert into live_broadcasts (

@@ -85,7 +85,7 @@ $$;
 
 -- What an event does to a hustler's LIVE mode, at its moment p_at; the events that tell it.
 -- p_event: COMPLETED, LOST, or a kind of abandonment. The caller holds the row of live_status.
-create or replace function judge_live_record(p_user uuid, p_event text, p_at timestamptz) returns jsonb
+create or replace function check_live_record(p_user uuid, p_event text, p_at timestamptz) returns jsonb
 language plpgsql security definer
 set search_path = public, pg_temp
 as $$
@@ -94,15 +94,15 @@ declare
     c work_counts := work_counts_of(p_user, 'LIVE');
     total integer := c.completed + c.abandoned + c.lost;
     -- a completion only raises the rate; but one task is the first that is judged
-    judged boolean := p_event <> 'QUICK' and total >= live_record_tasks_min()
+    is_checked boolean := p_event <> 'QUICK' and total >= live_record_tasks_min()
         and (p_event <> 'COMPLETED' or total = live_record_tasks_min());
     was live_status;
 begin
     select * into was from live_status where user_id = p_user;
     s := was;
-    if judged and c.completed * 100 < total * live_rate_ban_percent() then
+    if is_checked and c.completed * 100 < total * live_rate_ban_percent() then
         s := ban_from_live(s, p_at + live_rate_ban());
-    elsif judged and c.completed * 100 < total * live_rate_pause_percent() then
+    elsif is_checked and c.completed * 100 < total * live_rate_pause_percent() then
         s := pause_live(s, p_at + live_rate_pause(), 'COMPLETION_RATE');
     end if;
     if p_event in ('RELEASED', 'NO_SHOW') and live_abandonments_max() <= (

@@ -153,15 +153,15 @@ declare
 begin
     if new.banned_until is distinct from old.banned_until then
         if new.banned_until > at then
-            perform note_penalty(new.user_id, 'LIVE_BAN', new.banned_until, ban);
+            perform record_penalty(new.user_id, 'LIVE_BAN', new.banned_until, ban);
         elsif old.banned_until > at then
-            perform note_penalty(new.user_id, 'LIVE_BAN_LIFTED', null, ban);
+            perform record_penalty(new.user_id, 'LIVE_BAN_LIFTED', null, ban);
         end if;
     end if;
     if new.paused_until is distinct from old.paused_until then
         -- a pause runs its time: live_status_guard lets nobody lift it
         if new.paused_until > at then
-            perform note_penalty(new.user_id, 'LIVE_PAUSE', new.paused_until, null);
+            perform record_penalty(new.user_id, 'LIVE_PAUSE', new.paused_until, null);
         end if;
     end if;
     return null;

@@ -20,7 +20,7 @@ create table live_sessions (
 create unique index one_open_live_session_per_user on live_sessions (user_id) where ended_at is null;
 create index live_sessions_by_user on live_sessions (user_id, started_at desc);
 
--- One row per user: what live_state() judges by, and the lock that orders a hustler's accepts.
+-- One row per user: what live_state() checks by, and the lock that orders a hustler's accepts.
 create table live_status (
     user_id uuid not null,
     session_id uuid,

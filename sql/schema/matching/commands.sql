@@ -1,6 +1,6 @@
 -- The wave: who is offered what, and the one insert of offers.
--- One row per pair asked: the verdict, how many open offers the hustler has, and what the score
--- needs of the hustler. The verdict is OFFER, or the first rule that forbids it:
+-- One row per pair asked: the result, how many open offers the hustler has, and what the score
+-- needs of the hustler. The result is OFFER, or the first rule that forbids it:
 --   OVER            the broadcast has ended (LIVE-5)
 --   OFFERED         the pair has its offer: nobody twice within a broadcast
 --   RELEASED        the hustler gave this work back
@@ -9,11 +9,11 @@
 --   NOT_ELIGIBLE    the gate
 --   OWN_RADIUS      farther than the hustler wants; p_distances are miles between exact places
 --   OWN_CATEGORIES  not what the hustler wants
-create or replace function wave_verdicts(
+create or replace function wave_eligibility(
     p_broadcasts uuid[], p_hustlers uuid[], p_distances double precision[]
 ) returns table (
     n bigint,
-    verdict text,
+    result text,
     open_offers bigint,
     broadcast_id uuid,
     hustler_id uuid,
@@ -53,7 +53,7 @@ begin
             when coalesce(live_state(s, at), 'OFF') <> 'ACTIVE' then 'NOT_ACTIVE'
             when exists (
                 select from tasks as held
-                where held.assigned_hustler_id = a.hustler_id and makes_busy(held)
+                where held.assigned_hustler_id = a.hustler_id and counts_as_busy(held)
             ) then 'BUSY'
             when not coalesce(eligible(t, u, p), false) then 'NOT_ELIGIBLE'
             when a.distance_miles > s.radius_miles then 'OWN_RADIUS'
@@ -116,10 +116,10 @@ begin
             v.open_offers + row_number() over (
                 partition by v.hustler_id order by a.score desc, v.n
             ) as place
-        from wave_verdicts(p_broadcasts, p_hustlers, p_exact) as v
+        from wave_eligibility(p_broadcasts, p_hustlers, p_exact) as v
         inner join unnest(p_distances, p_scores) with ordinality as a (distance_miles, score, n)
             on a.n = v.n
-        where v.verdict = 'OFFER'
+        where v.result = 'OFFER'
     ),
 
     inserted as (

@@ -101,7 +101,7 @@ return b.state = 'ACTIVE' and b.expires_at > at;
 
 -- is_busy() for many hustlers at once: a condition that the planner joins on, where the function
 -- would be called for each. A test holds the two equal.
-create or replace function makes_busy(t tasks) returns boolean
+create or replace function counts_as_busy(t tasks) returns boolean
 language sql immutable
 return t.state = 'WORKING' or (t.state = 'ACCEPTED' and t.mode = 'LIVE');
 
@@ -131,7 +131,7 @@ begin atomic
     where s.user_id = any(p_hustlers)
         and live_state(s, at) = 'ACTIVE'
         and not exists (
-            select from tasks as t where t.assigned_hustler_id = s.user_id and makes_busy(t)
+            select from tasks as t where t.assigned_hustler_id = s.user_id and counts_as_busy(t)
         )
         and o.response is null
         and o.broadcast_id between (select first_running_broadcast()) and (select last_running_broadcast())
@@ -142,13 +142,13 @@ end;
 create or replace function releasers(p_task uuid) returns uuid[]
 language sql stable
 return (
-    with recursive line as (
+    with recursive lineage as (
         select t.predecessor_id from tasks as t where t.id = p_task
         union all
-        select t.predecessor_id from line inner join tasks as t on t.id = line.predecessor_id
+        select t.predecessor_id from lineage inner join tasks as t on t.id = lineage.predecessor_id
     )
     select coalesce(array_agg(t.assigned_hustler_id), '{}')
-    from line inner join tasks as t on t.id = line.predecessor_id
+    from lineage inner join tasks as t on t.id = lineage.predecessor_id
     where t.cancel_reason = 'HUSTLER_RELEASED'
 );
 
@@ -277,7 +277,7 @@ return (
 
 -- The active set, once a second: who runs, what time it is, and whose cards wait for too long: the
 -- newest first, so that those who are away cannot keep the others out of p_limit.
-create or replace function wave_pulse(p_age interval, p_limit integer) returns jsonb
+create or replace function wave_poll(p_age interval, p_limit integer) returns jsonb
 language sql stable
 return (
     select jsonb_build_object(

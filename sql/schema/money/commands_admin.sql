@@ -1,4 +1,4 @@
--- What an admin does with money that does not move by itself: docs/desk.md.
+-- What an admin does with money that does not move by itself: docs/admin.md.
 -- Runs a held or delayed settlement again, now. What others took is never given back twice: while that
 -- is undecided the refund is refused, and what is gone counts as the refund.
 create or replace function retry_settlement(p_admin uuid, p_settlement uuid, p_reason text) returns jsonb
@@ -84,7 +84,7 @@ language plpgsql
 as $$
 declare
     acted uuid := admin_act(p_admin, 'REQUEUE_SETTLEMENT', 'task', p_task::text, p_reason);
-    t tasks := locked_task(p_task);
+    t tasks := lock_task_as_admin(p_task);
     e escrows;
     d disputes;
     made uuid;
@@ -112,7 +112,7 @@ begin
 end;
 $$;
 
--- Where a hustler is paid, set by an operator.
+-- Where a hustler is paid, set by an admin.
 create or replace function admin_set_payout_account(
     p_admin uuid, p_user uuid, p_account text, p_enabled boolean, p_reason text
 ) returns jsonb

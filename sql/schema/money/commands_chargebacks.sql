@@ -48,7 +48,7 @@ $$;
 
 -- Brings a settlement in step with what was taken. While that is undecided it is held. What the poster
 -- has got that way counts as the refund, as soon as it is all of it; where more or less is gone, an
--- operator decides. p_free: the taking is over, and what was held goes on.
+-- admin decides. p_free: the taking is over, and what was held goes on.
 create or replace function cover_settlement(p_settlement uuid, p_free boolean default false)
 returns settlements
 language plpgsql
@@ -143,10 +143,10 @@ create or replace function apply_earlier_facts(p_payment text, p_charge text) re
 language plpgsql
 as $$
 declare
-    told jsonb;
+    facts jsonb;
     answer jsonb;
 begin
-    for told in
+    for facts in
         select p.result from processed_stripe_events as p
         where p.result ->> 'result' = 'UNKNOWN' and p.result ->> 'payment' = p_payment
         union
@@ -154,7 +154,7 @@ begin
         where p.result ->> 'result' = 'UNKNOWN' and p.result ->> 'charge' = p_charge
     loop
         answer := joined_answers(answer, apply_provider_fact(
-            told || jsonb_build_object('payment', p_payment), null
+            facts || jsonb_build_object('payment', p_payment), null
         ));
     end loop;
     return answer;
@@ -182,8 +182,8 @@ begin
 end;
 $$;
 
--- What lies on the desk about a dispute at the provider, after something was told of it.
-create or replace function note_chargeback_items(before chargebacks, c chargebacks, e escrows) returns void
+-- What lies in the admin queue about a dispute at the provider, after something was told of it.
+create or replace function record_chargeback_items(before chargebacks, c chargebacks, e escrows) returns void
 language plpgsql
 as $$
 declare
@@ -204,8 +204,8 @@ begin
             perform close_item('CHARGEBACK', c.id);
         end if;
     end if;
-    if c.told_lost_at is not null and c.told_won_at is not null
-        and (before.told_lost_at is null or before.told_won_at is null)
+    if c.reported_lost_at is not null and c.reported_won_at is not null
+        and (before.reported_lost_at is null or before.reported_won_at is null)
     then
         perform open_item('CHARGEBACK_REVERSED', c.id, details || jsonb_build_object(
             'state', c.state, 'note',
@@ -217,8 +217,8 @@ end;
 $$;
 
 -- Something about a dispute at the provider: p_told is INQUIRY, CLOSED (of an inquiry), DISPUTED, WON
--- or LOST. An inquiry is an item on the desk and moves nothing.
-create or replace function book_chargeback(f jsonb, p_told text) returns jsonb
+-- or LOST. An inquiry is an item in the admin queue and moves nothing.
+create or replace function book_chargeback(f jsonb, p_reported text) returns jsonb
 language plpgsql
 as $$
 declare
@@ -231,7 +231,7 @@ begin
     if e.id is null then
         perform open_item(
             'UNKNOWN_PAYMENT', coalesce(f ->> 'payment', f ->> 'charge'),
-            jsonb_build_object('chargeback', f ->> 'reference', 'told', p_told)
+            jsonb_build_object('chargeback', f ->> 'reference', 'told', p_reported)
         );
         return jsonb_build_object('unknown', true);
     end if;
@@ -241,13 +241,13 @@ begin
         return jsonb_build_object('mismatch', true);
     end if;
     insert into chargebacks as had (
-        id, escrow_id, payment, amount, told_inquiry_at, told_closed_at, told_disputed_at,
-        told_won_at, told_lost_at, closed_at
+        id, escrow_id, payment, amount, reported_inquiry_at, reported_closed_at, reported_disputed_at,
+        reported_won_at, reported_lost_at, closed_at
     )
     select
         f ->> 'reference', e.id, f ->> 'payment', case
             when before.state in ('OPEN', 'WON', 'LOST') then case
-                when p_told in ('INQUIRY', 'CLOSED') then before.amount
+                when p_reported in ('INQUIRY', 'CLOSED') then before.amount
                 else least(before.amount, (f ->> 'amount_cents')::integer)
             end
             else (f ->> 'amount_cents')::integer
@@ -258,25 +258,25 @@ begin
         end
     from (
         select
-            greatest(before.told_inquiry_at, case p_told when 'INQUIRY' then at end) as inquiry,
-            greatest(before.told_closed_at, case p_told when 'CLOSED' then at end) as closed,
-            greatest(before.told_disputed_at, case p_told when 'DISPUTED' then at end) as disputed,
-            greatest(before.told_won_at, case p_told when 'WON' then at end) as won,
-            greatest(before.told_lost_at, case p_told when 'LOST' then at end) as lost
+            greatest(before.reported_inquiry_at, case p_reported when 'INQUIRY' then at end) as inquiry,
+            greatest(before.reported_closed_at, case p_reported when 'CLOSED' then at end) as closed,
+            greatest(before.reported_disputed_at, case p_reported when 'DISPUTED' then at end) as disputed,
+            greatest(before.reported_won_at, case p_reported when 'WON' then at end) as won,
+            greatest(before.reported_lost_at, case p_reported when 'LOST' then at end) as lost
     ) as n
     on conflict (id) do update
     set
         amount = excluded.amount,
-        told_inquiry_at = excluded.told_inquiry_at,
-        told_closed_at = excluded.told_closed_at,
-        told_disputed_at = excluded.told_disputed_at,
-        told_won_at = excluded.told_won_at,
-        told_lost_at = excluded.told_lost_at,
+        reported_inquiry_at = excluded.reported_inquiry_at,
+        reported_closed_at = excluded.reported_closed_at,
+        reported_disputed_at = excluded.reported_disputed_at,
+        reported_won_at = excluded.reported_won_at,
+        reported_lost_at = excluded.reported_lost_at,
         closed_at = excluded.closed_at
     returning * into c;
-    perform note_chargeback_items(before, c, e);
+    perform record_chargeback_items(before, c, e);
     if f ? 'unknown_status' then
-        perform note_unknown_status(c.id, f ->> 'unknown_status', f);
+        perform record_unknown_status(c.id, f ->> 'unknown_status', f);
     end if;
     answer := jsonb_build_object('task_id', e.task_id);
     if c.state in ('INQUIRY', 'CLOSED') then
@@ -345,7 +345,7 @@ begin
     perform close_item('EXTERNAL_REFUND', x.id) from external_refunds as x
     where x.payment = r.payment and x.is_sum and x.amount <= known;
     if f ? 'unknown_status' then
-        perform note_unknown_status(r.id, f ->> 'unknown_status', f);
+        perform record_unknown_status(r.id, f ->> 'unknown_status', f);
     end if;
     if before.id is null then
         answer := stop_for_taking(e.id, r.payment);
@@ -357,7 +357,7 @@ end;
 $$;
 
 -- The provider gave something a status that we do not know: nothing moves, a person looks.
-create or replace function note_unknown_status(p_subject text, p_status text, p_details jsonb) returns void
+create or replace function record_unknown_status(p_subject text, p_status text, p_details jsonb) returns void
 language sql
 begin atomic
     select open_item('UNKNOWN_STATUS', p_subject || ' ' || p_status, p_details);

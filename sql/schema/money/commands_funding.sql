@@ -33,7 +33,7 @@ end;
 $$;
 
 -- The provider has begun a payment that is not finished: its name is kept, to be looked up.
-create or replace function note_payment(p_escrow uuid, p_payment text) returns jsonb
+create or replace function record_payment(p_escrow uuid, p_payment text) returns jsonb
 language plpgsql
 as $$
 declare
@@ -101,13 +101,13 @@ begin
         return jsonb_build_object('task_id', t.id, 'subject_id', e.id);
     end if;
     if e.state = 'CANCELLED' then
-        return give_back_late(e, p_payment);
+        return refund_late_payment(e, p_payment);
     end if;
     if e.state <> 'PENDING' then
         return jsonb_build_object('task_id', e.task_id, 'subject_id', e.id);
     end if;
     if t.state in ('COMPLETED', 'CANCELLED', 'EXPIRED') then
-        return give_back_late(e, p_payment);
+        return refund_late_payment(e, p_payment);
     end if;
     if e.replaces is not null then
         return book_replacement(t, e, p_payment, p_plan);
@@ -122,7 +122,7 @@ begin
         return earlier || jsonb_build_object('task_id', t.id, 'subject_id', e.id);
     end if;
     if t.mode = 'STANDARD' and not account_is_active(t.poster_id) then
-        perform hold_for_operator(t);
+        perform hold_for_admin(t);
     end if;
     if t.mode = 'STANDARD' or t.deadline <= at then
         -- past its deadline nobody can accept: the DEADLINE timer refunds
@@ -178,7 +178,7 @@ declare
     p price_proposals;
     b live_broadcasts;
     held escrows;
-    told jsonb := '[]';
+    events jsonb := '[]';
     earlier jsonb;
     at timestamptz := hx_clock();
 begin
@@ -191,10 +191,10 @@ begin
         or not (t.state = 'MATCHING' or (t.state = 'ACCEPTED' and t.started_at is null))
     then
         -- cancels this replacement with whatever else was on the table
-        told := lapse_proposals(t);
+        events := lapse_proposals(t);
         select * into e from escrows where id = e.id;
-        return give_back_late(e, p_payment)
-            || jsonb_build_object('events', append_events(told));
+        return refund_late_payment(e, p_payment)
+            || jsonb_build_object('events', append_events(events));
     end if;
     update escrows
     set state = 'FUNDED', stripe_payment_intent_id = p_payment, funded_at = at, updated_at = at
@@ -209,20 +209,20 @@ begin
     where escrow_id = e.id and state = 'AGREED'
     returning * into p;
     if p.id is not null then
-        told := proposal_events(p, t);
+        events := proposal_events(p, t);
     end if;
-    told := told || price_changed(t, e.amount, true);
+    events := events || price_changed(t, e.amount, true);
     earlier := stop_for_earlier_taking(e.id, p_payment);
     if earlier is not null then
         return joined_answers(earlier, jsonb_build_object(
-            'task_id', t.id, 'subject_id', e.id, 'settle', true, 'events', append_events(told)
+            'task_id', t.id, 'subject_id', e.id, 'settle', true, 'events', append_events(events)
         ));
     end if;
     if t.state = 'MATCHING' and (t.deadline is null or t.deadline > at) then
         delete from timers where subject = t.id and kind in ('CHOICE', 'CHOICE_REMINDER');
         b := start_broadcast(t, p_plan);
         if b.id is not null then
-            told := told || broadcast_event(b.id, t.poster_id);
+            events := events || broadcast_event(b.id, t.poster_id);
         end if;
     end if;
     return jsonb_build_object(
@@ -230,7 +230,7 @@ begin
         'subject_id', e.id,
         'settle', true,
         'started', case when b.id is null then '[]' else jsonb_build_array(b.id) end,
-        'events', append_events(told)
+        'events', append_events(events)
     );
 end;
 $$;

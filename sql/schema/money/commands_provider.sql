@@ -1,6 +1,6 @@
 -- Booking the provider's events, each once.
 -- A refund succeeded, failed or is on its way: ours by its settlement, or by the name under which an
--- operator booked it; any other of a payment of ours was made by somebody else.
+-- admin booked it; any other of a payment of ours was made by somebody else.
 create or replace function apply_refund_fact(f jsonb, p_state text) returns jsonb
 language plpgsql
 as $$
@@ -32,7 +32,7 @@ begin
             return book_failed_refund(s.id, f);
         else
             if f ? 'unknown_status' then
-                perform note_unknown_status(f ->> 'reference', f ->> 'unknown_status', f);
+                perform record_unknown_status(f ->> 'reference', f ->> 'unknown_status', f);
             end if;
             return jsonb_build_object('subject_id', s.id);
     end case;
@@ -45,20 +45,20 @@ language plpgsql
 as $$
 declare
     s settlements := hold_settlement_rows(p_settlement);
-    told_before boolean := exists (
-        select from operator_items as i
+    reported_before boolean := exists (
+        select from admin_items as i
         where i.kind = 'REFUND_FAILED' and i.subject = f ->> 'reference'
     );
 begin
     -- a failure is told more than once: an old one does not stop the next try
     if s.state <> 'DONE' and not s.refund_done and (
-        s.refund_reference = f ->> 'reference' or (s.refund_reference is null and not told_before)
+        s.refund_reference = f ->> 'reference' or (s.refund_reference is null and not reported_before)
     ) then
         update settlements set refund_reference = null where id = s.id;
         perform hold_settlement(s.id, coalesce(f ->> 'note', 'The refund failed.'));
         perform cover_settlement(s.id);
     end if;
-    if not told_before then
+    if not reported_before then
         perform open_item('REFUND_FAILED', f ->> 'reference', f);
     end if;
     return jsonb_build_object('subject_id', s.id);
@@ -116,12 +116,12 @@ begin
         when 'CHARGEBACK_WON', 'CHARGEBACK_LOST' then
             return book_chargeback(f, split_part(f ->> 'kind', '_', 2));
         when 'ACCOUNT_UPDATED', 'ACCOUNT_CLOSED' then
-            return note_payout_account(
+            return record_payout_account(
                 f ->> 'account_id', coalesce((f ->> 'payouts_enabled')::boolean, false),
                 f ->> 'kind' = 'ACCOUNT_CLOSED', (f ->> 'at')::timestamptz
             );
         when 'UNKNOWN_STATUS' then
-            perform note_unknown_status(
+            perform record_unknown_status(
                 coalesce(f ->> 'reference', f ->> 'payment'), f ->> 'unknown_status', f
             );
         when 'MISMATCH' then

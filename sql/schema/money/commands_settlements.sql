@@ -18,7 +18,7 @@ end;
 $$;
 
 -- A payment for an escrow that can no longer take it: it goes back, whole.
-create or replace function give_back_late(e escrows, p_payment text) returns jsonb
+create or replace function refund_late_payment(e escrows, p_payment text) returns jsonb
 language plpgsql
 as $$
 begin
@@ -68,7 +68,7 @@ declare
     t tasks;
     e escrows;
     at timestamptz := hx_clock();
-    told jsonb := '[]';
+    events jsonb := '[]';
 begin
     update settlements set state = 'DONE', done_at = at, last_error = null where id = s.id;
     delete from timers where kind = 'FUNDS_HELD' and subject = s.escrow_id;
@@ -91,7 +91,7 @@ begin
         where id = e.id;
     end if;
     if s.release_amount > 0 then
-        told := book_progress(e.id)
+        events := book_progress(e.id)
             || hx_event(t.poster_id, 'PAYMENT_CAPTURED', jsonb_build_object(
                 'task_id', t.id, 'status', 'PAID', 'payment_id', s.transfer_reference
             ))
@@ -100,14 +100,14 @@ begin
             ));
     end if;
     if s.refund_amount > 0 then
-        told := told || hx_event(t.poster_id, 'PAYMENT_REFUNDED', jsonb_build_object(
+        events := events || hx_event(t.poster_id, 'PAYMENT_REFUNDED', jsonb_build_object(
             'task_id', t.id, 'amount_cents', s.refund_amount, 'refund_id', s.refund_reference
         ));
     end if;
     return jsonb_build_object(
         'task_id', t.id,
         'subject_id', s.id,
-        'events', append_events(told),
+        'events', append_events(events),
         'withdrawn', case
             when s.release_amount > 0 and t.mode = 'LIVE'
                 then withdrawn_unless_active(t.assigned_hustler_id)
@@ -144,7 +144,7 @@ end;
 $$;
 
 -- A leg has begun at the provider and takes its time.
-create or replace function note_leg(p_settlement uuid, p_leg text, p_reference text) returns jsonb
+create or replace function record_leg(p_settlement uuid, p_leg text, p_reference text) returns jsonb
 language plpgsql
 as $$
 begin
@@ -211,7 +211,7 @@ end;
 $$;
 
 -- Where a hustler is paid. An account that can be paid again sets free what waited for it. p_as_of is
--- the provider's time of this; null for an operator's word, which any later news replaces.
+-- the provider's time of this; null for an admin's word, which any later news replaces.
 create or replace function set_payout_account(
     p_user uuid, p_account text, p_enabled boolean, p_as_of timestamptz default null
 ) returns jsonb
@@ -240,7 +240,7 @@ $$;
 
 -- What the provider tells of an account, or answers about it. Older news changes nothing. A closed one
 -- (deleted, or taken from us) is paid no more; its hustler opens another.
-create or replace function note_payout_account(
+create or replace function record_payout_account(
     p_account text, p_enabled boolean, p_closed boolean, p_as_of timestamptz
 ) returns jsonb
 language plpgsql
@@ -288,7 +288,7 @@ end;
 $$;
 
 -- Money of a task that ended without work: refunded when held, cancelled when never paid.
-create or replace function give_back(p_task uuid) returns boolean
+create or replace function queue_refund(p_task uuid) returns boolean
 language plpgsql
 as $$
 declare

@@ -87,8 +87,8 @@ begin
         )
         when p_state = 'REFUNDED'
             then task_state in ('CANCELLED', 'EXPIRED') or (not e.is_current and exists (
-                select from escrows as heir
-                where heir.replaces = e.id and heir.state not in ('PENDING', 'CANCELLED')
+                select from escrows as successor
+                where successor.replaces = e.id and successor.state not in ('PENDING', 'CANCELLED')
             ))
         when p_state = 'RELEASED' then e.is_current
         else true
@@ -163,7 +163,7 @@ begin
     end if;
     if old.is_current and not new.is_current and new.state <> 'CANCELLED' and not (
         old.state = 'FUNDED' and new.state = 'FUNDED' and exists (
-            select from escrows as heir where heir.replaces = old.id and heir.state = 'FUNDED'
+            select from escrows as successor where successor.replaces = old.id and successor.state = 'FUNDED'
         )
     ) then
         perform hx_refuse('HX010', 'ESCROW-TRANSITION');
@@ -179,10 +179,10 @@ begin
         old.state = 'FUNDED' and new.state = 'FUNDED' and old.is_current
         and not exists (select from settlements as s where s.escrow_id = old.id)
         and exists (
-            select from tasks as heir
-            join tasks as gone on gone.id = heir.predecessor_id
-            where heir.id = new.task_id and gone.id = old.task_id and gone.state = 'CANCELLED'
-                and heir.poster_id = gone.poster_id and heir.price = old.amount
+            select from tasks as successor
+            join tasks as gone on gone.id = successor.predecessor_id
+            where successor.id = new.task_id and gone.id = old.task_id and gone.state = 'CANCELLED'
+                and successor.poster_id = gone.poster_id and successor.price = old.amount
         )
     ) then
         perform hx_refuse('HX010', 'ESCROW-TRANSITION');

@@ -11,11 +11,11 @@ begin
         (old.id, old.escrow_id, old.payment, old.opened_at)
         is distinct from (new.id, new.escrow_id, new.payment, new.opened_at)
         or old.state not in ('INQUIRY', 'CLOSED') and new.amount > old.amount
-        or coalesce(new.told_inquiry_at, '-infinity') < old.told_inquiry_at
-        or coalesce(new.told_closed_at, '-infinity') < old.told_closed_at
-        or coalesce(new.told_disputed_at, '-infinity') < old.told_disputed_at
-        or coalesce(new.told_won_at, '-infinity') < old.told_won_at
-        or coalesce(new.told_lost_at, '-infinity') < old.told_lost_at
+        or coalesce(new.reported_inquiry_at, '-infinity') < old.reported_inquiry_at
+        or coalesce(new.reported_closed_at, '-infinity') < old.reported_closed_at
+        or coalesce(new.reported_disputed_at, '-infinity') < old.reported_disputed_at
+        or coalesce(new.reported_won_at, '-infinity') < old.reported_won_at
+        or coalesce(new.reported_lost_at, '-infinity') < old.reported_lost_at
     ) then
         perform hx_refuse('HX010', 'ESCROW-TRANSITION');
     end if;
@@ -74,7 +74,7 @@ begin
 end;
 $$;
 
--- Whether an operator has let a settlement go on, knowing what was taken.
+-- Whether an admin has let a settlement go on, knowing what was taken.
 create or replace function settlement_forced(s settlements) returns boolean
 language plpgsql stable
 as $$
@@ -93,7 +93,7 @@ end;
 $$;
 
 -- HX010 COVER: at commit nothing moves, and nobody works, for money that was taken back or may be: the
--- settlement is held, unless an operator has let it go on; the task has ended or is disputed.
+-- settlement is held, unless an admin has let it go on; the task has ended or is disputed.
 create or replace function taken_money_rests() returns trigger
 language plpgsql
 as $$

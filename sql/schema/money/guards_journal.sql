@@ -94,8 +94,8 @@ begin
             select from tasks as t
             where t.id = e.task_id and t.price = e.amount and e.is_current
             union all
-            select from escrows as heir
-            where heir.replaces = e.id and heir.state not in ('PENDING', 'CANCELLED')
+            select from escrows as successor
+            where successor.replaces = e.id and successor.state not in ('PENDING', 'CANCELLED')
                 and not e.is_current
         )
     ) then

@@ -73,7 +73,7 @@ where stripe_payment_intent_id is not null;
 create index escrows_paid on escrows (ended_at) where state = 'RELEASED';
 create index escrows_pending on escrows (created_at) where state = 'PENDING';
 
--- Money that is held: few rows of many, and where the desk starts to look.
+-- Money that is held: few rows of many, and where the admin queue starts to look.
 create index escrows_held on escrows (task_id) where state in ('FUNDED', 'LOCKED_DISPUTE');
 
 -- The money still to be moved, in one or two legs: TRANSFER to the hustler, REFUND to the poster. A
@@ -173,14 +173,14 @@ create table chargebacks (
     escrow_id uuid not null,
     payment text not null,
     amount integer not null,
-    told_inquiry_at timestamptz,
-    told_closed_at timestamptz,
-    told_disputed_at timestamptz,
-    told_won_at timestamptz,
-    told_lost_at timestamptz,
+    reported_inquiry_at timestamptz,
+    reported_closed_at timestamptz,
+    reported_disputed_at timestamptz,
+    reported_won_at timestamptz,
+    reported_lost_at timestamptz,
     state text not null generated always as (
         chargeback_state(
-            told_inquiry_at, told_closed_at, told_disputed_at, told_won_at, told_lost_at
+            reported_inquiry_at, reported_closed_at, reported_disputed_at, reported_won_at, reported_lost_at
         )
     ) stored,
     opened_at timestamptz not null default hx_clock(),
@@ -188,9 +188,9 @@ create table chargebacks (
     constraint chargebacks_pkey primary key (id),
     constraint chargebacks_escrow foreign key (escrow_id) references escrows (id),
     constraint chargebacks_amount check (amount > 0),
-    constraint chargebacks_told check (
+    constraint chargebacks_reported check (
         num_nonnulls(
-            told_inquiry_at, told_closed_at, told_disputed_at, told_won_at, told_lost_at
+            reported_inquiry_at, reported_closed_at, reported_disputed_at, reported_won_at, reported_lost_at
         ) > 0
     ),
     constraint chargebacks_closed check ((state in ('INQUIRY', 'OPEN')) = (closed_at is null))

@@ -68,7 +68,7 @@ end;
 $$;
 
 -- The account is shut: tokens are refused, sockets closed, the LIVE session ends, its waiting tasks are
--- offered to nobody (suspension_stops). What the hustler holds stays theirs, and shows on the desk
+-- offered to nobody (suspension_stops). What the hustler holds stays theirs, and shows in the admin queue
 -- (HOLDER_SUSPENDED).
 create or replace function suspend_user(p_admin uuid, p_user uuid, p_reason text) returns jsonb
 language plpgsql security definer
@@ -76,7 +76,7 @@ set search_path = public, pg_temp
 as $$
 declare
     ended live_broadcasts[];
-    told jsonb := '[]';
+    events jsonb := '[]';
     closed jsonb := '[]';
     session uuid;
     b live_broadcasts;
@@ -91,17 +91,17 @@ begin
     select s.session_id into session from live_status as s where s.user_id = u.id;
     update users set account_status = 'SUSPENDED' where id = u.id and account_status <> 'SUSPENDED';
     foreach b in array coalesce(ended, '{}') loop
-        told := told || broadcast_event(b.id, u.id);
+        events := events || broadcast_event(b.id, u.id);
         closed := closed || closed_broadcast(b.id, b.task_id, 'CANCELLED');
     end loop;
     if session is not null then
-        told := told || hx_event(u.id, 'LIVE_MODE_STATE_CHANGE', jsonb_build_object(
+        events := events || hx_event(u.id, 'LIVE_MODE_STATE_CHANGE', jsonb_build_object(
             'state', 'OFF', 'reason', 'FORCED'
         ));
     end if;
     return jsonb_build_object(
         'subject_id', u.id,
-        'events', append_events(told),
+        'events', append_events(events),
         'closed', closed,
         'withdrawn', case when session is null then '[]' else jsonb_build_array(u.id) end
     );

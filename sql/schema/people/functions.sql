@@ -1,6 +1,6 @@
 -- Who may post, work and decide.
 
--- Whether somebody's account is open: neither shut by an operator nor at rest.
+-- Whether somebody's account is open: neither shut by an admin nor at rest.
 create or replace function account_is_active(p_user uuid) returns boolean
 language sql stable
 return exists (select from users as u where u.id = p_user and u.account_status = 'ACTIVE');

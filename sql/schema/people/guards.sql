@@ -37,7 +37,7 @@ begin
             ('BROADCAST_END', b), ('CHOICE', t.id), ('CHOICE_REMINDER', t.id)
         );
         if escrow_is_funded(t.id) then
-            perform hold_for_operator(t);
+            perform hold_for_admin(t);
         end if;
     end loop;
     perform from live_status where user_id = new.id for no key update;

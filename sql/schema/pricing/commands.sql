@@ -21,15 +21,15 @@ create or replace function price_changed(t tasks, p_amount integer, p_updated bo
 language plpgsql
 as $$
 declare
-    told jsonb := '[]';
+    events jsonb := '[]';
     reader uuid;
 begin
     foreach reader in array array_remove(array[t.poster_id, t.assigned_hustler_id], null) loop
-        told := told || hx_event(reader, 'PRICE_CHANGED', jsonb_build_object(
+        events := events || hx_event(reader, 'PRICE_CHANGED', jsonb_build_object(
             'task_id', t.id, 'new_amount_cents', p_amount, 'payment_intent_updated', p_updated
         ));
     end loop;
-    return told;
+    return events;
 end;
 $$;
 
@@ -38,9 +38,9 @@ create or replace function propose_price(p_user uuid, p_task uuid, p_price integ
 language plpgsql
 as $$
 declare
-    t tasks := side_task(p_user, p_task);
+    t tasks := lock_task_as_party(p_user, p_task);
     p price_proposals;
-    told jsonb;
+    events jsonb;
 begin
     if t.state <> 'ACCEPTED' or t.started_at is not null then
         perform hx_refuse('HX010', 'TRANSITION');
@@ -60,11 +60,11 @@ begin
         return jsonb_build_object('task_id', p_task, 'subject_id', p.id);
     end if;
     -- a new word takes the earlier one off the table
-    told := lapse_proposals(t);
+    events := lapse_proposals(t);
     insert into price_proposals (task_id, proposer_id, price) values (p_task, p_user, p_price)
     returning * into p;
     return jsonb_build_object(
-        'task_id', p_task, 'subject_id', p.id, 'events', append_events(told || proposal_events(p, t))
+        'task_id', p_task, 'subject_id', p.id, 'events', append_events(events || proposal_events(p, t))
     );
 end;
 $$;
@@ -76,10 +76,10 @@ returns jsonb
 language plpgsql
 as $$
 declare
-    t tasks := side_task(p_user, p_task);
+    t tasks := lock_task_as_party(p_user, p_task);
     p price_proposals;
     goal text := case when p_agrees then 'AGREED' else 'DECLINED' end;
-    told jsonb;
+    events jsonb;
 begin
     select * into p from price_proposals where id = p_proposal and task_id = p_task;
     if not found then
@@ -101,12 +101,12 @@ begin
         updated_at = hx_clock()
     where id = p.id
     returning * into p;
-    told := proposal_events(p, t);
+    events := proposal_events(p, t);
     if p_agrees then
-        told := told || price_changed(t, p.price, false);
+        events := events || price_changed(t, p.price, false);
     end if;
     return jsonb_build_object(
-        'task_id', p_task, 'subject_id', p.id, 'events', append_events(told)
+        'task_id', p_task, 'subject_id', p.id, 'events', append_events(events)
     );
 end;
 $$;

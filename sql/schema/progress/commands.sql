@@ -6,7 +6,7 @@ language plpgsql security definer
 set search_path = public, pg_temp
 as $$
 declare
-    told jsonb;
+    events jsonb;
 begin
     with granted as (
         insert into badges (user_id, badge_type)
@@ -20,10 +20,10 @@ begin
     )
 
     select coalesce(jsonb_agg(badge_event(p_user, g.id, b) order by b.measure, b.at_least), '[]')
-    into told
+    into events
     from granted as g
     inner join badge_types as b on b.badge_type = g.badge_type;
-    return told;
+    return events;
 end;
 $$;
 -- Called in the transaction in which an escrow became RELEASED or REFUND_PARTIAL; the events to

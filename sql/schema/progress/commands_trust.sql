@@ -31,7 +31,7 @@ $$;
 
 -- ── Penalties ───────────────────────────────────────────────────────────────────────────────────
 -- A row that changes neither tier nor points: what was done to an account, until when, and by whom.
-create or replace function note_penalty(p_user uuid, p_reason text, p_until timestamptz, a admin_actions)
+create or replace function record_penalty(p_user uuid, p_reason text, p_until timestamptz, a admin_actions)
 returns void
 language sql
 begin atomic
@@ -123,19 +123,19 @@ as $$
 declare
     held smallint;
     due timestamptz;
-    told jsonb := '[]';
+    events jsonb := '[]';
 begin
     select trust_tier into held from users where id = p_user for no key update;
     due := trust_decays_at(p_user);
     if held > 1 and due <= hx_clock() then
-        told := change_tier(p_user, held - 1, 'DECAY');
+        events := change_tier(p_user, held - 1, 'DECAY');
         held := held - 1;
         due := trust_decays_at(p_user);
     end if;
     if held > 1 then
         perform hx_timer('TRUST_REVIEW', p_user, due);
     end if;
-    return told;
+    return events;
 end;
 $$;
 
@@ -182,13 +182,13 @@ end;
 $$;
 
 -- A completed task whose money has moved.
-create or replace function note_completed(p_task uuid) returns jsonb
+create or replace function record_completed(p_task uuid) returns jsonb
 language plpgsql security definer
 set search_path = public, pg_temp
 as $$
 declare
     t tasks;
-    told jsonb := '[]';
+    events jsonb := '[]';
 begin
     select * into t from tasks where id = p_task;
     if t.state is distinct from 'COMPLETED' or not is_paid(p_task) then
@@ -210,9 +210,9 @@ begin
     end if;
     perform refresh_profile(t.assigned_hustler_id);
     if t.mode = 'LIVE' then
-        told := judge_live_record(t.assigned_hustler_id, 'COMPLETED', hx_clock());
+        events := check_live_record(t.assigned_hustler_id, 'COMPLETED', hx_clock());
     end if;
-    return told || check_promotion(t.assigned_hustler_id) || grant_badges(t.assigned_hustler_id);
+    return events || check_promotion(t.assigned_hustler_id) || grant_badges(t.assigned_hustler_id);
 end;
 $$;
 
@@ -229,18 +229,18 @@ begin
     where escrows.id = p_escrow;
     perform hx_timer('TRUST_REVIEW', t.assigned_hustler_id, t.completed_at + trust_decay_after());
     perform from live_status where user_id = t.assigned_hustler_id for no key update;
-    return award_xp(p_escrow) || note_completed(t.id);
+    return award_xp(p_escrow) || record_completed(t.id);
 end;
 $$;
 
 -- A dispute ended for the poster.
-create or replace function note_lost(p_task uuid) returns jsonb
+create or replace function record_lost(p_task uuid) returns jsonb
 language plpgsql security definer
 set search_path = public, pg_temp
 as $$
 declare
     w work_record;
-    told jsonb := '[]';
+    events jsonb := '[]';
 begin
     select * into w from work_record where task_id = p_task and ending = 'LOST';
     if not found then
@@ -250,20 +250,20 @@ begin
     perform from users where id = w.hustler_id for no key update;
     perform refresh_profile(w.hustler_id);
     if w.mode = 'LIVE' then
-        told := judge_live_record(w.hustler_id, 'LOST', w.at);
+        events := check_live_record(w.hustler_id, 'LOST', w.at);
     end if;
-    return told || check_penalty(w.hustler_id, p_task);
+    return events || check_penalty(w.hustler_id, p_task);
 end;
 $$;
 
 -- The hustler gave the task back (RELEASED; QUICK within 60 s) or did not come (NO_SHOW).
-create or replace function note_given_up(p_task uuid, p_kind text, p_at timestamptz) returns jsonb
+create or replace function record_given_up(p_task uuid, p_kind text, p_at timestamptz) returns jsonb
 language plpgsql security definer
 set search_path = public, pg_temp
 as $$
 declare
     t tasks;
-    told jsonb := '[]';
+    events jsonb := '[]';
 begin
     select * into t from tasks where id = p_task;
     if t.assigned_hustler_id is null or t.state not in ('ACCEPTED', 'CANCELLED') then
@@ -278,13 +278,13 @@ begin
         return '[]';
     end if;
     if t.mode = 'LIVE' then
-        told := judge_live_record(t.assigned_hustler_id, p_kind, p_at);
+        events := check_live_record(t.assigned_hustler_id, p_kind, p_at);
     end if;
     if p_kind = 'QUICK' then
-        return told;
+        return events;
     end if;
     perform add_trust_points(t, 'ABANDONMENT');
     perform refresh_profile(t.assigned_hustler_id);
-    return told || check_penalty(t.assigned_hustler_id, t.id);
+    return events || check_penalty(t.assigned_hustler_id, t.id);
 end;
 $$;

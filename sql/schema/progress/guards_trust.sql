@@ -135,7 +135,7 @@ language plpgsql security definer
 set search_path = public, pg_temp
 as $$
 begin
-    perform note_penalty(
+    perform record_penalty(
         new.id,
         case new.account_status
             when 'SUSPENDED' then 'SUSPENSION' when 'PAUSED' then 'PAUSE' else 'REINSTATEMENT'

@@ -202,7 +202,7 @@ create index abandonments_by_hustler on abandonments (hustler_id, at desc);
 create type work_counts as (completed integer, approved integer, abandoned integer, lost integer);
 
 -- ── Flags ───────────────────────────────────────────────────────────────────────────────────────
--- A row of the XP ledger that an operator found wrong. The row stays as it is, and is marked
+-- A row of the XP ledger that an admin found wrong. The row stays as it is, and is marked
 -- (architecture §8.4). No foreign key to it: a reference would answer a TRUNCATE of the ledger before
 -- the ledger's own refusal does.
 create table xp_flags (

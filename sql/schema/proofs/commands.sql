@@ -2,11 +2,11 @@
 
 -- A proof is in: the task waits for its poster (product_spec §6.4), who is reminded before silence counts
 -- as an approval.
-create or replace function hand_in(t tasks, p_proof uuid, at timestamptz) returns jsonb
+create or replace function finish_submission(t tasks, p_proof uuid, at timestamptz) returns jsonb
 language plpgsql
 as $$
 begin
-    perform hx_act(t.assigned_hustler_id, null);
+    perform set_actor(t.assigned_hustler_id, null);
     update tasks
     set state = 'PROOF_SUBMITTED', arrived_at = coalesce(arrived_at, at), updated_at = at
     where id = t.id
@@ -32,7 +32,7 @@ create or replace function submit_proof(
 language plpgsql
 as $$
 declare
-    t tasks := hold_task(p_hustler, p_task);
+    t tasks := lock_task_as_hustler(p_hustler, p_task);
     at timestamptz;
     refused jsonb;
     made uuid;
@@ -55,7 +55,7 @@ begin
     insert into proofs (task_id, hustler_id, kind, state, submitted_at, review_deadline)
     values (p_task, p_hustler, p_kind, 'SUBMITTED', at, at + review_window())
     returning id into made;
-    return hand_in(t, made, at);
+    return finish_submission(t, made, at);
 end;
 $$;
 
@@ -64,7 +64,7 @@ create or replace function submit_photo_proof(p_hustler uuid, p_task uuid, p_upl
 language plpgsql
 as $$
 declare
-    t tasks := hold_task(p_hustler, p_task);
+    t tasks := lock_task_as_hustler(p_hustler, p_task);
     at timestamptz;
     made uuid;
 begin
@@ -87,7 +87,7 @@ begin
     update proofs
     set state = 'SUBMITTED', submitted_at = at, review_deadline = at + review_window()
     where id = made;
-    return hand_in(t, made, at);
+    return finish_submission(t, made, at);
 end;
 $$;
 
@@ -99,7 +99,7 @@ declare
     at timestamptz := hx_clock();
     e escrows;
 begin
-    perform hx_act(p_actor, p_reason);
+    perform set_actor(p_actor, p_reason);
     update tasks set state = 'COMPLETED', completed_at = at, updated_at = at
     where id = t.id
     returning * into t;
@@ -133,7 +133,7 @@ create or replace function approve_task(p_poster uuid, p_task uuid) returns json
 language plpgsql
 as $$
 declare
-    t tasks := own_task(p_poster, p_task);
+    t tasks := lock_task_as_poster(p_poster, p_task);
 begin
     if t.state = 'COMPLETED' then
         return accept_outcome('DONE', p_task);
@@ -150,10 +150,10 @@ create or replace function reject_task(p_poster uuid, p_task uuid, p_reason text
 language plpgsql
 as $$
 declare
-    t tasks := own_task(p_poster, p_task);
+    t tasks := lock_task_as_poster(p_poster, p_task);
     at timestamptz;
     turned_down uuid;
-    told jsonb;
+    events jsonb;
 begin
     if t.state <> 'PROOF_SUBMITTED' then
         perform hx_refuse('HX010', 'TRANSITION');
@@ -163,7 +163,7 @@ begin
     where task_id = p_task and state = 'SUBMITTED'
     returning id into turned_down;
     delete from timers where kind in ('REVIEW', 'REVIEW_REMINDER') and subject = p_task;
-    told := jsonb_build_array(hx_event(
+    events := jsonb_build_array(hx_event(
         t.assigned_hustler_id, 'PROOF_REJECTED', jsonb_build_object(
             'task_id', p_task, 'proof_id', turned_down, 'reason', p_reason,
             'rejections_left', rejections_max() - 1 - t.rejections
@@ -171,9 +171,9 @@ begin
     ));
     if t.rejections + 1 = rejections_max() then
         update tasks set rejections = rejections + 1, updated_at = at where id = p_task returning * into t;
-        return open_dispute(t, p_poster, 'POSTER', p_reason, told);
+        return open_dispute(t, p_poster, 'POSTER', p_reason, events);
     end if;
-    perform hx_act(p_poster, p_reason);
+    perform set_actor(p_poster, p_reason);
     update tasks
     set
         state = case when started_at is null then 'ACCEPTED' else 'WORKING' end,
@@ -186,9 +186,9 @@ begin
     return jsonb_build_object(
         'task_id', p_task,
         'withdrawn', case
-            when makes_busy(t) then jsonb_build_array(t.assigned_hustler_id) else '[]'
+            when counts_as_busy(t) then jsonb_build_array(t.assigned_hustler_id) else '[]'
         end,
-        'events', append_events(told || task_events(t, null, null))
+        'events', append_events(events || task_events(t, null, null))
     );
 end;
 $$;
@@ -208,7 +208,7 @@ begin
     if hx_clock() < ends_at - review_last_reminder() then
         perform hx_timer('REVIEW_REMINDER', t.id, ends_at - review_last_reminder());
     end if;
-    return jsonb_build_object('events', append_events(jsonb_build_array(nudge(
+    return jsonb_build_object('events', append_events(jsonb_build_array(reminder(
         t.poster_id, 'REVIEW', t.id,
         format(
             'The work on your task waits for your answer; it was %s. Without an answer it counts as'

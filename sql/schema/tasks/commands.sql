@@ -5,18 +5,18 @@ create or replace function task_events(t tasks, p_type text, p_data jsonb) retur
 language plpgsql
 as $$
 declare
-    told jsonb := '[]';
+    events jsonb := '[]';
     reader uuid;
     status jsonb := task_status(t);
 begin
     foreach reader in array array_remove(array[t.poster_id, t.assigned_hustler_id], null) loop
-        told := told || hx_event(reader, 'TASK_STATUS_UPDATE', status);
+        events := events || hx_event(reader, 'TASK_STATUS_UPDATE', status);
         if p_type is not null then
-            told := told
+            events := events
                 || hx_event(reader, p_type, jsonb_build_object('task_id', t.id) || p_data);
         end if;
     end loop;
-    return told;
+    return events;
 end;
 $$;
 
@@ -48,7 +48,7 @@ begin
         perform hx_refuse('HX503', 'PERMISSION');
     end if;
     perform check_deadline((p_draft ->> 'deadline')::timestamptz);
-    perform hx_act(p_poster, null);
+    perform set_actor(p_poster, null);
     made := insert_task(
         p_poster, p_draft ->> 'mode', jsonb_populate_record(null::task_terms, p_draft)
     );
@@ -58,14 +58,14 @@ end;
 $$;
 
 -- Changes a task's terms: all but the mode before it is funded, title and description until the work
--- begins. HX019 for the rest, by the judge of 0004. p_changes holds the fields that change.
+-- begins. HX019 for the rest, by the guard of 0004. p_changes holds the fields that change.
 create or replace function edit_task(
     p_poster uuid, p_task uuid, p_changes jsonb, p_version integer
 ) returns jsonb
 language plpgsql
 as $$
 declare
-    t tasks := own_task(p_poster, p_task);
+    t tasks := lock_task_as_poster(p_poster, p_task);
     at timestamptz := hx_clock();
     before tasks := t;
 begin
@@ -98,7 +98,7 @@ end;
 $$;
 
 -- The task, locked, as its hustler; strangers learn nothing.
-create or replace function hold_task(p_hustler uuid, p_task uuid) returns tasks
+create or replace function lock_task_as_hustler(p_hustler uuid, p_task uuid) returns tasks
 language plpgsql
 as $$
 declare
@@ -112,7 +112,7 @@ begin
 end;
 $$;
 
-create or replace function own_task(p_poster uuid, p_task uuid) returns tasks
+create or replace function lock_task_as_poster(p_poster uuid, p_task uuid) returns tasks
 language plpgsql
 as $$
 declare
@@ -132,7 +132,7 @@ end;
 $$;
 
 -- The task, locked, as one of its two sides.
-create or replace function side_task(p_user uuid, p_task uuid) returns tasks
+create or replace function lock_task_as_party(p_user uuid, p_task uuid) returns tasks
 language plpgsql
 as $$
 declare
@@ -156,7 +156,7 @@ create or replace function mark_arrived(
 language plpgsql
 as $$
 declare
-    t tasks := hold_task(p_hustler, p_task);
+    t tasks := lock_task_as_hustler(p_hustler, p_task);
     at timestamptz := hx_clock();
     away_m double precision;
 begin
@@ -196,7 +196,7 @@ begin
     if not found then
         return '[]';
     end if;
-    return jsonb_build_array(nudge(
+    return jsonb_build_array(reminder(
         t.poster_id, 'ARRIVAL_CLAIMED', t.id,
         'Your hustler says that they have arrived. Give them the start code when you have met.'
     ));
@@ -235,7 +235,7 @@ create or replace function start_task(p_hustler uuid, p_task uuid, p_correct boo
 language plpgsql
 as $$
 declare
-    t tasks := hold_task(p_hustler, p_task);
+    t tasks := lock_task_as_hustler(p_hustler, p_task);
     at timestamptz;
     refused jsonb;
 begin
@@ -251,12 +251,12 @@ begin
     end if;
     at := hx_clock();
     insert into arrivals (task_id, hustler_id, evidence, at) values (p_task, p_hustler, 'START_CODE', at);
-    perform hx_act(p_hustler, null);
+    perform set_actor(p_hustler, null);
     update tasks
     set state = 'WORKING', arrived_at = coalesce(arrived_at, at), started_at = at, updated_at = at
     where id = p_task
     returning * into t;
-    -- the price is fixed from here on, and a day without a proof is an operator's business
+    -- the price is fixed from here on, and a day without a proof is an admin's business
     perform hx_timer('WORKING_STALE', p_task, at + work_stale_after());
     return jsonb_build_object(
         'task_id', p_task,

@@ -1,5 +1,5 @@
--- What an admin does with a task: docs/desk.md.
-create or replace function locked_task(p_task uuid) returns tasks
+-- What an admin does with a task: docs/admin.md.
+create or replace function lock_task_as_admin(p_task uuid) returns tasks
 language plpgsql
 as $$
 declare
@@ -19,7 +19,7 @@ language plpgsql
 as $$
 declare
     acted uuid := admin_act(p_admin, 'CANCEL_TASK', 'task', p_task::text, p_reason);
-    t tasks := locked_task(p_task);
+    t tasks := lock_task_as_admin(p_task);
 begin
     if t.state in ('COMPLETED', 'CANCELLED', 'EXPIRED') then
         perform hx_refuse('HX001', 'TASK-TERMINAL');
@@ -37,7 +37,7 @@ language plpgsql
 as $$
 declare
     acted uuid := admin_act(p_admin, 'UNLOCK_CODES', 'task', p_task::text, p_reason);
-    t tasks := locked_task(p_task);
+    t tasks := lock_task_as_admin(p_task);
 begin
     update task_codes set tries = 0, locked_until = null where task_id = p_task;
     return jsonb_build_object('task_id', t.id);

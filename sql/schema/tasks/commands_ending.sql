@@ -4,36 +4,36 @@
 -- caller holds the task's lock.
 create or replace function end_task(
     t tasks, p_state text, p_actor uuid, p_reason text, p_note text default null,
-    p_told jsonb default '[]'
+    p_events jsonb default '[]'
 ) returns jsonb
 language plpgsql
 as $$
 declare
     at timestamptz := hx_clock();
     b live_broadcasts;
-    told jsonb;
+    events jsonb;
     settle boolean;
 begin
     select * into b from live_broadcasts
     where task_id = t.id and state = 'ACTIVE'
     for no key update;
-    perform hx_act(p_actor, coalesce(p_note, p_reason));
+    perform set_actor(p_actor, coalesce(p_note, p_reason));
     update tasks set state = p_state, cancel_reason = p_reason, updated_at = at
     where id = t.id
     returning * into t;
-    settle := give_back(t.id);
+    settle := queue_refund(t.id);
     delete from timers where subject in (t.id, b.id);
     perform close_item('POSTER_SUSPENDED', t.id::text);
-    told := p_told || lapse_proposals(t) || task_events(t, 'JOB_CANCELLED', jsonb_strip_nulls(jsonb_build_object(
+    events := p_events || lapse_proposals(t) || task_events(t, 'JOB_CANCELLED', jsonb_strip_nulls(jsonb_build_object(
         'status', 'CANCELLED', 'reason', p_reason, 'note', p_note
     )));
     if b.id is not null then
-        told := told || broadcast_event(b.id, t.poster_id);
+        events := events || broadcast_event(b.id, t.poster_id);
     end if;
     return jsonb_build_object(
         'task_id', t.id,
         'settle', settle,
-        'events', append_events(told),
+        'events', append_events(events),
         'closed', case when b.id is null then '[]' else jsonb_build_array(closed_broadcast(
             b.id, t.id, case p_state when 'EXPIRED' then 'EXPIRED' else 'CANCELLED' end
         )) end
@@ -45,7 +45,7 @@ create or replace function cancel_task(p_poster uuid, p_task uuid, p_reason text
 language plpgsql
 as $$
 declare
-    t tasks := own_task(p_poster, p_task);
+    t tasks := lock_task_as_poster(p_poster, p_task);
     at timestamptz := hx_clock();
 begin
     if t.state = 'CANCELLED' then
@@ -65,7 +65,7 @@ begin
         -- the money before the people, as everywhere
         perform from escrows where task_id = p_task and is_current for no key update;
         return end_task(
-            t, 'CANCELLED', p_poster, 'NO_SHOW', null, note_given_up(p_task, 'NO_SHOW', at)
+            t, 'CANCELLED', p_poster, 'NO_SHOW', null, record_given_up(p_task, 'NO_SHOW', at)
         ) || jsonb_build_object('withdrawn', withdrawn_unless_active(t.assigned_hustler_id));
     end if;
     return end_task(t, 'CANCELLED', p_poster, 'POSTER_CANCELLED', p_reason);
@@ -79,16 +79,16 @@ language plpgsql
 as $$
 declare
     at timestamptz := hx_clock();
-    heir tasks;
+    successor tasks;
 begin
-    perform hx_act(p_actor, p_reason);
+    perform set_actor(p_actor, p_reason);
     update tasks set state = 'CANCELLED', cancel_reason = p_reason, updated_at = at where id = t.id;
-    heir := insert_task(t.poster_id, p_mode, terms_of(t), t.id);
+    successor := insert_task(t.poster_id, p_mode, terms_of(t), t.id);
     update escrows set state = 'CANCELLED', ended_at = at, updated_at = at
     where task_id = t.id and replaces is not null and state = 'PENDING';
-    update escrows set task_id = heir.id, updated_at = at where task_id = t.id and is_current;
+    update escrows set task_id = successor.id, updated_at = at where task_id = t.id and is_current;
     delete from timers where subject = t.id;
-    return heir;
+    return successor;
 end;
 $$;
 
@@ -99,10 +99,10 @@ create or replace function release_task(
 language plpgsql
 as $$
 declare
-    t tasks := hold_task(p_hustler, p_task);
-    heir tasks;
+    t tasks := lock_task_as_hustler(p_hustler, p_task);
+    successor tasks;
     b live_broadcasts;
-    told jsonb;
+    events jsonb;
     at timestamptz := hx_clock();
 begin
     if t.state = 'CANCELLED' and t.cancel_reason = 'HUSTLER_RELEASED' then
@@ -114,33 +114,33 @@ begin
     -- the money before the people, as everywhere
     perform from escrows where task_id = p_task and is_current for no key update;
     -- at first free, later an abandonment (design §2)
-    told := note_given_up(
+    events := record_given_up(
         p_task, case when at <= t.accepted_at + free_release_window() then 'QUICK' else 'RELEASED' end, at
     );
     if t.deadline <= at then
         -- nobody could accept a successor any more
-        return end_task(t, 'CANCELLED', p_hustler, 'HUSTLER_RELEASED', p_reason, told)
+        return end_task(t, 'CANCELLED', p_hustler, 'HUSTLER_RELEASED', p_reason, events)
             || jsonb_build_object('withdrawn', withdrawn_unless_active(p_hustler));
     end if;
-    told := told || lapse_proposals(t);
-    heir := succeed_task(t, t.mode, p_hustler, 'HUSTLER_RELEASED');
+    events := events || lapse_proposals(t);
+    successor := succeed_task(t, t.mode, p_hustler, 'HUSTLER_RELEASED');
     select * into t from tasks where id = p_task;
-    told := told || task_events(t, 'JOB_CANCELLED', jsonb_strip_nulls(jsonb_build_object(
+    events := events || task_events(t, 'JOB_CANCELLED', jsonb_strip_nulls(jsonb_build_object(
         'status', 'CANCELLED', 'reason', 'HUSTLER_RELEASED', 'note', p_reason,
-        'successor_id', heir.id
+        'successor_id', successor.id
     )));
-    if heir.mode = 'LIVE' then
-        b := start_broadcast(heir, p_plan);
+    if successor.mode = 'LIVE' then
+        b := start_broadcast(successor, p_plan);
         if b.id is not null then
-            told := told || broadcast_event(b.id, heir.poster_id);
+            events := events || broadcast_event(b.id, successor.poster_id);
         end if;
-    elsif not account_is_active(heir.poster_id) then
-        perform hold_for_operator(heir);
+    elsif not account_is_active(successor.poster_id) then
+        perform hold_for_admin(successor);
     end if;
     return jsonb_build_object(
         'task_id', p_task,
-        'subject_id', heir.id,
-        'events', append_events(told),
+        'subject_id', successor.id,
+        'events', append_events(events),
         'withdrawn', withdrawn_unless_active(p_hustler),
         'started', case when b.id is null then '[]' else jsonb_build_array(b.id) end
     );
@@ -155,15 +155,15 @@ create or replace function choose_after_broadcast(
 language plpgsql
 as $$
 declare
-    t tasks := own_task(p_poster, p_task);
-    heir tasks;
+    t tasks := lock_task_as_poster(p_poster, p_task);
+    successor tasks;
 begin
-    select * into heir from tasks where predecessor_id = p_task;
+    select * into successor from tasks where predecessor_id = p_task;
     if t.state = 'CANCELLED' and (
-        (p_choice = 'SWITCH_TO_STANDARD' and heir.mode = 'STANDARD')
-        or (p_choice = 'CANCEL' and heir.id is null)
+        (p_choice = 'SWITCH_TO_STANDARD' and successor.mode = 'STANDARD')
+        or (p_choice = 'CANCEL' and successor.id is null)
     ) then
-        return jsonb_build_object('task_id', p_task, 'subject_id', heir.id);
+        return jsonb_build_object('task_id', p_task, 'subject_id', successor.id);
     end if;
     if t.state <> 'MATCHING' or exists (
         select from live_broadcasts as b where b.task_id = p_task and b.state = 'ACTIVE'
@@ -185,13 +185,13 @@ begin
         end if;
         return jsonb_build_object('task_id', p_task, 'subject_id', replace_escrow(t, p_price));
     end if;
-    heir := succeed_task(t, 'STANDARD', p_poster, 'SWITCHED_TO_STANDARD');
+    successor := succeed_task(t, 'STANDARD', p_poster, 'SWITCHED_TO_STANDARD');
     select * into t from tasks where id = p_task;
     return jsonb_build_object(
         'task_id', p_task,
-        'subject_id', heir.id,
+        'subject_id', successor.id,
         'events', append_events(task_events(t, 'JOB_CANCELLED', jsonb_build_object(
-            'status', 'CANCELLED', 'reason', 'SWITCHED_TO_STANDARD', 'successor_id', heir.id
+            'status', 'CANCELLED', 'reason', 'SWITCHED_TO_STANDARD', 'successor_id', successor.id
         )))
     );
 end;
@@ -207,7 +207,7 @@ begin
     if hx_clock() < ended + choice_last_reminder() then
         perform hx_timer('CHOICE_REMINDER', t.id, ended + choice_last_reminder());
     end if;
-    return jsonb_build_object('events', append_events(jsonb_build_array(nudge(
+    return jsonb_build_object('events', append_events(jsonb_build_array(reminder(
         t.poster_id, 'CHOICE', t.id,
         format(
             'Nobody has accepted your task. You can list it as a standard task, raise the price, or'

@@ -1,7 +1,7 @@
 -- A task, derived: its actor, its two sides, its status, when a no-show begins.
 
 -- Who acts, and why: read by the audit trigger, gone with the transaction.
-create or replace function hx_act(actor uuid, reason text) returns void
+create or replace function set_actor(actor uuid, reason text) returns void
 language plpgsql
 as $$
 begin

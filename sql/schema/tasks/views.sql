@@ -64,7 +64,7 @@ return jsonb_build_object(
     'poster_id', t.poster_id,
     'assigned_hustler_id', t.assigned_hustler_id,
     'predecessor_id', t.predecessor_id,
-    'successor_id', (select heir.id from tasks as heir where heir.predecessor_id = t.id),
+    'successor_id', (select successor.id from tasks as successor where successor.predecessor_id = t.id),
     'created_at', t.created_at,
     'accepted_at', t.accepted_at,
     'en_route_at', t.en_route_at,
@@ -135,7 +135,7 @@ return coalesce((
 ), '[]');
 
 -- A task with those before and behind it: one line of work, one line of money.
-create or replace function task_line(p_task uuid) returns uuid[]
+create or replace function task_lineage(p_task uuid) returns uuid[]
 language sql stable
 return (
     with recursive back as (

@@ -17,7 +17,7 @@ from bench.simulator.plans import task_plans
 from bench.simulator.streets import Streets
 from bench.simulator.time_scale import human_s
 from engine.kernel import policy
-from hustlexp_client import Offer, OfferedTask, Poster, RoundedPlace
+from hustlexp_client import Offer, OfferedTask, Poster, RoundedLocation
 
 PLAIN = Temper(choosy=0.0, quick=1.0)
 cards = st.tuples(st.floats(0.2, 1.0), st.floats(0.0, 10.0), st.integers(1_500, 100_000))
@@ -33,7 +33,7 @@ def offer(broadcast: int, price_cents: int = 3_000, distance_miles: float = 1.0)
         category="handyman",
         price_cents=price_cents,
         hustler_pay_cents=price_cents * 85 // 100,
-        location=RoundedPlace(44.95, -123.98),
+        location=RoundedLocation(44.95, -123.98),
         distance_miles=distance_miles,
         description="",
         deadline=None,
@@ -63,9 +63,9 @@ def test_the_same_person_thinks_the_same_of_the_same_card_in_every_run() -> None
 
 def test_refusals_name_a_reason_and_silence_names_none() -> None:
     """Every kind of answer occurs; only declines carry a reason."""
-    verdicts = [weigh(offer(1, 1_500, 6.0), PLAIN, Random(n)) for n in range(800)]
-    assert {verdict.response for verdict in verdicts} == {"ACCEPT", "DECLINE", "SKIP", None}
-    assert all((v.reason is not None) == (v.response == "DECLINE") for v in verdicts)
+    choices = [weigh(offer(1, 1_500, 6.0), PLAIN, Random(n)) for n in range(800)]
+    assert {choice.response for choice in choices} == {"ACCEPT", "DECLINE", "SKIP", None}
+    assert all((v.reason is not None) == (v.response == "DECLINE") for v in choices)
 
 
 def test_human_delays_are_log_normal() -> None:
@@ -78,10 +78,10 @@ def test_human_delays_are_log_normal() -> None:
 
 def test_most_work_is_approved_and_what_was_done_again_always() -> None:
     """About one in twenty is turned down and one in a hundred disputed."""
-    first = Counter(review(Random(n), again=False).verdict for n in range(4_000))
+    first = Counter(review(Random(n), again=False).choice for n in range(4_000))
     assert 150 < first["REJECT"] < 250
     assert 20 < first["DISPUTE"] < 65
-    assert {review(Random(n), again=True).verdict for n in range(400)} == {"APPROVE"}
+    assert {review(Random(n), again=True).choice for n in range(400)} == {"APPROVE"}
 
 
 @given(st.integers(1_500, 9_000_000))

@@ -19,8 +19,8 @@ from bench.simulator.city import City, Setting
 from bench.simulator.people import Role
 from bench.simulator.projection import LatLng
 from bench.simulator.run_log import RunLog
-from gateway.cli.dev_accounts import open_vouching
-from gateway.observer.time_scale import hurried
+from gateway.cli.dev_accounts import open_dev_accounts
+from gateway.observer.time_scale import recorded_time_scale
 from gateway.settings.groups import Settings
 from tests.bench.simulator.small_city import SmallCity
 from tests.support.programs import program
@@ -52,10 +52,10 @@ async def living_city(
     service: Service, settings: Settings, small_city: SmallCity, seed: int
 ) -> AsyncIterator[City]:
     """Hustlers around one crossing and three posters, as outside clients of the service."""
-    async with open_vouching(settings) as vouching:
+    async with open_dev_accounts(settings) as dev_accounts:
 
         async def mint(role: Role, name: str, home: LatLng | None) -> tuple[str, UUID]:
-            person = await vouching.person(role, name, uuid4().hex, home)
+            person = await dev_accounts.person(role, name, uuid4().hex, home)
             return person.token, person.user_id
 
         setting = Setting(service.url, service.ws_url, small_city.hustlers, seed, SPEED)
@@ -105,7 +105,7 @@ WHOLE_STORY = [
 
 
 async def fetched(service: Service, path: str) -> dict[str, Any]:
-    """What an operator reads."""
+    """What an admin reads."""
     headers = {"Authorization": f"Bearer {service.token('reader', 'admin')}"}
     async with httpx.AsyncClient(base_url=service.url, headers=headers) as http:
         answer: dict[str, Any] = (await http.get(path)).raise_for_status().json()
@@ -125,7 +125,7 @@ async def test_a_city_matches_itself_down_to_the_paid_task(service: Service, cit
     """Outside clients alone: post, fund, accept, drive, codes at the door, rework, approve, paid.
 
     Every hustler's connection breaks every two seconds or so, and no event is lost by it. An
-    operator reads the whole story, of the task and of who did it.
+    admin reads the whole story, of the task and of who did it.
     """
     counts = city.run_log.counts
     await until(lambda: counts["paid"] == TASKS and counts["outage"] >= 12)
@@ -227,7 +227,7 @@ async def serious(page: Page) -> list[str]:
 @pytest.fixture
 def hurry(tmp_path: Path) -> Iterator[None]:
     """What `hustlexp simulate` says beside its city."""
-    with hurried(tmp_path, SPEED):
+    with recorded_time_scale(tmp_path, SPEED):
         yield
 
 
@@ -249,7 +249,7 @@ async def test_the_map_shows_the_city_and_comes_back_by_itself(
         assert await serious(page) == []
         assert wrong == []
     for observer in tuple(service.parts.hub.registry.observers):
-        observer.wire.abort()
+        observer.transport.abort()
     await expect(page.locator("#connection")).not_to_have_text("live", timeout=MS)
     await expect(page.locator("#connection")).to_have_text("live", timeout=MS)
 
@@ -288,7 +288,7 @@ async def test_the_map_tells_stories_to_hand_and_keyboard(
 async def test_without_a_given_token_the_map_asks_for_one(
     browser: Browser, service: Service
 ) -> None:
-    """As in production; a hustler's token is refused, an operator's shows the city."""
+    """As in production; a hustler's token is refused, an admin's shows the city."""
     page, _ = await opened(browser, service.url.replace("127.0.0.1", "map.localhost"))
     await expect(page.locator("#ask")).to_be_visible()
     hustler, admin = service.token("someone", "hustler"), service.token("operator", "admin")

@@ -17,12 +17,12 @@ import pytest
 from engine.kernel.errors import Refusal
 from engine.kernel.ids import TaskId, UserId
 from engine.live.broadcast_plan import BroadcastPlan
-from engine.money.books import Told
+from engine.money.books import ProviderEvent
 from engine.money.facts import Fact
 from engine.money.payout_accounts import Payouts
 from engine.money.provider_events import ProviderEvents
 from engine.money.providers.simulated import SimulatedPayments
-from engine.money.reconciliation import Reconciling
+from engine.money.reconciliation import Reconciler
 from engine.photos.storage import ObjectPhotos
 from engine.photos.upload_sweep import UploadSweep
 from sql.session import LOCK_TIMEOUT_MS
@@ -98,19 +98,19 @@ async def test_many_timers_that_need_one_locked_row_delay_no_other(
 async def test_a_locked_row_delays_no_other_payout(
     own_market: Market, fresh_database: TestDatabase, row: str
 ) -> None:
-    """The others are paid in the same round, and the held one is no case for an operator."""
+    """The others are paid in the same round, and the held one is no case for an admin."""
     held_task, other = [(await own_market.completed())[0] for _ in range(2)]
     statement = ROWS.get(row) or (
         "select from settlements as s join escrows as e on e.id = s.escrow_id"
         " where e.task_id = $1 for update of s"
     )
     async with held(fresh_database, statement, held_task):
-        assert await own_market.settling.settle_waiting() == 1
+        assert await own_market.worker.settle_waiting() == 1
         assert await own_market.escrow_state(other) == "RELEASED"
         assert await own_market.escrow_state(held_task) == "FUNDED"
     async with asyncio.timeout(20):
         while await own_market.escrow_state(held_task) != "RELEASED":
-            await own_market.settling.settle_waiting()
+            await own_market.worker.settle_waiting()
     attempts = await own_market.app.fetch("select attempts, last_error from settlements")
     assert {tuple(row) for row in attempts} == {(0, None)}
 
@@ -118,14 +118,14 @@ async def test_a_locked_row_delays_no_other_payout(
 class Teller:
     """A provider's books with these events and no movements."""
 
-    def __init__(self, told: list[Told]) -> None:
-        self.told = told
+    def __init__(self, received: list[ProviderEvent]) -> None:
+        self.received = received
 
-    async def told_since(self, _since: object) -> list[Told]:
+    async def events_since(self, _since: object) -> list[ProviderEvent]:
         """All of them, however old."""
-        return self.told
+        return self.received
 
-    async def moved_since(self, _since: object) -> list[object]:
+    async def movements_since(self, _since: object) -> list[object]:
         """None."""
         return []
 
@@ -141,8 +141,8 @@ async def test_a_locked_row_delays_no_other_event_of_the_provider(
         )
         for task in tasks
     ]
-    told = [
-        Told(
+    received = [
+        ProviderEvent(
             f"evt_{number}",
             "payment_intent.succeeded",
             Fact("PAYMENT_SUCCEEDED", escrow_id=escrow, payment=f"pi_{number}",
@@ -150,19 +150,19 @@ async def test_a_locked_row_delays_no_other_event_of_the_provider(
         )
         for number, escrow in enumerate(escrows)
     ]  # fmt: skip
-    reconciling = Reconciling(
+    reconciler = Reconciler(
         own_market.execution,
         own_market.store,
         SimulatedPayments(),
         ProviderEvents(own_market.execution, own_market.store, BroadcastPlan()),
         BroadcastPlan(),
-        books=Teller(told),  # type: ignore[arg-type]
+        books=Teller(received),  # type: ignore[arg-type]
         payouts=Payouts(own_market.execution, own_market.store, SimulatedPayments()),
         every_s=60.0,
     )
     async with held(fresh_database, ROWS["task"], tasks[0]):
-        assert await reconciling.sweep() == 2
-    assert await reconciling.sweep() == 1
+        assert await reconciler.sweep() == 2
+    assert await reconciler.sweep() == 1
     assert {await own_market.escrow_state(task) for task in tasks} == {"FUNDED"}
 
 

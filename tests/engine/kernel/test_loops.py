@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.kernel.loops import Backoff, steadily
+from engine.kernel.loops import Backoff, supervise
 from sql.database import DatabaseAway
 
 NO_WAIT = Backoff(0.0)
@@ -48,7 +48,7 @@ async def test_a_failed_round_is_reported_and_the_next_one_comes(error: Exceptio
             done.set()
             await asyncio.Event().wait()
 
-    loop = asyncio.create_task(steadily("rounds", work, backoff=NO_WAIT, failed=failed.append))
+    loop = asyncio.create_task(supervise("rounds", work, backoff=NO_WAIT, failed=failed.append))
     await done.wait()
     loop.cancel()
     assert failed == ["rounds"] * 3
@@ -58,7 +58,7 @@ async def test_a_cancelled_loop_ends() -> None:
     """A cancellation is no failure."""
     failed: list[str] = []
     loop = asyncio.create_task(
-        steadily("rounds", asyncio.Event().wait, failed=failed.append)  # type: ignore[arg-type]
+        supervise("rounds", asyncio.Event().wait, failed=failed.append)  # type: ignore[arg-type]
     )
     await asyncio.sleep(0)
     loop.cancel()

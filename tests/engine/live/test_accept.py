@@ -260,10 +260,12 @@ async def test_whoever_released_a_standard_task_cannot_take_its_successor(market
     """HX012, as for LIVE work; somebody else can."""
     task, hustler = await market.accepted("STANDARD")
     await market.commands.tasks.release(hustler, task, None)
-    heir = await market.app.fetchval("select id from tasks where predecessor_id = $1", task)
+    successor = await market.app.fetchval("select id from tasks where predecessor_id = $1", task)
 
-    assert await refused(market, hustler, heir) == "HX012"
-    assert (await market.commands.live.accept(await market.user("hustler"), heir)).outcome == "WON"
+    assert await refused(market, hustler, successor) == "HX012"
+    assert (
+        await market.commands.live.accept(await market.user("hustler"), successor)
+    ).outcome == "WON"
 
 
 async def test_who_may_not_work_is_refused_by_role_whatever_is_asked(market: Market) -> None:

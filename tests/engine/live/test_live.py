@@ -39,7 +39,7 @@ async def state(market: Market, hustler: UserId) -> tuple[str, str | None]:
     return live.state, live.reason
 
 
-def told(market: Market, hustler: UserId) -> list[Any]:
+def received(market: Market, hustler: UserId) -> list[Any]:
     """What the hustler heard of LIVE mode since the last look: states with reasons, and nudges."""
     heard = [
         event.data.get("kind") or (event.data["state"], event.data.get("reason"))
@@ -75,10 +75,10 @@ async def test_a_shift_warns_after_three_hours_and_rests_after_four(still_market
         (1 * HOUR, [("COOLDOWN", "FATIGUE")]),
     ):
         await after(market, seconds - 1)
-        assert told(market, hustler) == []
+        assert received(market, hustler) == []
         await after(market, 1)
         assert withdrawn(market) == ([hustler] if ("COOLDOWN", "FATIGUE") in at_the_border else [])
-        assert told(market, hustler) == at_the_border
+        assert received(market, hustler) == at_the_border
     assert (
         await market.queries.live.state(hustler)
     ).ends_at == await market.queries.clock.now() + timedelta(minutes=30)
@@ -93,11 +93,14 @@ async def test_a_rest_outlives_off_and_on(still_market: Market) -> None:
     await off_and_on(market, hustler, 5 * MINUTE)
     live = await market.queries.live.state(hustler)
     assert (live.state, live.reason, live.ends_at) == ("COOLDOWN", "FATIGUE", ends_at)
-    told(market, hustler)
+    received(market, hustler)
     await after(market, 15 * MINUTE - 1)
-    assert (await state(market, hustler), told(market, hustler)) == (("COOLDOWN", "FATIGUE"), [])
+    assert (await state(market, hustler), received(market, hustler)) == (
+        ("COOLDOWN", "FATIGUE"),
+        [],
+    )
     await after(market, 1)
-    assert told(market, hustler) == [("ACTIVE", None)]
+    assert received(market, hustler) == [("ACTIVE", None)]
     # and the next shift is a whole one
     await after(market, 4 * HOUR - 1)
     assert await state(market, hustler) == ("ACTIVE", None)
@@ -115,11 +118,11 @@ async def test_only_half_an_hour_off_begins_a_new_shift(
     hustler = await market.live_hustler()
     await after(market, 3 * HOUR + 59 * MINUTE)
     await off_and_on(market, hustler, off_s)
-    told(market, hustler)
+    received(market, hustler)
     await after(market, left_s - 1)
     assert await state(market, hustler) == ("ACTIVE", None)
     await after(market, 1)
-    assert told(market, hustler)[-1] == ("COOLDOWN", "FATIGUE")
+    assert received(market, hustler)[-1] == ("COOLDOWN", "FATIGUE")
 
 
 async def test_off_and_on_again_and_again_is_one_shift(still_market: Market) -> None:
@@ -140,9 +143,9 @@ async def test_who_rests_with_live_mode_off_comes_back_active(still_market: Mark
     hustler = await market.live_hustler()
     await after(market, 4 * HOUR)
     await market.commands.live.end(hustler, "OFFLINE")
-    told(market, hustler)
+    received(market, hustler)
     await after(market, 30 * MINUTE)
-    assert told(market, hustler) == []
+    assert received(market, hustler) == []
     await market.commands.live.go_live(hustler, None, None)
     assert await state(market, hustler) == ("ACTIVE", None)
 
@@ -160,11 +163,11 @@ async def test_a_border_that_passed_while_the_service_was_down_is_told_after_it(
     await clock.advance(market.owner, 4 * HOUR)
     async with open_market(fresh_database.dsn, fresh_database.owner_dsn) as restarted:
         await restarted.timers.fire_due()
-        heard = [told(restarted, user) for user in (resting,)]
+        heard = [received(restarted, user) for user in (resting,)]
         await restarted.timers.fire_due()
         assert heard == [[("COOLDOWN", "FATIGUE")]]
         assert (await state(restarted, rested)) == ("ACTIVE", None)
-        assert told(restarted, rested) == []
+        assert received(restarted, rested) == []
 
 
 async def second_accept(market: Market) -> UserId:
@@ -202,12 +205,12 @@ async def test_the_end_of_a_cooldown_and_of_a_pause_is_told(
     market = still_market
     hustler, gone = await make(market), await make(market)
     await market.commands.live.end(gone, "OFFLINE")
-    told(market, hustler)
+    received(market, hustler)
     await after(market, seconds - 1)
-    assert (await state(market, hustler), told(market, hustler)) == (before, [])
+    assert (await state(market, hustler), received(market, hustler)) == (before, [])
     await after(market, 1)
     heard = list(market.effects.committed)
-    assert told(market, hustler) == [event]
+    assert received(market, hustler) == [event]
     assert not any(e.user_id == gone and "LIVE" in e.type for a in heard for e in a.events)
 
 
@@ -218,9 +221,9 @@ async def test_the_end_of_a_ban_is_told(still_market: Market) -> None:
     until = await market.queries.clock.now() + timedelta(days=1)
     await market.app.fetchval("select live_ban($1, $2, $3, 'Seen.')", admin, hustler, until)
     await after(market, DAY - 1)
-    assert told(market, hustler) == []
+    assert received(market, hustler) == []
     await after(market, 1)
-    assert told(market, hustler) == [("OFF", None)]
+    assert received(market, hustler) == [("OFF", None)]
 
 
 async def impossible(market: Market, hustler: UserId, seconds: float = 0) -> Any:
@@ -229,7 +232,7 @@ async def impossible(market: Market, hustler: UserId, seconds: float = 0) -> Any
     await market.commands.live.go_live(hustler, None, None)
     market.effects.committed.clear()
     await market.commands.live.end_impossible(hustler)
-    return told(market, hustler)
+    return received(market, hustler)
 
 
 @pytest.mark.parametrize(("days", "is_banned"), [(30 * DAY - 1, True), (30 * DAY, False)])
@@ -243,7 +246,7 @@ async def test_the_third_impossible_session_in_thirty_days_bans_until_an_admin_l
         assert event == [("OFF", "FORCED")]
     third = await impossible(market, hustler, days)
     assert third == [("OFF", "BANNED" if is_banned else "FORCED")]
-    items = "select count(*) from operator_items where kind = 'IMPOSSIBLE_POSITIONS'"
+    items = "select count(*) from admin_items where kind = 'IMPOSSIBLE_POSITIONS'"
     opened = f"{items} and subject = $1 and closed_at is null"
     assert await market.app.fetchval(opened, str(hustler)) == int(is_banned)
     if not is_banned:

@@ -107,7 +107,7 @@ async def test_each_clause_alone_keeps_a_hustler_out(connection: Any, clause: st
 
 
 async def test_a_clause_says_what_is_needed_and_what_is_there(connection: Any) -> None:
-    """In words for an operator; needed is null where the task asks for nothing."""
+    """In words for an admin; needed is null where the task asks for nothing."""
     rows = await connection.fetch(
         f"select c.clause, c.needed, c.has {ROWS}, eligibility_clauses(t, u, p) as c",
         *map(json.dumps, _rows(replace(HARD, insurance_required=False), SHORT["trust tier"])),

@@ -18,8 +18,8 @@ WAITING = frozenset({"UNFUNDED", "INTENDED", "ON_OFFER", "UNCHOSEN", "RAISED"})
 DRIVING = frozenset({"ACCEPTED", "PROPOSED", "AGREED"})
 UNDER_WAY = DRIVING | {"ARRIVED"}
 DISPUTABLE = frozenset({"ARRIVED", "WORKING", "SUBMITTED"})
-SETTLING = frozenset({"RESOLVED", "COMPLETED", "CANCELLED"})
-ANYWHERE = WAITING | UNDER_WAY | DISPUTABLE | SETTLING | {"DISPUTED"}
+SETTLES = frozenset({"RESOLVED", "COMPLETED", "CANCELLED"})
+ANYWHERE = WAITING | UNDER_WAY | DISPUTABLE | SETTLES | {"DISPUTED"}
 PAID = ANYWHERE - {"UNFUNDED", "INTENDED"}
 
 
@@ -232,11 +232,11 @@ async def set_account(app: asyncpg.Connection, case: Case) -> Answer:
 async def close_item(app: asyncpg.Connection, case: Case) -> Answer:
     """An admin closes whatever waits about the task."""
     item = await app.fetchval(
-        "select id from operator_items where closed_at is null"
+        "select id from admin_items where closed_at is null"
         " and (subject = $1::text or details ->> 'task_id' = $1::text)",
         str(case.task),
     )
-    return await ask(app, "close_operator_item", case.admin, item or NOWHERE, "Seen")
+    return await ask(app, "close_admin_item", case.admin, item or NOWHERE, "Seen")
 
 
 async def dispute_timer(app: asyncpg.Connection, case: Case) -> Answer:
@@ -256,7 +256,7 @@ ACTIONS: dict[str, Action] = {
         frozenset({"UNFUNDED", "INTENDED"}),
     ),
     "begin funding": Action(begin, ANYWHERE - {"CANCELLED"}),
-    "note the payment": Action(booking("note_payment"), ANYWHERE - {"UNFUNDED"}),
+    "note the payment": Action(booking("record_payment"), ANYWHERE - {"UNFUNDED"}),
     "book the funding": Action(booking("book_funding", PLAN), ANYWHERE - {"UNFUNDED"}),
     "payment event": Action(payment_event, ANYWHERE - {"UNFUNDED"}),
     "accept": Action(command("accept_task", "hustler", None), PAID),
@@ -310,10 +310,10 @@ ACTIONS: dict[str, Action] = {
     "agree": Action(answer("poster", agrees=True), frozenset({"PROPOSED", "AGREED"})),
     "decline": Action(answer("poster", agrees=False), frozenset({"PROPOSED"})),
     "withdraw": Action(answer("hustler", agrees=False), frozenset({"PROPOSED"})),
-    "book the transfer": Action(leg("TRANSFER"), SETTLING),
-    "book the refund": Action(leg("REFUND"), SETTLING),
-    "note the transfer": Action(leg("TRANSFER", "note_leg"), SETTLING),
-    "note the refund": Action(leg("REFUND", "note_leg"), SETTLING),
+    "book the transfer": Action(leg("TRANSFER"), SETTLES),
+    "book the refund": Action(leg("REFUND"), SETTLES),
+    "note the transfer": Action(leg("TRANSFER", "record_leg"), SETTLES),
+    "note the refund": Action(leg("REFUND", "record_leg"), SETTLES),
     "transfer event": Action(
         leg_event("TRANSFER", "SUCCEEDED"), frozenset({"RESOLVED", "COMPLETED"})
     ),
@@ -324,10 +324,10 @@ ACTIONS: dict[str, Action] = {
     "transfer reversed event": Action(
         leg_event("TRANSFER", "REVERSED"), frozenset({"RESOLVED", "COMPLETED"})
     ),
-    "settlement failed": Action(about_settlement("settlement_failed", "No bank"), SETTLING),
-    "hold the settlement": Action(about_settlement("hold_settlement", "No account"), SETTLING),
+    "settlement failed": Action(about_settlement("settlement_failed", "No bank"), SETTLES),
+    "hold the settlement": Action(about_settlement("hold_settlement", "No account"), SETTLES),
     "retry the settlement": Action(
-        about_settlement("retry_settlement", "Try again", admin=True), SETTLING
+        about_settlement("retry_settlement", "Try again", admin=True), SETTLES
     ),
     "payout account": Action(set_account, ANYWHERE),
     "account event": Action(account_event, ANYWHERE),
@@ -356,7 +356,7 @@ ACTIONS: dict[str, Action] = {
     "close an item": Action(close_item, frozenset()),
     "go live": Action(person("go_live", None, None), ANYWHERE),
     "end live": Action(person("end_live", "OFFLINE"), ANYWHERE),
-    "end away": Action(person("end_away"), ANYWHERE),
+    "end away": Action(person("expire_idle_session"), ANYWHERE),
     "UNFUNDED timer": Action(timer("UNFUNDED"), frozenset({"UNFUNDED", "INTENDED"})),
     "DEADLINE timer": Action(timer("DEADLINE"), ANYWHERE),
     "BROADCAST_END timer": Action(timer("BROADCAST_END", "broadcast"), frozenset({"ON_OFFER"})),

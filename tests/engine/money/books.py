@@ -111,7 +111,7 @@ RULES = {
         )) or (t.state = 'WORKING' and not exists (
             select from timers as w where w.kind = 'WORKING_STALE' and w.subject = t.id
         ) and not exists (
-            select from operator_items as i
+            select from admin_items as i
             where i.kind = 'WORKING_STALE' and i.subject = t.id::text
         ))
     """,

@@ -246,7 +246,7 @@ class Market:
     def pay(self, t: Task, e: Escrow) -> None:
         """The payment came: in time it is held, late it goes back."""
         if e.state == "CANCELLED":
-            self.give_back_late(e)
+            self.refund_late_payment(e)
         if e.state != "PENDING":
             return
         if e.replaces is not None:
@@ -267,7 +267,7 @@ class Market:
             or t.running
         ):
             self.lapse(t)
-            self.give_back_late(e)
+            self.refund_late_payment(e)
             return
         self.hold(e)
         held.is_current, e.is_current = False, True
@@ -289,7 +289,7 @@ class Market:
         e.timers["FUNDS_HELD"] = self.now + 60 * DAY
         e.journal["CHARGE"] = e.amount
 
-    def give_back_late(self, e: Escrow) -> None:
+    def refund_late_payment(self, e: Escrow) -> None:
         """A payment that nobody waited for any more goes back, once."""
         e.state = "CANCELLED"
         if e.settlement is None:
@@ -525,33 +525,37 @@ class Market:
         if t.deadline is not None and t.deadline <= self.now:
             self.end(t, "CANCELLED", "HUSTLER_RELEASED")
             return None
-        heir = self.succeed(t, t.mode, "HUSTLER_RELEASED")
-        if heir.mode == "LIVE":
-            self.broadcast(heir)
-        return heir
+        successor = self.succeed(t, t.mode, "HUSTLER_RELEASED")
+        if successor.mode == "LIVE":
+            self.broadcast(successor)
+        return successor
 
     def succeed(self, t: Task, mode: str, reason: str) -> Task:
         """The one way for money to change its task."""
         t.state, t.reason = "CANCELLED", reason
         t.timers.clear()
         self.lapse(t)
-        heir = Task(mode, t.price, t.deadline, t.min_photos, t.requires_proof, predecessor=t)
-        heir.state = "MATCHING" if mode == "LIVE" else "OPEN"
+        successor = Task(mode, t.price, t.deadline, t.min_photos, t.requires_proof, predecessor=t)
+        successor.state = "MATCHING" if mode == "LIVE" else "OPEN"
         assert t.current is not None
-        heir.escrows.append(t.current)
+        successor.escrows.append(t.current)
         t.escrows = [e for e in t.escrows if not e.is_current]
-        if heir.deadline is not None:
-            heir.timers["DEADLINE"] = heir.deadline
-        self.tasks.append(heir)
-        return heir
+        if successor.deadline is not None:
+            successor.timers["DEADLINE"] = successor.deadline
+        self.tasks.append(successor)
+        return successor
 
     def choose(self, who: str, t: Task, choice: str, price: int) -> Task | Escrow | None:
         """After a broadcast nobody accepted."""
         self.as_poster(who, t)
-        heir = next((h for h in self.tasks if h.predecessor is t), None)
+        successor = next((h for h in self.tasks if h.predecessor is t), None)
         if t.state == "CANCELLED" and (
-            (choice == "SWITCH_TO_STANDARD" and heir is not None and heir.mode == "STANDARD")
-            or (choice == "CANCEL" and heir is None)
+            (
+                choice == "SWITCH_TO_STANDARD"
+                and successor is not None
+                and successor.mode == "STANDARD"
+            )
+            or (choice == "CANCEL" and successor is None)
         ):
             return None
         if t.state != "MATCHING" or t.running or not t.broadcasts:

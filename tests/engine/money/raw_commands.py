@@ -31,7 +31,7 @@ class Answer(NamedTuple):
         return self.applied
 
     @property
-    def told(self) -> bool:
+    def received(self) -> bool:
         """Whether it changed what both sides know: it appended events."""
         return self.applied is not None and bool(self.applied.events)
 

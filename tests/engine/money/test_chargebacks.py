@@ -49,9 +49,9 @@ async def provider(market: Market, kind: str, reference: str, **more: Any) -> No
 
 
 async def items(market: Market) -> list[tuple[str, str]]:
-    """Kind and subject of what lies open on the desk."""
+    """Kind and subject of what lies open in the admin queue."""
     rows = await market.app.fetch(
-        "select kind, subject from operator_items where closed_at is null order by kind, subject"
+        "select kind, subject from admin_items where closed_at is null order by kind, subject"
     )
     return [(row["kind"], row["subject"]) for row in rows]
 
@@ -84,7 +84,7 @@ async def settlement(market: Market) -> tuple[str, str | None]:
 async def test_a_lost_chargeback_is_the_refund_only_if_it_took_it_all(
     market: Market, taken_cents: int, ending: str
 ) -> None:
-    """$40 held: a cent less than that is an operator's case, and no money is called refunded."""
+    """$40 held: a cent less than that is an admin's case, and no money is called refunded."""
     task = await market.funded("STANDARD")
     payment = await payment_of(market, task)
 
@@ -92,7 +92,7 @@ async def test_a_lost_chargeback_is_the_refund_only_if_it_took_it_all(
     assert await market.state(task) == "CANCELLED"
     assert await settlement(market) == ("HELD", None)
     await bank(market, "LOST", payment, taken_cents)
-    await market.settling.settle_waiting()
+    await market.worker.settle_waiting()
 
     assert (await settlement(market))[0] == ending
     assert await market.escrow_state(task) == ("REFUNDED" if ending == "DONE" else "FUNDED")
@@ -114,7 +114,7 @@ async def test_a_decision_for_the_poster_after_the_bank_s(
     await market.app.fetchval(
         "select resolve_dispute($1, $2, 'POSTER', null, 'No work was done.')", admin, dispute
     )
-    await market.settling.settle_waiting()
+    await market.worker.settle_waiting()
 
     assert (await settlement(market))[0] == ending
 
@@ -129,7 +129,7 @@ async def test_a_chargeback_on_a_late_payment_stops_its_way_back(market: Market)
     assert await settlement(market) == ("PENDING", None)
 
     await bank(market, "OPENED", "pi_late", 4_000)
-    await market.settling.settle_waiting()
+    await market.worker.settle_waiting()
     assert await settlement(market) == ("HELD", None)
 
     await bank(market, "LOST", "pi_late", 4_000)
@@ -140,17 +140,17 @@ async def test_a_chargeback_on_a_late_payment_stops_its_way_back(market: Market)
 
 
 async def test_money_is_held_while_any_dispute_on_it_is_open(market: Market) -> None:
-    """Won, won, and only then it goes back; the desk says which is open."""
+    """Won, won, and only then it goes back; the admin queue says which is open."""
     task = await market.funded("STANDARD")
     payment = await payment_of(market, task)
     for name in ("dp_a", "dp_b"):
         await provider(market, "CHARGEBACK_OPENED", name, payment=payment, amount_cents=2_000)
     await provider(market, "CHARGEBACK_WON", "dp_a", payment=payment, amount_cents=2_000)
-    await market.settling.settle_waiting()
+    await market.worker.settle_waiting()
     assert await settlement(market) == ("HELD", None)
     assert ("CHARGEBACK", "dp_b") in await items(market)
     await provider(market, "CHARGEBACK_WON", "dp_b", payment=payment, amount_cents=2_000)
-    await market.settling.settle_waiting()
+    await market.worker.settle_waiting()
     assert await market.escrow_state(task) == "REFUNDED"
     assert await items(market) == []
 
@@ -167,18 +167,18 @@ async def test_the_bank_has_refunded_only_the_sum_of_what_was_lost(
     payment = await payment_of(market, task)
     await provider(market, "CHARGEBACK_LOST", "dp_a", payment=payment, amount_cents=2_500)
     await provider(market, f"CHARGEBACK_{second}", "dp_b", payment=payment, amount_cents=1_500)
-    await market.settling.settle_waiting()
+    await market.worker.settle_waiting()
     assert await settlement(market) == ending
     assert await broken(market.owner) == {}
 
 
-async def test_an_inquiry_is_a_matter_for_the_desk_alone(market: Market) -> None:
+async def test_an_inquiry_is_a_matter_for_the_admin_queue_alone(market: Market) -> None:
     """The work goes on and is paid; the item closes with the inquiry."""
     task, payment = await submitted(market)
     await provider(market, "INQUIRY_OPENED", "dp_a", payment=payment, amount_cents=4_000)
     assert await items(market) == [("INQUIRY", "dp_a")]
     await market.commands.proofs.approve(await market.poster_of(task), task)
-    await market.settling.settle_waiting()
+    await market.worker.settle_waiting()
     assert await market.escrow_state(task) == "RELEASED"
     await provider(market, "INQUIRY_CLOSED", "dp_a", payment=payment, amount_cents=4_000)
     assert await items(market) == []
@@ -197,7 +197,7 @@ async def test_an_inquiry_that_becomes_a_chargeback_is_one(market: Market) -> No
 async def test_a_status_that_nobody_knows_leaves_the_money_held_and_is_named(
     market: Market,
 ) -> None:
-    """On the desk, with the word that the provider used."""
+    """In the admin queue, with the word that the provider used."""
     task = await market.funded("STANDARD")
     payment = await payment_of(market, task)
     for status in ("prevented", "appeal_under_review"):
@@ -210,7 +210,7 @@ async def test_a_status_that_nobody_knows_leaves_the_money_held_and_is_named(
     assert named == ["dp_a appeal_under_review", "dp_a prevented"]
 
 
-async def test_a_dispute_that_was_lost_and_then_won_lies_on_the_desk(market: Market) -> None:
+async def test_a_dispute_that_was_lost_and_then_won_lies_in_the_admin_queue(market: Market) -> None:
     """Held for want of cover, the payout goes on; where it counted as the refund, people look."""
     task, payment = await submitted(market)
     await bank(market, "OPENED", payment, 4_000)
@@ -220,10 +220,10 @@ async def test_a_dispute_that_was_lost_and_then_won_lies_on_the_desk(market: Mar
     await market.app.fetchval(
         "select resolve_dispute($1, $2, 'HUSTLER', null, 'The work was done.')", admin, dispute
     )
-    await market.settling.settle_waiting()
+    await market.worker.settle_waiting()
     assert await settlement(market) == ("HELD", None)
     await bank(market, "WON", payment, 4_000)
-    await market.settling.settle_waiting()
+    await market.worker.settle_waiting()
     assert await market.escrow_state(task) == "RELEASED"
 
     other = await market.funded("STANDARD")
@@ -256,7 +256,7 @@ async def test_a_payment_given_back_by_hand_ends_the_offers_and_counts_as_the_re
     payment = await payment_of(market, task)
     for kind, name, cents in facts:
         await provider(market, kind, name, payment=payment, amount_cents=cents)
-    await market.settling.settle_waiting()
+    await market.worker.settle_waiting()
     ended = await market.app.fetchrow("select state, cancel_reason from tasks where id = $1", task)
     assert tuple(ended) == ("CANCELLED", "REFUNDED")
     assert await market.app.fetchval("select state from live_broadcasts") == "CANCELLED"
@@ -266,7 +266,7 @@ async def test_a_payment_given_back_by_hand_ends_the_offers_and_counts_as_the_re
 
 
 @pytest.mark.parametrize("kind", ["REFUND_SUCCEEDED", "REFUND_PENDING", "CHARGE_REFUNDED"])
-async def test_after_a_partial_refund_by_hand_nothing_moves_until_an_operator_says_so(
+async def test_after_a_partial_refund_by_hand_nothing_moves_until_an_admin_says_so(
     market: Market, kind: str
 ) -> None:
     """A cent is enough: at work it becomes a dispute, and the decided payout waits."""
@@ -278,13 +278,13 @@ async def test_after_a_partial_refund_by_hand_nothing_moves_until_an_operator_sa
     await market.app.fetchval(
         "select resolve_dispute($1, $2, 'HUSTLER', null, 'The work was done.')", admin, dispute
     )
-    await market.settling.settle_waiting()
+    await market.worker.settle_waiting()
     assert await settlement(market) == ("HELD", None)
     assert await broken(market.owner) == {}
     await market.app.fetchval(
         "select retry_settlement($1, (select id from settlements), 'We bear it.')", admin
     )
-    await market.settling.settle_waiting()
+    await market.worker.settle_waiting()
     assert await market.escrow_state(task) == "RELEASED"
 
 
@@ -294,7 +294,7 @@ async def test_a_refund_by_hand_that_fails_sets_the_money_free_again(market: Mar
     payment = await payment_of(market, task)
     for state in ("PENDING", "FAILED", "PENDING"):
         await provider(market, f"REFUND_{state}", "re_a", payment=payment, amount_cents=4_000)
-    await market.settling.settle_waiting()
+    await market.worker.settle_waiting()
     assert await market.escrow_state(task) == "REFUNDED"
     assert (await settlement(market))[1] != "re_a"
     assert await items(market) == []
@@ -306,7 +306,7 @@ async def test_our_own_refund_is_none_by_hand(market: Market) -> None:
     payment = await payment_of(market, task)
     await market.commands.tasks.cancel(await market.poster_of(task), task, None)
     await provider(market, "CHARGE_REFUNDED", "ch_a", payment=payment, amount_cents=4_000)
-    await market.settling.settle_waiting()
+    await market.worker.settle_waiting()
     name = (await settlement(market))[1]
     assert name is not None
     await provider(market, "REFUND_SUCCEEDED", name, payment=payment, amount_cents=4_000)
@@ -321,11 +321,11 @@ async def test_what_names_only_the_charge_is_known_by_the_payment_s_own_event(
     for after in (False, True):
         task = await market.funded("STANDARD")
         payment, charge = await payment_of(market, task), f"ch_{after}"
-        told = [
+        received = [
             ("PAYMENT_SUCCEEDED", f"pi_{after}", {"payment": payment, "charge": charge}),
             ("CHARGEBACK_OPENED", f"dp_{after}", {"charge": charge}),
         ]
-        for kind, name, more in told[::-1] if after else told:
+        for kind, name, more in received[::-1] if after else received:
             await provider(market, kind, name, amount_cents=4_000, **more)
         assert await market.state(task) == "CANCELLED"
 
@@ -389,7 +389,7 @@ async def ended(
         "select begin_funding($1, $2) ->> 'id'", await market.poster_of(task), task
     )
     if named:
-        await market.app.execute("select note_payment($1, $2)", uuid.UUID(escrow), f"pi_{task}")
+        await market.app.execute("select record_payment($1, $2)", uuid.UUID(escrow), f"pi_{task}")
     for kind, name, cents, at in line:
         if kind == "PAYMENT_SUCCEEDED" and not named:
             # the answer of the charge, or the reconciler's look-up
@@ -399,15 +399,15 @@ async def ended(
                 market, kind, f"{name}_{task}", payment=f"pi_{task}", amount_cents=cents, at=at
             )
         if settles:
-            await market.settling.settle_waiting()
-    await market.settling.settle_waiting()
+            await market.worker.settle_waiting()
+    await market.worker.settle_waiting()
     row = await market.app.fetchrow(
         "select t.state, t.cancel_reason in ('CHARGEBACK', 'REFUNDED'), e.state as escrow, s.state as settled, s.refund_done,"
         " (select array_agg(c.state order by c.id) from chargebacks as c"
         "  where c.escrow_id = e.id) as disputes,"
         " (select count(*) from live_broadcasts as b where b.task_id = t.id"
         "  and b.state = 'ACTIVE') as broadcasts,"
-        " (select array_agg(i.kind order by i.kind) from operator_items as i"
+        " (select array_agg(i.kind order by i.kind) from admin_items as i"
         "  where i.closed_at is null and i.kind <> 'EXTERNAL_REFUND'"
         "  and (i.subject like '%' || t.id or i.subject = s.id::text)) as items"
         " from tasks as t join escrows as e on e.task_id = t.id"
@@ -426,12 +426,12 @@ async def test_in_whatever_order_the_events_of_a_payment_arrive_it_ends_the_same
     chance = random.Random(name)
     orders = list(itertools.permutations(line))
     for order in [line, *chance.sample(orders, min(len(orders), 6))]:
-        told = list(order) + chance.choices(order, k=2)
+        received = list(order) + chance.choices(order, k=2)
         calm = await ended(market, line, named=True, settles=False)
         # money that went back in between cannot be held any more
         settles = name != "won, then disputed again" and chance.random() < 0.5
         named = chance.random() < 0.5
-        assert await ended(market, told, named=named, settles=settles) == calm, told
+        assert await ended(market, received, named=named, settles=settles) == calm, received
     assert await broken(market.owner) == {}
 
 

@@ -54,14 +54,14 @@ async def test_a_chargeback_finds_the_money_that_is_passing_to_a_successor(
         case = await Setup(one, Ledger()).bring(cast, point)
         who = case.hustler if function == "release_task" else case.poster
         async with one.transaction():
-            heir = (await ask(one, function, who, case.task, *args)).done().subject_id
+            successor = (await ask(one, function, who, case.task, *args)).done().subject_id
             opened = asyncio.create_task(
                 provider_event(two, "evt_1", fact(case, "CHARGEBACK_OPENED"))
             )
             await owner.execute(WAITS)
 
-        assert (await opened).done().task_id == heir
-    states = await owner.fetch("select state, cancel_reason from tasks where id = $1", heir)
+        assert (await opened).done().task_id == successor
+    states = await owner.fetch("select state, cancel_reason from tasks where id = $1", successor)
     assert [tuple(row) for row in states] == [("CANCELLED", "CHARGEBACK")]
     assert await owner.fetchval("select state from settlements") == "HELD"
     assert await broken(owner) == {}
@@ -90,11 +90,11 @@ async def test_a_chargeback_told_while_its_payment_is_booked_is_not_missed(
     cast = (await casts(owner, 1))[0]
     async with lines.line() as one, lines.line() as two:
         case = await Setup(one, Ledger()).bring(cast, "INTENDED")
-        told = fact(case, "CHARGEBACK_OPENED")
+        received = fact(case, "CHARGEBACK_OPENED")
         async with one.transaction():
-            (await provider_event(one, "evt_1", told)).done()
+            (await provider_event(one, "evt_1", received)).done()
             funded = asyncio.create_task(
-                ask(two, "book_funding", case.escrow, told["payment"], PLAN)
+                ask(two, "book_funding", case.escrow, received["payment"], PLAN)
             )
             await owner.execute(WAITS)
         (await funded).done()

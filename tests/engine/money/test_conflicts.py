@@ -114,7 +114,7 @@ class Arena:
         self._chance = random.Random(seed)
         self.payments = Ledger()
         self._behind: dict[UUID, int] = {}
-        self.told: Counter[str] = Counter()
+        self.received: Counter[str] = Counter()
         self.winners: Counter[str] = Counter()
 
     async def setup(self, fight: Fight, count: int) -> list[Case]:
@@ -168,7 +168,7 @@ class Arena:
     async def _rush(self, name: str, case: Case) -> Answer:
         async with self._lines.line() as app:
             answer = await ACTIONS[name].act(app, case)
-        self.told[answer.refusal[0] if answer.refusal else "done"] += 1
+        self.received[answer.refusal[0] if answer.refusal else "done"] += 1
         return answer
 
     @staticmethod
@@ -227,8 +227,8 @@ class Arena:
         """The provider moves what is left to move."""
         database = await Database.open(self._database.dsn)
         try:
-            settling = settlement_worker(Store(database), self.payments)
-            while await settling.settle_waiting():
+            worker = settlement_worker(Store(database), self.payments)
+            while await worker.settle_waiting():
                 pass
         finally:
             await database.close()
@@ -288,7 +288,7 @@ async def test_of_four_conflicting_commands_one_decides_and_no_cent_is_lost(
     """150 escrows at seven points of a task's life."""
     arena = await hold_fights(fresh_database, lines, owner, 22, seed=5)
 
-    assert set(arena.told) <= {"done", "HX001", "HX010", "NOT_FOUND"}
+    assert set(arena.received) <= {"done", "HX001", "HX010", "NOT_FOUND"}
     assert len(arena.winners) > 10
 
 

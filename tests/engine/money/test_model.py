@@ -501,14 +501,14 @@ class Life(RuleBasedStateMachine):
         """Give it back."""
         t = self.task(pick)
         who = self.person(t, who)
-        heir, answer = self.both(
+        successor, answer = self.both(
             lambda: self.market.release(who, t),
             "release_task", self.people[who], self.id_of(t), None, PLAN,
         )  # fmt: skip
-        if heir is not None:
-            self.learn(heir, answer.done().subject_id)
-            if heir.broadcasts:
-                self.offer(heir)
+        if successor is not None:
+            self.learn(successor, answer.done().subject_id)
+            if successor.broadcasts:
+                self.offer(successor)
 
     @move(
         pick=picks,
@@ -627,7 +627,7 @@ class Life(RuleBasedStateMachine):
                 "resolve_dispute", self.people[who], self.dispute_id(t), outcome, release, "So",
             )  # fmt: skip
 
-    def settling(self, nth: int) -> Escrow | None:
+    def worker(self, nth: int) -> Escrow | None:
         """One of the escrows whose money was ever on its way."""
         found = [e for t in self.market.tasks for e in t.escrows if e.settlement is not None]
         return found[-1 - nth % len(found)] if found else None
@@ -644,7 +644,7 @@ class Life(RuleBasedStateMachine):
     @move(nth=picks, leg=st.sampled_from(["TRANSFER", "REFUND"]))
     def book(self, nth: int, leg: str) -> None:
         """The provider moved money."""
-        e = self.settling(nth)
+        e = self.worker(nth)
         if e is not None:
             s = self.settlement_id(e)
             self.both(lambda: self.market.book(e, leg), "book_leg", s, leg, f"{leg}_{s.hex}")
@@ -652,7 +652,7 @@ class Life(RuleBasedStateMachine):
     @move(nth=picks)
     def hold_back(self, nth: int) -> None:
         """The provider refuses."""
-        e = self.settling(nth)
+        e = self.worker(nth)
         if e is not None:
             self.both(
                 lambda: self.market.hold_back(e),
@@ -662,7 +662,7 @@ class Life(RuleBasedStateMachine):
     @move(nth=picks, who=st.sampled_from([ADMIN, ADMIN, POSTER]))
     def retry(self, nth: int, who: str) -> None:
         """Let it go on."""
-        e = self.settling(nth)
+        e = self.worker(nth)
         if e is not None:
             self.both(
                 lambda: self.market.retry(who, e),

@@ -31,7 +31,7 @@ $$;
 WRITTEN = (
     "tasks", "escrows", "settlements", "proofs", "disputes", "price_proposals", "task_codes",
     "offers", "live_broadcasts", "live_status", "live_sessions", "timers", "chargebacks",
-    "operator_items", "admin_actions", "payout_accounts", "users", "user_counters",
+    "admin_items", "admin_actions", "payout_accounts", "users", "user_counters",
 )  # fmt: skip
 
 

@@ -36,7 +36,7 @@ def timers_on(database: Database, sink: RecordingEffects) -> Timers:
     return Timers(execution_on(store, sink), store, lambda _: None)
 
 
-class Desk:
+class AdminCommands:
     """A setup with its clock, and the timers of one process."""
 
     def __init__(
@@ -77,16 +77,16 @@ class Desk:
         return row["state"], row["cancel_reason"]
 
     async def items(self, kind: str, case: Case) -> int:
-        """How many things of a kind wait for an operator about this task."""
+        """How many things of a kind wait for an admin about this task."""
         count: int = await self.app.fetchval(
-            "select count(*) from operator_items"
+            "select count(*) from admin_items"
             " where kind = $1 and subject = any($2::text[]) and closed_at is null",
             kind,
             [str(case.task), str(case.escrow), str(case.dispute)],
         )
         return count
 
-    def told(self, user: UUID) -> list[str]:
+    def received(self, user: UUID) -> list[str]:
         """The types of all events this user was told, in order."""
         return self.effects.types_for(UserId(user))
 
@@ -101,7 +101,9 @@ class Desk:
 
 
 @asynccontextmanager
-async def open_desk(database: TestDatabase, *, stopped: bool = True) -> AsyncIterator[Desk]:
+async def open_admin_queue(
+    database: TestDatabase, *, stopped: bool = True
+) -> AsyncIterator[AdminCommands]:
     """A desk on a database whose clock stands still, or goes on by itself."""
     pool = await Database.open(database.dsn, size=2)
     app = await asyncpg.connect(database.dsn)
@@ -109,7 +111,7 @@ async def open_desk(database: TestDatabase, *, stopped: bool = True) -> AsyncIte
     try:
         if stopped:
             await clock.stop(owner)
-        yield Desk(pool, app, owner)
+        yield AdminCommands(pool, app, owner)
     finally:
         await app.close()
         await owner.close()
@@ -117,14 +119,16 @@ async def open_desk(database: TestDatabase, *, stopped: bool = True) -> AsyncIte
 
 
 @pytest.fixture(scope="module")
-async def desk(run_servers: RunServers, worker_number: int) -> AsyncIterator[Desk]:
+async def admin_queries(
+    run_servers: RunServers, worker_number: int
+) -> AsyncIterator[AdminCommands]:
     """One desk for all: its clock only ever goes forward, and every test brings its own people."""
     with clone_of(run_servers, f"gw{worker_number}_timers") as database:
-        async with open_desk(database) as desk:
-            yield desk
+        async with open_admin_queue(database) as admin_queries:
+            yield admin_queries
 
 
-class Border(NamedTuple):
+class RequestMiddleware(NamedTuple):
     """What waits how long from which point, and what stands there afterwards."""
 
     kind: str
@@ -136,13 +140,21 @@ class Border(NamedTuple):
 
 
 BORDERS = (
-    Border("UNFUNDED", "UNFUNDED", DAY, ("MATCHING", None), ("CANCELLED", "UNFUNDED")),
-    Border("UNFUNDED", "INTENDED", DAY, ("MATCHING", None), ("CANCELLED", "UNFUNDED")),
-    Border("CHOICE", "UNCHOSEN", 10 * MINUTE + DAY, ("MATCHING", None), ("CANCELLED", "NO_CHOICE")),
-    Border("REVIEW", "SUBMITTED", 48 * HOUR, ("PROOF_SUBMITTED", None), ("COMPLETED", None)),
-    Border("WORKING_STALE", "WORKING", DAY, ("WORKING", None), ("WORKING", None), "WORKING_STALE"),
-    Border("FUNDS_HELD", "ARRIVED", 60 * DAY, ("ACCEPTED", None), ("ACCEPTED", None), "FUNDS_HELD"),
-    Border(
+    RequestMiddleware("UNFUNDED", "UNFUNDED", DAY, ("MATCHING", None), ("CANCELLED", "UNFUNDED")),
+    RequestMiddleware("UNFUNDED", "INTENDED", DAY, ("MATCHING", None), ("CANCELLED", "UNFUNDED")),
+    RequestMiddleware(
+        "CHOICE", "UNCHOSEN", 10 * MINUTE + DAY, ("MATCHING", None), ("CANCELLED", "NO_CHOICE")
+    ),
+    RequestMiddleware(
+        "REVIEW", "SUBMITTED", 48 * HOUR, ("PROOF_SUBMITTED", None), ("COMPLETED", None)
+    ),
+    RequestMiddleware(
+        "WORKING_STALE", "WORKING", DAY, ("WORKING", None), ("WORKING", None), "WORKING_STALE"
+    ),
+    RequestMiddleware(
+        "FUNDS_HELD", "ARRIVED", 60 * DAY, ("ACCEPTED", None), ("ACCEPTED", None), "FUNDS_HELD"
+    ),
+    RequestMiddleware(
         "DISPUTE_DUE", "DISPUTED", 72 * HOUR, ("DISPUTED", None), ("DISPUTED", None), "DISPUTE_DUE"
     ),
 )
@@ -150,113 +162,118 @@ BORDERS = (
 
 @pytest.mark.parametrize("border", BORDERS, ids=lambda b: f"{b.kind} of {b.point}")
 async def test_a_timer_fires_at_its_border_and_not_a_second_before(
-    desk: Desk, border: Border
+    admin_queries: AdminCommands, border: RequestMiddleware
 ) -> None:
     """And never again: a restarted process finds nothing to do."""
-    case = await desk.bring(border.point)
+    case = await admin_queries.bring(border.point)
 
-    await desk.wait(border.after_s - 1)
-    assert await desk.task(case) == border.before
-    assert border.item is None or await desk.items(border.item, case) == 0
+    await admin_queries.wait(border.after_s - 1)
+    assert await admin_queries.task(case) == border.before
+    assert border.item is None or await admin_queries.items(border.item, case) == 0
 
-    desk.restart()
-    await desk.wait(1)
-    assert await desk.task(case) == border.then
-    assert border.item is None or await desk.items(border.item, case) == 1
+    admin_queries.restart()
+    await admin_queries.wait(1)
+    assert await admin_queries.task(case) == border.then
+    assert border.item is None or await admin_queries.items(border.item, case) == 1
 
-    desk.restart()
-    told = desk.told(case.poster)
-    await desk.wait(30 * DAY)
-    assert desk.told(case.poster) == told
-    assert await broken(desk.owner) == {}
+    admin_queries.restart()
+    received = admin_queries.received(case.poster)
+    await admin_queries.wait(30 * DAY)
+    assert admin_queries.received(case.poster) == received
+    assert await broken(admin_queries.owner) == {}
 
 
 async def test_a_broadcast_ends_after_ten_minutes_and_reminds_after_1_and_23_hours(
-    desk: Desk,
+    admin_queries: AdminCommands,
 ) -> None:
     """The poster is told at once, twice more, and no longer when the day is over."""
-    case = await desk.bring("ON_OFFER")
+    case = await admin_queries.bring("ON_OFFER")
     state = "select state from live_broadcasts where task_id = $1"
 
-    await desk.wait(10 * MINUTE - 1)
-    assert await desk.app.fetchval(state, case.task) == "ACTIVE"
-    await desk.wait(1)
-    assert await desk.app.fetchval(state, case.task) == "EXPIRED"
-    assert desk.told(case.poster)[-1:] == ["LIVE_BROADCAST_UPDATE"]
+    await admin_queries.wait(10 * MINUTE - 1)
+    assert await admin_queries.app.fetchval(state, case.task) == "ACTIVE"
+    await admin_queries.wait(1)
+    assert await admin_queries.app.fetchval(state, case.task) == "EXPIRED"
+    assert admin_queries.received(case.poster)[-1:] == ["LIVE_BROADCAST_UPDATE"]
 
     said = []
     for seconds in (HOUR - 1, 1, 22 * HOUR - 1, 1, HOUR - 1, 1):
-        await desk.wait(seconds)
-        said.append(len(desk.nudges(case.poster)))
+        await admin_queries.wait(seconds)
+        said.append(len(admin_queries.nudges(case.poster)))
     assert said == [0, 1, 1, 2, 2, 2]
-    assert await desk.task(case) == ("CANCELLED", "NO_CHOICE")
+    assert await admin_queries.task(case) == ("CANCELLED", "NO_CHOICE")
 
 
-async def test_who_has_chosen_is_reminded_of_nothing(desk: Desk) -> None:
+async def test_who_has_chosen_is_reminded_of_nothing(admin_queries: AdminCommands) -> None:
     """Neither the reminders nor the end of the day reach a task that went on."""
-    case = await desk.bring("UNCHOSEN")
-    (await ask(desk.app, "choose_after_broadcast", case.poster, case.task, "SWITCH_TO_STANDARD",
+    case = await admin_queries.bring("UNCHOSEN")
+    (await ask(admin_queries.app, "choose_after_broadcast", case.poster, case.task, "SWITCH_TO_STANDARD",
                None)).done()  # fmt: skip
-    await desk.wait(2 * DAY)
+    await admin_queries.wait(2 * DAY)
 
-    assert desk.nudges(case.poster) == []
-    assert await desk.task(case) == ("CANCELLED", "SWITCHED_TO_STANDARD")
-    heir = "select state from tasks where predecessor_id = $1"
-    assert await desk.app.fetchval(heir, case.task) == "OPEN"
+    assert admin_queries.nudges(case.poster) == []
+    assert await admin_queries.task(case) == ("CANCELLED", "SWITCHED_TO_STANDARD")
+    successor = "select state from tasks where predecessor_id = $1"
+    assert await admin_queries.app.fetchval(successor, case.task) == "OPEN"
 
 
 @pytest.mark.parametrize("point", ["RAISED", "AGREED"])
-async def test_a_replacement_waits_15_minutes_for_its_payment(desk: Desk, point: str) -> None:
+async def test_a_replacement_waits_15_minutes_for_its_payment(
+    admin_queries: AdminCommands, point: str
+) -> None:
     """Then the old price stands again, and what was agreed about it has lapsed."""
-    case = await desk.bring(point)
+    case = await admin_queries.bring(point)
     state = "select state from escrows where id = $1"
 
-    await desk.wait(15 * MINUTE - 1)
-    assert await desk.app.fetchval(state, case.replacement) == "PENDING"
-    await desk.wait(1)
-    assert await desk.app.fetchval(state, case.replacement) == "CANCELLED"
-    assert await desk.app.fetchval(state, case.escrow) == "FUNDED"
+    await admin_queries.wait(15 * MINUTE - 1)
+    assert await admin_queries.app.fetchval(state, case.replacement) == "PENDING"
+    await admin_queries.wait(1)
+    assert await admin_queries.app.fetchval(state, case.replacement) == "CANCELLED"
+    assert await admin_queries.app.fetchval(state, case.escrow) == "FUNDED"
     if case.proposal is not None:
         proposal = "select state from price_proposals where id = $1"
-        assert await desk.app.fetchval(proposal, case.proposal) == "LAPSED"
-        assert "PRICE_PROPOSAL" in desk.told(case.hustler)
+        assert await admin_queries.app.fetchval(proposal, case.proposal) == "LAPSED"
+        assert "PRICE_PROPOSAL" in admin_queries.received(case.hustler)
 
 
 async def test_a_payment_a_second_too_late_goes_back_even_before_the_timer_has_fired(
-    desk: Desk,
+    admin_queries: AdminCommands,
 ) -> None:
     """The clock decides, not who comes first; the old price stands."""
-    in_time, late = await desk.bring("AGREED"), await desk.bring("AGREED")
-    await clock.advance(desk.owner, 15 * MINUTE)
-    await desk.setup.pay(in_time.replacement or UUID(int=0), 5_000, in_time.poster)
-    await clock.advance(desk.owner, 1)
-    await desk.setup.pay(late.replacement or UUID(int=0), 5_000, late.poster)
+    in_time, late = await admin_queries.bring("AGREED"), await admin_queries.bring("AGREED")
+    await clock.advance(admin_queries.owner, 15 * MINUTE)
+    await admin_queries.setup.pay(in_time.replacement or UUID(int=0), 5_000, in_time.poster)
+    await clock.advance(admin_queries.owner, 1)
+    await admin_queries.setup.pay(late.replacement or UUID(int=0), 5_000, late.poster)
 
     states = [
-        await desk.app.fetchval("select state from escrows where id = $1", escrow)
+        await admin_queries.app.fetchval("select state from escrows where id = $1", escrow)
         for escrow in (in_time.replacement, in_time.escrow, late.replacement, late.escrow)
     ]
     assert states == ["FUNDED", "FUNDED", "CANCELLED", "FUNDED"]
     price = "select price from tasks where id = $1"
-    assert await desk.app.fetchval(price, in_time.task) == 5_000
-    assert await desk.app.fetchval(price, late.task) == 4_000
+    assert await admin_queries.app.fetchval(price, in_time.task) == 5_000
+    assert await admin_queries.app.fetchval(price, late.task) == 4_000
     given_back = "select kind, refund_amount from settlements where escrow_id = $1"
-    assert tuple(await desk.app.fetchrow(given_back, late.replacement)) == ("REFUND", 5_000)
-    assert await broken(desk.owner) == {}
+    assert tuple(await admin_queries.app.fetchrow(given_back, late.replacement)) == (
+        "REFUND",
+        5_000,
+    )
+    assert await broken(admin_queries.owner) == {}
 
 
 async def test_a_late_payment_goes_back_while_the_clock_goes_on(
     fresh_database: TestDatabase,
 ) -> None:
     """Between two steps of one booking time passes, and changes nothing."""
-    async with open_desk(fresh_database, stopped=False) as desk:
-        case = await desk.bring("RAISED")
-        await desk.owner.execute("insert into clock_offset (amount) values ('16 minutes')")
-        await desk.setup.pay(case.replacement or UUID(int=0), 4_500, case.poster)
+    async with open_admin_queue(fresh_database, stopped=False) as admin_queries:
+        case = await admin_queries.bring("RAISED")
+        await admin_queries.owner.execute("insert into clock_offset (amount) values ('16 minutes')")
+        await admin_queries.setup.pay(case.replacement or UUID(int=0), 4_500, case.poster)
 
-        states = await desk.app.fetch("select state from escrows order by amount")
+        states = await admin_queries.app.fetch("select state from escrows order by amount")
         assert [row["state"] for row in states] == ["FUNDED", "CANCELLED"]
-        assert await broken(desk.owner) == {}
+        assert await broken(admin_queries.owner) == {}
 
 
 DEADLINES = {
@@ -277,49 +294,57 @@ DEADLINES = {
 
 
 @pytest.mark.parametrize("point", DEADLINES)
-async def test_a_deadline_ends_the_waiting_and_never_the_work(desk: Desk, point: str) -> None:
+async def test_a_deadline_ends_the_waiting_and_never_the_work(
+    admin_queries: AdminCommands, point: str
+) -> None:
     """Who drives or works is told, with the poster, once; in every state the rest is silence."""
-    deadline = await desk.now() + timedelta(minutes=12)
-    case = await desk.bring(point, deadline=deadline)
-    before = await desk.task(case)
+    deadline = await admin_queries.now() + timedelta(minutes=12)
+    case = await admin_queries.bring(point, deadline=deadline)
+    before = await admin_queries.task(case)
 
-    await desk.wait(12 * MINUTE - 1)
-    assert await desk.task(case) == before
-    desk.restart()
-    await desk.wait(1)
+    await admin_queries.wait(12 * MINUTE - 1)
+    assert await admin_queries.task(case) == before
+    admin_queries.restart()
+    await admin_queries.wait(1)
 
-    assert await desk.task(case) == DEADLINES[point]
-    told = ["DEADLINE_PASSED"] if DEADLINES[point][0] in ("ACCEPTED", "WORKING") else []
-    assert desk.nudges(case.poster) == told
-    assert desk.nudges(case.hustler) == told
-    assert await broken(desk.owner) == {}
+    assert await admin_queries.task(case) == DEADLINES[point]
+    received = ["DEADLINE_PASSED"] if DEADLINES[point][0] in ("ACCEPTED", "WORKING") else []
+    assert admin_queries.nudges(case.poster) == received
+    assert admin_queries.nudges(case.hustler) == received
+    assert await broken(admin_queries.owner) == {}
 
 
 async def test_a_deadline_that_has_passed_is_not_told_again_when_the_title_is_edited(
-    desk: Desk,
+    admin_queries: AdminCommands,
 ) -> None:
     """Only another deadline is another timer."""
-    case = await desk.bring("ACCEPTED", deadline=await desk.now() + timedelta(minutes=12))
-    await desk.wait(12 * MINUTE)
+    case = await admin_queries.bring(
+        "ACCEPTED", deadline=await admin_queries.now() + timedelta(minutes=12)
+    )
+    await admin_queries.wait(12 * MINUTE)
     (
-        await ask(desk.app, "edit_task", case.poster, case.task, '{"title": "Two doors"}', None)
+        await ask(
+            admin_queries.app, "edit_task", case.poster, case.task, '{"title": "Two doors"}', None
+        )
     ).done()
-    await desk.wait(MINUTE)
+    await admin_queries.wait(MINUTE)
 
-    assert desk.nudges(case.hustler) == ["DEADLINE_PASSED"]
+    assert admin_queries.nudges(case.hustler) == ["DEADLINE_PASSED"]
 
 
-async def test_a_process_that_was_away_for_a_week_brings_everything_to_its_end(desk: Desk) -> None:
+async def test_a_process_that_was_away_for_a_week_brings_everything_to_its_end(
+    admin_queries: AdminCommands,
+) -> None:
     """Deadlines that passed together fire in any order; what one brings about fires too."""
-    deadline = await desk.now() + timedelta(hours=1)
+    deadline = await admin_queries.now() + timedelta(hours=1)
     points = ["UNFUNDED", "ON_OFFER", "UNCHOSEN", "RAISED", "AGREED", "WORKING", "SUBMITTED",
               "DISPUTED"]  # fmt: skip
-    cases = {point: await desk.bring(point) for point in points}
-    limited = {point: await desk.bring(point, deadline=deadline) for point in points[:4]}
+    cases = {point: await admin_queries.bring(point) for point in points}
+    limited = {point: await admin_queries.bring(point, deadline=deadline) for point in points[:4]}
 
-    await desk.wait(7 * DAY)
+    await admin_queries.wait(7 * DAY)
 
-    assert {point: (await desk.task(case))[0] for point, case in cases.items()} == {
+    assert {point: (await admin_queries.task(case))[0] for point, case in cases.items()} == {
         "UNFUNDED": "CANCELLED",
         "ON_OFFER": "CANCELLED",
         "UNCHOSEN": "CANCELLED",
@@ -329,20 +354,25 @@ async def test_a_process_that_was_away_for_a_week_brings_everything_to_its_end(d
         "SUBMITTED": "COMPLETED",
         "DISPUTED": "DISPUTED",
     }
-    assert {(await desk.task(case))[0] for case in limited.values()} == {"EXPIRED"}
-    assert await desk.app.fetchval("select count(*) from timers where due_at <= hx_clock()") == 0
-    assert await broken(desk.owner) == {}
+    assert {(await admin_queries.task(case))[0] for case in limited.values()} == {"EXPIRED"}
+    assert (
+        await admin_queries.app.fetchval("select count(*) from timers where due_at <= hx_clock()")
+        == 0
+    )
+    assert await broken(admin_queries.owner) == {}
 
 
 async def test_two_processes_fire_every_timer_once(
     fresh_database: TestDatabase,
 ) -> None:
     """One of them moves the task and tells about it; the other finds nothing to do."""
-    async with open_desk(fresh_database) as desk:
-        deadline = await desk.now() + timedelta(days=1)
-        cases = [await desk.bring(point) for point in ("UNCHOSEN", "SUBMITTED", "WORKING") * 5]
-        limited = [await desk.bring("ACCEPTED", deadline=deadline) for _ in range(5)]
-        await clock.advance(desk.owner, 3 * DAY)
+    async with open_admin_queue(fresh_database) as admin_queries:
+        deadline = await admin_queries.now() + timedelta(days=1)
+        cases = [
+            await admin_queries.bring(point) for point in ("UNCHOSEN", "SUBMITTED", "WORKING") * 5
+        ]
+        limited = [await admin_queries.bring("ACCEPTED", deadline=deadline) for _ in range(5)]
+        await clock.advance(admin_queries.owner, 3 * DAY)
         pools = [await Database.open(fresh_database.dsn, size=2) for _ in range(2)]
         sinks = [RecordingEffects(), RecordingEffects()]
         both = [timers_on(pool, sink) for pool, sink in zip(pools, sinks, strict=True)]
@@ -351,44 +381,46 @@ async def test_two_processes_fire_every_timer_once(
         for pool in pools:
             await pool.close()
 
-        told = [e.seq for sink in sinks for a in sink.committed for e in a.events]
-        stored = await desk.app.fetchval(
+        received = [e.seq for sink in sinks for a in sink.committed for e in a.events]
+        stored = await admin_queries.app.fetchval(
             "select count(*) from user_events as e where e.at = hx_clock()"
         )
-        assert len(told) == stored
+        assert len(received) == stored
         for case in (*cases, *limited):
             count = "select count(*) from user_events where user_id = $1 and type = 'NUDGE'"
-            assert await desk.app.fetchval(count, case.poster) <= 1
-        steps = await desk.app.fetch("select task_id from task_transitions where at = hx_clock()")
+            assert await admin_queries.app.fetchval(count, case.poster) <= 1
+        steps = await admin_queries.app.fetch(
+            "select task_id from task_transitions where at = hx_clock()"
+        )
         assert len(steps) == len({row["task_id"] for row in steps}) == 10
-        stale = [await desk.items("WORKING_STALE", case) for case in cases]
+        stale = [await admin_queries.items("WORKING_STALE", case) for case in cases]
         assert sum(stale) == 5
-        assert {(await desk.task(case))[0] for case in cases} == {
+        assert {(await admin_queries.task(case))[0] for case in cases} == {
             "CANCELLED", "COMPLETED", "WORKING"
         }  # fmt: skip
-        assert await broken(desk.owner) == {}
+        assert await broken(admin_queries.owner) == {}
 
 
-async def test_a_timer_set_again_while_it_fires_is_not_lost(desk: Desk) -> None:
+async def test_a_timer_set_again_while_it_fires_is_not_lost(admin_queries: AdminCommands) -> None:
     """A proof that is turned down and handed in again has its own 48 hours."""
-    case = await desk.bring("SUBMITTED")
-    await desk.wait(47 * HOUR)
-    (await ask(desk.app, "reject_task", case.poster, case.task, "Not clean")).done()
-    (await ask(desk.app, "submit_proof", case.hustler, case.task, "CODE", True)).done()
+    case = await admin_queries.bring("SUBMITTED")
+    await admin_queries.wait(47 * HOUR)
+    (await ask(admin_queries.app, "reject_task", case.poster, case.task, "Not clean")).done()
+    (await ask(admin_queries.app, "submit_proof", case.hustler, case.task, "CODE", True)).done()
 
-    await desk.wait(48 * HOUR - 1)
-    assert (await desk.task(case))[0] == "PROOF_SUBMITTED"
-    await desk.wait(1)
-    assert (await desk.task(case))[0] == "COMPLETED"
+    await admin_queries.wait(48 * HOUR - 1)
+    assert (await admin_queries.task(case))[0] == "PROOF_SUBMITTED"
+    await admin_queries.wait(1)
+    assert (await admin_queries.task(case))[0] == "COMPLETED"
 
 
-async def test_asking_for_evidence_gives_another_72_hours(desk: Desk) -> None:
-    """The item for the operator comes when the new time is over, once."""
-    case = await desk.bring("DISPUTED")
-    await desk.wait(71 * HOUR)
-    (await ask(desk.app, "advance_dispute", case.admin, case.dispute, "EVIDENCE_REQUESTED",
+async def test_asking_for_evidence_gives_another_72_hours(admin_queries: AdminCommands) -> None:
+    """The item for the admin comes when the new time is over, once."""
+    case = await admin_queries.bring("DISPUTED")
+    await admin_queries.wait(71 * HOUR)
+    (await ask(admin_queries.app, "advance_dispute", case.admin, case.dispute, "EVIDENCE_REQUESTED",
                "Show me")).done()  # fmt: skip
-    await desk.wait(72 * HOUR - 1)
-    assert await desk.items("DISPUTE_DUE", case) == 0
-    await desk.wait(1)
-    assert await desk.items("DISPUTE_DUE", case) == 1
+    await admin_queries.wait(72 * HOUR - 1)
+    assert await admin_queries.items("DISPUTE_DUE", case) == 0
+    await admin_queries.wait(1)
+    assert await admin_queries.items("DISPUTE_DUE", case) == 1

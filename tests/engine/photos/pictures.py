@@ -68,7 +68,7 @@ SAN_FRANCISCO = {1: "N", 2: (37.0, 46.0, 30.0), 3: "W", 4: (122.0, 25.0, 12.0)}
 """37.775, -122.42 as a camera writes it."""
 
 
-def told_png() -> bytes:
+def tagged_png() -> bytes:
     """A PNG that says a lot beside its picture: text, compressed text, XMP, EXIF, a profile."""
     notes = PngImagePlugin.PngInfo()
     notes.add_text("Author", "Ann Owner")
@@ -82,7 +82,7 @@ def told_png() -> bytes:
     )
 
 
-def told_jpeg() -> bytes:
+def tagged_jpeg() -> bytes:
     """A JPEG that says a lot beside its picture: EXIF, XMP, a profile, a comment."""
     return jpeg(
         exif=camera_exif(gps=SAN_FRANCISCO, taken="2026:05:04 18:30:00", offset="-07:00").tobytes(),

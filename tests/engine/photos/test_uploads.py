@@ -84,7 +84,7 @@ async def test_a_photos_facts_are_kept_apart_from_the_picture(
 ) -> None:
     """Place, time, size and sum stand in the row; the bytes under a key that says nothing."""
     user = await market.user("hustler")
-    view = await Uploads(market.store, store).add(user, pictures.told_jpeg())
+    view = await Uploads(market.store, store).add(user, pictures.tagged_jpeg())
     row = await market.app.fetchrow("select * from uploads where id = $1", view.id)
     assert (row["gps_latitude"], row["gps_longitude"]) == pytest.approx((37.775, -122.42))
     assert row["captured_at"].isoformat() == "2026-05-05T01:30:00+00:00"

@@ -172,10 +172,10 @@ class HistoryBuilder:
             await owner.execute(f"alter table {table} enable trigger user")
 
 
-Told = list[tuple[str, dict[str, Any]]]
+HistoryEvents = list[tuple[str, dict[str, Any]]]
 
 
-async def ask(market: Market, function: str, *args: object) -> Told:
+async def ask(market: Market, function: str, *args: object) -> HistoryEvents:
     """Type and data of the events that one of the functions answers, called as the service."""
     places = ", ".join(f"${n}" for n in range(1, len(args) + 1))
     events = json.loads(await market.app.fetchval(f"select {function}({places})", *args))
@@ -193,7 +193,7 @@ async def resolved(market: Market, task: UUID, outcome: str, release_cents: int 
         outcome,
         release_cents,
     )
-    await market.settling.settle_waiting()
+    await market.worker.settle_waiting()
 
 
 async def tier(market: Market, user: UserId) -> int:

@@ -26,8 +26,8 @@ async def awarded(market: Market, hustler: UserId, count: int, *, live: int = 0)
     """The badges unlocked by the last of so many paid tasks, yesterday."""
     history = HistoryBuilder(market, hustler)
     work = await history.completed(count - live) + await history.completed(live, "LIVE")
-    told = [await ask(market, "award_xp", done.escrow) for done in work]
-    return [data["badge_type"] for kind, data in told[-1] if kind == "BADGE_UNLOCKED"]
+    received = [await ask(market, "award_xp", done.escrow) for done in work]
+    return [data["badge_type"] for kind, data in received[-1] if kind == "BADGE_UNLOCKED"]
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -61,8 +61,8 @@ async def test_a_streak_badge_comes_on_its_day_and_stays(market: Market) -> None
     unlocked = []
     for day in (*range(7), 20):
         done = (await HistoryBuilder(market, hustler).completed(at=noon + timedelta(days=day)))[0]
-        told = await ask(market, "award_xp", done.escrow)
-        unlocked.append([data["badge_type"] for kind, data in told if kind == "BADGE_UNLOCKED"])
+        received = await ask(market, "award_xp", done.escrow)
+        unlocked.append([data["badge_type"] for kind, data in received if kind == "BADGE_UNLOCKED"])
     assert ["STREAK_7" in kinds for kinds in unlocked] == [False] * 6 + [True, False]
     assert "STREAK_7" in await badges(market, hustler)
 

@@ -50,14 +50,14 @@ async def test_an_approved_task(market: Market) -> None:
     assert await profile(market, hustler) == (None, None, 1)
     assert await record(market, hustler) == []
 
-    await market.settling.settle_waiting()
-    await market.settling.settle_waiting()
+    await market.worker.settle_waiting()
+    await market.worker.settle_waiting()
     assert (await market.queries.people.me(hustler)).total_xp == 78
     assert await points(market, hustler) == 2.5
     assert await profile(market, hustler) == (1.0, 1.0, 2)
-    told = market.effects.types_for(hustler)
-    assert told.count("XP_AWARDED") == 1
-    assert told.count("BADGE_UNLOCKED") == 2
+    received = market.effects.types_for(hustler)
+    assert received.count("XP_AWARDED") == 1
+    assert received.count("BADGE_UNLOCKED") == 2
     assert await record(market, hustler) == [("COMPLETED", "LIVE", True)]
 
 
@@ -130,8 +130,8 @@ async def test_a_lost_dispute(market: Market) -> None:
         assert await tier(market, hustler) == expected
     assert await record(market, hustler) == [("LOST", "STANDARD", False)] * 2
     assert (await profile(market, hustler))[:2] == (0.0, 0.0)
-    told = (await market.queries.events.after(hustler, 0)).events
-    assert [e.data["reason"] for e in told if e.type == "TRUST_TIER_CHANGED"] == ["PENALTY"]
+    received = (await market.queries.events.after(hustler, 0)).events
+    assert [e.data["reason"] for e in received if e.type == "TRUST_TIER_CHANGED"] == ["PENALTY"]
 
 
 async def test_a_won_dispute_is_a_completed_task(market: Market) -> None:

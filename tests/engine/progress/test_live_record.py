@@ -24,8 +24,8 @@ async def lose(market: Market, hustler: UserId) -> tuple[datetime, list[tuple[st
     """A LIVE dispute lost now; when, and what was told of LIVE mode."""
     at = await market.queries.clock.now()
     task = (await HistoryBuilder(market, hustler).lost(mode="LIVE", at=at))[0]
-    told = await ask(market, "note_lost", task)
-    return at, [(kind, data) for kind, data in told if kind == "LIVE_MODE_STATE_CHANGE"]
+    received = await ask(market, "record_lost", task)
+    return at, [(kind, data) for kind, data in received if kind == "LIVE_MODE_STATE_CHANGE"]
 
 
 @pytest.mark.parametrize(
@@ -49,12 +49,12 @@ async def test_a_poor_completion_rate_pauses_or_bans(
     history = HistoryBuilder(market, hustler)
     await history.completed(completed, "LIVE")
     await history.lost(total - completed - 1, "LIVE", await market.queries.clock.now() - 200 * DAY)
-    at, told = await lose(market, hustler)
+    at, received = await lose(market, hustler)
 
     row = await status(market, hustler)
     live = await market.queries.live.state(hustler)
     if expected is None:
-        assert (live.state, told) == ("ACTIVE", [])
+        assert (live.state, received) == ("ACTIVE", [])
         assert (row["paused_until"], row["banned_until"]) == (None, None)
     elif expected == "PAUSED":
         assert (live.state, live.reason, live.ends_at) == (
@@ -62,11 +62,11 @@ async def test_a_poor_completion_rate_pauses_or_bans(
             "COMPLETION_RATE",
             at + 7 * DAY,
         )
-        assert [data["state"] for _, data in told] == ["PAUSED"]
+        assert [data["state"] for _, data in received] == ["PAUSED"]
         assert row["session_id"] is not None
     else:
         assert (live.state, live.reason, live.ends_at) == ("OFF", "BANNED", at + 30 * DAY)
-        assert [(data["state"], data["reason"]) for _, data in told] == [("OFF", "BANNED")]
+        assert [(data["state"], data["reason"]) for _, data in received] == [("OFF", "BANNED")]
         assert row["session_id"] is None
         session = await market.app.fetchrow(
             "select * from live_sessions where user_id = $1", hustler
@@ -74,7 +74,7 @@ async def test_a_poor_completion_rate_pauses_or_bans(
         assert session["end_reason"] == "FORCED"
 
 
-async def test_the_tenth_task_is_judged_and_later_completions_are_not(own_market: Market) -> None:
+async def test_the_tenth_task_is_checked_and_later_completions_are_not(own_market: Market) -> None:
     """6 of 10 with the tenth done: banned; who comes back and does well is not banned again."""
     market = own_market
     hustler = await market.user("hustler")
@@ -82,12 +82,12 @@ async def test_the_tenth_task_is_judged_and_later_completions_are_not(own_market
     await history.completed(5, "LIVE")
     await history.abandoned(4, "LIVE")
     done = (await history.completed(1, "LIVE"))[0]
-    await ask(market, "note_completed", done.task)
+    await ask(market, "record_completed", done.task)
     assert (await market.queries.live.state(hustler)).reason == "BANNED"
 
     await market.advance("31 days")
     done = (await history.completed(1, "LIVE", at=await market.queries.clock.now()))[0]
-    await ask(market, "note_completed", done.task)
+    await ask(market, "record_completed", done.task)
     assert (await market.queries.live.state(hustler)).reason is None
 
 
@@ -97,8 +97,8 @@ async def give_up(
     """A task given back; what was told of LIVE mode."""
     at = await market.queries.clock.now() - ago
     task = (await HistoryBuilder(market, hustler).held(mode=mode, at=at))[0]  # type: ignore[arg-type]
-    told = await ask(market, "note_given_up", task, kind, at)
-    return [(name, data) for name, data in told if name == "LIVE_MODE_STATE_CHANGE"]
+    received = await ask(market, "record_given_up", task, kind, at)
+    return [(name, data) for name, data in received if name == "LIVE_MODE_STATE_CHANGE"]
 
 
 @pytest.mark.parametrize(("days", "is_banned"), [(29, True), (31, False)])
@@ -110,8 +110,8 @@ async def test_two_abandonments_in_thirty_days_ban_for_a_week(
     assert await give_up(market, hustler, "RELEASED", timedelta(days=days)) == []
     assert await give_up(market, hustler, "RELEASED", mode="STANDARD") == []
     assert await give_up(market, hustler, "QUICK") == []
-    told = await give_up(market, hustler, "NO_SHOW")
-    assert bool(told) is is_banned
+    received = await give_up(market, hustler, "NO_SHOW")
+    assert bool(received) is is_banned
     live = await market.queries.live.state(hustler)
     assert (live.reason == "BANNED") is is_banned
     if is_banned:

@@ -137,8 +137,8 @@ async def award(market: Market, hustler: UserId, *at: datetime) -> list[int]:
     streaks = []
     for instant in at:
         done = (await HistoryBuilder(market, hustler).completed(at=instant))[0]
-        told = await ask(market, "award_xp", done.escrow)
-        streaks.append(told[0][1]["streak_days"])
+        received = await ask(market, "award_xp", done.escrow)
+        streaks.append(received[0][1]["streak_days"])
     return streaks
 
 

@@ -43,8 +43,8 @@ async def ledger(market: Market, user: UserId) -> list[tuple[Any, ...]]:
 async def note_last(market: Market, hustler: UserId) -> dict[str, Any] | None:
     """Complete one more task; the change of tier that it brings."""
     done = (await HistoryBuilder(market, hustler).completed())[0]
-    told = await ask(market, "note_completed", done.task)
-    changes = [data for kind, data in told if kind == "TRUST_TIER_CHANGED"]
+    received = await ask(market, "record_completed", done.task)
+    changes = [data for kind, data in received if kind == "TRUST_TIER_CHANGED"]
     return changes[0] if changes else None
 
 
@@ -60,7 +60,7 @@ async def test_a_quick_completion_gives_points_once(
     assert await points(market, hustler) == 0
     await market.settle(task)
     assert await points(market, hustler) == gained
-    assert await ask(market, "note_completed", task) == []
+    assert await ask(market, "record_completed", task) == []
     assert await points(market, hustler) == gained
     assert [row[0] for row in await ledger(market, hustler)][-2:] == [
         "COMPLETION",
@@ -90,10 +90,10 @@ async def test_an_abandonment_costs_points_once(market: Market, mode: Mode, lost
     hustler = await rookie(market)
     now = await market.queries.clock.now()
     quick, late = await HistoryBuilder(market, hustler).held(2, mode)
-    await ask(market, "note_given_up", quick, "QUICK", now)
+    await ask(market, "record_given_up", quick, "QUICK", now)
     assert await points(market, hustler) == 0
-    await ask(market, "note_given_up", late, "RELEASED", now)
-    await ask(market, "note_given_up", late, "NO_SHOW", now)
+    await ask(market, "record_given_up", late, "RELEASED", now)
+    await ask(market, "record_given_up", late, "NO_SHOW", now)
     assert await points(market, hustler) == lost
 
 
@@ -101,11 +101,11 @@ async def test_nothing_is_noted_of_a_task_in_another_state(market: Market) -> No
     """A running task is neither completed nor lost nor given up; an approved one is not paid yet."""
     task, hustler = await market.submitted("STANDARD")
     now = await market.queries.clock.now()
-    assert await ask(market, "note_completed", task) == []
-    assert await ask(market, "note_lost", task) == []
-    assert await ask(market, "note_given_up", task, "RELEASED", now) == []
+    assert await ask(market, "record_completed", task) == []
+    assert await ask(market, "record_lost", task) == []
+    assert await ask(market, "record_given_up", task, "RELEASED", now) == []
     await market.commands.proofs.approve(await market.poster_of(task), task)
-    assert await ask(market, "note_completed", task) == []
+    assert await ask(market, "record_completed", task) == []
     assert await points(market, hustler) == 0
 
 
@@ -162,9 +162,9 @@ async def test_trusted_takes_twenty_tasks(market: Market) -> None:
     assert changed is not None
     assert changed["tier"] == 2
     done = (await HistoryBuilder(market, hustler).completed())[0]
-    told = await ask(market, "note_completed", done.task)
-    assert [kind for kind, _ in told] == ["TRUST_TIER_CHANGED", "BADGE_UNLOCKED"]
-    assert told[1][1]["badge_type"] == "TRUSTED"
+    received = await ask(market, "record_completed", done.task)
+    assert [kind for kind, _ in received] == ["TRUST_TIER_CHANGED", "BADGE_UNLOCKED"]
+    assert received[1][1]["badge_type"] == "TRUSTED"
 
 
 @pytest.mark.parametrize(
@@ -209,12 +209,12 @@ async def test_the_money_checks_again(market: Market) -> None:
     """Papers that came between completion and payout count with the payout."""
     hustler = await rookie(market, verified=False)
     *_, last = await HistoryBuilder(market, hustler).completed(5)
-    assert await ask(market, "note_completed", last.task) == []
+    assert await ask(market, "record_completed", last.task) == []
     await market.owner.execute(
         "update users set identity_verified_at = hx_clock() where id = $1", hustler
     )
-    told = await ask(market, "award_xp", last.escrow)
-    assert "TRUST_TIER_CHANGED" in [kind for kind, _ in told]
+    received = await ask(market, "award_xp", last.escrow)
+    assert "TRUST_TIER_CHANGED" in [kind for kind, _ in received]
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -299,8 +299,8 @@ async def test_ninety_idle_days_cost_a_tier(own_market: Market) -> None:
     assert await review(market, hustler) == []
     assert await tier(market, hustler) == 3
     await market.advance("10 seconds")
-    told = await review(market, hustler)
-    assert told == [("TRUST_TIER_CHANGED", {"tier": 2, "name": "VERIFIED", "reason": "DECAY"})]
+    received = await review(market, hustler)
+    assert received == [("TRUST_TIER_CHANGED", {"tier": 2, "name": "VERIFIED", "reason": "DECAY"})]
     assert await review(market, hustler) == []
 
     await market.advance("90 days")
@@ -353,8 +353,8 @@ async def give_up(market: Market, hustler: UserId, days_ago: float) -> list[str]
     """An abandonment; the reasons of the changes that it brings."""
     at = await market.queries.clock.now() - timedelta(days=days_ago)
     task = (await HistoryBuilder(market, hustler).held(at=at))[0]
-    told = await ask(market, "note_given_up", task, "RELEASED", at)
-    return [data["reason"] for kind, data in told if kind == "TRUST_TIER_CHANGED"]
+    received = await ask(market, "record_given_up", task, "RELEASED", at)
+    return [data["reason"] for kind, data in received if kind == "TRUST_TIER_CHANGED"]
 
 
 async def test_three_abandonments_in_thirty_days_cost_a_tier(market: Market) -> None:
@@ -378,8 +378,8 @@ async def test_two_lost_disputes_in_ninety_days_cost_a_tier(market: Market) -> N
     reasons = []
     for days in (91, 89, 0):
         task = (await HistoryBuilder(market, hustler).lost(at=now - timedelta(days=days)))[0]
-        told = await ask(market, "note_lost", task)
-        reasons.append([data["reason"] for _, data in told])
+        received = await ask(market, "record_lost", task)
+        reasons.append([data["reason"] for _, data in received])
     assert reasons == [[], [], ["PENALTY"]]
     assert await tier(market, hustler) == 2
     row = await market.app.fetchrow(

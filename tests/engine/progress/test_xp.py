@@ -46,7 +46,7 @@ async def test_xp_needs_a_released_escrow(market: Market, role: str) -> None:
     assert await refused(market, role, AWARD, escrow) == ("HX101", "INV-1")
     gone = await market.funded("STANDARD")
     await market.commands.tasks.cancel(await market.poster_of(gone), gone, None)
-    await market.settling.settle_waiting()
+    await market.worker.settle_waiting()
     insert = "insert into xp_ledger (user_id, task_id, escrow_id) values ($1, $2, $3)"
     expected = ("HX101", "INV-1")
     assert (
@@ -229,8 +229,8 @@ async def test_a_split_gives_xp_for_what_was_released(market: Market) -> None:
     assert await market.escrow_state(task) == "REFUND_PARTIAL"
     row = await ledger(market, await escrow_of(market, task))
     assert (row["base_xp"], row["amount"], row["effective_xp"]) == (40, 4_050, 63)
-    told = [e for a in market.effects.committed for e in a.events if e.user_id == hustler]
-    assert [e.data for e in told if e.type == "XP_AWARDED"] == [
+    received = [e for a in market.effects.committed for e in a.events if e.user_id == hustler]
+    assert [e.data for e in received if e.type == "XP_AWARDED"] == [
         {
             "task_id": str(task),
             "xp": 63,

@@ -6,7 +6,7 @@ import pytest
 
 from engine.kernel.errors import Refusal
 from engine.kernel.ids import TaskId, UserId
-from engine.tasks.commands import Sighting
+from engine.tasks.commands import KnownPosition
 from geo.points import LatLng
 from tests.support.market import Market
 
@@ -26,7 +26,7 @@ async def has_arrived(market: Market, task: TaskId) -> bool:
     return seen.arrived_at is not None
 
 
-async def refusal(market: Market, hustler: UserId, task: TaskId, fix: Sighting) -> str:
+async def refusal(market: Market, hustler: UserId, task: TaskId, fix: KnownPosition) -> str:
     """The code and invariant of a refused arrival."""
     with pytest.raises(Refusal) as caught:
         await market.commands.tasks.arrived(hustler, task, fix)
@@ -37,20 +37,22 @@ async def test_a_fresh_position_elsewhere_refuses_the_arrival(market: Market) ->
     """HX021, from just outside 150 m to miles away, until 5 minutes have made it an old one."""
     task, hustler = await market.accepted()
     for fix in (
-        Sighting(TWO_MILES_OFF, 0.0),
-        Sighting(north_of_the_door(151), 0.0),
-        Sighting(north_of_the_door(151), 299.0),
-        Sighting(north_of_the_door(151), -4.0),
+        KnownPosition(TWO_MILES_OFF, 0.0),
+        KnownPosition(north_of_the_door(151), 0.0),
+        KnownPosition(north_of_the_door(151), 299.0),
+        KnownPosition(north_of_the_door(151), -4.0),
     ):
         assert await refusal(market, hustler, task, fix) == "HX021 ARRIVAL"
     assert not await has_arrived(market, task)
-    await market.commands.tasks.arrived(hustler, task, Sighting(north_of_the_door(149), 299.0))
+    await market.commands.tasks.arrived(hustler, task, KnownPosition(north_of_the_door(149), 299.0))
     assert await has_arrived(market, task)
 
 
-@pytest.mark.parametrize("fix", [None, Sighting(TWO_MILES_OFF, 301.0), Sighting(DOOR, 301.0)])
+@pytest.mark.parametrize(
+    "fix", [None, KnownPosition(TWO_MILES_OFF, 301.0), KnownPosition(DOOR, 301.0)]
+)
 async def test_without_a_fresh_position_an_arrival_is_a_claim_that_binds_nobody(
-    market: Market, fix: Sighting | None
+    market: Market, fix: KnownPosition | None
 ) -> None:
     """The poster hears of it once, and cancels as before."""
     task, hustler = await market.accepted("STANDARD")
@@ -155,11 +157,11 @@ async def test_evidence_of_one_side_is_told_to_both(market: Market) -> None:
     """Whoever adds it; where the text is read, the event says."""
     task, hustler = await market.disputed()
     poster, admin = await market.poster_of(task), await market.user("admin")
-    told: list[tuple[str, UUID]] = []
+    received: list[tuple[str, UUID]] = []
     for who in (poster, hustler, admin):
         await market.commands.disputes.add_evidence(who, task, "Look here.", [])
         events = market.effects.committed[-1].events
-        told += [(event.type, event.user_id) for event in events]
-    assert told == [
+        received += [(event.type, event.user_id) for event in events]
+    assert received == [
         ("EVIDENCE_ADDED", side) for _ in range(3) for side in sorted((poster, hustler))
     ]

@@ -136,8 +136,10 @@ async def test_a_card_says_the_town_of_a_postal_address_and_nothing_else_of_it(
     """What a poster wrote beside it, a name or a bell, stays with the poster."""
     task = await market.task()
     await market.app.execute("update tasks set location_address = $2 where id = $1", task, address)
-    told = await market.app.fetchval("select place_words(t) from tasks as t where id = $1", task)
-    assert told == (place or "near 37.77° N, 122.42° W")
+    received = await market.app.fetchval(
+        "select place_words(t) from tasks as t where id = $1", task
+    )
+    assert received == (place or "near 37.77° N, 122.42° W")
 
 
 async def test_an_arrival_can_be_told_from_the_accept_before_it(market: Market) -> None:

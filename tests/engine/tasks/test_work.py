@@ -26,7 +26,7 @@ async def test_the_whole_chain_pays_the_hustler_85_percent(market: Market) -> No
     await market.commands.proofs.approve(poster, task)
     assert await market.escrow_state(task) == "FUNDED"
 
-    await market.settling.settle_waiting()
+    await market.worker.settle_waiting()
 
     escrow = await market.app.fetchrow("select * from escrows where task_id = $1", task)
     assert (escrow["state"], escrow["release_amount"], escrow["fee_amount"]) == (
@@ -100,7 +100,7 @@ async def test_silence_for_48_hours_approves(own_market: Market) -> None:
 
     await market.advance("11 seconds")
     await market.timers.fire_due()
-    await market.settling.settle_waiting()
+    await market.worker.settle_waiting()
     assert (await market.state(task), await market.escrow_state(task)) == ("COMPLETED", "RELEASED")
 
 
@@ -108,7 +108,7 @@ async def test_cancelling_before_arrival_refunds_everything(market: Market) -> N
     """CANCELLED, REFUNDED in full, the broadcast over, both sides told."""
     task, hustler = await market.accepted()
     await market.commands.tasks.cancel(await market.poster_of(task), task, "changed my mind")
-    await market.settling.settle_waiting()
+    await market.worker.settle_waiting()
 
     assert (await market.state(task), await market.escrow_state(task)) == ("CANCELLED", "REFUNDED")
     assert market.effects.types_for(hustler)[-1] == "JOB_CANCELLED"
@@ -142,12 +142,12 @@ async def test_a_released_task_has_a_successor_with_the_same_money(market: Marke
     old = await market.queries.tasks.view(poster, task)
     assert (old.state, old.escrow) == ("CANCELLED", None)
     assert old.successor_id is not None
-    heir = await market.queries.tasks.view(poster, TaskId(old.successor_id))
-    assert (heir.state, heir.predecessor_id) == ("MATCHING", task)
-    assert heir.escrow is not None
-    assert heir.escrow.state == "FUNDED"
-    assert heir.broadcast is not None
-    assert heir.broadcast.state == "ACTIVE"
+    successor = await market.queries.tasks.view(poster, TaskId(old.successor_id))
+    assert (successor.state, successor.predecessor_id) == ("MATCHING", task)
+    assert successor.escrow is not None
+    assert successor.escrow.state == "FUNDED"
+    assert successor.broadcast is not None
+    assert successor.broadcast.state == "ACTIVE"
     assert market.effects.types_for(hustler)[-1] == "JOB_CANCELLED"
 
 
@@ -168,8 +168,8 @@ async def test_switching_to_standard_moves_the_escrow_once(own_market: Market) -
 
     assert first == second
     assert first.task != task
-    heir = await market.queries.tasks.view(poster, first.task)
-    assert (heir.mode, heir.state) == ("STANDARD", "OPEN")
+    successor = await market.queries.tasks.view(poster, first.task)
+    assert (successor.mode, successor.state) == ("STANDARD", "OPEN")
     assert await market.escrow_state(first.task) == "FUNDED"
 
 
@@ -182,7 +182,7 @@ async def test_no_choice_for_24_hours_refunds(own_market: Market) -> None:
     assert await market.state(task) == "MATCHING"
     await market.advance("24 hours")
     await market.timers.fire_due()
-    await market.settling.settle_waiting()
+    await market.worker.settle_waiting()
 
     assert (await market.state(task), await market.escrow_state(task)) == ("CANCELLED", "REFUNDED")
 
@@ -209,7 +209,7 @@ async def test_the_deadline_bounds_acceptance_and_refunds(own_market: Market) ->
     await market.advance("5 minutes 1 second")
     while await market.timers.fire_due():
         pass
-    await market.settling.settle_waiting()
+    await market.worker.settle_waiting()
 
     assert [await market.state(t) for t in (live, standard, held)] == [
         "EXPIRED",
@@ -230,7 +230,7 @@ async def test_two_prices_in_a_row_give_both_old_payments_back(
         proposal = await market.commands.pricing.propose(hustler, task, price)
         await market.commands.pricing.answer(poster, task, proposal, agrees=True)
         await market.commands.money.fund(poster, task)
-    await market.settling.settle_waiting()
+    await market.worker.settle_waiting()
     rows = await market.app.fetch(
         "select state, amount from escrows where task_id = $1 order by amount", task
     )
@@ -335,8 +335,8 @@ async def test_a_payment_that_comes_after_the_end_is_given_back(
         payments.answer.set()
         escrow = (await funding).escrow
 
-        await market.settling.settle_waiting()
-        await market.settling.settle_waiting()
+        await market.worker.settle_waiting()
+        await market.worker.settle_waiting()
 
         assert await market.escrow_state(task) == "CANCELLED"
         assert payments.refunds == [(f"pi_sim_{escrow.hex}", 4_000)]
@@ -393,7 +393,7 @@ async def test_a_failed_transfer_keeps_the_escrow_funded_until_it_succeeds(
         task, hustler = await market.submitted()
         payments.failing = True
         await market.commands.proofs.approve(await market.poster_of(task), task)
-        await market.settling.settle_waiting()
+        await market.worker.settle_waiting()
         assert await market.escrow_state(task) == "FUNDED"
         assert "PAYMENT_CAPTURED" not in market.effects.types_for(hustler)
 
@@ -401,17 +401,17 @@ async def test_a_failed_transfer_keeps_the_escrow_funded_until_it_succeeds(
         await market.app.execute(
             "update settlements set due_at = hx_clock() where state = 'PENDING'"
         )
-        await market.settling.settle_waiting()
+        await market.worker.settle_waiting()
         assert await market.escrow_state(task) == "RELEASED"
 
 
-async def test_money_held_for_sixty_days_comes_to_the_desk(own_market: Market) -> None:
-    """Providers limit for how long money may be held; an operator learns of it, once."""
+async def test_money_held_for_sixty_days_comes_to_the_admin_queue(own_market: Market) -> None:
+    """Providers limit for how long money may be held; an admin learns of it, once."""
     market = own_market
     task = await market.funded("STANDARD")
     await market.advance("59 days 23 hours")
     await market.timers.fire_due()
-    count = "select count(*) from operator_items where kind = 'FUNDS_HELD' and closed_at is null"
+    count = "select count(*) from admin_items where kind = 'FUNDS_HELD' and closed_at is null"
     assert await market.app.fetchval(count) == 0
 
     await market.advance("1 hour")
@@ -420,7 +420,7 @@ async def test_money_held_for_sixty_days_comes_to_the_desk(own_market: Market) -
     assert await market.state(task) == "OPEN"
 
     await market.commands.tasks.cancel(await market.poster_of(task), task, None)
-    await market.settling.settle_waiting()
+    await market.worker.settle_waiting()
     assert await market.app.fetchval(count) == 0
 
 

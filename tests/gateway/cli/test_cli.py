@@ -192,16 +192,16 @@ class TestWords:
     def test_a_taken_port_that_was_asked_for_is_one_sentence(self, dev: Dev) -> None:
         """Exit code 1 before any server is started."""
         port, other = dev.line["url"].rsplit(":", 1)[1], dev.data_dir / "other"
-        told = subprocess.run(
+        received = subprocess.run(
             [*HUSTLEXP, "dev", "--port", port, "--data-dir", str(other)],
             check=False,
             cwd=ROOT,
             capture_output=True,
             text=True,
         )
-        assert told.returncode == 1
-        assert told.stderr.count("\n") == 1
-        assert "Name another port" in told.stderr
+        assert received.returncode == 1
+        assert received.stderr.count("\n") == 1
+        assert "Name another port" in received.stderr
         assert not other.exists()
 
 
@@ -319,7 +319,7 @@ class TestService:
             assert f"WRONG photos: {url}: " in said.out
             assert "hunter2" not in said.out
 
-    def test_doctor_names_what_an_operator_forgets(self, hustlexp: Hustlexp, dev: Dev) -> None:
+    def test_doctor_names_what_an_admin_forgets(self, hustlexp: Hustlexp, dev: Dev) -> None:
         """Migrations, the code key, an issuer's keys, and a Valkey that would evict hustlers."""
         issuer = {"issuer": "http://127.0.0.1:9", "audience": "hustlexp"}
         with redis.Redis.from_url(dev.line["redis_url"]) as valkey:
@@ -395,9 +395,9 @@ class TestService:
         hustler = json.loads(hustlexp("token", "--role", "hustler", "--json", *folder).out)
         task = funded_live_task(dev.line["url"], poster["token"])
         said = hustlexp("explain-offer", task, hustler["user_id"], "--json", *folder)
-        told = json.loads(said.out)
-        clauses = {clause["what"]: clause for clause in told["clauses"]}
-        assert not told["offered"]
+        received = json.loads(said.out)
+        clauses = {clause["what"]: clause for clause in received["clauses"]}
+        assert not received["offered"]
         assert clauses["broadcast running"]["ok"]
         assert clauses["eligible"]["ok"]
         assert clauses["trust tier"] == {"what": "trust tier", "ok": True, "why": "2, needed 1"}

@@ -47,14 +47,14 @@ WORDS: dict[str, list[str]] = {
 
 def apart(*words: str, **environ: str) -> Said:
     """The same in a process of its own, which a command that listens to signals needs."""
-    told = subprocess.run(
+    received = subprocess.run(
         [*HUSTLEXP, *words],
         env=os.environ | environ,
         capture_output=True,
         text=True,
         check=False,
     )
-    return Said(told.returncode, told.stdout, told.stderr)
+    return Said(received.returncode, received.stdout, received.stderr)
 
 
 def documented(hustlexp: Hustlexp, name: str) -> dict[int, str]:
@@ -63,8 +63,8 @@ def documented(hustlexp: Hustlexp, name: str) -> dict[int, str]:
         name,
         *(["advance"] if name == "clock" else ["verify"] if name == "invariants" else []),
     ]
-    told = " ".join(hustlexp(*words, "--help").out.split())
-    codes = told.partition("Exit codes: ")[2].rstrip(".")
+    received = " ".join(hustlexp(*words, "--help").out.split())
+    codes = received.partition("Exit codes: ")[2].rstrip(".")
     return {int(code): text for code, _, text in (c.partition(" ") for c in codes.split("; "))}
 
 
@@ -183,14 +183,14 @@ def test_without_stripes_sdk_its_setting_says_what_to_install(
 def test_without_stripes_sdk_everything_else_runs(tmp_path: Path) -> None:
     """The service comes as far as asking its database."""
     line = "import sys; sys.modules['stripe'] = None; from gateway.cli import main; main(['serve'])"
-    told = subprocess.run(
+    received = subprocess.run(
         [HUSTLEXP[0], "-c", line],
         env=os.environ | AWAY | {"HX_DATA_DIR": str(tmp_path), "HX_PORT": "0"},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert (told.returncode, told.stderr) == (
+    assert (received.returncode, received.stderr) == (
         1,
         "hustlexp: PostgreSQL does not answer: Connection refused\n",
     )

@@ -145,7 +145,7 @@ async def test_durable_events_have_the_documented_shapes(fresh_database: TestDat
     async with open_market(fresh_database.dsn, fresh_database.owner_dsn) as market:
         paid, _ = await market.submitted()
         await market.commands.proofs.approve(await market.poster_of(paid), paid)
-        await market.settling.settle_waiting()
+        await market.worker.settle_waiting()
         released, hustler = await market.accepted()
         await market.commands.tasks.release(hustler, released, "flat tyre")
         dearer, doer = await market.accepted("STANDARD")
@@ -157,7 +157,7 @@ async def test_durable_events_have_the_documented_shapes(fresh_database: TestDat
             doer, dearer, market.codes.code(dearer, "COMPLETION", 1)
         )
         await market.commands.proofs.reject(poster, dearer, "blurred")
-        await market.settling.settle_waiting()
+        await market.worker.settle_waiting()
         await market.app.execute(
             "select set_trust_tier($1, $2, 3, 'Seen')", await market.user("admin"), hustler
         )

@@ -13,13 +13,13 @@ from msgspec import inspect
 
 from gateway.contract import encoding
 from gateway.contract.server import SERVER_MESSAGES
-from gateway.server.routes import CALLS
+from gateway.server.routes import ENDPOINTS
 
 FULL = datetime(2030, 1, 31, 18, 30, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("at", "told"),
+    ("at", "received"),
     [
         (FULL, "2030-01-31T18:30:00.000000Z"),
         (FULL.replace(microsecond=1), "2030-01-31T18:30:00.000001Z"),
@@ -32,9 +32,9 @@ FULL = datetime(2030, 1, 31, 18, 30, tzinfo=UTC)
         (datetime(99, 1, 1, tzinfo=UTC), "0099-01-01T00:00:00.000000Z"),
     ],
 )
-def test_a_time_is_told_in_utc_to_the_microsecond(at: datetime, told: str) -> None:
+def test_a_time_is_told_in_utc_to_the_microsecond(at: datetime, received: str) -> None:
     """On the full second and in whatever zone it was."""
-    assert encoding.encode({"at": at, "text": "x"}) == f'{{"at":"{told}","text":"x"}}'.encode()
+    assert encoding.encode({"at": at, "text": "x"}) == f'{{"at":"{received}","text":"x"}}'.encode()
 
 
 @pytest.mark.parametrize(
@@ -50,8 +50,8 @@ def test_a_time_is_told_in_utc_to_the_microsecond(at: datetime, told: str) -> No
 def test_what_people_write_is_no_time(text: str) -> None:
     """Not even where it looks like a field."""
     value = {"title": text, "at": FULL, "texts": [text]}
-    told = msgspec.json.decode(encoding.encode(value))
-    assert told == {"title": text, "at": "2030-01-31T18:30:00.000000Z", "texts": [text]}
+    received = msgspec.json.decode(encoding.encode(value))
+    assert received == {"title": text, "at": "2030-01-31T18:30:00.000000Z", "texts": [text]}
 
 
 def fields(info: inspect.Type) -> Iterator[tuple[str, inspect.Type]]:
@@ -75,10 +75,12 @@ def _members(info: inspect.Type) -> tuple[inspect.Type, ...]:
 def test_names_tell_times_from_texts() -> None:
     """Each time that is told has a name of a time, and nothing else in words has."""
     kinds: list[Any] = [*SERVER_MESSAGES.values()]
-    kinds += [kind for call in CALLS for kind in call.answer_types]
-    told = [each for info in inspect.multi_type_info(kinds) for each in fields(info)]
-    times = {name for name, kind in told if isinstance(kind, inspect.DateTimeType)}
-    texts = {name for name, kind in told if isinstance(kind, (inspect.StrType, inspect.AnyType))}
+    kinds += [kind for call in ENDPOINTS for kind in call.answer_types]
+    received = [each for info in inspect.multi_type_info(kinds) for each in fields(info)]
+    times = {name for name, kind in received if isinstance(kind, inspect.DateTimeType)}
+    texts = {
+        name for name, kind in received if isinstance(kind, (inspect.StrType, inspect.AnyType))
+    }
     assert {"updated_at", "deadline", "since", "timestamp", "server_time"} <= times
     assert {name for name in times if not re.fullmatch(encoding.TIME_NAME, name)} == set()
     assert {name for name in texts if re.fullmatch(encoding.TIME_NAME, name)} == set()

@@ -16,7 +16,7 @@ from gateway.contract import codec
 from gateway.contract.client import ClientMessage
 from gateway.http import decoding, proofs, tasks
 from gateway.http.admin import disputes, people
-from gateway.server.routes import CALLS
+from gateway.server.routes import ENDPOINTS
 from tests.gateway.http.test_decoding import TASK
 
 REGEX = re.compile(r"[\\^$]|\[\^|\(\?|`int`|`str`|regex|matching")
@@ -149,7 +149,7 @@ def test_a_flood_of_faults_is_told_in_part() -> None:
 def test_whatever_is_refused_names_a_place(value: dict[str, Any]) -> None:
     """The walk finds a fault wherever the decoder found one."""
     body = msgspec.json.encode(value)
-    for kind in {call.body_type for call in CALLS}:
+    for kind in {call.body_type for call in ENDPOINTS}:
         refusal = refusal_of(body, kind)
         if refusal is not None:
             assert refusal.fields

@@ -10,7 +10,7 @@ from msgspec import json
 
 from gateway.contract import asyncapi, fields
 from gateway.http.docs import openapi
-from gateway.server.routes import CALLS
+from gateway.server.routes import ENDPOINTS
 from tests.support.market import Market, open_market
 
 STEERING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -106,7 +106,7 @@ async def _refused(market: Market, codes: list[int], before: str) -> set[int]:
 
 def test_patterns_are_told_as_every_reader_of_json_schema_knows_them() -> None:
     """ECMA-262 knows fewer escapes than Python does."""
-    document = asyncapi.document("1") | {"openapi": openapi.document(CALLS, "1")}
+    document = asyncapi.document("1") | {"openapi": openapi.document(ENDPOINTS, "1")}
     patterns = set(re.findall(r'"pattern":"((?:[^"\\\\]|\\\\.)*)"', json.encode(document).decode()))
     assert len(patterns) > 5
     for pattern in patterns:

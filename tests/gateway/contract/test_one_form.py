@@ -13,7 +13,7 @@ import msgspec
 from msgspec import inspect
 
 from gateway.contract import codec, server
-from gateway.server.routes import CALLS
+from gateway.server.routes import ENDPOINTS
 from tests.gateway.contract.forms import faults, may_be
 from tests.support.service import Client, Message, Service, User, joined, live, near, somewhere
 
@@ -48,7 +48,7 @@ class WireRecorder:
 
     async def reads(self, user: User, path: str, **ids: str) -> Any:
         """One GET, held against the answer its route describes."""
-        (call,) = (c for c in CALLS if (c.method, c.path) == ("GET", path))
+        (call,) = (c for c in ENDPOINTS if (c.method, c.path) == ("GET", path))
         self.paths.add(path)
         url = re.sub(r"\{(\w+):uuid\}", lambda name: ids[name[1]], path)
         query = {
@@ -140,15 +140,15 @@ async def read_all(
     for path in ("/v1/tasks", "/v1/events", "/v1/snapshot", "/v1/me", "/v1/me/progress"):
         for user in readers:
             await recorder.reads(user, path)
-    for call in CALLS:
+    for call in ENDPOINTS:
         if call.method != "GET" or call.path in recorder.paths | UNREAD:
             continue
         reader = next(user for user in (*readers, admin) if user.role in call.who)
         await recorder.reads(reader, call.path, **ids)
 
 
-async def test_times_and_numbers_have_one_form_on_every_road(service: Service) -> None:
-    """Sockets, event log, snapshot, answers, the operator's desk."""
+async def test_times_and_numbers_have_one_form_on_every_channel(service: Service) -> None:
+    """Sockets, event log, snapshot, answers, the admin API."""
     recorder, place = WireRecorder(service), somewhere()
     admin, poster, hustler = [await service.user(role) for role in ("admin", "poster", "hustler")]
     loser = await service.user()
@@ -184,7 +184,7 @@ async def test_times_and_numbers_have_one_form_on_every_road(service: Service) -
 
     assert recorder.found == set()
     assert server.SERVER_MESSAGES.keys() - recorder.types == {"RESYNC", "NUDGE"}
-    assert {c.path for c in CALLS if c.method == "GET"} - recorder.paths == UNREAD
+    assert {c.path for c in ENDPOINTS if c.method == "GET"} - recorder.paths == UNREAD
 
 
 async def _in_a_week(service: Service) -> str:
@@ -197,8 +197,8 @@ async def _in_a_week(service: Service) -> str:
 def test_times_look_like_times_only_where_they_are() -> None:
     """A title that happens to be a time stays what its poster wrote; microseconds are always told."""
     data = {"kind": "2030-01-01T00:00:00Z", "text": "x"}
-    told = msgspec.json.decode(codec.encode("NUDGE", data))["data"]
-    assert told == data
+    received = msgspec.json.decode(codec.encode("NUDGE", data))["data"]
+    assert received == data
     row = {"task_id": "8a8b8c8d-0000-4000-8000-000000000001", "state": "OPEN"}
     for logged, wired in (
         ("2030-01-01T00:00:00+00:00", "2030-01-01T00:00:00.000000Z"),
@@ -207,5 +207,5 @@ def test_times_look_like_times_only_where_they_are() -> None:
         ("0099-01-01T00:00:00+00:00", "0099-01-01T00:00:00.000000Z"),
     ):
         event = codec.logged("TASK_STATUS_UPDATE", row | {"updated_at": logged})
-        told = msgspec.json.decode(codec.encode("TASK_STATUS_UPDATE", event))["data"]
-        assert told == row | {"updated_at": wired}
+        received = msgspec.json.decode(codec.encode("TASK_STATUS_UPDATE", event))["data"]
+        assert received == row | {"updated_at": wired}

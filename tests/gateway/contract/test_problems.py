@@ -37,7 +37,7 @@ def test_every_kind_has_a_disposition_and_nothing_else_has() -> None:
 
 def test_the_page_tells_every_kind_as_it_is() -> None:
     """docs/errors.md has one row per kind with the status and disposition of the code."""
-    told = {tuple(row.groups()) for row in ROW.finditer(PAGE.read_text())}
+    received = {tuple(row.groups()) for row in ROW.finditer(PAGE.read_text())}
     expected = {
         (
             problems.problem_type(kind),
@@ -50,7 +50,7 @@ def test_the_page_tells_every_kind_as_it_is() -> None:
         )
         for kind in errors.REGISTRY.values()
     }
-    assert told == expected
+    assert received == expected
 
 
 def test_types_are_unique() -> None:
@@ -91,11 +91,11 @@ def test_retryable_kinds_say_when() -> None:
 def test_eligibility_never_says_why() -> None:
     """A reason given to HX012 stays inside the house."""
     refusal = errors.refusal("HX012", "ELIGIBILITY", "tier 1 is below 3")
-    told = bytes(problems.response(refusal, "r").body) + msgspec.json.encode(
+    received = bytes(problems.response(refusal, "r").body) + msgspec.json.encode(
         problems.error_data(refusal)
     )
-    assert b"tier" not in told
-    assert b"ELIGIBILITY" not in told
+    assert b"tier" not in received
+    assert b"ELIGIBILITY" not in received
 
 
 def test_close_codes_are_declared() -> None:

@@ -146,8 +146,8 @@ async def test_a_second_phone_learns_of_live_mode(service: Service) -> None:
     """Switched on and off on one, told to both; only the asking one gets the id."""
     hustler = await service.user()
     async with joined(service, hustler) as second, live(service, hustler, somewhere()) as first:
-        told = await second.hear_until("LIVE_MODE_STATE_CHANGE")
-        assert (told["data"]["state"], "id" in told) == ("ACTIVE", False)
+        received = await second.hear_until("LIVE_MODE_STATE_CHANGE")
+        assert (received["data"]["state"], "id" in received) == ("ACTIVE", False)
         off = await first.ask("UNSUBSCRIBE_LIVE_MODE")
         assert off["data"]["state"] == "OFF"
         assert (await second.hear_until("LIVE_MODE_STATE_CHANGE"))["data"]["state"] == "OFF"
@@ -211,10 +211,10 @@ async def test_a_large_fan_out_is_sliced(service: Service) -> None:
     async with live(service, hustler, near(place)) as client:
         await service.funded(poster, place)
         card = await client.hear_until("LIVE_TASK_BROADCAST")
-        stranger = UserId(UUID(int=1))
+        unauthenticated = UserId(UUID(int=1))
         offer = _offer(card)
         last = OfferCard(UUID(int=2), offer.task, 0.5, offer.expires_at, offer.poster)
-        many = [(stranger, offer)] * 1_000
+        many = [(unauthenticated, offer)] * 1_000
         service.parts.hub.cards.cards([*many, (UserId(hustler.user_id), last)])
         again = await client.hear_until("LIVE_TASK_BROADCAST")
         assert again["data"]["broadcast_id"] == str(UUID(int=2))

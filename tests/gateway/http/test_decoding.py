@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.kernel import errors
-from gateway.contract.client import ClientMessage, GoLive, Moved
+from gateway.contract.client import ClientMessage, GoLive, LocationUpdate
 from gateway.contract.problems import Unreadable
 from gateway.http import decoding, events, tasks
-from gateway.server.routes import CALLS
+from gateway.server.routes import ENDPOINTS
 
 TASK: dict[str, Any] = {
     "mode": "LIVE",
@@ -124,7 +124,7 @@ def test_deep_nesting_is_refused(shape: bytes) -> None:
 def test_any_json_is_decoded_or_refused(value: object) -> None:
     """No value whatever gets an exception that is not a refusal out of any body type."""
     body = json.dumps(value).encode()
-    for kind in {call.body_type for call in CALLS}:
+    for kind in {call.body_type for call in ENDPOINTS}:
         with contextlib.suppress(errors.Refusal):
             decoding.decode(body, kind)
 
@@ -155,7 +155,7 @@ def _unbounded(schema: Any, path: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "kind",
-    sorted({k for c in CALLS for k in (c.body_type, c.query_type)}, key=str),
+    sorted({k for c in ENDPOINTS for k in (c.body_type, c.query_type)}, key=str),
 )
 def test_every_field_that_comes_in_is_bounded_and_closed(kind: type[msgspec.Struct]) -> None:
     """Each number has both bounds, each text and list an upper one, no type takes unknown fields."""
@@ -192,10 +192,10 @@ def test_a_wait_is_a_number_of_seconds_up_to_25(wait: str) -> None:
 
 
 def test_rest_and_socket_take_the_same_shapes() -> None:
-    """Going LIVE and moving are one type for both roads."""
-    bodies = {call.body_type for call in CALLS}
+    """Going LIVE and moving are one type for both channels."""
+    bodies = {call.body_type for call in ENDPOINTS}
     socket = {
         {field.name: field.type for field in msgspec.structs.fields(kind)}["data"]
         for kind in get_args(ClientMessage)
     }
-    assert {GoLive, Moved} <= bodies & socket
+    assert {GoLive, LocationUpdate} <= bodies & socket

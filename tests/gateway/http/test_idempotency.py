@@ -45,11 +45,11 @@ def idempotency(store: Store) -> Idempotency:
     return Idempotency(store)
 
 
-Ask = Callable[..., Coroutine[Any, Any, Response]]
+RequestContext = Callable[..., Coroutine[Any, Any, Response]]
 
 
 @pytest.fixture
-def ask(idempotency: Idempotency) -> Ask:
+def ask(idempotency: Idempotency) -> RequestContext:
     """One user's request under the key `k`."""
     user = UserId(uuid4())
 
@@ -68,7 +68,7 @@ async def refused(answer: Awaitable[Response]) -> str:
     return caught.value.kind.code
 
 
-async def test_a_repetition_gets_the_first_answer(ask: Ask) -> None:
+async def test_a_repetition_gets_the_first_answer(ask: RequestContext) -> None:
     """Status, body and type are repeated, marked as such; the work ran once."""
     work = Work()
     first, again = await ask(work), await ask(work)
@@ -78,7 +78,7 @@ async def test_a_repetition_gets_the_first_answer(ask: Ask) -> None:
     assert work.ran == 1
 
 
-async def test_twenty_twins_at_once_run_once(ask: Ask) -> None:
+async def test_twenty_twins_at_once_run_once(ask: RequestContext) -> None:
     """One works, the others are told to come back, and then they get its answer."""
     work = Work()
     work.go_on.clear()
@@ -93,7 +93,7 @@ async def test_twenty_twins_at_once_run_once(ask: Ask) -> None:
     assert (await ask(work)).body == first.body
 
 
-async def test_another_body_under_the_same_key_is_refused(ask: Ask) -> None:
+async def test_another_body_under_the_same_key_is_refused(ask: RequestContext) -> None:
     """IDEMPOTENCY_MISMATCH, while the first is running and after."""
     work = Work()
     work.go_on.clear()
@@ -106,7 +106,9 @@ async def test_another_body_under_the_same_key_is_refused(ask: Ask) -> None:
     assert work.ran == 1
 
 
-async def test_keys_belong_to_one_user_and_route(ask: Ask, idempotency: Idempotency) -> None:
+async def test_keys_belong_to_one_user_and_route(
+    ask: RequestContext, idempotency: Idempotency
+) -> None:
     """The same key on another route or by another user is another key."""
     work = Work()
     await ask(work)
@@ -120,7 +122,7 @@ async def test_keys_belong_to_one_user_and_route(ask: Ask, idempotency: Idempote
 @pytest.mark.parametrize(
     ("code", "status"), [("VALIDATION_ERROR", 422), ("TOO_LARGE", 413), ("NOT_FOUND", 404)]
 )
-async def test_a_lasting_refusal_is_remembered(ask: Ask, code: str, status: int) -> None:
+async def test_a_lasting_refusal_is_remembered(ask: RequestContext, code: str, status: int) -> None:
     """What lies in the request itself is answered from memory, problem document and all."""
     work = Work()
     work.error = errors.refusal(code)
@@ -147,7 +149,7 @@ async def test_a_lasting_refusal_is_remembered(ask: Ask, code: str, status: int)
     ids=str,
 )
 async def test_what_waiting_or_a_repair_can_cure_is_not_remembered(
-    ask: Ask, error: Exception
+    ask: RequestContext, error: Exception
 ) -> None:
     """The key is given back, so that the next try is a real one."""
     work = Work()
@@ -158,7 +160,9 @@ async def test_what_waiting_or_a_repair_can_cure_is_not_remembered(
     assert (await ask(work)).status_code == 201
 
 
-async def test_a_dead_owners_key_is_taken_over_after_a_minute(ask: Ask, owner_execute: Any) -> None:
+async def test_a_dead_owners_key_is_taken_over_after_a_minute(
+    ask: RequestContext, owner_execute: Any
+) -> None:
     """Not before; and the owner that was only slow cannot overwrite the new answer."""
     slow, quick = Work(), Work()
     slow.go_on.clear()
@@ -174,7 +178,7 @@ async def test_a_dead_owners_key_is_taken_over_after_a_minute(ask: Ask, owner_ex
     assert (await ask(quick)).body == taken_over.body == b'{"run":11}'
 
 
-async def test_a_day_later_the_key_is_new(ask: Ask, owner_execute: Any) -> None:
+async def test_a_day_later_the_key_is_new(ask: RequestContext, owner_execute: Any) -> None:
     """Answers are remembered for 24 hours, whatever the request is then."""
     work = Work()
     await ask(work)
@@ -187,7 +191,7 @@ async def test_a_day_later_the_key_is_new(ask: Ask, owner_execute: Any) -> None:
 
 
 async def test_a_sweep_leaves_no_old_key(
-    idempotency: Idempotency, database: Database, ask: Ask, owner_execute: Any
+    idempotency: Idempotency, database: Database, ask: RequestContext, owner_execute: Any
 ) -> None:
     """However many a busy day has left; the others stay."""
     user = uuid4()

@@ -12,7 +12,7 @@ from tests.support.rest import Answer, People, Person
 IN_A_WEEK = datetime.now(UTC).replace(microsecond=0) + timedelta(days=7)
 
 
-def told_at(minutes: int) -> str:
+def sent_at(minutes: int) -> str:
     """The same instant, as a clock with this offset writes it."""
     return IN_A_WEEK.astimezone(timezone(timedelta(minutes=minutes))).isoformat()
 
@@ -35,11 +35,11 @@ async def test_a_deadline_is_the_same_instant_in_every_offset(people: People) ->
     task = (await created(poster)).body
     for hours in range(-23, 24):
         for minutes in {60 * hours, 60 * hours + 59 if hours >= 0 else 60 * hours - 59}:
-            change = {"deadline": told_at(minutes)}
+            change = {"deadline": sent_at(minutes)}
             edited = await poster.good("PATCH", f"/v1/tasks/{task['id']}", change)
             assert edited["deadline"] == f"{IN_A_WEEK:%Y-%m-%dT%H:%M:%S}.000000Z", change
     for minutes in (-1439, -960, 960, 1439):
-        made = await created(poster, deadline=told_at(minutes))
+        made = await created(poster, deadline=sent_at(minutes))
         assert (made.status, made.body["deadline"]) == (201, edited["deadline"])
 
 
@@ -78,8 +78,8 @@ async def test_every_other_time_that_comes_in_is_read_in_every_offset(people: Pe
     admin, hustler = await people.person("admin"), await people.person("hustler")
     ban = f"/v1/admin/users/{hustler.user_id}/live-ban"
     for until, status in (
-        (told_at(1439), 200),
-        (told_at(-1439), 200),
+        (sent_at(1439), 200),
+        (sent_at(-1439), 200),
         ("0001-01-01T00:00:00+23:59", 422),
         ("9999-12-31T23:59:59-23:59", 422),
     ):

@@ -69,8 +69,8 @@ async def test_a_task_lives_from_creation_to_payment(people: People) -> None:
         ]
     assert (await poster.good("POST", f"{path}/approve"))["state"] == "COMPLETED"
 
-    told = await types_until(hustler, "PAYMENT_CAPTURED")
-    assert [kind for kind in told if kind.startswith(("JOB_", "PAYMENT_"))] == [
+    received = await types_until(hustler, "PAYMENT_CAPTURED")
+    assert [kind for kind in received if kind.startswith(("JOB_", "PAYMENT_"))] == [
         "JOB_ASSIGNED",
         "JOB_STARTED",
         "JOB_COMPLETED",
@@ -256,8 +256,8 @@ async def test_declining_is_final_and_skipping_is_not(people: People) -> None:
         (card,) = await offers_of(hustler, 1)
         path = f"/v1/offers/{card['broadcast_id']}/response"
         for _ in range(2):
-            told = await hustler.good("POST", path, {"response": response})
-            assert told == {"broadcast_id": card["broadcast_id"], "outcome": outcome}
+            received = await hustler.good("POST", path, {"response": response})
+            assert received == {"broadcast_id": card["broadcast_id"], "outcome": outcome}
         assert (await hustler.good("GET", "/v1/offers"))["items"] == []
         late = await hustler.call("POST", f"/v1/tasks/{task['id']}/accept", {})
         assert late.status == (200 if response == "SKIP" else 403)

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.http.middleware import Border, exception_handlers
+from gateway.http.middleware import RequestMiddleware, exception_handlers
 from gateway.metrics.metrics import Metrics
 from geo.valkey import ValkeyAway
 from sql.database import DatabaseAway
@@ -67,8 +67,8 @@ async def test_only_listed_origins_may_read(
         headers={"Origin": origin, "Access-Control-Request-Method": "POST"},
     )
     for response in (plain, asked):
-        told = response.headers.get("access-control-allow-origin")
-        assert told == (origin if allowed else None)
+        received = response.headers.get("access-control-allow-origin")
+        assert received == (origin if allowed else None)
     assert "access-control-allow-credentials" not in plain.headers
 
 
@@ -93,7 +93,7 @@ def _broken_app(error: Exception) -> httpx.AsyncClient:
     metrics = Metrics()
     app = Starlette(
         routes=[Route("/broken", handler)],
-        middleware=[Middleware(Border, metrics=metrics.requests)],
+        middleware=[Middleware(RequestMiddleware, metrics=metrics.requests)],
         exception_handlers=exception_handlers(metrics.requests),
     )
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://hx")

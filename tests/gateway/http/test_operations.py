@@ -20,10 +20,10 @@ from engine.kernel.store import Store
 from gateway.http.docs import openapi
 from gateway.http.health import Health
 from gateway.http.parts import Parts
-from gateway.metrics.db_metrics import Measured
+from gateway.metrics.db_metrics import DbMetrics
 from gateway.metrics.metrics import Metrics
 from gateway.server.app import create_app
-from gateway.server.routes import CALLS
+from gateway.server.routes import ENDPOINTS
 from sql.database import DatabaseError, Session
 from tests.support.rest import People
 
@@ -94,9 +94,9 @@ async def test_readiness_says_what_is_missing(
         return session
 
     health = Health(session=asked, applied=applied, expected=LEDGER, valkey=valkey)
-    told = await health.readiness()
-    assert (told.ready, told.postgres, told.valkey, told.migrations) == expected
-    assert told.degraded is (told.valkey == "away" or not told.ready)
+    received = await health.readiness()
+    assert (received.ready, received.postgres, received.valkey, received.migrations) == expected
+    assert received.degraded is (received.valkey == "away" or not received.ready)
 
 
 async def test_the_service_is_alive_and_ready(client: httpx.AsyncClient) -> None:
@@ -137,7 +137,7 @@ async def test_time_to_accept_is_counted_once(
     """An accept is in the histogram once it has settled, with its time, and only once."""
     monkeypatch.setattr("gateway.metrics.db_metrics.SETTLED", timedelta(0))
     metrics, now = Metrics(), [0.0]
-    measured = Measured(store, metrics, lambda: now[0])
+    measured = DbMetrics(store, metrics, lambda: now[0])
     await measured.refresh()
     _, _, task = await people.accepted()
     # A broadcast's start is fixed; only its owner can pretend that people took their time.
@@ -168,7 +168,7 @@ async def test_what_a_failed_look_missed_is_counted_by_the_next(
     """A scrape that the database gave up is a refusal, and no accept falls through."""
     monkeypatch.setattr("gateway.metrics.db_metrics.SETTLED", timedelta(0))
     metrics, now = Metrics(), [0.0]
-    measured = Measured(hasty_store, metrics, lambda: now[0])
+    measured = DbMetrics(hasty_store, metrics, lambda: now[0])
     await measured.refresh()
     await people.accepted()
     now[0] = 2.0
@@ -184,7 +184,7 @@ async def test_what_a_failed_look_missed_is_counted_by_the_next(
     assert ended == 1
 
 
-async def test_the_map_gives_an_operators_token_to_nobody_behind_a_proxy(
+async def test_the_map_gives_an_admins_token_to_nobody_behind_a_proxy(
     parts: Parts,
 ) -> None:
     """Behind one of this machine everyone comes from 127.0.0.1; and it lasts ten minutes."""
@@ -241,7 +241,7 @@ async def test_openapi_describes_each_route(client: httpx.AsyncClient) -> None:
     document = (await client.get("/openapi.json")).json()
     assert document["openapi"] == "3.1.0"
     ids = []
-    for call in CALLS:
+    for call in ENDPOINTS:
         path = call.path.replace(":uuid", "")
         operation = document["paths"][path][call.method.lower()]
         ids.append(operation["operationId"])
@@ -263,7 +263,9 @@ async def test_openapi_describes_each_route(client: httpx.AsyncClient) -> None:
         for method in operations
         if path.startswith("/v1")
     }
-    assert described == {(call.method.lower(), call.path.replace(":uuid", "")) for call in CALLS}
+    assert described == {
+        (call.method.lower(), call.path.replace(":uuid", "")) for call in ENDPOINTS
+    }
 
 
 async def test_times_are_told_as_times(client: httpx.AsyncClient) -> None:
@@ -278,15 +280,15 @@ async def test_times_are_told_as_times(client: httpx.AsyncClient) -> None:
 async def test_openapi_names_every_identity(client: httpx.AsyncClient) -> None:
     """The reusable error responses list all problem types by status."""
     responses = (await client.get("/openapi.json")).json()["components"]["responses"]
-    told = " ".join(response["description"] for response in responses.values())
+    received = " ".join(response["description"] for response in responses.values())
     assert "HX903-LIVE-3" in responses["Problem403"]["description"]
     assert "HX902-LIVE-2" in responses["Problem422"]["description"]
-    assert "IDEMPOTENCY_IN_FLIGHT" in told
+    assert "IDEMPOTENCY_IN_FLIGHT" in received
 
 
 async def test_answers_are_what_openapi_says(people: People) -> None:
     """Real bodies have exactly the fields of their schema, required ones always."""
-    document = openapi.document(CALLS, "0")
+    document = openapi.document(ENDPOINTS, "0")
     poster, hustler, task = await people.accepted()
     samples = {
         "TaskView": task,
@@ -302,7 +304,7 @@ async def test_answers_are_what_openapi_says(people: People) -> None:
 async def test_the_docs_page_shows_all_of_it_without_a_script(client: httpx.AsyncClient) -> None:
     """Every call, message and shape is in its HTML, and nothing is loaded from elsewhere."""
     page = (await client.get("/docs")).text
-    for call in CALLS:
+    for call in ENDPOINTS:
         assert f"<code>{call.path.replace(':uuid', '')}</code>" in page
     for word in ("RESPOND_TO_BROADCAST", "LIVE_TASK_BROADCAST", "4100", "HX012", "shape-TaskView"):
         assert word in page

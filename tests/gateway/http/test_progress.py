@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from gateway.http.docs import openapi
-from gateway.server.routes import CALLS
+from gateway.server.routes import ENDPOINTS
 from tests.gateway.http.test_life_over_rest import types_until
 from tests.support.rest import People, Person
 
@@ -51,23 +51,23 @@ async def test_a_paid_task_shows_in_the_account_and_in_the_log(people: People) -
     assert shown["live_record"]["total_live_tasks"] == 1
     assert shown["live_record"]["live_earnings_total"] == 3_400
 
-    told = (await hustler.good("GET", "/v1/events"))["events"]
-    awarded = [event["data"] for event in told if event["type"] == "XP_AWARDED"]
+    received = (await hustler.good("GET", "/v1/events"))["events"]
+    awarded = [event["data"] for event in received if event["type"] == "XP_AWARDED"]
     assert [(data["xp"], data["level_title"]) for data in awarded] == [(78, "Rookie")]
-    unlocked = {e["data"]["badge_id"] for e in told if e["type"] == "BADGE_UNLOCKED"}
+    unlocked = {e["data"]["badge_id"] for e in received if e["type"] == "BADGE_UNLOCKED"}
     assert unlocked == {badge["id"] for badge in shown["badges"]}
 
-    schema = openapi.document(CALLS, "0")["components"]["schemas"]["ProgressView"]
+    schema = openapi.document(ENDPOINTS, "0")["components"]["schemas"]["ProgressView"]
     assert set(schema["required"]) <= set(shown) <= set(schema["properties"])
 
 
 async def test_an_unlock_animation_is_confirmed_once(people: People) -> None:
     """A second device gets the time of the first; a stranger, and nobody's badge, get 404."""
-    hustler, stranger = await paid(people), await people.person("hustler")
+    hustler, unauthenticated = await paid(people), await people.person("hustler")
     badge: Any = (await hustler.good("GET", "/v1/me/progress"))["badges"][0]
     assert badge["animation_shown_at"] is None
     path = f"/v1/me/badges/{badge['id']}/shown"
-    assert (await stranger.call("POST", path)).refusal()[:2] == (404, "NOT_FOUND")
+    assert (await unauthenticated.call("POST", path)).refusal()[:2] == (404, "NOT_FOUND")
     first = await hustler.good("POST", path)
     assert first["animation_shown_at"] is not None
     assert await hustler.good("POST", path) == first

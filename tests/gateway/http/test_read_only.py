@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from gateway.cli.dev_accounts import open_vouching
+from gateway.cli.dev_accounts import open_dev_accounts
 from gateway.server.app import create_app
 from gateway.server.wiring import open_parts
 from gateway.settings.groups import Settings
@@ -75,8 +75,8 @@ async def poster(
         client = await stack.enter_async_context(
             httpx.AsyncClient(transport=transport, base_url="http://hx")
         )
-        async with open_vouching(settings) as vouching:
-            poster = await People(client, vouching).person("poster")
+        async with open_dev_accounts(settings) as dev_accounts:
+            poster = await People(client, dev_accounts).person("poster")
         yield poster
 
 

@@ -14,12 +14,12 @@ import pytest
 
 from engine.kernel import errors
 from gateway.contract import problems
-from gateway.http.endpoint import Call
+from gateway.http.endpoint import Endpoint
 from gateway.http.parts import Parts
 from gateway.identity.auth import ANYONE
 from gateway.identity.rates import BAD_TOKEN
 from gateway.server.app import create_app
-from gateway.server.routes import CALLS
+from gateway.server.routes import ENDPOINTS
 from tests.support.rest import Answer, People, Person
 
 
@@ -61,8 +61,8 @@ async def test_accept_while_off(people: People) -> None:
 async def test_accept_without_an_offer_never_says_why(people: People) -> None:
     """HX012, with neither invariant nor reason."""
     task = await people.funded(await people.person("poster"))
-    stranger = await people.live_near(task, miles=12)
-    answer = await accept(stranger, task)
+    unauthenticated = await people.live_near(task, miles=12)
+    answer = await accept(unauthenticated, task)
     assert answer.refusal() == (403, "HX012", None)
     assert answer.body["type"] == "/errors/HX012"
     assert answer.body["detail"] == answer.body["title"] == "You cannot accept this task."
@@ -103,8 +103,8 @@ async def test_a_broadcast_that_is_over(people: People, owner_execute: Any) -> N
     )
     assert (await accept(hustler, task)).refusal() == (409, "HX015", "LIVE-5")
     response = f"/v1/offers/{task['broadcast']['id']}/response"
-    told = await hustler.good("POST", response, {"response": "ACCEPT"})
-    assert told["outcome"] == "EXPIRED"
+    received = await hustler.good("POST", response, {"response": "ACCEPT"})
+    assert received["outcome"] == "EXPIRED"
 
 
 async def test_terms_that_have_changed(people: People) -> None:
@@ -206,7 +206,7 @@ async def test_a_position_that_is_nobodys_business(people: People) -> None:
 async def test_a_live_task_is_hidden_from_those_without_an_offer(people: People) -> None:
     """404, as for a task that never was, on every call that names it."""
     poster, _, task = await people.accepted()
-    stranger = await people.person("dual")
+    unauthenticated = await people.person("dual")
     calls = [
         ("GET", "", None),
         ("GET", "/history", None),
@@ -222,7 +222,7 @@ async def test_a_live_task_is_hidden_from_those_without_an_offer(people: People)
     ]
     for method, step, body in calls:
         for task_id in (task["id"], str(uuid4())):
-            answer = await stranger.call(method, f"/v1/tasks/{task_id}{step}", body)
+            answer = await unauthenticated.call(method, f"/v1/tasks/{task_id}{step}", body)
             assert answer.refusal() == (404, "NOT_FOUND", None), (method, step)
     assert (await poster.good("GET", f"/v1/tasks/{task['id']}"))["state"] == "ACCEPTED"
 
@@ -301,12 +301,12 @@ async def test_paths_and_methods_that_are_not_there(people: People) -> None:
         assert allowed in wrong.headers["allow"]
 
 
-def _paths(call: Call) -> str:
+def _paths(call: Endpoint) -> str:
     return re.sub(r"\{\w+:uuid\}", lambda _: str(uuid4()), call.path)
 
 
-@pytest.mark.parametrize("call", CALLS, ids=lambda call: f"{call.method} {call.path}")
-async def test_each_role_may_call_what_the_table_says(people: People, call: Call) -> None:
+@pytest.mark.parametrize("call", ENDPOINTS, ids=lambda call: f"{call.method} {call.path}")
+async def test_each_role_may_call_what_the_table_says(people: People, call: Endpoint) -> None:
     """HX503 for other roles, before the body is looked at; never a 500 for those who may."""
     for role in sorted(ANYONE):
         person = await people.person(role)
@@ -319,11 +319,11 @@ async def test_each_role_may_call_what_the_table_says(people: People, call: Call
             assert answer.refusal() == (403, "HX503", "PERMISSION")
 
 
-@pytest.mark.parametrize("call", CALLS, ids=lambda call: f"{call.method} {call.path}")
-async def test_no_call_works_without_a_token(parts: Parts, call: Call) -> None:
+@pytest.mark.parametrize("call", ENDPOINTS, ids=lambda call: f"{call.method} {call.path}")
+async def test_no_call_works_without_a_token(parts: Parts, call: Endpoint) -> None:
     """401 HX501 without a token, 401 HX502 with a bad one, on every row of the table."""
     # each from an address of its own: one that shows many bad tokens is braked
-    transport = httpx.ASGITransport(create_app(parts), client=(f"row {CALLS.index(call)}", 1))
+    transport = httpx.ASGITransport(create_app(parts), client=(f"row {ENDPOINTS.index(call)}", 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://hx") as client:
         for headers, code in (({}, "HX501"), ({"Authorization": "Bearer x.y.z"}, "HX502")):
             response = await client.request(call.method, _paths(call), headers=headers)

@@ -78,7 +78,7 @@ async def hustler(people: People, over: Any) -> Person:
 
 async def test_a_photo_is_taken_in_and_shown_without_what_its_file_told(hustler: Person) -> None:
     """201 with id, type and size; then the picture alone, for its uploader."""
-    answer = await send(hustler, ("file", pictures.told_jpeg()))
+    answer = await send(hustler, ("file", pictures.tagged_jpeg()))
     assert answer.status == 201
     assert answer.body.keys() == {"id", "content_type", "bytes"}
     assert answer.body["content_type"] == "image/jpeg"
@@ -276,7 +276,7 @@ async def test_photos_prove_the_work_to_both_sides_and_to_nobody_else(people: Pe
     """PROOF_SUBMITTED; each side sees the list and the pictures, in the order handed in."""
     poster, hustler, task = await people.arrived(min_photos=2)
     assert task["min_photos"] == 2
-    ids = [await uploaded(hustler, pictures.told_jpeg()), await uploaded(hustler, pictures.png())]
+    ids = [await uploaded(hustler, pictures.tagged_jpeg()), await uploaded(hustler, pictures.png())]
     short = await _prove(hustler, task, ids[0])
     assert short.refusal() == (409, "HX301", "INV-3")
     answer = await _prove(hustler, task, ids[1], ids[0])
@@ -287,10 +287,10 @@ async def test_photos_prove_the_work_to_both_sides_and_to_nobody_else(people: Pe
     assert [photo["id"] for photo in proof["photos"]] == [ids[1], ids[0]]
     path = f"/v1/tasks/{task['id']}"
     assert (await poster.good("GET", path))["state"] == "PROOF_SUBMITTED"
-    stranger, admin = await people.person("dual"), await people.person("admin")
+    unauthenticated, admin = await people.person("dual"), await people.person("admin")
     for side in (poster, hustler):
         assert (await side.good("GET", f"{path}/proofs"))["items"] == [proof]
-    for viewer, status in ((poster, 200), (hustler, 200), (admin, 200), (stranger, 404)):
+    for viewer, status in ((poster, 200), (hustler, 200), (admin, 200), (unauthenticated, 404)):
         assert (await shown(viewer, ids[0])).status_code == status
     assert (await shown(poster, str(uuid4()))).status_code == 404
     assert "gps" not in answer.body["photos"][0]
@@ -324,8 +324,8 @@ async def test_evidence_is_shown_to_both_sides(people: People) -> None:
     photo = await uploaded(poster)
     assert (await shown(hustler, photo)).status_code == 404
     await poster.good("POST", f"{path}/evidence", {"text": "My door.", "photos": [photo]})
-    stranger = await people.person("hustler")
-    for viewer, status in ((poster, 200), (hustler, 200), (stranger, 404)):
+    unauthenticated = await people.person("hustler")
+    for viewer, status in ((poster, 200), (hustler, 200), (unauthenticated, 404)):
         assert (await shown(viewer, photo)).status_code == status
     again = await poster.call("POST", f"{path}/evidence", {"text": "Again.", "photos": [photo]})
     assert again.refusal() == (422, "HX022", "UPLOAD")

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from gateway.http.parts import Parts
-from gateway.server.routes import CALLS
+from gateway.server.routes import ENDPOINTS
 from tests.support.rest import People
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "FOO")
@@ -25,7 +25,7 @@ def _table() -> dict[str, set[str]]:
     """Every path with its methods, as the rows say it."""
     table = {page: {"GET", "HEAD"} for page in PAGES}
     table["/v1/webhooks/stripe"] = {"POST"}
-    for call in CALLS:
+    for call in ENDPOINTS:
         path = re.sub(r"\{\w+:uuid\}", lambda _: str(uuid4()), call.path)
         same = next((known for known in table if _shape(known) == _shape(path)), path)
         table.setdefault(same, set()).update({call.method, *(["HEAD"] * (call.method == "GET"))})

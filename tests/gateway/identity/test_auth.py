@@ -267,7 +267,7 @@ async def test_remembered_tokens_are_bounded(
     directory: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The longest unused token is forgotten first."""
-    monkeypatch.setattr(auth, "MAX_BELIEVED", 2)
+    monkeypatch.setattr(auth, "MAX_VERIFIED", 2)
     authenticator = Authenticator(ISSUERS, directory, now=lambda: NOW)
     tokens = [token(sub=f"u-{number}") for number in range(3)]
     for each in (*tokens, tokens[2], tokens[1]):
@@ -300,7 +300,7 @@ async def test_claims_have_the_names_of_the_issuer(
 
 
 @pytest.mark.parametrize(
-    ("claimed", "told"),
+    ("claimed", "received"),
     [
         ("\u200b\u2060", "Someone"),
         ("\u3164", "Someone"),
@@ -311,11 +311,11 @@ async def test_claims_have_the_names_of_the_issuer(
     ],
 )
 async def test_a_name_that_nobody_can_see_is_none(
-    authenticator: Authenticator, directory: Directory, claimed: object, told: str
+    authenticator: Authenticator, directory: Directory, claimed: object, received: str
 ) -> None:
     """What steers the text around it is taken out of a name."""
     await authenticator.user(token(name=claimed))
-    assert directory.asked[-1][3] == told
+    assert directory.asked[-1][3] == received
 
 
 class KeyServer:

@@ -72,7 +72,7 @@ async def test_the_client_is_the_nearest_that_is_no_proxy_of_ours(
 
 
 @pytest.mark.parametrize(
-    ("told", "host", "any_port"),
+    ("received", "host", "any_port"),
     [
         ({}, "inner", True),
         ({"Host": "inner:8000"}, "inner:8000", False),
@@ -85,19 +85,19 @@ async def test_the_client_is_the_nearest_that_is_no_proxy_of_ours(
     ],
 )
 async def test_host_and_port_are_those_the_client_used(
-    told: dict[str, str], host: str, *, any_port: bool
+    received: dict[str, str], host: str, *, any_port: bool
 ) -> None:
     """As far as the proxy tells them."""
-    scope = await _seen("10.0.0.1", [*{"Host": "inner", **told}.items()])
+    scope = await _seen("10.0.0.1", [*{"Host": "inner", **received}.items()])
     assert [value for name, value in scope["headers"] if name == b"host"] == [host.encode()]
     assert scope.get("state", {}).get(ANY_PORT, False) is any_port
-    unbelieved = await _seen("203.0.113.9", [*{"Host": "inner", **told}.items()])
-    assert dict(unbelieved["headers"])[b"host"] == told.get("Host", "inner").encode()
+    unbelieved = await _seen("203.0.113.9", [*{"Host": "inner", **received}.items()])
+    assert dict(unbelieved["headers"])[b"host"] == received.get("Host", "inner").encode()
     assert not unbelieved.get("state")
 
 
 @pytest.mark.parametrize(
-    ("kind", "told", "scheme"),
+    ("kind", "received", "scheme"),
     [
         ("http", "https", "https"),
         ("websocket", "https", "wss"),
@@ -105,9 +105,9 @@ async def test_host_and_port_are_those_the_client_used(
         ("http", "gopher", "http"),
     ],
 )
-async def test_the_scheme_is_the_one_the_client_used(kind: str, told: str, scheme: str) -> None:
+async def test_the_scheme_is_the_one_the_client_used(kind: str, received: str, scheme: str) -> None:
     """TLS ends at the proxy."""
-    scope = await _seen("127.0.0.1", [("X-Forwarded-Proto", told)], kind)
+    scope = await _seen("127.0.0.1", [("X-Forwarded-Proto", received)], kind)
     assert scope["scheme"] == scheme
 
 

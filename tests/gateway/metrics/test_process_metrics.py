@@ -9,7 +9,7 @@ import time
 import pytest
 
 from gateway.metrics.metrics import Metrics
-from gateway.metrics.process_metrics import LOOKS_S, ProcessFigures
+from gateway.metrics.process_metrics import LOOKS_S, ProcessMetrics
 from sql.database import Database, DatabaseAway
 from sql.pool_use import PoolUse
 
@@ -17,7 +17,7 @@ from sql.pool_use import PoolUse
 async def test_a_blocked_loop_shows_as_lag() -> None:
     """Whoever blocks longer than a look is seen with at least what was left of it."""
     lags: asyncio.Queue[float] = asyncio.Queue()
-    watching = asyncio.create_task(ProcessFigures(lags.put_nowait, lambda _: None).run())
+    watching = asyncio.create_task(ProcessMetrics(lags.put_nowait, lambda _: None).run())
     await asyncio.sleep(0)
     time.sleep(3 * LOOKS_S)  # noqa: ASYNC251  # the fault that is to be seen
     assert await lags.get() >= 1.5 * LOOKS_S
@@ -28,7 +28,7 @@ async def test_full_collections_are_timed_and_young_ones_are_not() -> None:
     """And the collector forgets the watcher when that ends."""
     pauses: list[float] = []
     before = list(gc.callbacks)
-    watching = asyncio.create_task(ProcessFigures(lambda _: None, pauses.append).run())
+    watching = asyncio.create_task(ProcessMetrics(lambda _: None, pauses.append).run())
     await asyncio.sleep(0)
     gc.collect(0)
     gc.collect()

@@ -107,9 +107,9 @@ def test_every_line_of_a_service_is_a_record(environ: dict[str, str]) -> None:
             assert "/metrics" not in public.get("/openapi.json").json()["paths"]
             assert public.get("/livez").status_code == 200
         port = int(started["url"].rpartition(":")[2])
-        with socket.create_connection(("127.0.0.1", port)) as stranger:
-            stranger.sendall(b"\0\0\0 nothing\r\n\r\n")
-            stranger.recv(1000)
+        with socket.create_connection(("127.0.0.1", port)) as unauthenticated:
+            unauthenticated.sendall(b"\0\0\0 nothing\r\n\r\n")
+            unauthenticated.recv(1000)
         with httpx.Client(base_url=f"http://127.0.0.1:{apart['port']}") as own:
             page = own.get("/metrics")
             assert own.get("/livez").status_code == 404
@@ -128,9 +128,9 @@ def test_a_database_that_nobody_migrated_is_said_and_not_ready(environ: dict[str
     empty = environ | {"HX_POSTGRES_DSN": with_database(environ["HX_POSTGRES_DSN"], "postgres")}
     with serving(empty) as service:
         assert "hustlexp migrate" in service.record("not_migrated")["remedy"]
-        told = httpx.get(service.record("serving")["url"] + "/readyz")
-        assert told.status_code == 503
-        assert (told.json()["postgres"], told.json()["migrations"]) == ("ok", "missing")
+        received = httpx.get(service.record("serving")["url"] + "/readyz")
+        assert received.status_code == 503
+        assert (received.json()["postgres"], received.json()["migrations"]) == ("ok", "missing")
 
 
 def test_what_nobody_catches_is_a_record_too() -> None:
@@ -151,11 +151,11 @@ thread.join()
 Doomed()
 raise ValueError("crash")
 """
-    told = subprocess.run(
+    received = subprocess.run(
         [sys.executable, "-c", text], capture_output=True, text=True, check=False, env=clean()
     )
-    assert told.returncode == 1
-    records = [json.loads(line) for line in told.stderr.splitlines()]
+    assert received.returncode == 1
+    records = [json.loads(line) for line in received.stderr.splitlines()]
     for record, word in zip(
         records, ("old", "from uvicorn", "thread", "destructor", "crash"), strict=True
     ):
@@ -198,9 +198,9 @@ def test_a_service_that_cannot_start_says_so_in_one_record(
     with socket.create_server(("127.0.0.1", 0)) as other:
         if taken:
             environ["HX_METRICS_PORT"] = str(other.getsockname()[1])
-        told = refused([], environ)
-    assert (told.returncode, told.stdout) == (1, ""), told.stderr
-    (line,) = told.stderr.splitlines()
+        received = refused([], environ)
+    assert (received.returncode, received.stdout) == (1, ""), received.stderr
+    (line,) = received.stderr.splitlines()
     assert reason in json.loads(line)["reason"]
 
 

@@ -11,12 +11,12 @@ from engine.events.views import Snapshot
 from engine.kernel import errors
 from engine.kernel.applied import UserEvent
 from engine.kernel.ids import UserId
-from engine.live.views import LiveView, OfferCard, OfferedTask, PosterCard, RoundedPlace
+from engine.live.views import LiveView, OfferCard, OfferedTask, PosterCard, RoundedLocation
 from gateway.contract import close_codes, codec, limits
 from gateway.contract.client import Auth
 from gateway.contract.server import BroadcastResponse
 from gateway.identity.auth import Caller
-from gateway.session.session import Phase, Session, durable, farewell
+from gateway.session.session import Phase, Session, close_message, durable
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 ME = UserId(uuid4())
@@ -51,7 +51,7 @@ def snapshot(last_seq: int, *offers: OfferCard) -> Snapshot:
 
 def card(broadcast_id: UUID | None = None) -> OfferCard:
     """An offer."""
-    place = RoundedPlace(37.0, -122.0)
+    place = RoundedLocation(37.0, -122.0)
     task = OfferedTask(uuid4(), 1, "t", "d", "moving", 4000, 3400, place, 1.2, None, 1.25)
     return OfferCard(broadcast_id or uuid4(), task, 0.8, NOW, PosterCard("Ada", 2))
 
@@ -61,7 +61,7 @@ def event(seq: int) -> UserEvent:
     return UserEvent(ME, seq, "NUDGE", {"kind": "REST", "text": str(seq)}, NOW)
 
 
-def told(session: Session) -> list[dict[str, Any]]:
+def received(session: Session) -> list[dict[str, Any]]:
     """What the client got since the last call."""
     heard = [msgspec.json.decode(payload) for payload in session.outbox]
     session.outbox.clear()
@@ -70,7 +70,7 @@ def told(session: Session) -> list[dict[str, Any]]:
 
 def types(session: Session) -> list[str]:
     """The types of what the client got since the last call."""
-    return [message["type"] for message in told(session)]
+    return [message["type"] for message in received(session)]
 
 
 def show(session: Session, offer: OfferCard) -> bool:
@@ -81,7 +81,7 @@ def show(session: Session, offer: OfferCard) -> bool:
 
 def close(session: Session, offer: OfferCard, reason: Any = "CLAIMED") -> None:
     """Its broadcast ends."""
-    session.take_away(offer.broadcast_id, farewell(offer.broadcast_id, offer.task.id, reason))
+    session.hide(offer.broadcast_id, close_message(offer.broadcast_id, offer.task.id, reason))
 
 
 # ── Before and at AUTH ───────────────────────────────────────────────────────────────────────────
@@ -91,7 +91,7 @@ def test_before_auth_only_auth_is_spoken() -> None:
     """Anything else is HX501, and the close says: come back with a fresh AUTH."""
     session = session_at(Phase.GREETING)
     assert session.receive('{"type":"PING","id":"p"}', 1.0, NOW) is None
-    (error,) = told(session)
+    (error,) = received(session)
     assert (error["type"], error["id"], error["data"]["code"]) == ("ERROR", "p", "HX501")
     assert session.ending is close_codes.TOKEN_REFUSED
 
@@ -100,7 +100,7 @@ def test_malformed_before_auth_is_an_error_and_the_session_goes_on() -> None:
     """A VALIDATION_ERROR never closes by itself."""
     session = session_at(Phase.GREETING)
     session.receive("{", 1.0, NOW)
-    assert told(session)[0]["data"]["code"] == "VALIDATION_ERROR"
+    assert received(session)[0]["data"]["code"] == "VALIDATION_ERROR"
     assert session.ending is None
     assert isinstance(session.receive('{"type":"AUTH"}', 1.0, NOW), Auth)
 
@@ -132,7 +132,7 @@ def test_another_users_token_does_not_take_a_session_over() -> None:
     session = session_at(Phase.OPEN)
     assert not session.authenticated(caller(UserId(uuid4())), "a", 1.0)
     assert session.user_id == ME
-    assert told(session)[0]["data"]["code"] == "HX503"
+    assert received(session)[0]["data"]["code"] == "HX503"
     assert session.ending is close_codes.ANOTHER_USER
 
 
@@ -150,7 +150,7 @@ def test_a_failed_auth_says_what_to_do_next(
     """Fresh token, stop, or wait: by the range of the close code."""
     session = session_at(Phase.GREETING)
     session.not_joined(errors.refusal(code, invariant), "a", 1.0)
-    assert told(session)[0]["data"]["code"] == code
+    assert received(session)[0]["data"]["code"] == code
     assert session.ending is ending
 
 
@@ -159,21 +159,21 @@ def test_a_failed_auth_says_what_to_do_next(
 
 def test_resume_writes_the_missed_events_then_welcome() -> None:
     """Exactly those after last_seq and up to the snapshot; later ones only after WELCOME."""
-    session = session_at(Phase.JOINING)
+    session = session_at(Phase.AUTHENTICATING)
     assert session.begin(5, 2) == 2
     assert session.replay((event(n), durable(event(n))) for n in (3, 4, 5, 6))
     session.open(snapshot(5), never, "a")
-    heard = told(session)
+    heard = received(session)
     assert [message.get("seq") for message in heard] == [3, 4, 5, None]
     assert heard[-1]["type"] == "WELCOME"
     assert heard[-1]["data"]["last_seq"] == 5
     session.push(6, durable(event(6)))
-    assert [message["seq"] for message in told(session)] == [6]
+    assert [message["seq"] for message in received(session)] == [6]
 
 
 def test_a_page_that_does_not_reach_the_snapshot_asks_for_the_next() -> None:
     """Replay goes page by page."""
-    session = session_at(Phase.JOINING)
+    session = session_at(Phase.AUTHENTICATING)
     session.begin(4, 0)
     assert not session.replay((event(n), durable(event(n))) for n in (1, 2))
     assert session.replay((event(n), durable(event(n))) for n in (3, 4))
@@ -181,7 +181,7 @@ def test_a_page_that_does_not_reach_the_snapshot_asks_for_the_next() -> None:
 
 def test_without_last_seq_the_session_starts_at_the_present() -> None:
     """Nothing is replayed."""
-    session = session_at(Phase.JOINING)
+    session = session_at(Phase.AUTHENTICATING)
     assert session.begin(9, None) is None
     session.open(snapshot(9), never, None)
     assert types(session) == ["WELCOME"]
@@ -189,19 +189,19 @@ def test_without_last_seq_the_session_starts_at_the_present() -> None:
 
 def test_a_cursor_beyond_the_log_is_told_to_resync() -> None:
     """RESYNC AHEAD, then WELCOME with the log's own position."""
-    session = session_at(Phase.JOINING)
+    session = session_at(Phase.AUTHENTICATING)
     assert session.begin(3, 8) is None
     session.open(snapshot(3), never, None)
-    resync, welcome = told(session)
+    resync, welcome = received(session)
     assert (resync["type"], resync["data"]) == ("RESYNC", {"reason": "AHEAD"})
     assert welcome["data"]["last_seq"] == 3
     session.push(4, durable(event(4)))
-    assert [message["seq"] for message in told(session)] == [4]
+    assert [message["seq"] for message in received(session)] == [4]
 
 
 def test_a_push_before_welcome_is_not_lost() -> None:
     """It is noted, and the session is behind until the log was read."""
-    session = session_at(Phase.JOINING)
+    session = session_at(Phase.AUTHENTICATING)
     session.push(4, durable(event(4)))
     assert types(session) == []
     session.begin(3, None)
@@ -220,7 +220,7 @@ def test_a_second_auth_welcomes_again_without_repeating_events() -> None:
     assert session.begin(3, session.order.written) == 2
     session.replay([(event(3), durable(event(3)))])
     session.open(snapshot(3), never, "b")
-    heard = told(session)
+    heard = received(session)
     assert [message["type"] for message in heard] == ["NUDGE", "WELCOME"]
     assert heard[-1]["id"] == "b"
 
@@ -236,7 +236,7 @@ def test_an_event_after_a_gap_waits_for_the_log() -> None:
     assert session.push(5, durable(event(5)))
     assert session.behind
     assert session.push(6, durable(event(6)))
-    assert [message["seq"] for message in told(session)] == [5, 6]
+    assert [message["seq"] for message in received(session)] == [5, 6]
     assert not session.behind
 
 
@@ -245,7 +245,7 @@ def test_a_repeated_event_is_dropped() -> None:
     session = session_at(Phase.OPEN, seq=4)
     session.push(5, durable(event(5)))
     assert not session.push(5, durable(event(5)))
-    assert len(told(session)) == 1
+    assert len(received(session)) == 1
 
 
 def test_pong_tells_the_highest_seq_the_node_knows_of() -> None:
@@ -253,7 +253,7 @@ def test_pong_tells_the_highest_seq_the_node_knows_of() -> None:
     session = session_at(Phase.OPEN, seq=4)
     session.push(9, durable(event(9)))
     session.receive('{"type":"PING","id":1}', 1.0, NOW)
-    (pong,) = told(session)
+    (pong,) = received(session)
     assert (pong["type"], pong["id"], pong["data"]["last_seq"]) == ("PONG", 1, 9)
     assert pong["data"]["timestamp"] == "2030-01-01T00:00:00.000000Z"
 
@@ -271,7 +271,7 @@ def test_a_socket_gets_one_card_for_each_broadcast() -> None:
 
 def test_cards_in_welcome_count_as_shown() -> None:
     """No second card for them, and they are closed like the others."""
-    session, offer = session_at(Phase.JOINING), card()
+    session, offer = session_at(Phase.AUTHENTICATING), card()
     session.begin(0, None)
     assert session.open(snapshot(0, offer), never, None) == [offer.broadcast_id]
     show(session, offer)
@@ -293,7 +293,7 @@ def test_only_a_socket_that_was_shown_the_card_is_told_that_it_is_gone() -> None
 
 def test_a_card_that_comes_before_welcome_follows_it() -> None:
     """Buffered while the snapshot is read; not shown twice when the snapshot has it too."""
-    session, early, both = session_at(Phase.JOINING), card(), card()
+    session, early, both = session_at(Phase.AUTHENTICATING), card(), card()
     assert not show(session, early)
     assert not show(session, both)
     session.begin(0, None)
@@ -304,17 +304,17 @@ def test_a_card_that_comes_before_welcome_follows_it() -> None:
 
 def test_a_card_that_ended_while_the_snapshot_was_read_is_not_shown() -> None:
     """Neither from the snapshot nor from the buffer."""
-    session, early, listed = session_at(Phase.JOINING), card(), card()
+    session, early, listed = session_at(Phase.AUTHENTICATING), card(), card()
     show(session, early)
     session.begin(0, None)
     assert session.open(snapshot(0, listed), lambda _: True, None) == []
-    (welcome,) = told(session)
+    (welcome,) = received(session)
     assert welcome["data"]["offers"] == []
 
 
 def test_a_hustler_who_became_busy_while_joining_sees_no_card() -> None:
     """The withdrawal beats a snapshot that is older than it."""
-    session, early, listed = session_at(Phase.JOINING), card(), card()
+    session, early, listed = session_at(Phase.AUTHENTICATING), card(), card()
     show(session, early)
     session.withdraw()
     session.begin(0, None)
@@ -327,10 +327,10 @@ def test_a_withdrawn_card_is_waited_for_until_it_ends_or_is_declined() -> None:
     for offer in (ended, declined):
         show(session, offer)
     session.withdraw()
-    told(session)
+    received(session)
     assert all(session.cards.awaits_end(offer.broadcast_id) for offer in (ended, declined))
     close(session, ended)
-    assert not told(session)
+    assert not received(session)
     session.cards.answering(declined.broadcast_id)
     session.answered(BroadcastResponse(declined.broadcast_id, "DECLINED"), None)
     assert session.cards.broadcasts() == []
@@ -342,7 +342,7 @@ def test_a_withdrawn_card_may_be_shown_again() -> None:
     session, offer = session_at(Phase.OPEN), card()
     show(session, offer)
     session.withdraw()
-    withdrawn = told(session)[-1]
+    withdrawn = received(session)[-1]
     assert withdrawn["data"]["reason"] == "WITHDRAWN"
     assert session.cards.has_withdrawn
     show(session, offer)
@@ -351,7 +351,7 @@ def test_a_withdrawn_card_may_be_shown_again() -> None:
 
 
 def test_the_winner_is_told_won_and_not_that_the_card_is_gone() -> None:
-    """The farewell that overtakes the outcome is dropped."""
+    """The close message that overtakes the outcome is dropped."""
     session, offer = session_at(Phase.OPEN), card()
     show(session, offer)
     session.cards.answering(offer.broadcast_id)
@@ -378,7 +378,7 @@ def test_a_refused_answer_leaves_the_card_on_the_screen() -> None:
     show(session, offer)
     session.cards.answering(offer.broadcast_id)
     session.answer_refused(offer.broadcast_id, errors.refusal("HX017", "LOCK"), "r", 1.0)
-    error = told(session)[-1]
+    error = received(session)[-1]
     assert (error["id"], error["data"]["code"], error["data"]["retryable"]) == ("r", "HX017", True)
     close(session, offer)
     assert types(session) == ["LIVE_TASK_UNAVAILABLE"]
@@ -386,7 +386,7 @@ def test_a_refused_answer_leaves_the_card_on_the_screen() -> None:
 
 @pytest.mark.parametrize("outcome", ["DECLINED", "SKIPPED"])
 def test_an_answered_card_is_off_the_screen(outcome: Any) -> None:
-    """What the hustler put away needs no farewell."""
+    """What the hustler put away needs no close message."""
     session, offer = session_at(Phase.OPEN), card()
     show(session, offer)
     session.cards.answering(offer.broadcast_id)
@@ -402,7 +402,7 @@ def test_a_message_over_16_kib_is_too_large_and_the_session_goes_on() -> None:
     """TOO_LARGE is an error, not a close."""
     session = session_at(Phase.OPEN)
     session.receive('{"type":"PING","id":"' + "x" * limits.MAX_MESSAGE_CHARS, 1.0, NOW)
-    assert told(session)[0]["data"]["code"] == "TOO_LARGE"
+    assert received(session)[0]["data"]["code"] == "TOO_LARGE"
     session.receive('{"type":"PING"}', 1.0, NOW)
     assert types(session) == ["PONG"]
 
@@ -411,7 +411,7 @@ def test_a_binary_frame_is_refused_and_the_session_goes_on() -> None:
     """The protocol is text."""
     session = session_at(Phase.OPEN)
     session.receive_binary(1.0)
-    assert told(session)[0]["data"]["code"] == "VALIDATION_ERROR"
+    assert received(session)[0]["data"]["code"] == "VALIDATION_ERROR"
     assert session.ending is None
 
 
@@ -421,7 +421,7 @@ def test_too_many_of_one_kind_are_rate_limited_by_themselves() -> None:
     burst = int(limits.RATE_OF["PING"][1])
     for _ in range(burst + 1):
         session.receive('{"type":"PING"}', 1.0, NOW)
-    heard = told(session)
+    heard = received(session)
     assert [message["type"] for message in heard] == ["PONG"] * burst + ["ERROR"]
     assert heard[-1]["data"]["code"] == "RATE_LIMITED"
     assert heard[-1]["data"]["retry_after_seconds"] > 0

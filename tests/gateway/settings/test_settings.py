@@ -34,7 +34,7 @@ def test_a_value_is_parsed_to_its_type_and_empty_counts_as_unset() -> None:
     assert settings.development
 
 
-def test_what_a_command_gives_beats_the_environment() -> None:
+def test_what_a_command_gives_heartbeats_the_environment() -> None:
     """`--port` wins over HX_PORT."""
     assert Settings.load({"HX_PORT": "1"}, {"HX_PORT": "2"}).http.port == 2
 

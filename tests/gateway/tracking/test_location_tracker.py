@@ -18,12 +18,12 @@ from gateway.tracking.absences import Absences
 from gateway.tracking.changes import HustlerChanges
 from gateway.tracking.en_route import EnRoute
 from gateway.tracking.heartbeats import Heartbeats
-from gateway.tracking.location_tracker import Positions
-from gateway.tracking.tracked_hustlers import Traveller
+from gateway.tracking.location_tracker import LocationTracker
+from gateway.tracking.tracked_hustlers import TrackedHustler
 from geo import cells
 from geo.fixes import Track
 from geo.points import LatLng
-from geo.presence.presence import Beat, Presence
+from geo.presence.presence import Heartbeat, Presence
 from geo.units import METRES_PER_MILE
 from geo.valkey import Valkey, open_valkey
 from tests.support.service import (
@@ -179,11 +179,11 @@ async def test_a_socket_that_only_says_auth_keeps_its_hustler_present(service: S
     async with live(service, hustler, place):
         pass
     async with joined(service, hustler) as client:
-        (traveller,) = [t for t in service.parts.positions.live if t.user == hustler.user_id]
-        traveller.heard_at -= 60.0
-        heard_before = traveller.heard_at
+        (tracked,) = [t for t in service.parts.location_tracker.live if t.user == hustler.user_id]
+        tracked.heard_at -= 60.0
+        heard_before = tracked.heard_at
         assert (await client.ask("PING"))["type"] == "PONG"
-        assert traveller.heard_at > heard_before
+        assert tracked.heard_at > heard_before
 
 
 async def test_another_process_takes_a_hustler_over_where_presence_has_them(
@@ -200,18 +200,20 @@ async def test_another_process_takes_a_hustler_over_where_presence_has_them(
         joined(second, hustler),
     ):
         async with asyncio.timeout(3.0):
-            while second.parts.positions.place(hustler.user_id) is None:  # noqa: ASYNC110
+            while second.parts.location_tracker.last_point(hustler.user_id) is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
-        assert second.parts.positions.place(hustler.user_id) == LatLng(place["lat"], place["lng"])
-        assert [t.user for t in second.parts.positions.live] == [hustler.user_id]
+        assert second.parts.location_tracker.last_point(hustler.user_id) == LatLng(
+            place["lat"], place["lng"]
+        )
+        assert [t.user for t in second.parts.location_tracker.live] == [hustler.user_id]
 
 
 def positions_of(
     service: Service, presence: Presence, changes: HustlerChanges | None = None
-) -> Positions:
+) -> LocationTracker:
     """Positions whose rounds the test makes itself."""
     parts = service.parts
-    return Positions(
+    return LocationTracker(
         parts.hub,
         changes or HustlerChanges(),
         parts.commands,
@@ -232,7 +234,7 @@ async def test_a_hustler_whose_live_mode_has_ended_is_not_taken_over(
     """OFF between WELCOME and the round that takes over: nobody would ever remove the ghost."""
     hustler, place = await service.user(), somewhere()
     user = hustler.user_id
-    await presence.write([Beat(user, LatLng(place["lat"], place["lng"]), 1, 1)])
+    await presence.write([Heartbeat(user, LatLng(place["lat"], place["lng"]), 1, 1)])
     parts = service.parts
     changes = HustlerChanges()
     positions = positions_of(service, presence, changes)
@@ -250,7 +252,7 @@ async def test_a_hustler_whose_live_mode_has_ended_is_not_taken_over(
             await asyncio.sleep(0)
             await positions._leave(user)
             await taking_over
-        assert positions.place(user) is None
+        assert positions.last_point(user) is None
         assert not positions._returned
 
 
@@ -320,9 +322,11 @@ async def test_generations_are_asked_for_together(
     heartbeats._watch_at = now + 60.0
     point = LatLng(place["lat"], place["lng"])
     users = [(await service.user()).user_id for _ in range(30)]
-    travellers = [Traveller(u, None, Track(point, time.time()), now, now, live=True) for u in users]
-    for traveller in travellers:
-        heartbeats.moved(traveller)
+    tracked_hustlers = [
+        TrackedHustler(u, None, Track(point, time.time()), now, now, live=True) for u in users
+    ]
+    for tracked in tracked_hustlers:
+        heartbeats.moved(tracked)
     sent = []
     run = valkey.run
 
@@ -334,7 +338,7 @@ async def test_generations_are_asked_for_together(
     monkeypatch.setattr(valkey, "run", counting)
     await heartbeats.round()
     assert sent == [30, 60]
-    assert all(traveller.residence for traveller in travellers)
+    assert all(tracked.slot for tracked in tracked_hustlers)
 
 
 async def test_positions_by_rest_keep_a_hustler_present(
@@ -429,7 +433,7 @@ async def test_however_a_session_ended_the_next_begins_where_its_hustler_can_be(
             await service.owner.execute("select end_live($1, 'OFFLINE')", hustler.user_id)
             await client.hear_until("LIVE_MODE_STATE_CHANGE", state="OFF")
         else:
-            await service.parts.positions.end_live(hustler.user_id, end)  # type: ignore[arg-type]
+            await service.parts.location_tracker.end_live(hustler.user_id, end)  # type: ignore[arg-type]
         error = await client.ask("SUBSCRIBE_LIVE_MODE", {"location": false})
         assert error["data"]["code"] == "HX021"
         assert "impossible_speed" in await refused_live(service, hustler, false)
@@ -443,17 +447,17 @@ async def test_however_a_session_ended_the_next_begins_where_its_hustler_can_be(
             await service.rest(hustler, "POST", "/v1/live", {"location": near(place, 0.02)})
 
 
-async def test_a_process_that_never_saw_a_hustler_judges_their_first_position_too(
+async def test_a_process_that_never_saw_a_hustler_guards_their_first_position_too(
     service: Service,
 ) -> None:
     """PUT /v1/live/location where nothing but the kept fix is known; after six hours it says nothing."""
     hustler, place = await service.user(), somewhere()
     await service.rest(hustler, "POST", "/v1/live", {"location": place})
-    positions = service.parts.positions
+    positions = service.parts.location_tracker
     headers = {"Authorization": f"Bearer {hustler.token}"}
 
     async def moved(miles: float) -> int:
-        positions._travellers.pop(hustler.user_id, None)
+        positions._tracked.pop(hustler.user_id, None)
         body = {"location": near(place, miles)}
         answer = await service.http.put("/v1/live/location", json=body, headers=headers)
         return answer.status_code
@@ -467,19 +471,19 @@ async def test_a_process_that_never_saw_a_hustler_judges_their_first_position_to
     assert await moved(500) == 204
 
 
-@pytest.mark.parametrize("road", ["PUT", "POST"])
+@pytest.mark.parametrize("channel", ["PUT", "POST"])
 async def test_a_process_that_never_saw_a_session_begin_ends_it_for_jumps_too(
-    service: Service, road: str
+    service: Service, channel: str
 ) -> None:
     """Three suspects, by moving or by going LIVE again: they count from the first one on."""
     hustler, place = await service.user(), somewhere()
     await service.rest(hustler, "POST", "/v1/live", {"location": place})
-    service.parts.positions._travellers.pop(hustler.user_id)
+    service.parts.location_tracker._tracked.pop(hustler.user_id)
     headers = {"Authorization": f"Bearer {hustler.token}"}
-    path = "/v1/live/location" if road == "PUT" else "/v1/live"
+    path = "/v1/live/location" if channel == "PUT" else "/v1/live"
     for _ in range(3):
         body = {"location": near(place, 500)}
-        answer = await service.http.request(road, path, json=body, headers=headers)
+        answer = await service.http.request(channel, path, json=body, headers=headers)
         assert answer.status_code == 422
     async with asyncio.timeout(3.0):
         while (await service.rest(hustler, "GET", "/v1/live"))["state"] != "OFF":  # noqa: ASYNC110 - it ends in a round of its own
@@ -512,9 +516,9 @@ async def test_the_third_session_that_jumped_is_the_last_until_an_admin_lifts_th
         assert answer["data"] == {"state": "ACTIVE"}
 
 
-@pytest.mark.parametrize("road", ["SUBSCRIBE_LIVE_MODE", "UPDATE_LOCATION", "PUT"])
+@pytest.mark.parametrize("channel", ["SUBSCRIBE_LIVE_MODE", "UPDATE_LOCATION", "PUT"])
 async def test_a_position_counts_from_when_it_was_measured(
-    service: Service, presence: Presence, road: str
+    service: Service, presence: Presence, channel: str
 ) -> None:
     """Two hours old it is believed and nobody is matched there; a newer one counts at once."""
     hustler, place = await service.user(), somewhere()
@@ -522,10 +526,10 @@ async def test_a_position_counts_from_when_it_was_measured(
     old = {"location": place, "at": hours_ago.isoformat()}
     older = {"location": place, "at": (hours_ago - timedelta(minutes=1)).isoformat()}
     async with joined(service, hustler) as client:
-        await client.ask("SUBSCRIBE_LIVE_MODE", old if road == "SUBSCRIBE_LIVE_MODE" else older)
-        if road == "UPDATE_LOCATION":
-            await client.say(road, old)
-        elif road == "PUT":
+        await client.ask("SUBSCRIBE_LIVE_MODE", old if channel == "SUBSCRIBE_LIVE_MODE" else older)
+        if channel == "UPDATE_LOCATION":
+            await client.say(channel, old)
+        elif channel == "PUT":
             await service.rest(hustler, "PUT", "/v1/live/location", old)
         await client.ask("PING")
         await asyncio.sleep(0.1)
@@ -598,7 +602,7 @@ async def test_the_poster_sees_no_more_of_who_has_started_to_work(service: Servi
         await service.rest(hustler, "POST", f"/v1/tasks/{task}/start", {"code": code})
         await posting.hear_until("JOB_STARTED")
         async with asyncio.timeout(3.0):
-            while hustler.user_id in service.parts.positions._en_route:  # noqa: ASYNC110
+            while hustler.user_id in service.parts.location_tracker._en_route:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)  # the start is heard of, then read anew
         error = await driving.ask("UPDATE_LOCATION", {"location": place})
         assert error["data"]["code"] == "HX903"
@@ -613,7 +617,7 @@ async def test_presence_is_written_back_after_valkey_was_lost(
         await eventually(presence, hustler, place, place)
         await valkey.one(b"FLUSHDB")
         assert await found(presence, hustler, place) is None
-        service.parts.positions._heartbeats._run_id = "of the server before"
+        service.parts.location_tracker._heartbeats._run_id = "of the server before"
         began = time.monotonic()
         await eventually(presence, hustler, place, place)
         assert time.monotonic() - began < 2.5
@@ -635,7 +639,7 @@ async def test_a_session_nobody_hears_of_ends_as_offline(
             " where user_id = any($1)",
             [away.user_id, here.user_id, holder.user_id],
         )
-        heartbeats = parts.positions._heartbeats
+        heartbeats = parts.location_tracker._heartbeats
         absences = Absences(parts.commands, parts.queries, presence, heartbeats)
         swept = await absences.sweep()
         assert away.user_id in swept
@@ -648,7 +652,7 @@ async def test_a_session_nobody_hears_of_ends_as_offline(
 
 async def test_nobody_is_missed_right_after_the_start_or_a_loss(service: Service) -> None:
     """An empty directory says nothing then: the guard lasts as long as the absence it judges."""
-    heartbeats = service.parts.positions._heartbeats
+    heartbeats = service.parts.location_tracker._heartbeats
     assert time.monotonic() - heartbeats.lost_at < 300.0
 
 

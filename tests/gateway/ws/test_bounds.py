@@ -132,7 +132,7 @@ async def test_a_poll_wakes_for_a_later_event_only() -> None:
     """The caller has what it asked after."""
     poller = Poller()
     woken = poller.begin(5)
-    assert poller.position == 5
+    assert poller.offset == 5
     poller.event(5)
     assert not woken.done()
     poller.event(6)

@@ -19,13 +19,13 @@ from tests.support.service import Service, joined, near, somewhere
 @asynccontextmanager
 async def held(owner_dsn: str, statement: str, ident: UUID) -> AsyncIterator[None]:
     """The row that a statement locks, in a transaction of somebody else."""
-    stranger = await asyncpg.connect(owner_dsn)
+    unauthenticated = await asyncpg.connect(owner_dsn)
     try:
-        async with stranger.transaction():
-            assert await stranger.execute(statement, ident) == "SELECT 1"
+        async with unauthenticated.transaction():
+            assert await unauthenticated.execute(statement, ident) == "SELECT 1"
             yield
     finally:
-        await stranger.close()
+        await unauthenticated.close()
 
 
 async def test_a_session_that_somebody_holds_delays_no_other_absence(
@@ -42,7 +42,7 @@ async def test_a_session_that_somebody_holds_delays_no_other_absence(
         [one.user_id, other.user_id],
     )
     valkey = open_valkey(valkey_url)
-    heartbeats = parts.positions._heartbeats
+    heartbeats = parts.location_tracker._heartbeats
     absences = Absences(parts.commands, parts.queries, Presence(valkey), heartbeats)
     statement = "select from live_status where user_id = $1 for update"
     async with held(owner_dsn, statement, one.user_id):

@@ -46,10 +46,10 @@ async def test_auth_is_answered_with_welcome(service: Service) -> None:
         await client.say("AUTH", {"token": user.token}, ref=41)
         welcome = await client.hear()
     assert (welcome["type"], welcome["id"]) == ("WELCOME", 41)
-    told = msgspec.convert(welcome["data"], Welcome)
-    assert (told.protocol, told.heartbeat_seconds, told.last_seq) == (1, 30, 0)
-    assert told.user_id == user.user_id
-    assert (told.live.state, told.offers, told.tasks) == ("OFF", [], [])
+    received = msgspec.convert(welcome["data"], Welcome)
+    assert (received.protocol, received.heartbeat_seconds, received.last_seq) == (1, 30, 0)
+    assert received.user_id == user.user_id
+    assert (received.live.state, received.offers, received.tasks) == ("OFF", [], [])
 
 
 async def test_the_token_may_ride_the_handshake(service: Service) -> None:
@@ -257,9 +257,11 @@ async def test_the_codes_of_a_whole_page_are_read_by_one_query(service: Service)
     store = Counted(parts.queries.events._store._database)
     complete = await rendering.complete(TaskCodes(store, parts.queries.codes._book), events)
     assert store.asked == 1
-    told = {e.data["task_id"]: e.data["start_code"] for e in complete if e.type == "JOB_ASSIGNED"}
+    received = {
+        e.data["task_id"]: e.data["start_code"] for e in complete if e.type == "JOB_ASSIGNED"
+    }
     shown = [await service.rest(poster, "GET", f"/v1/tasks/{task}") for task in tasks]
-    assert told == {task["id"]: task["start_code"] for task in shown}
+    assert received == {task["id"]: task["start_code"] for task in shown}
     assert [(e.seq, e.type) for e in complete] == [(e.seq, e.type) for e in events]
 
 
@@ -467,9 +469,9 @@ async def test_a_slow_reader_is_cut_and_blocks_nobody(service: Service) -> None:
 
 async def test_a_task_can_be_watched_by_who_may_see_it(service: Service) -> None:
     """An onlooker of a STANDARD task hears of its steps, without seq; strangers get NOT_FOUND."""
-    poster, onlooker = await service.user("poster"), await service.user()
+    poster, watcher = await service.user("poster"), await service.user()
     task = await service.live_task(poster, {"lat": 2.0, "lng": 2.0}, mode="STANDARD")
-    async with joined(service, onlooker) as client:
+    async with joined(service, watcher) as client:
         unpaid = await client.ask("SUBSCRIBE_TASK", {"task_id": task["id"]})
         assert unpaid["data"]["code"] == "NOT_FOUND"
         await service.rest(poster, "POST", f"/v1/tasks/{task['id']}/fund", {})

@@ -11,9 +11,9 @@ from geo.cells import cell_of, cover, partition_of
 from geo.distance import distance_m, distances_m
 from geo.points import LatLng
 from geo.presence import heartbeat_writes
-from geo.presence.heartbeat_writes import directory_key, keys_of, residence_of
-from geo.presence.presence import Beat, Presence, Residence, Sign
-from geo.presence.present_hustlers import RECORD, Sightings
+from geo.presence.heartbeat_writes import directory_key, keys_of, slot_of
+from geo.presence.presence import CellSlot, Heartbeat, KeepAlive, Presence
+from geo.presence.present_hustlers import RECORD, PresentHustlers
 from geo.valkey import Valkey, packed
 from tests.geo.sphere import CITIES, scattered
 
@@ -28,20 +28,20 @@ def at(*places: LatLng) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
     return np.array(sorted({cell_of(place) for place in places}), dtype=np.uint64)
 
 
-async def seen(presence: Presence, *places: LatLng) -> Sightings:
+async def seen(presence: Presence, *places: LatLng) -> PresentHustlers:
     """Everybody in the cells of these places."""
     return await presence.within(at(*places))
 
 
-async def beat(
+async def heartbeat(
     presence: Presence,
     hustler: UUID,
     point: LatLng,
     order: tuple[int, int],
-    residence: Residence | None = None,
-) -> Residence | None:
+    slot: CellSlot | None = None,
+) -> CellSlot | None:
     """Write one heartbeat of (generation, seq)."""
-    (kept,) = await presence.write([Beat(hustler, point, *order, residence)])
+    (kept,) = await presence.write([Heartbeat(hustler, point, *order, slot)])
     return kept
 
 
@@ -62,8 +62,8 @@ def test_the_places_of_these_tests_are_where_they_should_be() -> None:
 async def test_a_heartbeat_is_read_back_to_the_last_bit(presence: Presence) -> None:
     """Position, order and times; the cell is named."""
     hustler, point = uuid4(), LatLng(37.77491234567891, -122.4194123456789)
-    kept = await beat(presence, hustler, point, (7, 3))
-    assert kept == residence_of(cell_of(point))
+    kept = await heartbeat(presence, hustler, point, (7, 3))
+    assert kept == slot_of(cell_of(point))
     found = await seen(presence, point)
     assert found.hustlers() == [hustler]
     assert (found.lat[0], found.lng[0]) == (point.lat, point.lng)
@@ -76,50 +76,50 @@ async def test_a_heartbeat_is_read_back_to_the_last_bit(presence: Presence) -> N
 async def test_both_keys_of_a_cell_expire_together(presence: Presence, valkey: Valkey) -> None:
     """120 s for the cell, 300 s for the directory, nothing lives for ever."""
     hustler = uuid4()
-    await beat(presence, hustler, SF, (1, 1))
+    await heartbeat(presence, hustler, SF, (1, 1))
     cell, index = keys_of(cell_of(SF))
     lives = [await valkey.one(b"TTL", key) for key in (cell, index, directory_key(hustler))]
     assert lives == [120, 120, 300]
 
 
-async def test_beats_in_quick_succession_leave_the_expiry_to_the_first(
+async def test_heartbeats_in_quick_succession_leave_the_expiry_to_the_first(
     presence: Presence, valkey: Valkey
 ) -> None:
     """Their cell lives on for at least 95 s, more than the 90 s that count as present."""
     hustler, (cell, index) = uuid4(), keys_of(cell_of(SF))
-    kept = await beat(presence, hustler, SF, (1, 1))
+    kept = await heartbeat(presence, hustler, SF, (1, 1))
     await valkey.one(b"EXPIRE", cell, 100)
-    await beat(presence, hustler, SF, (1, 2), kept)
+    await heartbeat(presence, hustler, SF, (1, 2), kept)
     assert await valkey.one(b"TTL", cell) == 100
     # As if the beat before had come 26 s ago.
     record = bytearray(await valkey.one(b"HGET", cell, hustler.bytes))
     record[52:60] = (int.from_bytes(record[52:60], "little") - 26_000).to_bytes(8, "little")
     await valkey.one(b"HSET", cell, hustler.bytes, bytes(record))
-    await beat(presence, hustler, SF, (1, 3), kept)
+    await heartbeat(presence, hustler, SF, (1, 3), kept)
     assert await valkey.one(b"TTL", cell) == await valkey.one(b"TTL", index) == 120
 
 
 @pytest.mark.parametrize("older", [(5, 9), (4, 99)])
-async def test_an_older_beat_never_overwrites_a_newer(
+async def test_an_older_heartbeat_never_overwrites_a_newer(
     presence: Presence, older: tuple[int, int]
 ) -> None:
     """By (generation, seq), in the same cell and from another, known residence or not."""
     hustler = uuid4()
-    kept = await beat(presence, hustler, SF, (5, 10))
+    kept = await heartbeat(presence, hustler, SF, (5, 10))
     for place in (SF, NEAR, FAR):
-        for residence in (kept, None):
-            assert await beat(presence, hustler, place, older, residence) is None
+        for slot in (kept, None):
+            assert await heartbeat(presence, hustler, place, older, slot) is None
     found = await seen(presence, SF, NEAR, FAR)
     assert found.seq.tolist() == [10]
     assert found.lat.tolist() == [SF.lat]
 
 
-async def test_the_same_beat_twice_is_harmless(presence: Presence) -> None:
+async def test_the_same_heartbeat_twice_is_harmless(presence: Presence) -> None:
     """A retry after a lost answer must succeed."""
     hustler = uuid4()
-    kept = await beat(presence, hustler, SF, (5, 10))
-    assert await beat(presence, hustler, SF, (5, 10), kept) == kept
-    assert await beat(presence, hustler, SF, (5, 10)) == kept
+    kept = await heartbeat(presence, hustler, SF, (5, 10))
+    assert await heartbeat(presence, hustler, SF, (5, 10), kept) == kept
+    assert await heartbeat(presence, hustler, SF, (5, 10)) == kept
 
 
 @pytest.mark.parametrize("there", [NEAR, FAR])
@@ -129,9 +129,9 @@ async def test_a_move_leaves_nothing_behind(
 ) -> None:
     """Inside a partition and across, by the writer's memory or by the directory."""
     hustler = uuid4()
-    here = await beat(presence, hustler, SF, (5, 1))
-    moved = await beat(presence, hustler, there, (5, 2), here if is_known else None)
-    assert moved == residence_of(cell_of(there))
+    here = await heartbeat(presence, hustler, SF, (5, 1))
+    moved = await heartbeat(presence, hustler, there, (5, 2), here if is_known else None)
+    assert moved == slot_of(cell_of(there))
     assert await records(valkey, hustler) == 1
     assert (await seen(presence, SF, there)).lat.tolist() == [there.lat]
     assert (await presence.counts(at(SF, there))).sum() == 1
@@ -142,7 +142,7 @@ async def test_a_move_within_a_partition_is_one_round_trip(
     presence: Presence, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is left for a second step, so nothing can be lost between two."""
-    here = await beat(presence, hustler := uuid4(), SF, (5, 1))
+    here = await heartbeat(presence, hustler := uuid4(), SF, (5, 1))
     sent = []
     run = valkey.run
 
@@ -151,7 +151,7 @@ async def test_a_move_within_a_partition_is_one_round_trip(
         return await run(commands, replies)
 
     monkeypatch.setattr(valkey, "run", counting)
-    assert await beat(presence, hustler, NEAR, (5, 2), here) is not None
+    assert await heartbeat(presence, hustler, NEAR, (5, 2), here) is not None
     assert [replies for replies in sent if replies] == [2]
 
 
@@ -161,15 +161,15 @@ async def test_a_newer_socket_takes_over_and_the_older_learns_it(
     """The latest generation wins wherever it is, and the loser leaves no record."""
     hustler = uuid4()
     (first,) = await presence.new_generations([hustler])
-    mine = await beat(presence, hustler, SF, (first, 50))
+    mine = await heartbeat(presence, hustler, SF, (first, 50))
     (second,) = await presence.new_generations([hustler])
-    theirs = await beat(presence, hustler, FAR, (second, 1))
-    assert theirs == residence_of(cell_of(FAR))
+    theirs = await heartbeat(presence, hustler, FAR, (second, 1))
+    assert theirs == slot_of(cell_of(FAR))
     assert await records(valkey, hustler) == 1
     # Its record is gone, so the old socket finds that out whether it stays or moves.
-    assert await beat(presence, hustler, SF, (first, 51), mine) is None
-    assert await beat(presence, hustler, NEAR, (first, 52), mine) is None
-    assert await presence.refresh([Sign(hustler, first, mine or residence_of(0))]) == [False]
+    assert await heartbeat(presence, hustler, SF, (first, 51), mine) is None
+    assert await heartbeat(presence, hustler, NEAR, (first, 52), mine) is None
+    assert await presence.refresh([KeepAlive(hustler, first, mine or slot_of(0))]) == [False]
     assert await records(valkey, hustler) == 1
     assert (await seen(presence, SF, NEAR, FAR)).generation.tolist() == [second]
 
@@ -182,9 +182,9 @@ async def test_two_writers_racing_leave_one_record_of_the_newer(
     places = (SF, NEAR, FAR, NEW_YORK)
 
     async def drive(hustler: UUID, generation: int) -> None:
-        kept: Residence | None = None
+        kept: CellSlot | None = None
         for seq in range(12):
-            kept = await beat(
+            kept = await heartbeat(
                 presence, hustler, places[(seq * generation) % 4], (generation, seq), kept
             )
 
@@ -201,10 +201,10 @@ async def test_two_writers_racing_leave_one_record_of_the_newer(
 async def test_an_orphan_does_not_win(presence: Presence, valkey: Valkey) -> None:
     """A writer that died between writing the new cell and clearing the old leaves two records."""
     hustler = uuid4()
-    await beat(presence, hustler, SF, (5, 1))
+    await heartbeat(presence, hustler, SF, (5, 1))
     cell = keys_of(cell_of(SF))[0]
     orphan = await valkey.one(b"HGET", cell, hustler.bytes)
-    await beat(presence, hustler, FAR, (5, 2))
+    await heartbeat(presence, hustler, FAR, (5, 2))
     await valkey.one(b"HSET", cell, hustler.bytes, orphan)
     assert await records(valkey, hustler) == 2
     assert (await seen(presence, SF, FAR)).lat.tolist() == [FAR.lat]
@@ -213,13 +213,13 @@ async def test_an_orphan_does_not_win(presence: Presence, valkey: Valkey) -> Non
 async def test_a_batch_answers_in_order_and_may_hold_a_hustler_twice(presence: Presence) -> None:
     """The later beat of the two counts."""
     hustlers = [uuid4() for _ in range(50)]
-    kept = await presence.write([Beat(hustler, SF, 1, 1) for hustler in hustlers])
+    kept = await presence.write([Heartbeat(hustler, SF, 1, 1) for hustler in hustlers])
     pairs = zip(hustlers, kept, strict=True)
-    batch = [Beat(hustler, (SF, NEAR, FAR)[n % 3], 1, 2, was) for n, (hustler, was) in
+    batch = [Heartbeat(hustler, (SF, NEAR, FAR)[n % 3], 1, 2, was) for n, (hustler, was) in
              enumerate(pairs)]  # fmt: skip
-    batch.append(Beat(hustlers[0], FAR, 1, 3, kept[0]))
+    batch.append(Heartbeat(hustlers[0], FAR, 1, 3, kept[0]))
     answers = await presence.write(batch)
-    assert answers == [residence_of(cell_of(b.point)) for b in batch]
+    assert answers == [slot_of(cell_of(b.point)) for b in batch]
     found = await seen(presence, SF, NEAR, FAR)
     assert sorted(found.hustlers()) == sorted(hustlers)
     assert found.lat[found.hustlers().index(hustlers[0])] == FAR.lat
@@ -231,14 +231,20 @@ async def test_a_sign_of_life_keeps_the_place_and_the_age_of_the_fix(
 ) -> None:
     """Last-seen moves, nothing else does, and both keys live on."""
     hustler = uuid4()
-    (kept,) = await presence.write([Beat(hustler, SF, 5, 1, fix_age_ms=200_000)])
+    (kept,) = await presence.write([Heartbeat(hustler, SF, 5, 1, fix_age_ms=200_000)])
     assert kept is not None
     for key in (*keys_of(kept.cell), directory_key(hustler)):
         await valkey.one(b"EXPIRE", key, 20)
     before = await seen(presence, SF)
     await asyncio.sleep(0.01)
-    assert await presence.refresh([Sign(hustler, 5, kept), Sign(uuid4(), 5, kept)]) == [True, False]
-    assert await presence.refresh([Sign(hustler, 4, kept), Sign(hustler, 6, kept)]) == [False] * 2
+    assert await presence.refresh([KeepAlive(hustler, 5, kept), KeepAlive(uuid4(), 5, kept)]) == [
+        True,
+        False,
+    ]
+    assert (
+        await presence.refresh([KeepAlive(hustler, 4, kept), KeepAlive(hustler, 6, kept)])
+        == [False] * 2
+    )
     after = await seen(presence, SF)
     assert after.seen_at_ms[0] > before.seen_at_ms[0]
     assert after.fixed_at_ms[0] == before.fixed_at_ms[0] <= before.seen_at_ms[0] - 200_000
@@ -250,7 +256,7 @@ async def test_a_sign_of_life_keeps_the_place_and_the_age_of_the_fix(
 async def test_a_position_older_than_five_minutes_is_not_matchable(presence: Presence) -> None:
     """The hustler is present and counted, but nowhere."""
     hustler = uuid4()
-    (kept,) = await presence.write([Beat(hustler, SF, 5, 1, fix_age_ms=300_500)])
+    (kept,) = await presence.write([Heartbeat(hustler, SF, 5, 1, fix_age_ms=300_500)])
     assert kept is not None
     assert len(await seen(presence, SF)) == 0
     assert (await presence.counts(at(SF))).tolist() == [1]
@@ -263,34 +269,34 @@ async def test_a_hustler_who_leaves_is_gone(
 ) -> None:
     """From cell, index and directory, with or without a residence at hand; twice is no harm."""
     hustler = uuid4()
-    kept = await beat(presence, hustler, SF, (5, 1))
+    kept = await heartbeat(presence, hustler, SF, (5, 1))
     for _ in range(2):
         await presence.remove(hustler, kept if is_known else None, generation=5)
     assert await valkey.one(b"DBSIZE") == 0
 
 
-async def test_a_late_farewell_does_not_remove_a_newer_session(presence: Presence) -> None:
+async def test_a_late_close_message_does_not_remove_a_newer_session(presence: Presence) -> None:
     """The old socket's end comes after the new one's first beat."""
     hustler = uuid4()
-    mine = await beat(presence, hustler, SF, (5, 1))
-    await beat(presence, hustler, SF, (6, 1))
+    mine = await heartbeat(presence, hustler, SF, (5, 1))
+    await heartbeat(presence, hustler, SF, (6, 1))
     await presence.remove(hustler, mine, generation=5)
     assert (await seen(presence, SF)).generation.tolist() == [6]
     assert await presence.present([hustler]) == {hustler}
 
 
-async def test_after_a_flush_the_next_beats_put_everything_back(
+async def test_after_a_flush_the_next_heartbeats_put_everything_back(
     presence: Presence, valkey: Valkey
 ) -> None:
     """Scripts, cells and directory were lost; staying or moving, known residences mislead nobody."""
     stays, moves = uuid4(), uuid4()
-    kept = [await beat(presence, hustler, SF, (5, 1)) for hustler in (stays, moves)]
+    kept = [await heartbeat(presence, hustler, SF, (5, 1)) for hustler in (stays, moves)]
     await valkey.one(b"FLUSHDB")
     await valkey.one(b"SCRIPT", b"FLUSH")
     answers = await presence.write(
-        [Beat(stays, SF, 5, 2, kept[0]), Beat(moves, NEAR, 5, 2, kept[1])]
+        [Heartbeat(stays, SF, 5, 2, kept[0]), Heartbeat(moves, NEAR, 5, 2, kept[1])]
     )
-    assert answers == [residence_of(cell_of(SF)), residence_of(cell_of(NEAR))]
+    assert answers == [slot_of(cell_of(SF)), slot_of(cell_of(NEAR))]
     assert len(await seen(presence, SF, NEAR)) == 2
     assert await presence.present([stays, moves]) == {stays, moves}
 
@@ -298,9 +304,9 @@ async def test_after_a_flush_the_next_beats_put_everything_back(
 async def test_a_lost_directory_entry_alone_is_put_back(presence: Presence, valkey: Valkey) -> None:
     """A beat that stays notices, since it prolongs the entry."""
     hustler = uuid4()
-    kept = await beat(presence, hustler, SF, (5, 1))
+    kept = await heartbeat(presence, hustler, SF, (5, 1))
     await valkey.one(b"DEL", directory_key(hustler))
-    assert await beat(presence, hustler, SF, (5, 2), kept) == kept
+    assert await heartbeat(presence, hustler, SF, (5, 2), kept) == kept
     assert await presence.present([hustler]) == {hustler}
 
 
@@ -323,7 +329,7 @@ async def test_a_hot_cell_drops_those_who_fell_silent(presence: Presence, valkey
         await valkey.one(b"ZADD", index, n, b"silent%010d" % n)
         await valkey.one(b"HSET", cell, b"silent%010d" % n, b"\0" * RECORD.itemsize)
     for n in range(3):
-        await beat(presence, uuid4(), SF, (1, n))
+        await heartbeat(presence, uuid4(), SF, (1, n))
     assert await valkey.one(b"HLEN", cell) == await valkey.one(b"ZCARD", index) == 3
     assert (await presence.counts(at(SF, NEAR))).sum() == 3
 
@@ -333,7 +339,7 @@ async def test_a_radius_query_agrees_with_brute_force(presence: Presence) -> Non
     lat, lng = scattered(np.random.default_rng(12), SF, 600, 19_000)
     hustlers = [uuid4() for _ in range(600)]
     rows = zip(hustlers, lat.tolist(), lng.tolist(), strict=True)
-    await presence.write([Beat(hustler, LatLng(*point), 1, 1) for hustler, *point in rows])
+    await presence.write([Heartbeat(hustler, LatLng(*point), 1, 1) for hustler, *point in rows])
     for radius_m in (0.0, 800.0, 4_828.0, 16_093.44):
         found = await presence.within(cover(SF, radius_m))
         found = found.take(distances_m(SF, found.lat, found.lng) <= radius_m)
@@ -344,7 +350,7 @@ async def test_a_radius_query_agrees_with_brute_force(presence: Presence) -> Non
 async def test_more_cells_than_a_pipeline_takes_are_read_in_several(presence: Presence) -> None:
     """A tick asks for the cells of all its broadcasts at once."""
     hustler = uuid4()
-    await beat(presence, hustler, SF, (1, 1))
+    await heartbeat(presence, hustler, SF, (1, 1))
     many = np.unique(
         np.concatenate([cover(LatLng(lat, SF.lng), 16_000) for lat in np.arange(34, 38.1, 0.25)])
     )
@@ -370,15 +376,17 @@ def test_numbers_that_lua_or_the_record_cannot_hold_are_refused(
 ) -> None:
     """They would wrap around and win or lose wrongly."""
     with pytest.raises(ValueError, match=r"range|age"):
-        Beat(uuid4(), SF, generation, seq, fix_age_ms=age_ms)
+        Heartbeat(uuid4(), SF, generation, seq, fix_age_ms=age_ms)
 
 
 async def test_the_largest_numbers_keep_their_order(presence: Presence) -> None:
     """Lua compares doubles; up to 2^53 that is exact."""
     hustler, top = uuid4(), heartbeat_writes.LAST_GENERATION
-    kept = await beat(presence, hustler, SF, (top - 1, heartbeat_writes.LAST_SEQ))
-    assert await beat(presence, hustler, SF, (top, 0), kept) == kept
-    assert await beat(presence, hustler, SF, (top - 1, heartbeat_writes.LAST_SEQ), kept) is None
+    kept = await heartbeat(presence, hustler, SF, (top - 1, heartbeat_writes.LAST_SEQ))
+    assert await heartbeat(presence, hustler, SF, (top, 0), kept) == kept
+    assert (
+        await heartbeat(presence, hustler, SF, (top - 1, heartbeat_writes.LAST_SEQ), kept) is None
+    )
     assert (await seen(presence, SF)).generation.tolist() == [top]
 
 
@@ -390,24 +398,26 @@ async def test_jitter_over_an_edge_stays_in_one_cell(presence: Presence) -> None
         inside, lng = LatLng(SF.lat, lng), lng + 1e-4
     outside = LatLng(SF.lat, lng)
     assert distance_m(inside, outside) < 10
-    kept = await beat(presence, hustler, inside, (1, 1))
+    kept = await heartbeat(presence, hustler, inside, (1, 1))
     for seq in range(2, 8):
-        assert await beat(presence, hustler, (inside, outside)[seq % 2], (1, seq), kept) == kept
+        assert (
+            await heartbeat(presence, hustler, (inside, outside)[seq % 2], (1, seq), kept) == kept
+        )
     assert (await presence.within(cover(outside, 1.0))).hustlers() == [hustler]
 
 
 async def test_a_last_place_is_found_without_knowing_the_cell(presence: Presence) -> None:
     """By the directory and the cell's record; strangers and those who left are not found."""
     here, moved, left, stranger = (uuid4() for _ in range(4))
-    kept = await beat(presence, here, SF, (1, 1))
-    await beat(presence, moved, SF, (1, 1))
-    await beat(presence, moved, FAR, (1, 2))
-    await beat(presence, left, SF, (1, 1))
+    kept = await heartbeat(presence, here, SF, (1, 1))
+    await heartbeat(presence, moved, SF, (1, 1))
+    await heartbeat(presence, moved, FAR, (1, 2))
+    await heartbeat(presence, left, SF, (1, 1))
     await presence.remove(left)
 
-    found = await presence.last_places([here, moved, left, stranger])
+    found = await presence.last_positions([here, moved, left, stranger])
 
     assert set(found) == {here, moved}
-    assert (found[here].point, found[here].residence) == (SF, kept)
+    assert (found[here].point, found[here].slot) == (SF, kept)
     assert found[moved].point == FAR
     assert abs(found[here].fixed_at_s - time.time()) < 60

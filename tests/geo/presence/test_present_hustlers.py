@@ -4,7 +4,7 @@ from uuid import UUID, uuid4
 
 import numpy as np
 
-from geo.presence.present_hustlers import RECORD, sightings
+from geo.presence.present_hustlers import RECORD, present_hustlers
 
 NOW_MS = 1_763_000_000_000
 
@@ -43,7 +43,7 @@ def test_nothing_found_is_no_rows() -> None:
     """Empty cells are the rule."""
     nothing: list[list[list[bytes]]] = [[], [[], []]]
     for cells in nothing:
-        found = sightings(cells, NOW_MS)
+        found = present_hustlers(cells, NOW_MS)
         assert len(found) == 0
         assert found.hustlers() == []
 
@@ -51,7 +51,7 @@ def test_nothing_found_is_no_rows() -> None:
 def test_the_silent_and_those_of_old_fixes_are_not_seen() -> None:
     """Present means seen within 90 s; matchable means a position of the last five minutes."""
     hustlers = [uuid4() for _ in range(4)]
-    found = sightings(
+    found = present_hustlers(
         [
             [record(hustlers[0], seen_ms_ago=90_000, fixed_ms_ago=300_000)],
             [record(hustlers[1], seen_ms_ago=90_001)],
@@ -72,7 +72,7 @@ def test_of_two_records_the_newest_generation_then_seq_counts() -> None:
         [[orphan, record(other)], [newest], [older, record(third)]],
         [[newest], [record(third), older, orphan], [record(other)]],
     ):
-        found = sightings(cells, NOW_MS)
+        found = present_hustlers(cells, NOW_MS)
         assert sorted(found.hustlers()) == sorted([hustler, other, third])
         row = found.hustlers().index(hustler)
         assert (found.lat[row], found.generation[row], found.seq[row]) == (3.0, 5, 7)
@@ -82,28 +82,28 @@ def test_a_stale_newest_record_does_not_hide_an_alive_older_one() -> None:
     """Silence is judged first: a dead record has no say."""
     hustler = uuid4()
     cells = [[record(hustler, generation=2, seen_ms_ago=100_000)], [record(hustler, generation=1)]]
-    assert sightings(cells, NOW_MS).generation.tolist() == [1]
+    assert present_hustlers(cells, NOW_MS).generation.tolist() == [1]
 
 
 def test_hustlers_that_share_half_their_id_stay_two() -> None:
     """Duplicates are looked for by one half, and decided by both."""
     one, two = UUID(int=(1 << 64) + 5), UUID(int=(2 << 64) + 5)
-    assert sorted(sightings([[record(one), record(two)]], NOW_MS).hustlers()) == [one, two]
+    assert sorted(present_hustlers([[record(one), record(two)]], NOW_MS).hustlers()) == [one, two]
     three = UUID(int=(2 << 64) + 6)
     rows = [record(one), record(two), record(three), record(three)]
-    assert sorted(sightings([rows], NOW_MS).hustlers()) == [one, two, three]
+    assert sorted(present_hustlers([rows], NOW_MS).hustlers()) == [one, two, three]
 
 
 def test_ids_may_end_in_zero_bytes() -> None:
     """A column of byte strings would cut them off."""
     hustler = UUID(int=1 << 120)
-    assert sightings([[record(hustler)]], NOW_MS).hustlers() == [hustler]
+    assert present_hustlers([[record(hustler)]], NOW_MS).hustlers() == [hustler]
 
 
 def test_rows_are_taken_by_mask_or_index() -> None:
     """Columns stay together."""
     hustlers = [uuid4() for _ in range(3)]
     rows = [record(hustler, lat=lat) for lat, hustler in enumerate(hustlers)]
-    found = sightings([rows], NOW_MS)
+    found = present_hustlers([rows], NOW_MS)
     assert found.take(found.lat > 0.5).hustlers() == hustlers[1:]
     assert found.take(np.array([2, 0])).lat.tolist() == [2.0, 0.0]

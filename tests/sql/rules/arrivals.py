@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.sql.rules.judge import Judge, rule
+from tests.sql.rules.rule_checker import RuleChecker, rule
 from tests.sql.rules.shapes import checks, references
 
 NOT_THERE = ("HX010", "ARRIVAL")
@@ -32,76 +32,76 @@ references("arrivals", ("arrivals_task", "task_id"), ("arrivals_hustler", "hustl
 
 
 @rule("arrivals.arrivals_position")
-async def a_position_shows_an_arrival_within_150_m_and_5_minutes(judge: Judge) -> None:
+async def a_position_shows_an_arrival_within_150_m_and_5_minutes(checker: RuleChecker) -> None:
     """Its distance and its moment are known, and no other evidence has them."""
     far = ("23514", "arrivals_position")
-    await judge.refuses(far, SEEN % ("150.1", "1 second"))
-    await judge.refuses(far, SEEN % ("-1", "1 second"))
-    await judge.refuses(far, SEEN % ("null", "1 second"))
-    await judge.refuses(far, SEEN % ("1", "301 seconds"))
-    await judge.refuses(far, SEEN % ("1", "-10 seconds"))
-    await judge.refuses(far, (SEEN % ("1", "1 second")).replace("POSITION", "START_CODE"))
-    await judge.allows(SEEN % ("150", "299 seconds"))
+    await checker.refuses(far, SEEN % ("150.1", "1 second"))
+    await checker.refuses(far, SEEN % ("-1", "1 second"))
+    await checker.refuses(far, SEEN % ("null", "1 second"))
+    await checker.refuses(far, SEEN % ("1", "301 seconds"))
+    await checker.refuses(far, SEEN % ("1", "-10 seconds"))
+    await checker.refuses(far, (SEEN % ("1", "1 second")).replace("POSITION", "START_CODE"))
+    await checker.allows(SEEN % ("150", "299 seconds"))
 
 
 @rule("arrivals.arrival_guard")
-async def only_who_is_on_the_way_arrives(judge: Judge) -> None:
+async def only_who_is_on_the_way_arrives(checker: RuleChecker) -> None:
     """HX010: the hustler of a task in ACCEPTED, by now; the completion code is given later too."""
-    task, hustler = await judge.market.accepted()
-    other = await judge.market.user("hustler")
-    await judge.refuses(NOT_THERE, COMES, task, other, "START_CODE")
-    await judge.refuses(
+    task, hustler = await checker.market.accepted()
+    other = await checker.market.user("hustler")
+    await checker.refuses(NOT_THERE, COMES, task, other, "START_CODE")
+    await checker.refuses(
         NOT_THERE, COMES.replace("hx_clock()", "hx_clock() + interval '1 minute'"),
         task, hustler, "START_CODE",
     )  # fmt: skip
     for evidence in ("START_CODE", "COMPLETION_CODE", "CLAIM"):
-        await judge.allows(COMES, task, hustler, evidence)
-    busy, worker = await judge.market.working()
-    await judge.refuses(NOT_THERE, COMES, busy, worker, "CLAIM")
-    await judge.allows(COMES, busy, worker, "COMPLETION_CODE")
-    done, doer = await judge.market.submitted()
-    await judge.refuses(NOT_THERE, COMES, done, doer, "COMPLETION_CODE")
+        await checker.allows(COMES, task, hustler, evidence)
+    busy, worker = await checker.market.working()
+    await checker.refuses(NOT_THERE, COMES, busy, worker, "CLAIM")
+    await checker.allows(COMES, busy, worker, "COMPLETION_CODE")
+    done, doer = await checker.market.submitted()
+    await checker.refuses(NOT_THERE, COMES, done, doer, "COMPLETION_CODE")
 
 
 @rule("tasks.task_marks_guard")
-async def nobody_has_come_on_the_hustler_s_word_alone(judge: Judge) -> None:
+async def nobody_has_come_on_the_hustler_s_word_alone(checker: RuleChecker) -> None:
     """HX010: an arrival needs its evidence, and a start the start code."""
-    task, hustler = await judge.market.accepted()
+    task, hustler = await checker.market.accepted()
     arrive = "update tasks set arrived_at = coalesce($2, hx_clock()) where id = $1"
     start = "update tasks set state = 'WORKING', started_at = $2 where id = $1"
-    await judge.refuses(NOT_THERE, arrive, task, None)
-    claimed = await judge.value(f"{COMES} returning at", task, hustler, "CLAIM")
-    await judge.refuses(NOT_THERE, arrive, task, claimed)
-    seen = await judge.value(f"{COMES} returning at", task, hustler, "COMPLETION_CODE")
-    await judge.refuses(NOT_THERE, arrive, task, None)
-    await judge.allows(arrive, task, seen)
-    await judge.refuses(NOT_THERE, start, task, seen)
-    met = await judge.value(f"{COMES} returning at", task, hustler, "START_CODE")
-    await judge.allows(start, task, met)
-    other, _ = await judge.market.accepted()
-    await judge.refuses(NOT_THERE, arrive, other, met)
+    await checker.refuses(NOT_THERE, arrive, task, None)
+    claimed = await checker.value(f"{COMES} returning at", task, hustler, "CLAIM")
+    await checker.refuses(NOT_THERE, arrive, task, claimed)
+    seen = await checker.value(f"{COMES} returning at", task, hustler, "COMPLETION_CODE")
+    await checker.refuses(NOT_THERE, arrive, task, None)
+    await checker.allows(arrive, task, seen)
+    await checker.refuses(NOT_THERE, start, task, seen)
+    met = await checker.value(f"{COMES} returning at", task, hustler, "START_CODE")
+    await checker.allows(start, task, met)
+    other, _ = await checker.market.accepted()
+    await checker.refuses(NOT_THERE, arrive, other, met)
 
 
 @rule("proofs.proof_guard")
-async def a_picture_from_afar_is_no_proof(judge: Judge) -> None:
+async def a_picture_from_afar_is_no_proof(checker: RuleChecker) -> None:
     """HX010: photos, and no proof at all, are handed in once the hustler has come."""
     new = "insert into proofs (task_id, hustler_id, kind, state) values ($1, $2, $3, $4)"
-    far, hustler = await judge.market.accepted(requires_proof=False)
-    await judge.refuses(NOT_THERE, new, far, hustler, "NONE", "SUBMITTED")
-    await judge.refuses(NOT_THERE, new, far, hustler, "PHOTOS", "SUBMITTED")
-    await judge.allows(new, far, hustler, "PHOTOS", "PENDING")
-    await judge.allows(new, far, hustler, "CODE", "SUBMITTED")
-    await judge.market.arrive(hustler, far)
-    await judge.allows(new, far, hustler, "NONE", "SUBMITTED")
-    near, worker = await judge.market.working(requires_proof=False)
-    await judge.allows(new, near, worker, "NONE", "SUBMITTED")
+    far, hustler = await checker.market.accepted(requires_proof=False)
+    await checker.refuses(NOT_THERE, new, far, hustler, "NONE", "SUBMITTED")
+    await checker.refuses(NOT_THERE, new, far, hustler, "PHOTOS", "SUBMITTED")
+    await checker.allows(new, far, hustler, "PHOTOS", "PENDING")
+    await checker.allows(new, far, hustler, "CODE", "SUBMITTED")
+    await checker.market.arrive(hustler, far)
+    await checker.allows(new, far, hustler, "NONE", "SUBMITTED")
+    near, worker = await checker.market.working(requires_proof=False)
+    await checker.allows(new, near, worker, "NONE", "SUBMITTED")
 
 
 @rule("arrivals.arrivals_append_only")
-async def how_somebody_came_stays_on_record(judge: Judge) -> None:
+async def how_somebody_came_stays_on_record(checker: RuleChecker) -> None:
     """HX801 for every change."""
     for statement in ("delete from arrivals", "update arrivals set evidence = 'CLAIM'"):
-        await judge.refuses(GROWS, statement)
-        await judge.refuses(GROWS, f"{statement} where false")
-    if judge.role == "owner":
-        await judge.refuses(GROWS, "truncate arrivals")
+        await checker.refuses(GROWS, statement)
+        await checker.refuses(GROWS, f"{statement} where false")
+    if checker.role == "owner":
+        await checker.refuses(GROWS, "truncate arrivals")

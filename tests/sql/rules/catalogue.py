@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncpg
 
 from tests.sql.rules import (
+    admin,
     arrivals,
     consent,
-    desk,
     disputes,
     foundation,
     live,
@@ -18,7 +18,7 @@ from tests.sql.rules import (
     proofs,
     tasks,
 )
-from tests.sql.rules.judge import RULES, Rule
+from tests.sql.rules.rule_checker import RULES, Rule
 
 ROOMS = (
     foundation,
@@ -28,7 +28,7 @@ ROOMS = (
     money,
     proofs,
     disputes,
-    desk,
+    admin,
     live,
     consent,
     progress,

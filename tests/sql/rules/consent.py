@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.kernel.ids import TaskId, UserId
-from tests.sql.rules.judge import Judge, rule
+from tests.sql.rules.rule_checker import RuleChecker, rule
 from tests.sql.rules.shapes import references
 
 CONSENT = ("HX010", "LIVE-7")
@@ -23,20 +23,20 @@ ANSWERS = (
 
 
 @rule("acceptances.acceptances_append_only")
-async def a_yes_is_on_record_for_good(judge: Judge) -> None:
+async def a_yes_is_on_record_for_good(checker: RuleChecker) -> None:
     """HX801."""
     for statement in ("delete from acceptances", "update acceptances set said_at = hx_clock()"):
-        await judge.refuses(GROWS, statement)
-        await judge.refuses(GROWS, f"{statement} where false")
-    if judge.role == "owner":
-        await judge.refuses(GROWS, "truncate acceptances")
-    await judge.allows("select from acceptances")
+        await checker.refuses(GROWS, statement)
+        await checker.refuses(GROWS, f"{statement} where false")
+    if checker.role == "owner":
+        await checker.refuses(GROWS, "truncate acceptances")
+    await checker.allows("select from acceptances")
 
 
 @rule("acceptances.acceptance_stamp")
-async def a_yes_is_said_when_it_is_written(judge: Judge) -> None:
+async def a_yes_is_said_when_it_is_written(checker: RuleChecker) -> None:
     """Whatever time its writer claims."""
-    said = await judge.value(
+    said = await checker.value(
         "insert into acceptances (task_id, hustler_id, said_at)"
         " values ({open}, {hustler}, hx_clock() + interval '1 year')"
         " returning said_at between hx_clock() - interval '5 seconds' and hx_clock()"
@@ -45,16 +45,16 @@ async def a_yes_is_said_when_it_is_written(judge: Judge) -> None:
 
 
 @rule("tasks.task_accept_guard")
-async def a_standard_task_is_accepted_only_with_a_yes_just_said(judge: Judge) -> None:
+async def a_standard_task_is_accepted_only_with_a_yes_just_said(checker: RuleChecker) -> None:
     """HX010 (LIVE-7) without one, with another's, with one for another task, and with an old one."""
-    market = judge.market
+    market = checker.market
     task, other = await market.funded("STANDARD"), await market.funded("STANDARD")
     hustler, stranger = await market.user("hustler"), await market.user("hustler")
-    await judge.refuses(CONSENT, ACCEPT, task, hustler)
-    await judge.does(SAYS_YES, task, stranger)
-    await judge.does(SAYS_YES, other, hustler)
-    await judge.refuses(CONSENT, ACCEPT, task, hustler)
-    async with judge.behind("acceptances.acceptance_stamp") as alone:
+    await checker.refuses(CONSENT, ACCEPT, task, hustler)
+    await checker.does(SAYS_YES, task, stranger)
+    await checker.does(SAYS_YES, other, hustler)
+    await checker.refuses(CONSENT, ACCEPT, task, hustler)
+    async with checker.behind("acceptances.acceptance_stamp") as alone:
         for said_at in ("-11 seconds", "5 seconds"):
             await alone.does(
                 "insert into acceptances (task_id, hustler_id, said_at)"
@@ -70,81 +70,81 @@ async def a_standard_task_is_accepted_only_with_a_yes_just_said(judge: Judge) ->
             hustler,
         )
         await alone.allows(ACCEPT, task, hustler)
-    await judge.does(SAYS_YES, task, hustler)
-    await judge.allows(ACCEPT, task, hustler)
+    await checker.does(SAYS_YES, task, hustler)
+    await checker.allows(ACCEPT, task, hustler)
 
 
 @rule("tasks.task_accept_guard")
-async def a_live_task_is_accepted_only_with_an_offer_just_answered(judge: Judge) -> None:
+async def a_live_task_is_accepted_only_with_an_offer_just_answered(checker: RuleChecker) -> None:
     """HX010 (LIVE-7) for an open offer, a skip, and an answer of long ago or of the future."""
-    market = judge.market
+    market = checker.market
     task = await market.funded()
     hustler = await market.offered(task)
-    await judge.refuses(CONSENT, ACCEPT, task, hustler)
-    await judge.does(SAYS_YES, task, hustler)
-    await judge.refuses(CONSENT, ACCEPT, task, hustler)
-    async with judge.behind() as alone:
+    await checker.refuses(CONSENT, ACCEPT, task, hustler)
+    await checker.does(SAYS_YES, task, hustler)
+    await checker.refuses(CONSENT, ACCEPT, task, hustler)
+    async with checker.behind() as alone:
         await alone.does(ANSWERS.replace("'ACCEPT'", "'SKIP'"), task, hustler, "0 s")
         await alone.refuses(CONSENT, ACCEPT, task, hustler)
     for said_at in ("-11 seconds", "5 seconds"):
-        async with judge.behind() as alone:
+        async with checker.behind() as alone:
             await alone.does(ANSWERS, task, hustler, said_at)
             await alone.refuses(CONSENT, ACCEPT, task, hustler)
-    async with judge.behind() as alone:
+    async with checker.behind() as alone:
         await alone.does(ANSWERS, task, hustler, "0 s")
         await alone.allows(ACCEPT, task, hustler)
 
 
 @rule("tasks.task_accept_guard")
-async def nobody_busy_accepts_another_task(judge: Judge) -> None:
+async def nobody_busy_accepts_another_task(checker: RuleChecker) -> None:
     """HX014 from a plain UPDATE too: at work on any task, or on the way to a LIVE one."""
-    market = judge.market
+    market = checker.market
     task, live = await market.funded("STANDARD"), await market.funded()
     _, working = await market.working("STANDARD")
     _, driving = await market.accepted()
     for hustler in (working, driving):
-        await judge.does(SAYS_YES, task, hustler)
-        await judge.refuses(BUSY, ACCEPT, task, hustler)
+        await checker.does(SAYS_YES, task, hustler)
+        await checker.refuses(BUSY, ACCEPT, task, hustler)
     await market.commands.live.go_live(working, None, None)
     for hustler in (working, driving):
         await market.offer(live, hustler)
-        await judge.refuses(BUSY, ACCEPT, live, hustler)
+        await checker.refuses(BUSY, ACCEPT, live, hustler)
 
 
 @rule("tasks.task_accept_guard")
-async def nobody_holds_six_standard_tasks(judge: Judge) -> None:
+async def nobody_holds_six_standard_tasks(checker: RuleChecker) -> None:
     """HX014 for the sixth that is still open; a LIVE one is no STANDARD one."""
-    market = judge.market
+    market = checker.market
     hustler = await market.user("hustler")
     for count in range(5):
         task = await market.funded("STANDARD")
-        await judge.does(SAYS_YES, task, hustler)
-        await judge.allows(ACCEPT, task, hustler)
+        await checker.does(SAYS_YES, task, hustler)
+        await checker.allows(ACCEPT, task, hustler)
         if count < 4:
             await market.commands.live.accept(hustler, task)
     await market.commands.live.accept(hustler, task)
     sixth = await market.funded("STANDARD")
-    await judge.does(SAYS_YES, sixth, hustler)
-    await judge.refuses(BUSY, ACCEPT, sixth, hustler)
+    await checker.does(SAYS_YES, sixth, hustler)
+    await checker.refuses(BUSY, ACCEPT, sixth, hustler)
     live = await market.funded()
     await market.commands.live.go_live(hustler, None, None)
     await market.offer(live, hustler)
-    async with judge.behind() as alone:
+    async with checker.behind() as alone:
         await alone.does(ANSWERS, live, hustler, "0 s")
         await alone.allows(ACCEPT, live, hustler)
 
 
 @rule("tasks.task_accept_guard")
-async def nothing_is_accepted_past_its_deadline(judge: Judge) -> None:
+async def nothing_is_accepted_past_its_deadline(checker: RuleChecker) -> None:
     """HX010: it bounds the accept of a STANDARD task, swept or not."""
-    market = judge.market
+    market = checker.market
     task, hustler = await market.task("STANDARD"), await market.user("hustler")
     set_to = "update tasks set deadline = hx_clock() + $2::text::interval where id = $1"
-    await judge.does(set_to, task, "1 hour")
+    await checker.does(set_to, task, "1 hour")
     await market.commands.money.fund(await market.poster_of(task), task)
-    await judge.does(SAYS_YES, task, hustler)
-    await judge.allows(ACCEPT, task, hustler)
-    async with judge.behind("tasks.task_terms_guard") as alone:
+    await checker.does(SAYS_YES, task, hustler)
+    await checker.allows(ACCEPT, task, hustler)
+    async with checker.behind("tasks.task_terms_guard") as alone:
         await alone.does(set_to, task, "-1 second")
         await alone.refuses(TRANSITION, ACCEPT, task, hustler)
 
@@ -156,23 +156,23 @@ OFFER = (
 
 
 @rule("offers.offer_reach_guard")
-async def nobody_is_offered_what_lies_beyond_the_radius(judge: Judge) -> None:
+async def nobody_is_offered_what_lies_beyond_the_radius(checker: RuleChecker) -> None:
     """HX012 (LIVE-4): by the radius of now, to the rounded place and what it is away from the exact."""
-    market = judge.market
+    market = checker.market
     task = await market.funded()
     broadcast, hustler = await market.broadcast_of(task), await market.live_hustler()
     plain = OFFER % ("", "")
-    away = await judge.value(
+    away = await checker.value(
         "select miles_between(location_lat, location_lng, place_lat, place_lng)"
         " from tasks where id = $1",
         task,
     )
     assert isinstance(away, float)
     for miles in (500.0, 4.0, 3.001 + away):
-        await judge.refuses(ELIGIBILITY, plain, broadcast, hustler, task, miles)
+        await checker.refuses(ELIGIBILITY, plain, broadcast, hustler, task, miles)
     for miles in (0.0, 3.0, 2.999 + away):
-        await judge.allows(plain, broadcast, hustler, task, miles)
-    async with judge.behind("live_broadcasts.live_broadcast_guard") as alone:
+        await checker.allows(plain, broadcast, hustler, task, miles)
+    async with checker.behind("live_broadcasts.live_broadcast_guard") as alone:
         await alone.does(
             "update live_broadcasts set started_at = started_at - interval '61 seconds'"
             " where id = $1",
@@ -185,19 +185,19 @@ async def nobody_is_offered_what_lies_beyond_the_radius(judge: Judge) -> None:
         " select $1, h.id, $2, h.miles, 0.8"
         " from (values ($3::uuid, 1.0), (gen_random_uuid(), 500.0)) as h (id, miles)"
     )
-    await judge.refuses(ELIGIBILITY, far, broadcast, task, hustler)
+    await checker.refuses(ELIGIBILITY, far, broadcast, task, hustler)
 
 
 @rule("offers.offer_reach_guard")
-async def an_offer_is_of_its_broadcast_s_task_and_born_unanswered(judge: Judge) -> None:
+async def an_offer_is_of_its_broadcast_s_task_and_born_unanswered(checker: RuleChecker) -> None:
     """HX010: an answer is the hustler's own act, and no offer is of nothing."""
-    market = judge.market
+    market = checker.market
     task = await market.funded()
     broadcast, hustler = await market.broadcast_of(task), await market.live_hustler()
     answered = OFFER % (", response, responded_at", ", 'ACCEPT', hx_clock()")
-    await judge.refuses(TRANSITION, answered, broadcast, hustler, task, 1.0)
+    await checker.refuses(TRANSITION, answered, broadcast, hustler, task, 1.0)
     other: TaskId = await market.funded()
-    await judge.refuses(TRANSITION, OFFER % ("", ""), broadcast, hustler, other, 1.0)
+    await checker.refuses(TRANSITION, OFFER % ("", ""), broadcast, hustler, other, 1.0)
     nowhere: UserId = hustler
-    await judge.refuses(TRANSITION, OFFER % ("", ""), nowhere, hustler, task, 1.0)
-    await judge.allows(OFFER % ("", ""), broadcast, hustler, task, 1.0)
+    await checker.refuses(TRANSITION, OFFER % ("", ""), nowhere, hustler, task, 1.0)
+    await checker.allows(OFFER % ("", ""), broadcast, hustler, task, 1.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.sql.rules.judge import Judge, rule
+from tests.sql.rules.rule_checker import RuleChecker, rule
 from tests.sql.rules.shapes import checks, references, uniques
 
 STEP = ("HX010", "DISPUTE-TRANSITION")
@@ -59,24 +59,26 @@ def opened(
 
 
 @rule("disputes.dispute_guard")
-async def a_dispute_is_born_open_over_held_money_that_somebody_works_for(judge: Judge) -> None:
+async def a_dispute_is_born_open_over_held_money_that_somebody_works_for(
+    checker: RuleChecker,
+) -> None:
     """HX010: not over another task's money, nor before the hustler came or after the end."""
     for task in ("live", "held", "completed", "paid", "cancelled"):
-        await judge.refuses(STEP, opened(task, f"{{{task}_poster}}", "POSTER"))
-    await judge.refuses(STEP, opened("working", "{working_poster}", "POSTER", "submitted"))
-    await judge.refuses(
+        await checker.refuses(STEP, opened(task, f"{{{task}_poster}}", "POSTER"))
+    await checker.refuses(STEP, opened("working", "{working_poster}", "POSTER", "submitted"))
+    await checker.refuses(
         STEP,
         opened("working", "{working_poster}", "POSTER", more=(", state", ", 'ESCALATED'")),
     )
     for task in ("working", "submitted", "rejected"):
-        await judge.allows(opened(task, f"{{{task}_poster}}", "POSTER"))
-    await judge.allows(opened("held", "null", "SYSTEM"))
-    async with judge.behind("escrows") as alone:
+        await checker.allows(opened(task, f"{{{task}_poster}}", "POSTER"))
+    await checker.allows(opened("held", "null", "SYSTEM"))
+    async with checker.behind("escrows") as alone:
         await alone.does("update escrows set state = 'LOCKED_DISPUTE' where id = {working_escrow}")
         await alone.refuses(STEP, opened("working", "{working_poster}", "POSTER"))
-    arrived, hustler = await judge.market.accepted()
-    await judge.market.arrive(hustler, arrived)
-    await judge.allows(
+    arrived, hustler = await checker.market.accepted()
+    await checker.market.arrive(hustler, arrived)
+    await checker.allows(
         "insert into disputes (task_id, escrow_id, opened_by, side, reason, evidence_due_at)"
         " select $1, id, $2, 'HUSTLER', 'why', hx_clock() from escrows where task_id = $1",
         arrived,
@@ -85,7 +87,7 @@ async def a_dispute_is_born_open_over_held_money_that_somebody_works_for(judge: 
 
 
 @rule("disputes.dispute_guard")
-async def a_dispute_is_opened_in_one_s_own_name(judge: Judge) -> None:
+async def a_dispute_is_opened_in_one_s_own_name(checker: RuleChecker) -> None:
     """HX010: the side is the opener's; the system has no name."""
     for by, side in (
         ("{hustler}", "POSTER"),
@@ -95,14 +97,14 @@ async def a_dispute_is_opened_in_one_s_own_name(judge: Judge) -> None:
         ("null", "POSTER"),
         ("{working_poster}", "SYSTEM"),
     ):
-        await judge.refuses(STEP, opened("working", by, side))
+        await checker.refuses(STEP, opened("working", by, side))
     for by, side in (
         ("{working_poster}", "POSTER"),
         ("{working_hustler}", "HUSTLER"),
         ("{admin}", "ADMIN"),
         ("null", "SYSTEM"),
     ):
-        await judge.allows(opened("working", by, side))
+        await checker.allows(opened("working", by, side))
 
 
 RESOLVE = (
@@ -113,17 +115,19 @@ RESOLVE = (
 
 
 @rule("disputes.dispute_guard")
-async def a_dispute_is_decided_by_an_admin_for_the_whole_amount_on_record(judge: Judge) -> None:
+async def a_dispute_is_decided_by_an_admin_for_the_whole_amount_on_record(
+    checker: RuleChecker,
+) -> None:
     """HX010: no side decides, no cent appears or is lost, and the act stands in the audit."""
-    task, _ = await judge.market.disputed()
+    task, _ = await checker.market.disputed()
     act = (
         "insert into admin_actions (admin_id, action_type, target_type, target_id, reason,"
         " metadata) select {admin}, 'RESOLVE_DISPUTE', 'dispute', id, 'Seen.',"
         " jsonb_build_object('outcome', 'SPLIT', 'release_cents', 1000)"
         " from disputes where task_id = $1"
     )
-    await judge.refuses(STEP, RESOLVE % (1_000, 3_000, "admin"), task)
-    await judge.does(act, task)
+    await checker.refuses(STEP, RESOLVE % (1_000, 3_000, "admin"), task)
+    await checker.does(act, task)
     for release, refund, by in (
         (1_000, 3_000, "poster"),
         (1_000, 3_000, "hustler"),
@@ -131,17 +135,17 @@ async def a_dispute_is_decided_by_an_admin_for_the_whole_amount_on_record(judge:
         (1_000, 2_000, "admin"),
         (2_000, 2_000, "admin"),
     ):
-        await judge.refuses(STEP, RESOLVE % (release, refund, by), task)
-    await judge.refuses(
+        await checker.refuses(STEP, RESOLVE % (release, refund, by), task)
+    await checker.refuses(
         STEP,
         (RESOLVE % (4_000, 0, "admin")).replace("SPLIT", "HUSTLER"),
         task,
     )
-    await judge.allows(RESOLVE % (1_000, 3_000, "admin"), task)
+    await checker.allows(RESOLVE % (1_000, 3_000, "admin"), task)
 
 
 @rule("disputes.dispute_guard")
-async def a_dispute_stays_what_it_was_and_decided(judge: Judge) -> None:
+async def a_dispute_stays_what_it_was_and_decided(checker: RuleChecker) -> None:
     """HX010: not about another task, nor of another, and no decision twice."""
     for change in (
         "id = gen_random_uuid()",
@@ -152,7 +156,7 @@ async def a_dispute_stays_what_it_was_and_decided(judge: Judge) -> None:
         "reason = 'other'",
         "opened_at = hx_clock()",
     ):
-        await judge.refuses(STEP, f"update disputes set {change} where id = {{disputed_dispute}}")
+        await checker.refuses(STEP, f"update disputes set {change} where id = {{disputed_dispute}}")
     for change in (
         "outcome = 'HUSTLER', release_amount = 4000, refund_amount = 0",
         "resolution = 'other'",
@@ -161,35 +165,37 @@ async def a_dispute_stays_what_it_was_and_decided(judge: Judge) -> None:
             " resolved_at = null"
         ),
     ):
-        await judge.refuses(STEP, f"update disputes set {change} where id = {{split_dispute}}")
+        await checker.refuses(STEP, f"update disputes set {change} where id = {{split_dispute}}")
     state = "update disputes set state = '%s' where id = {disputed_dispute}"
-    await judge.allows(state % "ESCALATED")
-    await judge.allows(state % "EVIDENCE_REQUESTED")
-    task, _ = await judge.market.disputed()
+    await checker.allows(state % "ESCALATED")
+    await checker.allows(state % "EVIDENCE_REQUESTED")
+    task, _ = await checker.market.disputed()
     own = "update disputes set state = $2 where task_id = $1"
-    await judge.does(own, task, "ESCALATED")
-    await judge.refuses(STEP, own, task, "EVIDENCE_REQUESTED")
+    await checker.does(own, task, "ESCALATED")
+    await checker.refuses(STEP, own, task, "EVIDENCE_REQUESTED")
 
 
 EVIDENCE = "insert into evidence (dispute_id, submitted_by, body, upload_ids) values "
 
 
 @rule("evidence.evidence_guard")
-async def evidence_comes_from_the_two_sides_or_an_admin_while_it_is_open(judge: Judge) -> None:
+async def evidence_comes_from_the_two_sides_or_an_admin_while_it_is_open(
+    checker: RuleChecker,
+) -> None:
     """HX010 for strangers, and once it is decided."""
     row = "({%s_dispute}, {%s}, 'text', '{{}}')"
-    await judge.refuses(STEP, EVIDENCE + row % ("disputed", "hustler"))
-    await judge.refuses(STEP, EVIDENCE + row % ("disputed", "poster"))
+    await checker.refuses(STEP, EVIDENCE + row % ("disputed", "hustler"))
+    await checker.refuses(STEP, EVIDENCE + row % ("disputed", "poster"))
     for who in ("split_hustler", "split_poster", "admin"):
-        await judge.refuses(STEP, EVIDENCE + row % ("split", who))
+        await checker.refuses(STEP, EVIDENCE + row % ("split", who))
     for who in ("disputed_hustler", "disputed_poster", "admin"):
-        await judge.allows(EVIDENCE + row % ("disputed", who))
+        await checker.allows(EVIDENCE + row % ("disputed", who))
 
 
 @rule("evidence.evidence_guard")
-async def evidence_shows_one_s_own_photos(judge: Judge) -> None:
+async def evidence_shows_one_s_own_photos(checker: RuleChecker) -> None:
     """HX022 for another's photo, for none at all, and for one that could still be swept."""
-    market = judge.market
+    market = checker.market
     task, hustler = await market.disputed()
     own, foreign = await market.photo(hustler), await market.photo(await market.user("poster"))
     new = (
@@ -197,18 +203,18 @@ async def evidence_shows_one_s_own_photos(judge: Judge) -> None:
         " select id, $2, 'text', array[$3::uuid] from disputes where task_id = $1"
     )
     refused = ("HX022", "UPLOAD")
-    await judge.refuses(refused, new, task, hustler, own)
-    await judge.does("update uploads set used_at = hx_clock() where id = any($1)", [own, foreign])
-    await judge.refuses(refused, new, task, hustler, foreign)
-    await judge.refuses(refused, new.replace("$3::uuid", "gen_random_uuid()"), task, hustler)
-    await judge.allows(new, task, hustler, own)
+    await checker.refuses(refused, new, task, hustler, own)
+    await checker.does("update uploads set used_at = hx_clock() where id = any($1)", [own, foreign])
+    await checker.refuses(refused, new, task, hustler, foreign)
+    await checker.refuses(refused, new.replace("$3::uuid", "gen_random_uuid()"), task, hustler)
+    await checker.allows(new, task, hustler, own)
 
 
 @rule("evidence.evidence_append_only")
-async def evidence_stays_what_it_was(judge: Judge) -> None:
+async def evidence_stays_what_it_was(checker: RuleChecker) -> None:
     """HX801 (AUDIT-5)."""
     for statement in ("delete from evidence", "update evidence set body = 'x'"):
-        await judge.refuses(GROWS, statement)
-        await judge.refuses(GROWS, f"{statement} where false")
-    if judge.role == "owner":
-        await judge.refuses(GROWS, "truncate evidence")
+        await checker.refuses(GROWS, statement)
+        await checker.refuses(GROWS, f"{statement} where false")
+    if checker.role == "owner":
+        await checker.refuses(GROWS, "truncate evidence")

@@ -36,7 +36,7 @@ APP: dict[str, str] = {
     "live_status": "select insert update",
     "money_entries": KEPT,
     "offers": "select insert update",
-    "operator_items": "select insert update",
+    "admin_items": "select insert update",
     "payout_accounts": "select insert update",
     "price_proposals": "select insert update",
     "progress": READS,

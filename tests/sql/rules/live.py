@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.sql.rules.judge import Judge, rule
+from tests.sql.rules.rule_checker import RuleChecker, rule
 from tests.sql.rules.shapes import checks, references, shape, uniques
 
 TRANSITION = ("HX010", "TRANSITION")
@@ -101,9 +101,9 @@ checks(
 
 
 @rule("live_status.live_status_session")
-async def a_status_names_a_session_that_exists(judge: Judge) -> None:
+async def a_status_names_a_session_that_exists(checker: RuleChecker) -> None:
     """23503 for one that is nowhere."""
-    async with judge.behind("live_status") as alone:
+    async with checker.behind("live_status") as alone:
         change = "update live_status set session_id = %s where user_id = {live_hustler}"
         await alone.refuses(("23503", "live_status_session"), change % "gen_random_uuid()")
         await alone.allows(change % "session_id")
@@ -111,63 +111,65 @@ async def a_status_names_a_session_that_exists(judge: Judge) -> None:
 
 @rule("live_status.live_toggle_guard")
 async def live_mode_is_not_switched_on_while_banned_or_twice_in_five_minutes(
-    judge: Judge,
+    checker: RuleChecker,
 ) -> None:
     """HX905 and HX904; a return after OFFLINE is no toggle."""
-    hustler = await judge.market.live_hustler()
+    hustler = await checker.market.live_hustler()
     back = (
         "with s as (insert into live_sessions (user_id) values ($1) returning id)"
         " update live_status set session_id = s.id, active_since = hx_clock() from s"
         " where user_id = $1"
     )
-    await judge.market.commands.live.end(hustler, "OFFLINE")
-    await judge.allows(back, hustler)
-    await judge.market.commands.live.go_live(hustler, None, None)
-    await judge.market.commands.live.end(hustler, "MANUAL")
-    await judge.refuses(("HX904", "LIVE-TOGGLE"), back, hustler)
-    banned = await judge.market.user("hustler")
-    await judge.does(
+    await checker.market.commands.live.end(hustler, "OFFLINE")
+    await checker.allows(back, hustler)
+    await checker.market.commands.live.go_live(hustler, None, None)
+    await checker.market.commands.live.end(hustler, "MANUAL")
+    await checker.refuses(("HX904", "LIVE-TOGGLE"), back, hustler)
+    banned = await checker.market.user("hustler")
+    await checker.does(
         "update live_status set banned_until = hx_clock() + interval '1 day' where user_id = $1",
         banned,
     )
-    await judge.refuses(("HX905", "LIVE-BAN"), back, banned)
+    await checker.refuses(("HX905", "LIVE-BAN"), back, banned)
 
 
 @rule("live_status.live_status_guard")
-async def a_ban_is_never_shortened_and_a_session_is_one_s_own_open_one(judge: Judge) -> None:
+async def a_ban_is_never_shortened_and_a_session_is_one_s_own_open_one(
+    checker: RuleChecker,
+) -> None:
     """HX905 for a ban lifted without an admin's act; HX903 for a session that is over or another's."""
-    market = judge.market
+    market = checker.market
     hustler, other = await market.live_hustler(), await market.live_hustler()
     ban = "update live_status set banned_until = hx_clock() + $2::text::interval where user_id = $1"
-    await judge.does(ban, hustler, "2 days")
-    await judge.refuses(("HX905", "LIVE-BAN"), ban, hustler, "1 day")
-    await judge.refuses(
+    await checker.does(ban, hustler, "2 days")
+    await checker.refuses(("HX905", "LIVE-BAN"), ban, hustler, "1 day")
+    await checker.refuses(
         ("HX905", "LIVE-BAN"),
         "update live_status set banned_until = null where user_id = $1",
         hustler,
     )
-    await judge.allows(ban, hustler, "3 days")
+    await checker.allows(ban, hustler, "3 days")
     act = (
         "insert into admin_actions (admin_id, action_type, target_type, target_id, reason)"
         f" values ({{admin}}, 'LIFT_LIVE_BAN', 'user', '{hustler}', 'A mistake.')"
     )
     lift = f"update live_status set banned_until = null where user_id = '{hustler}'"
-    await judge.allows_commit(act, lift)
-    async with judge.behind() as alone:
+    await checker.allows_commit(act, lift)
+    async with checker.behind() as alone:
         await alone.does(act.replace(str(hustler), str(other)))
         await alone.refuses(("HX905", "LIVE-BAN"), lift)
-    await judge.does(act)
-    await judge.refuses(("HX905", "LIVE-BAN"), lift)
+    await checker.does(act)
+    await checker.refuses(("HX905", "LIVE-BAN"), lift)
 
     take = (
         "update live_status set session_id = (select session_id from live_status"
         " where user_id = $2), active_since = hx_clock() where user_id = $1"
     )
     idle = await market.user("hustler")
-    await judge.refuses(("HX903", "LIVE-3"), take, idle, other)
-    await judge.refuses(("HX903", "LIVE-3"), take, hustler, other)
+    await checker.refuses(("HX903", "LIVE-3"), take, idle, other)
+    await checker.refuses(("HX903", "LIVE-3"), take, hustler, other)
     await market.commands.live.end(other, "OFFLINE")
-    await judge.refuses(
+    await checker.refuses(
         ("HX903", "LIVE-3"),
         "update live_status set active_since = hx_clock(), session_id ="
         " (select id from live_sessions where user_id = $1) where user_id = $1",
@@ -176,9 +178,11 @@ async def a_ban_is_never_shortened_and_a_session_is_one_s_own_open_one(judge: Ju
 
 
 @rule("live_status.live_status_guard")
-async def a_cooldown_is_shortened_by_an_admin_alone_and_a_pause_by_nobody(judge: Judge) -> None:
+async def a_cooldown_is_shortened_by_an_admin_alone_and_a_pause_by_nobody(
+    checker: RuleChecker,
+) -> None:
     """HX601; longer is always allowed, and an act on somebody else is no act on this one."""
-    hustler, other = await judge.market.live_hustler(), await judge.market.live_hustler()
+    hustler, other = await checker.market.live_hustler(), await checker.market.live_hustler()
     until = "update live_status set %s = hx_clock() + interval '%s' where user_id = '%s'"
     none = "update live_status set %s = null where user_id = '%s'"
     act = (
@@ -186,36 +190,36 @@ async def a_cooldown_is_shortened_by_an_admin_alone_and_a_pause_by_nobody(judge:
         " values ({admin}, '%s', 'user', '%s', 'Asked for.')"
     )
     for column in ("cooldown_until", "paused_until"):
-        await judge.does(until % (column, "1 hour", hustler))
-        await judge.refuses(REST, until % (column, "59 minutes", hustler))
-        await judge.refuses(REST, none % (column, hustler))
-        await judge.allows(until % (column, "2 hours", hustler))
+        await checker.does(until % (column, "1 hour", hustler))
+        await checker.refuses(REST, until % (column, "59 minutes", hustler))
+        await checker.refuses(REST, none % (column, hustler))
+        await checker.allows(until % (column, "2 hours", hustler))
     end = none % ("cooldown_until", hustler)
-    await judge.allows_commit(act % ("LIVE_END_COOLDOWN", hustler), end)
+    await checker.allows_commit(act % ("LIVE_END_COOLDOWN", hustler), end)
     for wrong in (act % ("LIVE_END_COOLDOWN", other), act % ("LIFT_LIVE_BAN", hustler)):
-        async with judge.behind() as alone:
+        async with checker.behind() as alone:
             await alone.does(wrong)
             await alone.refuses(REST, end)
-    await judge.does(act % ("LIVE_END_COOLDOWN", hustler))
-    await judge.refuses(REST, end)
+    await checker.does(act % ("LIVE_END_COOLDOWN", hustler))
+    await checker.refuses(REST, end)
 
 
 @rule("live_status.live_status_shift")
-async def a_shift_belongs_to_the_person_and_runs_by_the_clock(judge: Judge) -> None:
+async def a_shift_belongs_to_the_person_and_runs_by_the_clock(checker: RuleChecker) -> None:
     """HX601 for who writes it; off and on within half an hour continues it, whoever switches."""
-    hustler = await judge.market.live_hustler()
+    hustler = await checker.market.live_hustler()
     for change in ("shift_since = null", "shift_since = hx_clock()", "off_since = hx_clock()"):
-        await judge.refuses(REST, f"update live_status set {change} where user_id = $1", hustler)
-    await judge.does("update live_status set radius_miles = 3 where user_id = $1", hustler)
-    await judge.market.commands.live.end(hustler, "OFFLINE")
-    await judge.holds("select off_since is not null from live_status where user_id = $1", hustler)
+        await checker.refuses(REST, f"update live_status set {change} where user_id = $1", hustler)
+    await checker.does("update live_status set radius_miles = 3 where user_id = $1", hustler)
+    await checker.market.commands.live.end(hustler, "OFFLINE")
+    await checker.holds("select off_since is not null from live_status where user_id = $1", hustler)
     back = (
         "with s as (insert into live_sessions (user_id) values ($1) returning id)"
         " update live_status set session_id = s.id,"
         " active_since = hx_clock() + interval '1 day' from s where user_id = $1"
     )
-    await judge.does(back, hustler)
-    await judge.holds(
+    await checker.does(back, hustler)
+    await checker.holds(
         "select s.off_since is null and s.shift_since < l.started_at"
         " and s.active_since <= hx_clock()"
         " from live_status as s inner join live_sessions as l on l.id = s.session_id"
@@ -225,39 +229,41 @@ async def a_shift_belongs_to_the_person_and_runs_by_the_clock(judge: Judge) -> N
 
 
 @rule("live_status.live_status_timer")
-async def every_change_that_time_will_make_of_a_live_state_has_its_timer(judge: Judge) -> None:
+async def every_change_that_time_will_make_of_a_live_state_has_its_timer(
+    checker: RuleChecker,
+) -> None:
     """The warning after three hours of a session; the end of a cooldown, written by hand too."""
-    hustler = await judge.market.live_hustler()
+    hustler = await checker.market.live_hustler()
     due = (
         "select due_at - hx_clock() between $2::text::interval - interval '1 minute'"
         " and $2::text::interval from timers where kind = 'LIVE_STATE' and subject = $1"
     )
-    await judge.holds(due, hustler, "3 hours")
-    await judge.does(
+    await checker.holds(due, hustler, "3 hours")
+    await checker.does(
         "update live_status set cooldown_until = hx_clock() + interval '1 hour' where user_id = $1",
         hustler,
     )
-    await judge.holds(due, hustler, "1 hour")
-    await judge.market.commands.live.end(hustler, "OFFLINE")
-    await judge.holds("select not exists (select from timers where subject = $1)", hustler)
+    await checker.holds(due, hustler, "1 hour")
+    await checker.market.commands.live.end(hustler, "OFFLINE")
+    await checker.holds("select not exists (select from timers where subject = $1)", hustler)
 
 
 @rule("live_sessions.live_session_guard")
-async def a_session_that_ended_stays_ended_as_it_did(judge: Judge) -> None:
+async def a_session_that_ended_stays_ended_as_it_did(checker: RuleChecker) -> None:
     """HX801: how it ended decides whether LIVE may be switched on again (HX904)."""
-    hustler = await judge.market.live_hustler()
-    await judge.market.commands.live.end(hustler, "MANUAL")
+    hustler = await checker.market.live_hustler()
+    await checker.market.commands.live.end(hustler, "MANUAL")
     for change in (
         "end_reason = 'OFFLINE'",
         "ended_at = null, end_reason = null",
         "end_reason = 'FORCED', impossible_positions = true",
     ):
-        await judge.refuses(
+        await checker.refuses(
             ("HX801", "AUDIT-5"), f"update live_sessions set {change} where user_id = $1", hustler
         )
-    await judge.allows("update live_sessions set tasks_declined = 1 where user_id = $1", hustler)
-    other = await judge.market.live_hustler()
-    await judge.allows(
+    await checker.allows("update live_sessions set tasks_declined = 1 where user_id = $1", hustler)
+    other = await checker.market.live_hustler()
+    await checker.allows(
         "update live_sessions set ended_at = hx_clock(), end_reason = 'FORCED' where user_id = $1",
         other,
     )
@@ -271,33 +277,35 @@ BROADCAST = (
 
 
 @rule("live_broadcasts.live_broadcast_requires_funded_escrow")
-async def no_broadcast_starts_without_a_funded_escrow(judge: Judge) -> None:
+async def no_broadcast_starts_without_a_funded_escrow(checker: RuleChecker) -> None:
     """HX901 (LIVE-1); HX010 for what is not waiting in LIVE mode, or born as if it were over."""
     new = BROADCAST % ("", "")
-    await judge.refuses(("HX901", "LIVE-1"), new.replace("$1", "{unfunded}"))
-    await judge.refuses(("HX901", "LIVE-1"), new.replace("$1", "{refunded}"))
-    await judge.refuses(TRANSITION, new.replace("$1", "{open}"))
-    await judge.refuses(TRANSITION, new.replace("$1", "{rushed}"))
+    await checker.refuses(("HX901", "LIVE-1"), new.replace("$1", "{unfunded}"))
+    await checker.refuses(("HX901", "LIVE-1"), new.replace("$1", "{refunded}"))
+    await checker.refuses(TRANSITION, new.replace("$1", "{open}"))
+    await checker.refuses(TRANSITION, new.replace("$1", "{rushed}"))
     won = BROADCAST % (
         ", state, ended_at, accepted_by",
         ", 'ACCEPTED', hx_clock(), {hustler}",
     )
-    await judge.refuses(TRANSITION, won.replace("$1", "{over}"))
-    await judge.allows(new.replace("$1", "{over}"))
-    await judge.holds(
+    await checker.refuses(TRANSITION, won.replace("$1", "{over}"))
+    await checker.allows(new.replace("$1", "{over}"))
+    await checker.holds(
         "select bool_and(b.partition = t.partition) from live_broadcasts as b"
         " inner join tasks as t on t.id = b.task_id"
     )
-    shut = await judge.market.funded("LIVE")
-    await judge.market.owner.execute(
+    shut = await checker.market.funded("LIVE")
+    await checker.market.owner.execute(
         "update users set account_status = 'SUSPENDED' where id = $1",
-        await judge.market.poster_of(shut),
+        await checker.market.poster_of(shut),
     )
-    await judge.refuses(("HX503", "PERMISSION"), new, shut)
+    await checker.refuses(("HX503", "PERMISSION"), new, shut)
 
 
 @rule("live_broadcasts.live_broadcast_guard")
-async def a_broadcast_stays_what_it_was_started_as_and_once_over_is_over(judge: Judge) -> None:
+async def a_broadcast_stays_what_it_was_started_as_and_once_over_is_over(
+    checker: RuleChecker,
+) -> None:
     """HX010: no other task, no longer life, no wider plan, no second life, no forged winner."""
     for change in (
         "id = gen_random_uuid()",
@@ -314,53 +322,53 @@ async def a_broadcast_stays_what_it_was_started_as_and_once_over_is_over(judge: 
         "state = 'ACCEPTED', ended_at = hx_clock(), accepted_by = {held_hustler}",
         "state = 'EXPIRED', ended_at = hx_clock(), accepted_by = {hustler}",
     ):
-        await judge.refuses(
+        await checker.refuses(
             TRANSITION, f"update live_broadcasts set {change} where id = {{live_broadcast}}"
         )
     for change in ("state = 'ACTIVE', ended_at = null", "accepted_by = {hustler}"):
-        await judge.refuses(
+        await checker.refuses(
             TRANSITION, f"update live_broadcasts set {change} where task_id = {{over}}"
         )
-    await judge.refuses(
+    await checker.refuses(
         TRANSITION, "update live_broadcasts set accepted_by = {hustler} where task_id = {rushed}"
     )
-    await judge.allows(
+    await checker.allows(
         "update live_broadcasts set state = 'EXPIRED', ended_at = hx_clock()"
         " where id = {live_broadcast}"
     )
 
 
 @rule("offers.offer_guard")
-async def an_answer_to_an_offer_is_final(judge: Judge) -> None:
+async def an_answer_to_an_offer_is_final(checker: RuleChecker) -> None:
     """HX010: a decline is not undone and no offer moves; a skip is neutral (design §2)."""
-    task = await judge.market.funded()
-    hustler = await judge.market.offered(task)
+    task = await checker.market.funded()
+    hustler = await checker.market.offered(task)
     answer = (
         "update offers set response = $3, responded_at = hx_clock()"
         " where task_id = $1 and hustler_id = $2"
     )
-    await judge.does(answer, task, hustler, "SKIP")
-    await judge.does(answer, task, hustler, "DECLINE")
-    await judge.refuses(TRANSITION, answer, task, hustler, "ACCEPT")
-    await judge.refuses(
+    await checker.does(answer, task, hustler, "SKIP")
+    await checker.does(answer, task, hustler, "DECLINE")
+    await checker.refuses(TRANSITION, answer, task, hustler, "ACCEPT")
+    await checker.refuses(
         TRANSITION,
         "update offers set response = null, responded_at = null where task_id = $1",
         task,
     )
     for column in ("broadcast_id", "hustler_id", "task_id"):
-        await judge.refuses(
+        await checker.refuses(
             TRANSITION, f"update offers set {column} = gen_random_uuid() where task_id = $1", task
         )
-    await judge.refuses(
+    await checker.refuses(
         TRANSITION, "update offers set distance_miles = 500 where task_id = $1", task
     )
-    await judge.allows("update offers set sent_at = hx_clock() where task_id = $1", task)
+    await checker.allows("update offers set sent_at = hx_clock() where task_id = $1", task)
 
 
 @rule("escrows.escrow_leaving_funded_ends_broadcast")
-async def an_escrow_that_leaves_funded_ends_its_broadcast(judge: Judge) -> None:
+async def an_escrow_that_leaves_funded_ends_its_broadcast(checker: RuleChecker) -> None:
     """LIVE-1 in the same transaction; escrow_transition_guard, which would refuse it, sleeps."""
-    async with judge.behind("escrows.escrow_transition_guard") as alone:
+    async with checker.behind("escrows.escrow_transition_guard") as alone:
         await alone.does(
             "update escrows set state = 'REFUNDED', refund_amount = amount,"
             " stripe_refund_id = 're_1' where id = {live_escrow}"
@@ -371,24 +379,24 @@ async def an_escrow_that_leaves_funded_ends_its_broadcast(judge: Judge) -> None:
 
 
 @rule("tasks.task_leaving_matching_ends_broadcast")
-async def a_task_that_leaves_matching_ends_its_broadcast(judge: Judge) -> None:
+async def a_task_that_leaves_matching_ends_its_broadcast(checker: RuleChecker) -> None:
     """Whoever moved it: CANCELLED, or ACCEPTED with the winner."""
-    market = judge.market
+    market = checker.market
     state = "select state = $2 from live_broadcasts where task_id = $1"
     cancelled, won = await market.funded(), await market.funded()
-    await judge.does("update tasks set state = 'CANCELLED' where id = $1", cancelled)
-    await judge.holds(state, cancelled, "CANCELLED")
+    await checker.does("update tasks set state = 'CANCELLED' where id = $1", cancelled)
+    await checker.holds(state, cancelled, "CANCELLED")
     hustler = await market.offered(won)
-    await judge.does(
+    await checker.does(
         "update offers set response = 'ACCEPT', responded_at = hx_clock() where task_id = $1", won
     )
-    await judge.does(
+    await checker.does(
         "update tasks set state = 'ACCEPTED', assigned_hustler_id = $2 where id = $1", won, hustler
     )
-    await judge.holds(state, won, "ACCEPTED")
-    await judge.holds(
+    await checker.holds(state, won, "ACCEPTED")
+    await checker.holds(
         "select accepted_by = $2 from live_broadcasts where task_id = $1", won, hustler
     )
-    async with judge.behind("tasks.task_transition_guard") as alone:
+    async with checker.behind("tasks.task_transition_guard") as alone:
         await alone.does("update tasks set state = 'EXPIRED' where id = {live}")
         await alone.holds(state.replace("$1", "{live}").replace("$2", "'EXPIRED'"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID, uuid4
 
 from engine.kernel.ids import TaskId, UserId
-from tests.sql.rules.judge import Judge, rule
+from tests.sql.rules.rule_checker import RuleChecker, rule
 from tests.support.market import Market
 
 OWN_CASE = ("HX503", "OWN-CASE")
@@ -40,9 +40,9 @@ async def promoted(market: Market, *users: UserId) -> None:
 
 
 async def item_about(market: Market, subject: str, details: str = "{}") -> str:
-    """An operator's item that names somebody's case."""
+    """An admin's item that names somebody's case."""
     found: UUID = await market.owner.fetchval(
-        "insert into operator_items (kind, subject, details) values ('QUESTION', $1, $2::jsonb)"
+        "insert into admin_items (kind, subject, details) values ('QUESTION', $1, $2::jsonb)"
         " returning id",
         subject,
         details,
@@ -84,31 +84,31 @@ async def decorated(market: Market, user: UserId) -> None:
 
 
 @rule("admin_actions.admin_action_guard")
-async def no_admin_acts_on_what_belongs_to_a_task_of_their_own(judge: Judge) -> None:
-    """HX503 by whatever name the act calls it, through an operator's item too; another's is free."""
-    market = judge.market
+async def no_admin_acts_on_what_belongs_to_a_task_of_their_own(checker: RuleChecker) -> None:
+    """HX503 by whatever name the act calls it, through an admin's item too; another's is free."""
+    market = checker.market
     task, poster, hustler = await charged_back(market)
     other, _ = await market.paid()
     for what, query in OF_THE_TASK.items():
-        about = await judge.value(query, task)
+        about = await checker.value(query, task)
         assert isinstance(about, str), what
         item = await item_about(market, about)
         named = await item_about(market, uuid4().hex, f'{{"reference": "{about}"}}')
         for side in (poster, hustler):
             for target in (about, item, named):
-                await judge.refuses(OWN_CASE, ACT, side, target)
+                await checker.refuses(OWN_CASE, ACT, side, target)
     for side in (poster, hustler):
-        await judge.refuses(OWN_CASE, ACT, side, str(side))
-        await judge.refuses(OWN_CASE, ACT, side, side.hex.upper())
-        await judge.refuses(OWN_CASE, ACT, side, task.hex)
-        await judge.allows(ACT, side, str(other))
-        await judge.allows(ACT, side, "nothing at all")
+        await checker.refuses(OWN_CASE, ACT, side, str(side))
+        await checker.refuses(OWN_CASE, ACT, side, side.hex.upper())
+        await checker.refuses(OWN_CASE, ACT, side, task.hex)
+        await checker.allows(ACT, side, str(other))
+        await checker.allows(ACT, side, "nothing at all")
 
 
 @rule("admin_actions.admin_action_guard")
-async def no_admin_acts_on_an_account_or_a_badge_of_their_own(judge: Judge) -> None:
+async def no_admin_acts_on_an_account_or_a_badge_of_their_own(checker: RuleChecker) -> None:
     """HX503: nobody raises, frees or pays themselves."""
-    market = judge.market
+    market = checker.market
     admin, badge = await market.user("hustler"), "select id::text from badges where user_id = $1"
     await decorated(market, admin)
     await market.app.execute(
@@ -119,15 +119,15 @@ async def no_admin_acts_on_an_account_or_a_badge_of_their_own(judge: Judge) -> N
         "select account_id from payout_accounts where user_id = $1", admin
     )
     account = await item_about(market, account)
-    for about in (str(admin), await judge.value(badge, admin), account):
-        await judge.refuses(OWN_CASE, ACT, admin, about)
-    await judge.allows(ACT, admin, str(await market.user("hustler")))
+    for about in (str(admin), await checker.value(badge, admin), account):
+        await checker.refuses(OWN_CASE, ACT, admin, about)
+    await checker.allows(ACT, admin, str(await market.user("hustler")))
 
 
 @rule("admin_actions.admin_action_guard")
-async def a_line_of_tasks_is_one_case(judge: Judge) -> None:
+async def a_line_of_tasks_is_one_case(checker: RuleChecker) -> None:
     """HX503 for who released the predecessor and for who holds the successor, about either."""
-    market = judge.market
+    market = checker.market
     task, releaser = await market.accepted("STANDARD")
     await market.commands.tasks.release(releaser, task, None)
     successor = TaskId(
@@ -138,7 +138,7 @@ async def a_line_of_tasks_is_one_case(judge: Judge) -> None:
     await promoted(market, releaser, holder)
     for side in (releaser, holder):
         for about in (task, successor):
-            await judge.refuses(OWN_CASE, ACT, side, str(about))
+            await checker.refuses(OWN_CASE, ACT, side, str(about))
 
 
 DECIDE = (
@@ -155,9 +155,9 @@ RULING = (
 
 
 @rule("disputes.dispute_guard", "admin_actions.admin_action_guard")
-async def nobody_decides_a_dispute_of_their_own(judge: Judge) -> None:
+async def nobody_decides_a_dispute_of_their_own(checker: RuleChecker) -> None:
     """HX503 for either side and for who opened it, though an act of old stood on record."""
-    market = judge.market
+    market = checker.market
     task, hustler = await market.disputed()
     poster = await market.poster_of(task)
     await promoted(market, poster, hustler)
@@ -165,48 +165,48 @@ async def nobody_decides_a_dispute_of_their_own(judge: Judge) -> None:
     opener, other = await market.user("admin"), await market.user("admin")
     await market.app.execute("select admin_dispute_task($1, $2, 'Stuck')", opener, stopped)
     for case, admin in ((task, poster), (task, hustler), (stopped, opener)):
-        await judge.refuses(OWN_CASE, RULING, case, admin)
-        await judge.refuses(OWN_CASE, DECIDE, case, admin)
-        async with judge.behind("admin_actions.admin_action_guard") as alone:
+        await checker.refuses(OWN_CASE, RULING, case, admin)
+        await checker.refuses(OWN_CASE, DECIDE, case, admin)
+        async with checker.behind("admin_actions.admin_action_guard") as alone:
             await alone.does(RULING, case, admin)
             await alone.refuses(OWN_CASE, DECIDE, case, admin)
-    async with judge.behind() as whole:
+    async with checker.behind() as whole:
         await whole.does(RULING, stopped, other)
         await whole.allows(DECIDE, stopped, other)
 
 
 @rule("disputes.dispute_guard")
-async def no_admin_opens_a_dispute_over_a_task_of_their_own(judge: Judge) -> None:
+async def no_admin_opens_a_dispute_over_a_task_of_their_own(checker: RuleChecker) -> None:
     """HX503 as ADMIN; as the side that they are they may."""
-    market = judge.market
+    market = checker.market
     task, hustler = await market.working()
     await promoted(market, hustler)
     dispute = (
         "insert into disputes (task_id, escrow_id, opened_by, side, reason, evidence_due_at)"
         " select $1, id, $2, $3, 'why', hx_clock() from escrows where task_id = $1"
     )
-    await judge.refuses(OWN_CASE, dispute, task, hustler, "ADMIN")
-    await judge.allows(dispute, task, hustler, "HUSTLER")
-    await judge.allows(dispute, task, await market.user("admin"), "ADMIN")
+    await checker.refuses(OWN_CASE, dispute, task, hustler, "ADMIN")
+    await checker.allows(dispute, task, hustler, "HUSTLER")
+    await checker.allows(dispute, task, await market.user("admin"), "ADMIN")
 
 
-@rule("operator_items.operator_item_guard")
-async def nobody_closes_an_item_about_their_own_case(judge: Judge) -> None:
+@rule("admin_items.admin_item_guard")
+async def nobody_closes_an_item_about_their_own_case(checker: RuleChecker) -> None:
     """HX503; another admin may, and it may close by itself."""
-    market = judge.market
+    market = checker.market
     task, hustler = await market.accepted("STANDARD")
     await promoted(market, hustler)
     item = UUID(await item_about(market, str(task)))
-    close = "update operator_items set closed_at = hx_clock(), closed_by = $2 where id = $1"
-    await judge.refuses(OWN_CASE, close, item, hustler)
-    await judge.allows(close, item, await market.user("admin"))
-    await judge.allows(close, item, None)
+    close = "update admin_items set closed_at = hx_clock(), closed_by = $2 where id = $1"
+    await checker.refuses(OWN_CASE, close, item, hustler)
+    await checker.allows(close, item, await market.user("admin"))
+    await checker.allows(close, item, None)
 
 
 @rule("badges.badge_grant_guard", "badges.badge_guard")
-async def nobody_grants_or_revokes_a_badge_of_their_own(judge: Judge) -> None:
+async def nobody_grants_or_revokes_a_badge_of_their_own(checker: RuleChecker) -> None:
     """HX503, though an act of old stood on record."""
-    market = judge.market
+    market = checker.market
     admin = await market.user("hustler")
     await decorated(market, admin)
     await promoted(market, admin)
@@ -216,47 +216,47 @@ async def nobody_grants_or_revokes_a_badge_of_their_own(judge: Judge) -> None:
         "insert into admin_actions (admin_id, action_type, target_type, target_id, reason, metadata)"
         " select $1, $2, 'badge', $3, 'Mine.', jsonb_build_object('badge_type', 'TASKS_10')"
     )
-    badge = await judge.value("select id::text from badges where user_id = $1", admin)
-    async with judge.behind("admin_actions.admin_action_guard") as alone:
+    badge = await checker.value("select id::text from badges where user_id = $1", admin)
+    async with checker.behind("admin_actions.admin_action_guard") as alone:
         await alone.does(act, admin, "GRANT_BADGE", str(admin))
         await alone.refuses(OWN_CASE, grant, admin, admin)
         await alone.does(act, admin, "REVOKE_BADGE", badge)
         await alone.refuses(OWN_CASE, revoke, admin)
     other = await market.user("hustler")
-    async with judge.behind() as whole:
+    async with checker.behind() as whole:
         await whole.does(act, admin, "GRANT_BADGE", str(other))
         await whole.allows(grant, other, admin)
 
 
 @rule("xp_flags.xp_flag_guard")
-async def an_award_is_marked_by_an_admin_who_did_not_earn_it(judge: Judge) -> None:
+async def an_award_is_marked_by_an_admin_who_did_not_earn_it(checker: RuleChecker) -> None:
     """HX503; the service marks through its function, which asks the same."""
-    market = judge.market
+    market = checker.market
     task, hustler = await market.paid("STANDARD")
     await promoted(market, hustler)
     mark = "insert into xp_flags (ledger_id, flagged_by, reason) select id, $2, 'Odd.' from xp_ledger where task_id = $1"
-    if judge.role == "app":
+    if checker.role == "app":
         mark = "select flag_xp($2, id, 'Odd.') from xp_ledger where task_id = $1"
-    await judge.refuses(OWN_CASE, mark, task, hustler)
-    await judge.refuses(PERMISSION, mark, task, await market.user("dual"))
-    await judge.allows(mark, task, await market.user("admin"))
+    await checker.refuses(OWN_CASE, mark, task, hustler)
+    await checker.refuses(PERMISSION, mark, task, await market.user("dual"))
+    await checker.allows(mark, task, await market.user("admin"))
 
 
 @rule("tasks.task_poster_guard")
-async def an_admin_posts_no_task(judge: Judge) -> None:
+async def an_admin_posts_no_task(checker: RuleChecker) -> None:
     """HX503 for whose role may not post; a successor goes on for a poster who became an admin."""
-    market = judge.market
+    market = checker.market
     post = (
         "insert into tasks (state, title, description, category, price, location_lat, location_lng,"
         " place_lat, place_lng, partition, poster_id%s)"
         " values ('OPEN', 't', 'd', 'c', 4000, 1, 1, 1, 1, 0, $1%s)"
     )
     for role in ("admin", "hustler"):
-        await judge.refuses(PERMISSION, post % ("", ""), await market.user(role))
+        await checker.refuses(PERMISSION, post % ("", ""), await market.user(role))
     for role in ("poster", "dual"):
-        await judge.allows(post % ("", ""), await market.user(role))
+        await checker.allows(post % ("", ""), await market.user(role))
     task, _ = await market.accepted("STANDARD")
     poster = await market.poster_of(task)
     await promoted(market, poster)
-    await judge.does("update tasks set state = 'CANCELLED' where id = $1", task)
-    await judge.allows(post % (", predecessor_id", f", '{task}'"), poster)
+    await checker.does("update tasks set state = 'CANCELLED' where id = $1", task)
+    await checker.allows(post % (", predecessor_id", f", '{task}'"), poster)

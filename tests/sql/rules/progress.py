@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.sql.rules.judge import NO_PRIVILEGE, Judge, rule
+from tests.sql.rules.rule_checker import NO_PRIVILEGE, RuleChecker, rule
 from tests.sql.rules.shapes import (
     FOREIGN_KEY_VIOLATION,
     UNIQUE_VIOLATION,
@@ -109,65 +109,67 @@ shape(
 )
 
 
-async def only_grows(judge: Judge, table: str, column: str, verdict: tuple[str, str]) -> None:
+async def only_grows(
+    checker: RuleChecker, table: str, column: str, identity: tuple[str, str]
+) -> None:
     """Update and delete are refused by name, where no row is touched too, and so is truncate."""
-    await judge.refuses(verdict, f"delete from {table}")
-    await judge.refuses(verdict, f"delete from {table} where false")
-    await judge.refuses(verdict, f"update {table} set {column} = {column}")
-    if judge.role == "owner":
-        await judge.refuses(verdict, f"truncate {table}")
-    await judge.allows(f"select from {table}")
+    await checker.refuses(identity, f"delete from {table}")
+    await checker.refuses(identity, f"delete from {table} where false")
+    await checker.refuses(identity, f"update {table} set {column} = {column}")
+    if checker.role == "owner":
+        await checker.refuses(identity, f"truncate {table}")
+    await checker.allows(f"select from {table}")
 
 
 @rule("xp_ledger.xp_ledger_no_delete")
-async def the_xp_ledger_only_grows(judge: Judge) -> None:
+async def the_xp_ledger_only_grows(checker: RuleChecker) -> None:
     """HX102 (product_spec §5.3)."""
-    await only_grows(judge, "xp_ledger", "effective_xp", XP)
+    await only_grows(checker, "xp_ledger", "effective_xp", XP)
 
 
 @rule("trust_ledger.trust_ledger_append_only")
-async def the_trust_ledger_only_grows(judge: Judge) -> None:
+async def the_trust_ledger_only_grows(checker: RuleChecker) -> None:
     """HX801 (architecture §4.5)."""
-    await only_grows(judge, "trust_ledger", "points", TRUST)
+    await only_grows(checker, "trust_ledger", "points", TRUST)
 
 
 @rule("abandonments.abandonments_append_only")
-async def what_was_given_up_stays_on_record(judge: Judge) -> None:
+async def what_was_given_up_stays_on_record(checker: RuleChecker) -> None:
     """HX801."""
-    await only_grows(judge, "abandonments", "kind", GROWS)
+    await only_grows(checker, "abandonments", "kind", GROWS)
 
 
 @rule("xp_flags.xp_flags_append_only")
-async def a_marked_award_stays_marked(judge: Judge) -> None:
+async def a_marked_award_stays_marked(checker: RuleChecker) -> None:
     """HX801."""
-    await only_grows(judge, "xp_flags", "reason", GROWS)
+    await only_grows(checker, "xp_flags", "reason", GROWS)
 
 
 @rule("badges.badge_no_delete")
-async def a_badge_is_for_good(judge: Judge) -> None:
+async def a_badge_is_for_good(checker: RuleChecker) -> None:
     """HX401, also where no row would have been touched (architecture §5.2)."""
-    await judge.refuses(BADGE, "delete from badges")
-    await judge.refuses(BADGE, "delete from badges where false")
-    if judge.role == "owner":
-        await judge.refuses(BADGE, "truncate badges")
-    await judge.allows("select from badges")
+    await checker.refuses(BADGE, "delete from badges")
+    await checker.refuses(BADGE, "delete from badges where false")
+    if checker.role == "owner":
+        await checker.refuses(BADGE, "truncate badges")
+    await checker.allows("select from badges")
 
 
 @rule("badges.badge_guard")
-async def of_a_badge_only_its_showing_is_written(judge: Judge) -> None:
+async def of_a_badge_only_its_showing_is_written(checker: RuleChecker) -> None:
     """HX401 for any other change, and for a revocation that is on no record."""
-    await judge.refuses(BADGE, "update badges set granted_at = hx_clock()")
-    await judge.refuses(BADGE, "update badges set revoked_at = hx_clock(), revoked_by = {admin}")
-    await judge.allows("update badges set animation_shown_at = hx_clock()")
+    await checker.refuses(BADGE, "update badges set granted_at = hx_clock()")
+    await checker.refuses(BADGE, "update badges set revoked_at = hx_clock(), revoked_by = {admin}")
+    await checker.allows("update badges set animation_shown_at = hx_clock()")
 
 
 @rule("badges.badge_grant_guard")
-async def a_badge_is_earned_or_granted_on_record(judge: Judge) -> None:
+async def a_badge_is_earned_or_granted_on_record(checker: RuleChecker) -> None:
     """HX401 for one that is neither."""
     grant = "insert into badges (user_id, badge_type%s) values ({hustler}, 'TASKS_50'%s)"
-    await judge.refuses(BADGE, grant % ("", ""))
-    await judge.refuses(BADGE, grant % (", granted_by", ", {admin}"))
-    await judge.allows_commit(
+    await checker.refuses(BADGE, grant % ("", ""))
+    await checker.refuses(BADGE, grant % (", granted_by", ", {admin}"))
+    await checker.allows_commit(
         "insert into admin_actions"
         " (admin_id, action_type, target_type, target_id, reason, metadata)"
         " values ({admin}, 'GRANT_BADGE', 'user', {hustler}, 'Won a bet.',"
@@ -177,21 +179,21 @@ async def a_badge_is_earned_or_granted_on_record(judge: Judge) -> None:
 
 
 @rule("xp_ledger.xp_requires_released_escrow")
-async def xp_is_only_for_released_money(judge: Judge) -> None:
+async def xp_is_only_for_released_money(checker: RuleChecker) -> None:
     """HX101 (INV-1): not while it is held, not for who did not do it, not a second time."""
     award = "insert into xp_ledger (user_id, task_id, escrow_id) values ({%s}, {%s}, {%s_escrow})"
     for task in ("held", "submitted", "completed", "disputed", "refunded", "late"):
-        await judge.refuses(("HX101", "INV-1"), award % ("hustler", task, task))
-    await judge.refuses(
+        await checker.refuses(("HX101", "INV-1"), award % ("hustler", task, task))
+    await checker.refuses(
         (UNIQUE_VIOLATION, "xp_ledger_once_per_escrow"), award % ("paid_hustler", "paid", "paid")
     )
 
 
 @rule("xp_ledger.xp_ledger_applies")
-async def a_total_follows_the_ledger(judge: Judge) -> None:
+async def a_total_follows_the_ledger(checker: RuleChecker) -> None:
     """In the transaction of the award."""
-    _, hustler = await judge.market.paid("STANDARD")
-    await judge.holds(
+    _, hustler = await checker.market.paid("STANDARD")
+    await checker.holds(
         "select u.total_xp = x.user_xp_after and u.total_xp > 0 and p.streak_days = 1"
         " from users as u inner join progress as p on p.user_id = u.id"
         " inner join xp_ledger as x on x.user_id = u.id where u.id = $1",
@@ -200,12 +202,12 @@ async def a_total_follows_the_ledger(judge: Judge) -> None:
 
 
 @rule("users.total_xp_guard_update")
-async def nobody_writes_a_total_that_the_ledger_does_not_say(judge: Judge) -> None:
+async def nobody_writes_a_total_that_the_ledger_does_not_say(checker: RuleChecker) -> None:
     """HX102; the service has no privilege to try."""
     change = "update users set total_xp = total_xp + %d where id = {paid_hustler}"
-    await judge.refuses(NO_PRIVILEGE if judge.role == "app" else XP, change % 1)
-    if judge.role == "owner":
-        await judge.allows(change % 0)
+    await checker.refuses(NO_PRIVILEGE if checker.role == "app" else XP, change % 1)
+    if checker.role == "owner":
+        await checker.allows(change % 0)
 
 
 NEWCOMER = (
@@ -214,32 +216,34 @@ NEWCOMER = (
 
 
 @rule("users.total_xp_guard_insert")
-async def nobody_is_born_with_xp(judge: Judge) -> None:
+async def nobody_is_born_with_xp(checker: RuleChecker) -> None:
     """HX102."""
-    await judge.refuses(NO_PRIVILEGE if judge.role == "app" else XP, NEWCOMER % ("total_xp", "100"))
-    if judge.role == "owner":
-        await judge.allows(NEWCOMER % ("total_xp", "0"))
+    await checker.refuses(
+        NO_PRIVILEGE if checker.role == "app" else XP, NEWCOMER % ("total_xp", "100")
+    )
+    if checker.role == "owner":
+        await checker.allows(NEWCOMER % ("total_xp", "0"))
 
 
 @rule("users.trust_points_guard_insert", "users.trust_points_guard_update")
-async def trust_points_are_what_the_ledger_says(judge: Judge) -> None:
+async def trust_points_are_what_the_ledger_says(checker: RuleChecker) -> None:
     """HX801."""
-    verdict = NO_PRIVILEGE if judge.role == "app" else TRUST
-    await judge.refuses(verdict, "update users set trust_points = 9 where id = {hustler}")
-    await judge.refuses(verdict, NEWCOMER % ("trust_points", "9"))
-    if judge.role == "owner":
-        await judge.allows("update users set trust_points = trust_points")
+    identity = NO_PRIVILEGE if checker.role == "app" else TRUST
+    await checker.refuses(identity, "update users set trust_points = 9 where id = {hustler}")
+    await checker.refuses(identity, NEWCOMER % ("trust_points", "9"))
+    if checker.role == "owner":
+        await checker.allows("update users set trust_points = trust_points")
 
 
 @rule("trust_ledger.trust_ledger_applies")
-async def trust_points_follow_the_ledger(judge: Judge) -> None:
+async def trust_points_follow_the_ledger(checker: RuleChecker) -> None:
     """In the transaction of the entry."""
-    _, hustler = await judge.market.paid()
-    await judge.holds("select trust_points > 0 from users where id = $1", hustler)
+    _, hustler = await checker.market.paid()
+    await checker.holds("select trust_points > 0 from users where id = $1", hustler)
 
 
 @rule("users.trust_tier_guard")
-async def a_tier_changes_as_its_reason_allows(judge: Judge) -> None:
+async def a_tier_changes_as_its_reason_allows(checker: RuleChecker) -> None:
     """HX010: no promotion that was not earned, no decay before its time, no penalty undeserved."""
     for reason, tier in (
         ("PROMOTION", 4),
@@ -248,38 +252,38 @@ async def a_tier_changes_as_its_reason_allows(judge: Judge) -> None:
         ("ADMIN_OVERRIDE", 4),
         ("WHIM", 4),
     ):
-        await judge.refuses(
-            NO_PRIVILEGE if judge.role == "app" else TIER,
+        await checker.refuses(
+            NO_PRIVILEGE if checker.role == "app" else TIER,
             f"do $$ begin perform set_config('hx.trust_reason', '{reason}', true);"
             f" update users set trust_tier = {tier} where id = {{held_hustler}}; end $$",
         )
-    if judge.role == "owner":
-        await judge.allows("update users set trust_tier = 3 where id = {held_hustler}")
+    if checker.role == "owner":
+        await checker.allows("update users set trust_tier = 3 where id = {held_hustler}")
 
 
 @rule("users.trust_tier_audit", "users.trust_tier_audit_insert")
-async def every_tier_stands_in_the_ledger(judge: Judge) -> None:
+async def every_tier_stands_in_the_ledger(checker: RuleChecker) -> None:
     """A change from psql and a user who is born with one, as ADMIN_OVERRIDE."""
-    if judge.role == "app":
-        await judge.refuses(NO_PRIVILEGE, "update users set trust_tier = 3")
+    if checker.role == "app":
+        await checker.refuses(NO_PRIVILEGE, "update users set trust_tier = 3")
         return
     logged = (
         "select exists (select from trust_ledger where user_id = $1 and new_tier = 3"
         " and reason = 'ADMIN_OVERRIDE')"
     )
-    born = await judge.value(NEWCOMER % ("trust_tier", "3") + " returning id")
-    await judge.holds(logged, born)
-    changed = await judge.value(NEWCOMER % ("trust_tier", "1") + " returning id")
-    await judge.does("update users set trust_tier = 3 where id = $1", changed)
-    await judge.holds(logged, changed)
+    born = await checker.value(NEWCOMER % ("trust_tier", "3") + " returning id")
+    await checker.holds(logged, born)
+    changed = await checker.value(NEWCOMER % ("trust_tier", "1") + " returning id")
+    await checker.does("update users set trust_tier = 3 where id = $1", changed)
+    await checker.holds(logged, changed)
 
 
 @rule("progress.progress_time_zone")
-async def a_time_zone_is_one_that_the_server_knows(judge: Judge) -> None:
+async def a_time_zone_is_one_that_the_server_knows(checker: RuleChecker) -> None:
     """23514."""
     zone = "update progress set time_zone = '%s' where user_id = {hustler}"
-    await judge.refuses(("23514", "progress_time_zone"), zone % "Mars/Olympus")
-    await judge.allows(zone % "Pacific/Auckland")
+    await checker.refuses(("23514", "progress_time_zone"), zone % "Mars/Olympus")
+    await checker.allows(zone % "Pacific/Auckland")
 
 
 RECORDED = (
@@ -290,37 +294,37 @@ RECORDED = (
 
 
 @rule("live_status.live_penalty_audit")
-async def every_ban_and_pause_of_live_mode_stands_in_the_ledger(judge: Judge) -> None:
+async def every_ban_and_pause_of_live_mode_stands_in_the_ledger(checker: RuleChecker) -> None:
     """INV-TRUST-2, whoever writes it; its lifting before its time too, and no row for one run out."""
-    hustler = await judge.market.user("hustler")
+    hustler = await checker.market.user("hustler")
     change = "update live_status set %s where user_id = $1"
     for until in ("banned_until = hx_clock() + interval '7 days'", "version = version + 1"):
-        await judge.does(change % until, hustler)
+        await checker.does(change % until, hustler)
     for days in (1, 3):
-        await judge.does(
+        await checker.does(
             change
             % f"paused_until = hx_clock() + interval '{days} days', paused_reason = 'DECLINES'",
             hustler,
         )
-    await judge.does(change % "banned_until = banned_until + interval '1 day'", hustler)
+    await checker.does(change % "banned_until = banned_until + interval '1 day'", hustler)
     rows = ["LIVE_BAN 7", "LIVE_PAUSE 1", "LIVE_PAUSE 3", "LIVE_BAN 8"]
-    await judge.holds(RECORDED, hustler, rows)
-    await judge.market.app.execute(
+    await checker.holds(RECORDED, hustler, rows)
+    await checker.market.app.execute(
         "select live_ban($1, $2, hx_clock() + interval '2 days', 'Half of it was right.'),"
         " lift_live_ban($1, $2, 'None of it was.')",
-        await judge.market.user("admin"),
+        await checker.market.user("admin"),
         hustler,
     )
-    await judge.holds(RECORDED, hustler, [*rows, "LIVE_BAN 2", "LIVE_BAN_LIFTED -"])
+    await checker.holds(RECORDED, hustler, [*rows, "LIVE_BAN 2", "LIVE_BAN_LIFTED -"])
 
 
 @rule("users.user_penalty_audit", "users.user_penalty_audit_insert")
-async def every_suspension_and_reinstatement_stands_in_the_ledger(judge: Judge) -> None:
+async def every_suspension_and_reinstatement_stands_in_the_ledger(checker: RuleChecker) -> None:
     """By an admin with the act it stands on; by the owner's hand without one."""
-    market = judge.market
+    market = checker.market
     user, admin = await market.user("hustler"), await market.user("admin")
     await market.app.execute("select suspend_user($1, $2, 'Two faces.')", admin, user)
-    await judge.holds(
+    await checker.holds(
         "select l.actor_id = $2 and l.evidence_id = a.id and l.old_tier = l.new_tier"
         " from trust_ledger as l inner join admin_actions as a on a.target_id = $1::uuid::text"
         " where l.user_id = $1 and l.reason = 'SUSPENSION'",
@@ -329,44 +333,44 @@ async def every_suspension_and_reinstatement_stands_in_the_ledger(judge: Judge) 
     )
     await market.app.execute("select reinstate_user($1, $2, 'Twins.')", admin, user)
     rows = ["SUSPENSION -", "REINSTATEMENT -"]
-    await judge.holds(RECORDED, user, rows)
-    if judge.role == "app":
-        await judge.refuses(NO_PRIVILEGE, "update users set account_status = 'SUSPENDED'")
+    await checker.holds(RECORDED, user, rows)
+    if checker.role == "app":
+        await checker.refuses(NO_PRIVILEGE, "update users set account_status = 'SUSPENDED'")
         return
     change = "update users set account_status = '%s', trust_tier = 3 where id = $1"
-    await judge.does(change % "PAUSED", user)
-    await judge.does(change % "ACTIVE", user)
-    await judge.holds(RECORDED, user, [*rows, "PAUSE -", "REINSTATEMENT -"])
-    await judge.holds(
+    await checker.does(change % "PAUSED", user)
+    await checker.does(change % "ACTIVE", user)
+    await checker.holds(RECORDED, user, [*rows, "PAUSE -", "REINSTATEMENT -"])
+    await checker.holds(
         "select bool_and(l.old_tier = l.stood) from (select n.*, lag(n.new_tier, 1, 1::smallint)"
         " over (order by n.created_at) as stood from trust_ledger as n where n.user_id = $1) as l",
         user,
     )
-    born = await judge.value(NEWCOMER % ("account_status", "'SUSPENDED'") + " returning id")
-    await judge.holds(RECORDED, born, ["SUSPENSION -"])
+    born = await checker.value(NEWCOMER % ("account_status", "'SUSPENDED'") + " returning id")
+    await checker.holds(RECORDED, born, ["SUSPENSION -"])
 
 
 @rule("trust_ledger.trust_ledger_guard")
-async def trust_comes_with_the_money_and_from_nobody_oneself(judge: Judge) -> None:
+async def trust_comes_with_the_money_and_from_nobody_oneself(checker: RuleChecker) -> None:
     """HX101 for points of a task that is not paid, or not theirs; HX503 for a change of one's own."""
     entry = (
         "insert into trust_ledger (user_id, old_tier, new_tier, reason, points, task_id%s)"
         " values ({%s}, 2, 2, '%s', 0, {%s}%s)"
     )
-    if judge.role == "app":
-        await judge.refuses(NO_PRIVILEGE, entry % ("", "hustler", "COMPLETION", "paid", ""))
+    if checker.role == "app":
+        await checker.refuses(NO_PRIVILEGE, entry % ("", "hustler", "COMPLETION", "paid", ""))
         return
     for reason in ("COMPLETION", "QUICK_COMPLETION"):
         for task in ("submitted", "completed", "stopped"):
-            await judge.refuses(
+            await checker.refuses(
                 ("HX101", "INV-1"), entry % ("", f"{task}_hustler", reason, task, "")
             )
-        await judge.refuses(("HX101", "INV-1"), entry % ("", "hustler", reason, "paid", ""))
-    paid, hustler = await judge.market.paid("STANDARD")
-    await judge.holds(
+        await checker.refuses(("HX101", "INV-1"), entry % ("", "hustler", reason, "paid", ""))
+    paid, hustler = await checker.market.paid("STANDARD")
+    await checker.holds(
         "select count(*) = 2 from trust_ledger where task_id = $1 and user_id = $2", paid, hustler
     )
-    await judge.allows(entry % ("", "hustler", "ABANDONMENT", "live", ""))
+    await checker.allows(entry % ("", "hustler", "ABANDONMENT", "live", ""))
     act = entry % (", actor_id", "hustler", "ABANDONMENT", "live", ", {%s}")
-    await judge.refuses(("HX503", "OWN-CASE"), act % "hustler")
-    await judge.allows(act % "admin")
+    await checker.refuses(("HX503", "OWN-CASE"), act % "hustler")
+    await checker.allows(act % "admin")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.sql.rules.judge import Judge, rule
+from tests.sql.rules.rule_checker import RuleChecker, rule
 from tests.sql.rules.shapes import checks, references, uniques
 
 NO_PROOF = ("HX301", "INV-3")
@@ -53,39 +53,41 @@ PROOF = "insert into proofs (task_id, hustler_id, kind, state) values ({%s}, {%s
 
 
 @rule("proofs.proof_guard")
-async def a_proof_is_handed_in_by_who_holds_the_task(judge: Judge) -> None:
+async def a_proof_is_handed_in_by_who_holds_the_task(checker: RuleChecker) -> None:
     """HX301: no stranger, no task that nobody works on, none accepted at birth."""
-    await judge.refuses(NO_PROOF, PROOF % ("held", "hustler", "CODE", "SUBMITTED"))
-    await judge.refuses(NO_PROOF, PROOF % ("live", "live_hustler", "CODE", "SUBMITTED"))
-    await judge.refuses(NO_PROOF, PROOF % ("disputed", "disputed_hustler", "CODE", "SUBMITTED"))
-    await judge.refuses(NO_PROOF, PROOF % ("submitted", "submitted_hustler", "CODE", "SUBMITTED"))
+    await checker.refuses(NO_PROOF, PROOF % ("held", "hustler", "CODE", "SUBMITTED"))
+    await checker.refuses(NO_PROOF, PROOF % ("live", "live_hustler", "CODE", "SUBMITTED"))
+    await checker.refuses(NO_PROOF, PROOF % ("disputed", "disputed_hustler", "CODE", "SUBMITTED"))
+    await checker.refuses(NO_PROOF, PROOF % ("submitted", "submitted_hustler", "CODE", "SUBMITTED"))
     for state in ("ACCEPTED", "REJECTED", "EXPIRED"):
-        await judge.refuses(NO_PROOF, PROOF % ("held", "held_hustler", "CODE", state))
-    await judge.refuses(NO_PROOF, PROOF % ("held", "held_hustler", "NONE", "SUBMITTED"))
+        await checker.refuses(NO_PROOF, PROOF % ("held", "held_hustler", "CODE", state))
+    await checker.refuses(NO_PROOF, PROOF % ("held", "held_hustler", "NONE", "SUBMITTED"))
     for state in ("PENDING", "SUBMITTED"):
-        await judge.allows(PROOF % ("held", "held_hustler", "CODE", state))
+        await checker.allows(PROOF % ("held", "held_hustler", "CODE", state))
 
 
 @rule("proofs.proof_guard")
-async def a_decision_stands_only_on_a_resolved_dispute(judge: Judge) -> None:
+async def a_decision_stands_only_on_a_resolved_dispute(checker: RuleChecker) -> None:
     """HX301 (INV-3): for the hustler of that task, decided for them or split."""
     decision = ("DECISION", "ACCEPTED")
     for task in ("held", "disputed", "submitted"):
-        await judge.refuses(NO_PROOF, PROOF % (task, f"{task}_hustler", *decision))
-    lost, hustler = await judge.market.resolved("POSTER")
+        await checker.refuses(NO_PROOF, PROOF % (task, f"{task}_hustler", *decision))
+    lost, hustler = await checker.market.resolved("POSTER")
     own = "insert into proofs (task_id, hustler_id, kind, state) values ($1, $2, 'DECISION', $3)"
-    await judge.refuses(NO_PROOF, own, lost, hustler, "ACCEPTED")
-    await judge.refuses(NO_PROOF, PROOF % ("split", "hustler", *decision))
-    await judge.refuses(NO_PROOF, PROOF % ("split", "split_hustler", "DECISION", "SUBMITTED"))
-    await judge.allows(PROOF % ("split", "split_hustler", *decision))
+    await checker.refuses(NO_PROOF, own, lost, hustler, "ACCEPTED")
+    await checker.refuses(NO_PROOF, PROOF % ("split", "hustler", *decision))
+    await checker.refuses(NO_PROOF, PROOF % ("split", "split_hustler", "DECISION", "SUBMITTED"))
+    await checker.allows(PROOF % ("split", "split_hustler", *decision))
 
 
 @rule("proofs.proof_guard")
-async def a_proof_stays_what_and_whose_it_is(judge: Judge) -> None:
+async def a_proof_stays_what_and_whose_it_is(checker: RuleChecker) -> None:
     """HX301 for another task, hustler or kind."""
     for change in ("task_id = {working}", "hustler_id = {hustler}", "kind = 'CODE'"):
-        await judge.refuses(NO_PROOF, f"update proofs set {change} where id = {{submitted_proof}}")
-    await judge.refuses(
+        await checker.refuses(
+            NO_PROOF, f"update proofs set {change} where id = {{submitted_proof}}"
+        )
+    await checker.refuses(
         STEP,
         "update proofs set submitted_at = hx_clock() - interval '3 days',"
         " review_deadline = hx_clock() where id = {submitted_proof}",
@@ -93,15 +95,15 @@ async def a_proof_stays_what_and_whose_it_is(judge: Judge) -> None:
 
 
 @rule("proofs.proof_guard")
-async def a_proof_moves_along_the_lifecycle_and_ends(judge: Judge) -> None:
+async def a_proof_moves_along_the_lifecycle_and_ends(checker: RuleChecker) -> None:
     """HX010: nothing comes back, and what was reviewed stays reviewed."""
     change = "update proofs set %s where id = {%s_proof}"
-    await judge.refuses(STEP, change % ("state = 'PENDING'", "submitted"))
+    await checker.refuses(STEP, change % ("state = 'PENDING'", "submitted"))
     for what in ("state = 'SUBMITTED'", "reject_reason = 'other'", "reviewed_at = null"):
-        await judge.refuses(STEP, change % (what, "rejected"))
-        await judge.refuses(STEP, change % (what, "paid"))
-    await judge.allows(change % ("state = 'ACCEPTED'", "submitted"))
-    await judge.allows(change % ("state = 'REJECTED', reject_reason = 'no'", "submitted"))
+        await checker.refuses(STEP, change % (what, "rejected"))
+        await checker.refuses(STEP, change % (what, "paid"))
+    await checker.allows(change % ("state = 'ACCEPTED'", "submitted"))
+    await checker.allows(change % ("state = 'REJECTED', reject_reason = 'no'", "submitted"))
 
 
 PHOTO = (
@@ -113,30 +115,30 @@ PHOTO = (
 
 
 @rule("proofs.proof_guard")
-async def a_photo_proof_has_as_many_photos_as_the_task_asks_for(judge: Judge) -> None:
+async def a_photo_proof_has_as_many_photos_as_the_task_asks_for(checker: RuleChecker) -> None:
     """HX301 with too few, at birth and later."""
-    task, hustler = await judge.market.working()
+    task, hustler = await checker.market.working()
     new = "insert into proofs (task_id, hustler_id, kind, state) values ($1, $2, 'PHOTOS', $3)"
-    await judge.refuses(NO_PROOF, new, task, hustler, "SUBMITTED")
-    proof = await judge.value(f"{new} returning id", task, hustler, "PENDING")
+    await checker.refuses(NO_PROOF, new, task, hustler, "SUBMITTED")
+    proof = await checker.value(f"{new} returning id", task, hustler, "PENDING")
     submit = "update proofs set state = 'SUBMITTED' where id = $1"
-    await judge.refuses(NO_PROOF, submit, proof)
-    await judge.does(PHOTO, proof, await judge.market.photo(hustler), 1)
-    await judge.allows(submit, proof)
+    await checker.refuses(NO_PROOF, submit, proof)
+    await checker.does(PHOTO, proof, await checker.market.photo(hustler), 1)
+    await checker.allows(submit, proof)
 
 
 @rule("proof_photos.proof_photo_guard")
-async def a_photo_is_its_hustler_s_own_as_it_was_uploaded(judge: Judge) -> None:
+async def a_photo_is_its_hustler_s_own_as_it_was_uploaded(checker: RuleChecker) -> None:
     """HX010: nobody else's, none for a proof that is under review, nothing forged about it."""
-    market = judge.market
+    market = checker.market
     task, hustler = await market.working()
     own, foreign = await market.photo(hustler), await market.photo(await market.user("hustler"))
     new = "insert into proofs (task_id, hustler_id, kind) values ($1, $2, $3) returning id"
-    code = await judge.value(new, task, hustler, "CODE")
-    await judge.refuses(STEP, PHOTO, code, own, 1)
-    await judge.does("update proofs set state = 'EXPIRED' where id = $1", code)
-    proof = await judge.value(new, task, hustler, "PHOTOS")
-    await judge.refuses(STEP, PHOTO, proof, foreign, 1)
+    code = await checker.value(new, task, hustler, "CODE")
+    await checker.refuses(STEP, PHOTO, code, own, 1)
+    await checker.does("update proofs set state = 'EXPIRED' where id = $1", code)
+    proof = await checker.value(new, task, hustler, "PHOTOS")
+    await checker.refuses(STEP, PHOTO, proof, foreign, 1)
     for real, forged in (
         ("storage_key,", "'elsewhere',"),
         (" bytes,", " 5,"),
@@ -146,26 +148,26 @@ async def a_photo_is_its_hustler_s_own_as_it_was_uploaded(judge: Judge) -> None:
         ("gps_longitude, coalesce", "1, coalesce"),
         ("coalesce(captured_at, created_at)", "hx_clock()"),
     ):  # fmt: skip
-        await judge.refuses(STEP, PHOTO.replace(real, forged), proof, own, 1)
-    await judge.does(PHOTO, proof, own, 1)
-    await judge.does("update proofs set state = 'SUBMITTED' where id = $1", proof)
-    await judge.refuses(STEP, PHOTO, proof, await market.photo(hustler), 2)
+        await checker.refuses(STEP, PHOTO.replace(real, forged), proof, own, 1)
+    await checker.does(PHOTO, proof, own, 1)
+    await checker.does("update proofs set state = 'SUBMITTED' where id = $1", proof)
+    await checker.refuses(STEP, PHOTO, proof, await market.photo(hustler), 2)
 
 
 @rule("proof_photos.proof_photos_append_only")
-async def what_was_handed_in_stays_what_it_was(judge: Judge) -> None:
+async def what_was_handed_in_stays_what_it_was(checker: RuleChecker) -> None:
     """HX801 (AUDIT-5)."""
     for statement in ("delete from proof_photos", "update proof_photos set storage_url = 'x'"):
-        await judge.refuses(GROWS, statement)
-        await judge.refuses(GROWS, f"{statement} where false")
-    if judge.role == "owner":
-        await judge.refuses(GROWS, "truncate proof_photos")
+        await checker.refuses(GROWS, statement)
+        await checker.refuses(GROWS, f"{statement} where false")
+    if checker.role == "owner":
+        await checker.refuses(GROWS, "truncate proof_photos")
 
 
 @rule("uploads.upload_guard")
-async def an_upload_stays_what_it_was_and_is_used_once(judge: Judge) -> None:
+async def an_upload_stays_what_it_was_and_is_used_once(checker: RuleChecker) -> None:
     """HX801: nothing about it is changed, and only an unused one is deleted."""
-    fresh = await judge.market.photo(await judge.market.user("hustler"))
+    fresh = await checker.market.photo(await checker.market.user("hustler"))
     used = "(select upload_id from proof_photos where proof_id = {submitted_proof})"
     for column, value in (
         ("user_id", "{hustler}"),
@@ -173,9 +175,9 @@ async def an_upload_stays_what_it_was_and_is_used_once(judge: Judge) -> None:
         ("gps_latitude", "1"),
         ("captured_at", "hx_clock()"),
     ):
-        await judge.refuses(GROWS, f"update uploads set {column} = {value} where id = $1", fresh)
+        await checker.refuses(GROWS, f"update uploads set {column} = {value} where id = $1", fresh)
     for change in ("used_at = null", "used_at = hx_clock()"):
-        await judge.refuses(GROWS, f"update uploads set {change} where id = {used}")
-    await judge.refuses(GROWS, f"delete from uploads where id = {used}")
-    await judge.allows("update uploads set used_at = hx_clock() where id = $1", fresh)
-    await judge.allows("delete from uploads where id = $1", fresh)
+        await checker.refuses(GROWS, f"update uploads set {change} where id = {used}")
+    await checker.refuses(GROWS, f"delete from uploads where id = {used}")
+    await checker.allows("update uploads set used_at = hx_clock() where id = $1", fresh)
+    await checker.allows("delete from uploads where id = $1", fresh)

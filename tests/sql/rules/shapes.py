@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from tests.sql.rules.judge import NO_PRIVILEGE, RULES, Judge, Rule, Verdict
+from tests.sql.rules.rule_checker import NO_PRIVILEGE, RULES, Identity, Rule, RuleChecker
 
 CHECK_VIOLATION = "23514"
 UNIQUE_VIOLATION = "23505"
@@ -42,18 +42,18 @@ def references(table: str, *cases: tuple[str, str], writer: Writer = "app") -> N
         )
 
 
-def shape(table: str, verdict: Verdict, bad: str, good: str, writer: Writer = "app") -> None:
+def shape(table: str, identity: Identity, bad: str, good: str, writer: Writer = "app") -> None:
     """A change that this verdict refuses, and one that is allowed, whatever else stands before."""
 
-    async def check(judge: Judge) -> None:
-        async with judge.behind(table) as alone:
-            if judge.role == "app" and writer == "owner":
+    async def check(checker: RuleChecker) -> None:
+        async with checker.behind(table) as alone:
+            if checker.role == "app" and writer == "owner":
                 await alone.refuses(NO_PRIVILEGE, _statement(table, bad))
                 return
-            await alone.refuses(verdict, _statement(table, bad))
+            await alone.refuses(identity, _statement(table, bad))
             await alone.allows(_statement(table, good))
 
-    RULES.append(Rule(verdict[1], (f"{table}.{verdict[1]}",), check))
+    RULES.append(Rule(identity[1], (f"{table}.{identity[1]}",), check))
 
 
 def _statement(table: str, change: str) -> str:

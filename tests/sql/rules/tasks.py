@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.sql.rules import arrivals
-from tests.sql.rules.judge import Judge, rule
+from tests.sql.rules.rule_checker import RuleChecker, rule
 from tests.sql.rules.shapes import checks, references, uniques
 
 TRANSITION = ("HX010", "TRANSITION")
@@ -79,25 +79,25 @@ references("task_transitions", ("task_transitions_task", "task_id"))
 
 
 @rule("tasks.tasks_predecessor")
-async def a_successor_names_a_task_that_exists(judge: Judge) -> None:
+async def a_successor_names_a_task_that_exists(checker: RuleChecker) -> None:
     """23503 for one that is nowhere."""
-    async with judge.behind("tasks") as alone:
+    async with checker.behind("tasks") as alone:
         change = "update tasks set predecessor_id = %s where id = {bare}"
         await alone.refuses(("23503", "tasks_predecessor"), change % "gen_random_uuid()")
         await alone.allows(change % "{cancelled}")
 
 
 @rule("tasks.task_terminal_guard")
-async def an_ended_task_is_frozen_but_for_updated_at(judge: Judge) -> None:
+async def an_ended_task_is_frozen_but_for_updated_at(checker: RuleChecker) -> None:
     """HX001 for COMPLETED, CANCELLED and EXPIRED alike."""
-    await judge.refuses(ENDED, "UPDATE tasks SET title = 'Hacked' WHERE state = 'COMPLETED'")
+    await checker.refuses(ENDED, "UPDATE tasks SET title = 'Hacked' WHERE state = 'COMPLETED'")
     for task in ("paid", "cancelled", "expired"):
         for change in (
             "state = 'WORKING'", "state = 'DISPUTED'", "price = 9000", "cancel_reason = 'x'",
             "version = 9", "poster_id = {hustler}",
         ):  # fmt: skip
-            await judge.refuses(ENDED, f"update tasks set {change} where id = {{{task}}}")
-        await judge.allows(f"update tasks set updated_at = hx_clock() where id = {{{task}}}")
+            await checker.refuses(ENDED, f"update tasks set {change} where id = {{{task}}}")
+        await checker.allows(f"update tasks set updated_at = hx_clock() where id = {{{task}}}")
 
 
 NEW = (
@@ -108,10 +108,10 @@ NEW = (
 
 
 @rule("tasks.task_transition_guard")
-async def a_task_is_born_at_the_start_of_its_life(judge: Judge) -> None:
+async def a_task_is_born_at_the_start_of_its_life(checker: RuleChecker) -> None:
     """HX010: in the state of its mode, without anything of a later state."""
-    await judge.refuses(TRANSITION, NEW % ("", "STANDARD", "ACCEPTED", ""))
-    await judge.refuses(TRANSITION, NEW % ("", "LIVE", "OPEN", ""))
+    await checker.refuses(TRANSITION, NEW % ("", "STANDARD", "ACCEPTED", ""))
+    await checker.refuses(TRANSITION, NEW % ("", "LIVE", "OPEN", ""))
     for column, value in (
         ("assigned_hustler_id", "{hustler}"),
         ("rejections", "1"),
@@ -123,51 +123,51 @@ async def a_task_is_born_at_the_start_of_its_life(judge: Judge) -> None:
         ("completed_at", "hx_clock()"),
         ("cancel_reason", "'POSTER_CANCELLED'"),
     ):
-        await judge.refuses(TRANSITION, NEW % (f", {column}", "LIVE", "MATCHING", f", {value}"))
-    await judge.allows(NEW % ("", "LIVE", "MATCHING", ""))
-    await judge.allows(NEW % ("", "STANDARD", "OPEN", ""))
+        await checker.refuses(TRANSITION, NEW % (f", {column}", "LIVE", "MATCHING", f", {value}"))
+    await checker.allows(NEW % ("", "LIVE", "MATCHING", ""))
+    await checker.allows(NEW % ("", "STANDARD", "OPEN", ""))
 
 
 @rule("tasks.task_transition_guard")
-async def a_task_moves_only_along_the_lifecycle(judge: Judge) -> None:
+async def a_task_moves_only_along_the_lifecycle(checker: RuleChecker) -> None:
     """HX010; every pair of states is tried in test_machines."""
-    await judge.refuses(TRANSITION, "update tasks set state = 'WORKING' where id = {open}")
-    await judge.refuses(TRANSITION, "update tasks set state = 'ACCEPTED' where id = {working}")
-    await judge.allows("update tasks set state = 'CANCELLED' where id = {live}")
+    await checker.refuses(TRANSITION, "update tasks set state = 'WORKING' where id = {open}")
+    await checker.refuses(TRANSITION, "update tasks set state = 'ACCEPTED' where id = {working}")
+    await checker.allows("update tasks set state = 'CANCELLED' where id = {live}")
 
 
 @rule("tasks.task_transition_guard")
-async def nothing_expires_before_its_deadline(judge: Judge) -> None:
+async def nothing_expires_before_its_deadline(checker: RuleChecker) -> None:
     """HX010 with a deadline ahead and with none."""
-    task = await judge.market.task("STANDARD")
+    task = await checker.market.task("STANDARD")
     expire = "update tasks set state = 'EXPIRED' where id = $1"
     deadline = "update tasks set deadline = hx_clock() + $2::text::interval where id = $1"
-    await judge.refuses(TRANSITION, expire, task)
-    await judge.does(deadline, task, "1 hour")
-    await judge.refuses(TRANSITION, expire, task)
-    await judge.does(deadline, task, "-1 second")
-    await judge.allows(expire, task)
+    await checker.refuses(TRANSITION, expire, task)
+    await checker.does(deadline, task, "1 hour")
+    await checker.refuses(TRANSITION, expire, task)
+    await checker.does(deadline, task, "-1 second")
+    await checker.allows(expire, task)
 
 
 @rule("tasks.task_marks_guard", "tasks.task_transition_guard")
-async def an_arrival_is_recorded_once_and_binds_the_poster(judge: Judge) -> None:
+async def an_arrival_is_recorded_once_and_binds_the_poster(checker: RuleChecker) -> None:
     """HX010: neither cancelled afterwards nor forgotten so that it can be."""
-    task, hustler = await judge.market.accepted()
+    task, hustler = await checker.market.accepted()
     arrive = "update tasks set arrived_at = hx_clock() where id = $1"
-    await judge.refuses(TRANSITION, arrive.replace("$1", "{live}"))
-    await judge.allows("update tasks set state = 'CANCELLED' where id = $1", task)
-    await judge.market.arrive(hustler, task)
-    await judge.refuses(TRANSITION, arrive, task)
-    await judge.refuses(TRANSITION, "update tasks set arrived_at = null where id = $1", task)
+    await checker.refuses(TRANSITION, arrive.replace("$1", "{live}"))
+    await checker.allows("update tasks set state = 'CANCELLED' where id = $1", task)
+    await checker.market.arrive(hustler, task)
+    await checker.refuses(TRANSITION, arrive, task)
+    await checker.refuses(TRANSITION, "update tasks set arrived_at = null where id = $1", task)
     cancel = "update tasks set state = 'CANCELLED', cancel_reason = $2 where id = $1"
-    await judge.refuses(TRANSITION, cancel, task, "POSTER_CANCELLED")
-    await judge.refuses(TRANSITION, cancel, task, None)
-    await judge.allows(cancel, task, "HUSTLER_RELEASED")
-    await judge.market.commands.tasks.release(hustler, task, None)
+    await checker.refuses(TRANSITION, cancel, task, "POSTER_CANCELLED")
+    await checker.refuses(TRANSITION, cancel, task, None)
+    await checker.allows(cancel, task, "HUSTLER_RELEASED")
+    await checker.market.commands.tasks.release(hustler, task, None)
 
 
 @rule("tasks.task_marks_guard")
-async def each_mark_is_made_by_its_own_step_and_stays(judge: Judge) -> None:
+async def each_mark_is_made_by_its_own_step_and_stays(checker: RuleChecker) -> None:
     """HX010: when it was accepted, expected, started and completed, and why it ended."""
     for task, change in (
         ("held", "accepted_at = hx_clock()"),
@@ -182,49 +182,51 @@ async def each_mark_is_made_by_its_own_step_and_stays(judge: Judge) -> None:
         ("live", "created_at = created_at - interval '1 day'"),
         ("bare", "id = gen_random_uuid()"),
     ):
-        await judge.refuses(TRANSITION, f"update tasks set {change} where id = {{{task}}}")
-    met, hustler = await judge.market.accepted()
-    at = await judge.value(f"{arrivals.COMES} returning at", met, hustler, "START_CODE")
-    await judge.allows("update tasks set state = 'WORKING', started_at = $2 where id = $1", met, at)
+        await checker.refuses(TRANSITION, f"update tasks set {change} where id = {{{task}}}")
+    met, hustler = await checker.market.accepted()
+    at = await checker.value(f"{arrivals.COMES} returning at", met, hustler, "START_CODE")
+    await checker.allows(
+        "update tasks set state = 'WORKING', started_at = $2 where id = $1", met, at
+    )
 
 
 @rule("tasks.task_transition_guard")
-async def nobody_assigns(judge: Judge) -> None:
+async def nobody_assigns(checker: RuleChecker) -> None:
     """LIVE-7: only an accept writes the hustler, and nothing takes the task from them."""
     assign = "update tasks set assigned_hustler_id = {hustler} where id = "
     for task in ("open", "live", "held", "working", "submitted"):
-        await judge.refuses(TRANSITION, assign + f"{{{task}}}")
-    await judge.does("insert into acceptances (task_id, hustler_id) values ({open}, {hustler})")
-    await judge.allows(
+        await checker.refuses(TRANSITION, assign + f"{{{task}}}")
+    await checker.does("insert into acceptances (task_id, hustler_id) values ({open}, {hustler})")
+    await checker.allows(
         "update tasks set state = 'ACCEPTED', assigned_hustler_id = {hustler} where id = {open}"
     )
 
 
 @rule("tasks.task_marks_guard")
-async def a_no_show_is_no_reason_before_its_time(judge: Judge) -> None:
+async def a_no_show_is_no_reason_before_its_time(checker: RuleChecker) -> None:
     """HX010 NO-SHOW until 15 minutes after the hustler was expected."""
     say = "update tasks set state = 'CANCELLED', cancel_reason = 'NO_SHOW' where id = {rushed}"
-    await judge.refuses(("HX010", "NO-SHOW"), say)
-    await judge.allows(say.replace("NO_SHOW", "POSTER_CANCELLED"))
+    await checker.refuses(("HX010", "NO-SHOW"), say)
+    await checker.allows(say.replace("NO_SHOW", "POSTER_CANCELLED"))
 
 
 @rule("tasks.task_transition_guard", "tasks.task_marks_guard")
-async def a_task_follows_another_from_birth_or_never(judge: Judge) -> None:
+async def a_task_follows_another_from_birth_or_never(checker: RuleChecker) -> None:
     """HX010: a successor is its poster's own, of an ended task, for the same price."""
-    heir = NEW % (", predecessor_id", "LIVE", "MATCHING", ", {%s}")
-    await judge.refuses(
+    successor = NEW % (", predecessor_id", "LIVE", "MATCHING", ", {%s}")
+    await checker.refuses(
         TRANSITION, "update tasks set predecessor_id = {cancelled} where id = {bare}"
     )
-    await judge.refuses(TRANSITION, "update tasks set predecessor_id = null where id = {heir}")
-    await judge.refuses(TRANSITION, heir % "cancelled")
-    own = heir.replace("{poster}", "{%s_poster}")
-    await judge.refuses(TRANSITION, own % ("live", "live"))
-    await judge.refuses(TRANSITION, own.replace("4000", "4001") % ("cancelled", "cancelled"))
-    await judge.allows(own % ("cancelled", "cancelled"))
+    await checker.refuses(TRANSITION, "update tasks set predecessor_id = null where id = {heir}")
+    await checker.refuses(TRANSITION, successor % "cancelled")
+    own = successor.replace("{poster}", "{%s_poster}")
+    await checker.refuses(TRANSITION, own % ("live", "live"))
+    await checker.refuses(TRANSITION, own.replace("4000", "4001") % ("cancelled", "cancelled"))
+    await checker.allows(own % ("cancelled", "cancelled"))
 
 
 @rule("tasks.task_marks_guard")
-async def rejections_count_the_proofs_that_were_turned_down(judge: Judge) -> None:
+async def rejections_count_the_proofs_that_were_turned_down(checker: RuleChecker) -> None:
     """HX010: a forged one would free its hustler for a second LIVE task, or open a dispute."""
     for task, count in (
         ("rushed", 1),
@@ -234,79 +236,79 @@ async def rejections_count_the_proofs_that_were_turned_down(judge: Judge) -> Non
         ("live", 1),
         ("submitted", 1),
     ):
-        await judge.refuses(
+        await checker.refuses(
             TRANSITION, f"update tasks set rejections = {count} where id = {{{task}}}"
         )
-    await judge.allows("update tasks set rejections = 1 where id = {rejected}")
+    await checker.allows("update tasks set rejections = 1 where id = {rejected}")
 
 
 @rule("tasks.task_mode_immutable")
-async def the_mode_never_changes(judge: Judge) -> None:
+async def the_mode_never_changes(checker: RuleChecker) -> None:
     """HX010 MODE-IMMUTABLE, both ways, funded or not."""
-    verdict = ("HX010", "MODE-IMMUTABLE")
-    await judge.refuses(verdict, "update tasks set mode = 'STANDARD' where id = {unfunded}")
-    await judge.refuses(verdict, "update tasks set mode = 'LIVE' where id = {bare}")
-    await judge.refuses(ENDED, "update tasks set mode = 'STANDARD' where id = {cancelled}")
-    await judge.allows("update tasks set mode = 'LIVE' where id = {live}")
+    identity = ("HX010", "MODE-IMMUTABLE")
+    await checker.refuses(identity, "update tasks set mode = 'STANDARD' where id = {unfunded}")
+    await checker.refuses(identity, "update tasks set mode = 'LIVE' where id = {bare}")
+    await checker.refuses(ENDED, "update tasks set mode = 'STANDARD' where id = {cancelled}")
+    await checker.allows("update tasks set mode = 'LIVE' where id = {live}")
 
 
 @rule("tasks.live_price_floor")
-async def a_live_task_costs_at_least_15_dollars(judge: Judge) -> None:
+async def a_live_task_costs_at_least_15_dollars(checker: RuleChecker) -> None:
     """HX902 on insert and on update; STANDARD from $5.00."""
     new = NEW % ("", "LIVE", "MATCHING", "")
-    await judge.refuses(("HX902", "LIVE-2"), new.replace("4000", "1499"))
-    await judge.allows(new.replace("4000", "1500"))
+    await checker.refuses(("HX902", "LIVE-2"), new.replace("4000", "1499"))
+    await checker.allows(new.replace("4000", "1500"))
     price = "update tasks set price = %d where id = {%s}"
-    await judge.refuses(("HX902", "LIVE-2"), price % (1_499, "unfunded"))
-    await judge.allows(price % (1_500, "unfunded"))
-    await judge.allows(price % (500, "bare"))
+    await checker.refuses(("HX902", "LIVE-2"), price % (1_499, "unfunded"))
+    await checker.allows(price % (1_500, "unfunded"))
+    await checker.allows(price % (500, "bare"))
 
 
 @rule("tasks.task_completed_requires_accepted_proof")
-async def a_task_completes_only_with_an_accepted_proof(judge: Judge) -> None:
+async def a_task_completes_only_with_an_accepted_proof(checker: RuleChecker) -> None:
     """HX301 (INV-3), also where the demand for a proof is dropped in the same breath."""
     complete = "UPDATE tasks SET state = 'COMPLETED' WHERE id = {submitted}"
-    await judge.refuses(NO_PROOF, complete)
-    await judge.refuses(NO_PROOF, complete.replace("SET", "SET requires_proof = false,"))
-    await judge.refuses(
+    await checker.refuses(NO_PROOF, complete)
+    await checker.refuses(NO_PROOF, complete.replace("SET", "SET requires_proof = false,"))
+    await checker.refuses(
         NO_PROOF,
         "UPDATE tasks SET state = 'COMPLETED' WHERE state = 'PROOF_SUBMITTED' AND NOT EXISTS"
         " (SELECT 1 FROM proofs WHERE task_id = tasks.id AND state = 'ACCEPTED')",
     )
-    proven, _ = await judge.market.submitted()
-    await judge.does("update proofs set state = 'ACCEPTED' where task_id = $1", proven)
-    await judge.allows("update tasks set state = 'COMPLETED' where id = $1", proven)
-    free, hustler = await judge.market.working(requires_proof=False)
-    await judge.market.commands.proofs.submit(hustler, free, None)
-    await judge.allows("update tasks set state = 'COMPLETED' where id = $1", free)
+    proven, _ = await checker.market.submitted()
+    await checker.does("update proofs set state = 'ACCEPTED' where task_id = $1", proven)
+    await checker.allows("update tasks set state = 'COMPLETED' where id = $1", proven)
+    free, hustler = await checker.market.working(requires_proof=False)
+    await checker.market.commands.proofs.submit(hustler, free, None)
+    await checker.allows("update tasks set state = 'COMPLETED' where id = $1", free)
 
 
 @rule("tasks.task_submission_requires_proof")
-async def a_task_waits_for_review_only_with_a_submitted_proof(judge: Judge) -> None:
+async def a_task_waits_for_review_only_with_a_submitted_proof(checker: RuleChecker) -> None:
     """HX301: from ACCEPTED and from WORKING, also after one that was turned down."""
     submit = "update tasks set state = 'PROOF_SUBMITTED' where id = {%s}"
     for task in ("held", "working", "rejected"):
-        await judge.refuses(NO_PROOF, submit % task)
-    await judge.does(
+        await checker.refuses(NO_PROOF, submit % task)
+    await checker.does(
         "insert into proofs (task_id, hustler_id, kind, state)"
         " values ({rejected}, {rejected_hustler}, 'CODE', 'SUBMITTED')"
     )
-    await judge.allows(submit % "rejected")
-    await judge.does(
+    await checker.allows(submit % "rejected")
+    await checker.does(
         "update proofs set state = 'EXPIRED' where task_id = {rejected} and state = 'SUBMITTED'"
     )
 
 
 @rule("tasks.task_reject_guard")
-async def a_task_goes_back_only_with_its_proof_turned_down(judge: Judge) -> None:
+async def a_task_goes_back_only_with_its_proof_turned_down(checker: RuleChecker) -> None:
     """HX010: to where it came from, one more rejection counted, twice at most."""
-    task, _ = await judge.market.submitted()
+    task, _ = await checker.market.submitted()
     back = "update tasks set state = $2, rejections = $3 where id = $1"
-    await judge.refuses(TRANSITION, back, task, "WORKING", 0)
-    await judge.refuses(TRANSITION, back, task, "WORKING", 1)
-    expire = await judge.market.submitted()
-    await judge.does("update proofs set state = 'EXPIRED' where task_id = $1", expire[0])
-    await judge.refuses(TRANSITION, back, expire[0], "WORKING", 0)
+    await checker.refuses(TRANSITION, back, task, "WORKING", 0)
+    await checker.refuses(TRANSITION, back, task, "WORKING", 1)
+    expire = await checker.market.submitted()
+    await checker.does("update proofs set state = 'EXPIRED' where task_id = $1", expire[0])
+    await checker.refuses(TRANSITION, back, expire[0], "WORKING", 0)
 
     reject = (
         "update proofs set state = 'REJECTED', reject_reason = 'no'"
@@ -317,112 +319,114 @@ async def a_task_goes_back_only_with_its_proof_turned_down(judge: Judge) -> None
         " 'CODE', 'SUBMITTED' from tasks where id = $1"
     )
     submit = "update tasks set state = 'PROOF_SUBMITTED' where id = $1"
-    await judge.does(reject, task)
-    await judge.refuses(TRANSITION, back, task, "ACCEPTED", 1)
-    await judge.refuses(TRANSITION, back, task, "WORKING", 0)
-    await judge.refuses(TRANSITION, back, task, "WORKING", 2)
-    await judge.does(back, task, "WORKING", 1)
+    await checker.does(reject, task)
+    await checker.refuses(TRANSITION, back, task, "ACCEPTED", 1)
+    await checker.refuses(TRANSITION, back, task, "WORKING", 0)
+    await checker.refuses(TRANSITION, back, task, "WORKING", 2)
+    await checker.does(back, task, "WORKING", 1)
     for statement in (again, submit, reject):
-        await judge.does(statement, task)
-    await judge.does(back, task, "WORKING", 2)
+        await checker.does(statement, task)
+    await checker.does(back, task, "WORKING", 2)
     for statement in (again, submit, reject):
-        await judge.does(statement, task)
-    await judge.refuses(TRANSITION, back, task, "WORKING", 3)
+        await checker.does(statement, task)
+    await checker.refuses(TRANSITION, back, task, "WORKING", 3)
 
 
 @rule("tasks.task_accept_guard")
-async def an_accept_by_hand_meets_every_judge(judge: Judge) -> None:
+async def an_accept_by_hand_meets_every_guard(checker: RuleChecker) -> None:
     """HX010, HX013, HX016, HX903, HX012 and HX015 hold for a plain UPDATE too."""
-    market = judge.market
+    market = checker.market
     accept = "update tasks set state = 'ACCEPTED', assigned_hustler_id = $2 where id = $1"
     live = await market.live_hustler()
     task = await market.funded()
-    await judge.refuses(TRANSITION, "update tasks set state = 'ACCEPTED' where id = {open}")
-    await judge.refuses(("HX016", "FUNDED"), accept, await market.task(), live)
-    await judge.refuses(("HX013", "OWN-TASK"), accept, task, await market.poster_of(task))
-    await judge.refuses(("HX903", "LIVE-3"), accept, task, await market.user("hustler"))
-    await judge.refuses(("HX012", "ELIGIBILITY"), accept, task, live)
+    await checker.refuses(TRANSITION, "update tasks set state = 'ACCEPTED' where id = {open}")
+    await checker.refuses(("HX016", "FUNDED"), accept, await market.task(), live)
+    await checker.refuses(("HX013", "OWN-TASK"), accept, task, await market.poster_of(task))
+    await checker.refuses(("HX903", "LIVE-3"), accept, task, await market.user("hustler"))
+    await checker.refuses(("HX012", "ELIGIBILITY"), accept, task, live)
     declined = await market.offered(task)
-    await judge.does(
+    await checker.does(
         "update offers set response = 'DECLINE', responded_at = hx_clock() where hustler_id = $1",
         declined,
     )
-    await judge.refuses(("HX012", "ELIGIBILITY"), accept, task, declined)
+    await checker.refuses(("HX012", "ELIGIBILITY"), accept, task, declined)
     await market.offer(task, live)
-    await judge.does(
+    await checker.does(
         "update offers set response = 'ACCEPT', responded_at = hx_clock() where hustler_id = $1",
         live,
     )
-    await judge.allows(accept, task, live)
-    await judge.does(
+    await checker.allows(accept, task, live)
+    await checker.does(
         "update live_broadcasts set state = 'EXPIRED', ended_at = hx_clock() where task_id = $1",
         task,
     )
-    await judge.refuses(("HX015", "LIVE-5"), accept, task, live)
+    await checker.refuses(("HX015", "LIVE-5"), accept, task, live)
 
 
 @rule("tasks.task_accept_guard")
-async def only_the_eligible_accept(judge: Judge) -> None:
+async def only_the_eligible_accept(checker: RuleChecker) -> None:
     """HX012: nobody of a lower tier, nobody paused, nobody who gave this very work back."""
-    market = judge.market
+    market = checker.market
     accept = "update tasks set state = 'ACCEPTED', assigned_hustler_id = $2 where id = $1"
     task = await market.task("STANDARD")
-    await judge.does("update tasks set required_trust_tier = 3 where id = $1", task)
+    await checker.does("update tasks set required_trust_tier = 3 where id = $1", task)
     await market.commands.money.fund(await market.poster_of(task), task)
     for stranger in (
         await market.user("hustler", trust_tier=2),
         await market.user("poster", trust_tier=3),
     ):
-        await judge.refuses(("HX012", "ELIGIBILITY"), accept, task, stranger)
+        await checker.refuses(("HX012", "ELIGIBILITY"), accept, task, stranger)
     able = await market.user("hustler", trust_tier=3)
-    await judge.does("insert into acceptances (task_id, hustler_id) values ($1, $2)", task, able)
-    await judge.allows(accept, task, able)
+    await checker.does("insert into acceptances (task_id, hustler_id) values ($1, $2)", task, able)
+    await checker.allows(accept, task, able)
     await market.commands.live.accept(able, task)
     await market.commands.tasks.release(able, task, None)
-    heir = await judge.value("select id from tasks where predecessor_id = $1", task)
-    await judge.refuses(("HX012", "ELIGIBILITY"), accept, heir, able)
+    successor = await checker.value("select id from tasks where predecessor_id = $1", task)
+    await checker.refuses(("HX012", "ELIGIBILITY"), accept, successor, able)
 
 
 @rule("tasks.task_dispute_guard")
-async def a_task_is_disputed_with_its_money_locked_and_leaves_as_decided(judge: Judge) -> None:
+async def a_task_is_disputed_with_its_money_locked_and_leaves_as_decided(
+    checker: RuleChecker,
+) -> None:
     """HX010: into DISPUTED and out of it only as the dispute stands."""
-    verdict = ("HX010", "DISPUTE-TRANSITION")
-    task, hustler = await judge.market.working()
+    identity = ("HX010", "DISPUTE-TRANSITION")
+    task, hustler = await checker.market.working()
     stop = "update tasks set state = 'DISPUTED' where id = $1"
-    await judge.refuses(verdict, stop, task)
-    await judge.does(
+    await checker.refuses(identity, stop, task)
+    await checker.does(
         "insert into disputes (task_id, escrow_id, opened_by, side, reason, evidence_due_at)"
         " select $1, id, $2, 'HUSTLER', 'why', hx_clock() from escrows where task_id = $1",
         task,
         hustler,
     )
-    await judge.refuses(verdict, stop, task)
-    await judge.does("update escrows set state = 'LOCKED_DISPUTE' where task_id = $1", task)
-    await judge.does(stop, task)
+    await checker.refuses(identity, stop, task)
+    await checker.does("update escrows set state = 'LOCKED_DISPUTE' where task_id = $1", task)
+    await checker.does(stop, task)
     cancel = "update tasks set state = 'CANCELLED' where id = $1"
-    await judge.refuses(verdict, cancel, task)
-    await judge.does(
+    await checker.refuses(identity, cancel, task)
+    await checker.does(
         "insert into admin_actions (admin_id, action_type, target_type, target_id, reason,"
         " metadata) select {admin}, 'RESOLVE_DISPUTE', 'dispute', id, 'r',"
         " jsonb_build_object('outcome', 'HUSTLER', 'release_cents', 4000)"
         " from disputes where task_id = $1",
         task,
     )
-    await judge.does(
+    await checker.does(
         "update disputes set state = 'RESOLVED', outcome = 'HUSTLER', release_amount = 4000,"
         " refund_amount = 0, resolved_by = {admin}, resolution = 'r', resolved_at = hx_clock()"
         " where task_id = $1",
         task,
     )
-    await judge.refuses(verdict, cancel, task)
-    await judge.refuses(ENDED, "update tasks set state = 'DISPUTED' where id = {paid}")
-    await judge.does(
+    await checker.refuses(identity, cancel, task)
+    await checker.refuses(ENDED, "update tasks set state = 'DISPUTED' where id = {paid}")
+    await checker.does(
         "insert into proofs (task_id, hustler_id, kind, state) values ($1, $2, 'DECISION',"
         " 'ACCEPTED')",
         task,
         hustler,
     )
-    await judge.allows("update tasks set state = 'COMPLETED' where id = $1", task)
+    await checker.allows("update tasks set state = 'COMPLETED' where id = $1", task)
 
 
 TERMS = (
@@ -445,72 +449,74 @@ TERMS = (
 
 
 @rule("tasks.task_terms_guard")
-async def the_terms_of_a_funded_task_are_fixed(judge: Judge) -> None:
+async def the_terms_of_a_funded_task_are_fixed(checker: RuleChecker) -> None:
     """HX019: what was offered and what is held; free before the funding."""
     for change in TERMS:
         for task in ("live", "held", "working", "submitted", "disputed"):
-            await judge.refuses(EDIT, f"update tasks set {change} where id = {{{task}}}")
+            await checker.refuses(EDIT, f"update tasks set {change} where id = {{{task}}}")
         for task in ("bare", "draft"):
-            await judge.allows(f"update tasks set {change} where id = {{{task}}}")
+            await checker.allows(f"update tasks set {change} where id = {{{task}}}")
 
 
 @rule("tasks.task_terms_guard")
 async def title_and_description_are_free_until_work_begins_or_cards_show_them(
-    judge: Judge,
+    checker: RuleChecker,
 ) -> None:
     """HX019 while it is broadcast and from WORKING on."""
     for change in ("title = 'Hang two'", "description = 'Both.'"):
         for task in ("live", "working", "submitted"):
-            await judge.refuses(EDIT, f"update tasks set {change} where id = {{{task}}}")
+            await checker.refuses(EDIT, f"update tasks set {change} where id = {{{task}}}")
         for task in ("bare", "open", "held"):
-            await judge.allows(f"update tasks set {change} where id = {{{task}}}")
+            await checker.allows(f"update tasks set {change} where id = {{{task}}}")
 
 
 @rule("tasks.task_terms_guard")
-async def the_poster_never_changes(judge: Judge) -> None:
+async def the_poster_never_changes(checker: RuleChecker) -> None:
     """HX019, unfunded too: a task is its poster's from birth."""
     for task in ("bare", "draft", "live", "held"):
-        await judge.refuses(EDIT, f"update tasks set poster_id = {{poster}} where id = {{{task}}}")
+        await checker.refuses(
+            EDIT, f"update tasks set poster_id = {{poster}} where id = {{{task}}}"
+        )
 
 
 @rule("tasks.task_terms_guard")
-async def the_price_of_a_funded_task_follows_its_escrow(judge: Judge) -> None:
+async def the_price_of_a_funded_task_follows_its_escrow(checker: RuleChecker) -> None:
     """HX019 for any other price, or after the work began."""
     for task in ("live", "open", "held", "working", "submitted", "disputed"):
-        await judge.refuses(EDIT, f"update tasks set price = 5000 where id = {{{task}}}")
-    await judge.allows("update tasks set price = 5000 where id = {bare}")
+        await checker.refuses(EDIT, f"update tasks set price = 5000 where id = {{{task}}}")
+    await checker.allows("update tasks set price = 5000 where id = {bare}")
 
 
 @rule("tasks.task_transition_audit_insert", "tasks.task_transition_audit_update")
-async def every_step_stands_in_the_audit_trail(judge: Judge) -> None:
+async def every_step_stands_in_the_audit_trail(checker: RuleChecker) -> None:
     """A change by hand too, with the actor that was named."""
-    task = await judge.value((NEW % ("", "STANDARD", "OPEN", "")) + " returning id")
+    task = await checker.value((NEW % ("", "STANDARD", "OPEN", "")) + " returning id")
     trail = "select array_agg(coalesce(from_state, '') || '>' || to_state order by id) = $2"
-    await judge.holds(f"{trail} from task_transitions where task_id = $1", task, [">OPEN"])
-    await judge.does("update tasks set state = 'CANCELLED' where id = $1", task)
-    await judge.holds(
+    await checker.holds(f"{trail} from task_transitions where task_id = $1", task, [">OPEN"])
+    await checker.does("update tasks set state = 'CANCELLED' where id = $1", task)
+    await checker.holds(
         f"{trail} from task_transitions where task_id = $1", task, [">OPEN", "OPEN>CANCELLED"]
     )
 
 
 @rule("task_transitions.task_transitions_append_only")
-async def the_audit_trail_only_grows(judge: Judge) -> None:
+async def the_audit_trail_only_grows(checker: RuleChecker) -> None:
     """HX801 (AUDIT-5)."""
     for statement in ("delete from task_transitions", "update task_transitions set reason = 'x'"):
-        await judge.refuses(("HX801", "AUDIT-5"), statement)
-        await judge.refuses(("HX801", "AUDIT-5"), f"{statement} where false")
-    if judge.role == "owner":
-        await judge.refuses(("HX801", "AUDIT-5"), "truncate task_transitions")
+        await checker.refuses(("HX801", "AUDIT-5"), statement)
+        await checker.refuses(("HX801", "AUDIT-5"), f"{statement} where false")
+    if checker.role == "owner":
+        await checker.refuses(("HX801", "AUDIT-5"), "truncate task_transitions")
 
 
 @rule("tasks.task_version")
-async def every_change_of_the_terms_counts(judge: Judge) -> None:
+async def every_change_of_the_terms_counts(checker: RuleChecker) -> None:
     """An accept that names an older version is refused; other changes count nothing."""
-    task = await judge.market.task("STANDARD")
+    task = await checker.market.task("STANDARD")
     version = 1
     for change in (*TERMS, "title = 'T'", "description = 'D'", "price = 5000"):
-        await judge.does(f"update tasks set {change} where id = $1", task)
+        await checker.does(f"update tasks set {change} where id = $1", task)
         version += 1
-        await judge.holds("select version = $2 from tasks where id = $1", task, version)
-    await judge.does("update tasks set updated_at = hx_clock() where id = $1", task)
-    await judge.holds("select version = $2 from tasks where id = $1", task, version)
+        await checker.holds("select version = $2 from tasks where id = $1", task, version)
+    await checker.does("update tasks set updated_at = hx_clock() where id = $1", task)
+    await checker.holds("select version = $2 from tasks where id = $1", task, version)

@@ -46,7 +46,7 @@ from hustlexp_client.tasks import (
     Place,
     Poster,
     Proposal,
-    RoundedPlace,
+    RoundedLocation,
 )
 
 __all__ = [
@@ -88,7 +88,7 @@ __all__ = [
     "Proposal",
     "Refused",
     "Resync",
-    "RoundedPlace",
+    "RoundedLocation",
     "SentAway",
     "Session",
     "TaskStatus",

@@ -178,7 +178,7 @@ class Api:
         return await self._call("POST", f"/v1/tasks/{task_id}/reject", HeldTask, {"reason": reason})
 
     async def dispute(self, task_id: UUID, reason: str) -> HeldTask:
-        """POST …/dispute: the money is locked until an operator has decided."""
+        """POST …/dispute: the money is locked until an admin has decided."""
         return await self._call(
             "POST", f"/v1/tasks/{task_id}/dispute", HeldTask, {"reason": reason}
         )

@@ -296,23 +296,23 @@ class Session:
     async def _converse(self, socket: ClientConnection) -> None:
         """Read until the connection ends; a heartbeat left unanswered for a period ends it too."""
         heartbeat_s: float | None = None
-        next_beat = time.monotonic() + WELCOME_TIMEOUT_S
+        next_heartbeat = time.monotonic() + WELCOME_TIMEOUT_S
         while True:
             try:
-                async with asyncio.timeout(next_beat - time.monotonic()):
+                async with asyncio.timeout(next_heartbeat - time.monotonic()):
                     frame = await socket.recv()
             except TimeoutError:
                 if heartbeat_s is None or self._pinged_at is not None:
                     raise
                 self._pinged_at = time.monotonic()
-                next_beat = self._pinged_at + heartbeat_s
+                next_heartbeat = self._pinged_at + heartbeat_s
                 await socket.send(outgoing.encode("PING"))
                 continue
             message = decode(frame)
             if isinstance(message.body, Welcome):
                 heartbeat_s = message.body.heartbeat_seconds
                 # The first beat at a random fraction keeps a crowd that reconnected together apart.
-                next_beat = time.monotonic() + heartbeat_s * self._rng.random()
+                next_heartbeat = time.monotonic() + heartbeat_s * self._rng.random()
                 self._pinged_at = None
                 await self._greet(message.body)
             self._take(message)

@@ -52,7 +52,7 @@ class Place(Struct, frozen=True):
     address: str | None = None
 
 
-class RoundedPlace(Struct, frozen=True):
+class RoundedLocation(Struct, frozen=True):
     """A position rounded to a neighbourhood, with words for it."""
 
     lat: float
@@ -148,7 +148,7 @@ class OfferedTask(Struct, frozen=True):
     category: str
     price_cents: int
     hustler_pay_cents: int
-    location: RoundedPlace
+    location: RoundedLocation
     distance_miles: float
     deadline: datetime | None
     xp_multiplier: float

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 import stripe
 from msgspec import Struct
 
-from engine.money.books import Moved, Told
+from engine.money.books import ProviderEvent, ProviderMovement
 from engine.money.providers.stripe.client import PAGE, translated
 from engine.money.providers.stripe.events import EVENT_TYPES, fact_of
 from engine.money.providers.stripe.objects import (
@@ -34,7 +34,7 @@ class StripeBooks:
         self._api = client.v1
         self._livemode = livemode
 
-    async def told_since(self, since: datetime) -> list[Told]:
+    async def events_since(self, since: datetime) -> list[ProviderEvent]:
         """Stripe keeps events for 30 days."""
         with translated():
             listed = await self._api.events.list_async(
@@ -42,11 +42,11 @@ class StripeBooks:
             )
             events = [event async for event in _all(listed, Event)]
         return [
-            Told(event.id, event.type, fact_of(event, livemode=self._livemode))
+            ProviderEvent(event.id, event.type, fact_of(event, livemode=self._livemode))
             for event in reversed(events)
         ]
 
-    async def moved_since(self, since: datetime) -> list[Moved]:
+    async def movements_since(self, since: datetime) -> list[ProviderMovement]:
         """Payments, transfers and refunds, those without our metadata included."""
         created: Any = {"created": {"gte": _unix(since)}, "limit": PAGE}
         with translated():
@@ -70,8 +70,8 @@ async def _all(listed: stripe.ListObject[Any], kind: type[S]) -> AsyncIterator[S
         yield read(answer.to_dict(), kind)
 
 
-def _payment(intent: PaymentIntent) -> Moved:
-    return Moved(
+def _payment(intent: PaymentIntent) -> ProviderMovement:
+    return ProviderMovement(
         "PAYMENT",
         intent.id,
         intent.state,
@@ -81,8 +81,8 @@ def _payment(intent: PaymentIntent) -> Moved:
     )
 
 
-def _transfer(transfer: Transfer) -> Moved:
-    return Moved(
+def _transfer(transfer: Transfer) -> ProviderMovement:
+    return ProviderMovement(
         "TRANSFER",
         transfer.id,
         transfer.state,
@@ -93,8 +93,8 @@ def _transfer(transfer: Transfer) -> Moved:
     )
 
 
-def _refund(refund: Refund) -> Moved:
-    return Moved(
+def _refund(refund: Refund) -> ProviderMovement:
+    return ProviderMovement(
         "REFUND",
         refund.id,
         refund.state,

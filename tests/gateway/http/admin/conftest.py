@@ -19,22 +19,22 @@ SEED = 20_260_707
 
 
 @pytest.fixture(scope="session")
-def desk_database(run_servers: RunServers, worker_number: int) -> Iterator[TestDatabase]:
+def admin_database(run_servers: RunServers, worker_number: int) -> Iterator[TestDatabase]:
     """What the service of this folder serves: it settles and tells what other tests would count."""
     with clone_of(run_servers, f"gw{worker_number}_desk") as database:
         yield database
 
 
 @pytest.fixture(scope="session")
-def database_dsn(desk_database: TestDatabase) -> str:
+def database_dsn(admin_database: TestDatabase) -> str:
     """As the application sees it."""
-    return desk_database.dsn
+    return admin_database.dsn
 
 
 @pytest.fixture(scope="session")
-def owner_dsn(desk_database: TestDatabase) -> str:
+def owner_dsn(admin_database: TestDatabase) -> str:
     """As its owner sees it."""
-    return desk_database.owner_dsn
+    return admin_database.owner_dsn
 
 
 @pytest.fixture(scope="package")
@@ -73,5 +73,5 @@ async def scenes(market: Market) -> Traffic:
 
 @pytest.fixture(scope="package")
 async def admin(people: People) -> Person:
-    """An operator with a token."""
+    """An admin with a token."""
     return await people.person("admin")

@@ -1,4 +1,4 @@
-"""Who may come to the desk, and what every command must say."""
+"""Who may come to the admin queue, and what every command must say."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from uuid import uuid4
 
 import pytest
 
-from gateway.http.endpoint import Call
-from gateway.identity.auth import OPERATORS
-from gateway.server.admin_routes import DESK_CALLS
-from gateway.server.routes import CALLS
+from gateway.http.endpoint import Endpoint
+from gateway.identity.auth import ADMINS
+from gateway.server.admin_routes import ADMIN_ENDPOINTS
+from gateway.server.routes import ENDPOINTS
 from tests.gateway.http.admin.traffic import WHY
 from tests.support.market import Market
 from tests.support.paths import ROOT
 from tests.support.rest import People, Person
 
-COMMANDS = [call for call in DESK_CALLS if call.method == "POST"]
+COMMANDS = [call for call in ADMIN_ENDPOINTS if call.method == "POST"]
 # What a command's body needs beside the reason.
 MORE: dict[str, dict[str, object]] = {
     "resolve": {"outcome": "HUSTLER"},
@@ -29,41 +29,41 @@ MORE: dict[str, dict[str, object]] = {
 }
 
 
-def path_of(call: Call) -> str:
+def path_of(call: Endpoint) -> str:
     """The call's path with an id of nothing."""
     return re.sub(r"\{\w+:uuid\}", str(uuid4()), call.path)
 
 
-def body_of(call: Call) -> dict[str, object] | None:
+def body_of(call: Endpoint) -> dict[str, object] | None:
     """A body that decodes."""
     if call.method == "GET":
         return None
     return {"reason": WHY} | MORE.get(call.handler.__name__, {})
 
 
-def called(call: Call) -> str:
+def called(call: Endpoint) -> str:
     """A call's name in a test."""
     return f"{call.method} {call.path}"
 
 
-def test_all_of_the_desk_is_for_operators_and_nothing_else_is() -> None:
+def test_all_of_the_admin_queue_is_for_admins_and_nothing_else_is() -> None:
     """/v1/admin is one table, and its role is admin."""
-    assert all(call.who == OPERATORS for call in DESK_CALLS)
-    assert [call for call in CALLS if "/admin/" in call.path] == list(DESK_CALLS)
-    assert {call.method for call in DESK_CALLS} == {"GET", "POST"}
+    assert all(call.who == ADMINS for call in ADMIN_ENDPOINTS)
+    assert [call for call in ENDPOINTS if "/admin/" in call.path] == list(ADMIN_ENDPOINTS)
+    assert {call.method for call in ADMIN_ENDPOINTS} == {"GET", "POST"}
 
 
 async def test_nobody_else_gets_in(people: People) -> None:
     """HX503 for every other role on every call."""
     others = [await people.person(role) for role in ("poster", "hustler", "dual")]
-    for call in DESK_CALLS:
+    for call in ADMIN_ENDPOINTS:
         for person in others:
             answer = await person.call(call.method, path_of(call), body_of(call))
             assert answer.refusal() == (403, "HX503", "PERMISSION"), called(call)
 
 
 @pytest.mark.parametrize("call", COMMANDS, ids=called)
-async def test_a_command_needs_a_reason(admin: Person, call: Call) -> None:
+async def test_a_command_needs_a_reason(admin: Person, call: Endpoint) -> None:
     """VALIDATION_ERROR without one, and for one of blanks; nothing is recorded."""
     for reason in ({}, {"reason": " \n"}, {"reason": "x" * 2_001}):
         body = MORE.get(call.handler.__name__, {}) | reason
@@ -73,7 +73,7 @@ async def test_a_command_needs_a_reason(admin: Person, call: Call) -> None:
 
 @pytest.mark.parametrize("call", COMMANDS, ids=called)
 async def test_a_command_about_nothing_is_not_found_and_leaves_no_act(
-    admin: Person, market: Market, call: Call
+    admin: Person, market: Market, call: Endpoint
 ) -> None:
     """The audit row goes with the transaction that did nothing."""
     path = path_of(call)
@@ -97,8 +97,8 @@ async def test_a_suspended_admin_is_no_admin(people: People, admin: Person) -> N
 
 
 def test_the_page_names_every_call() -> None:
-    """docs/desk.md, by method and path."""
-    page = (ROOT / "docs" / "desk.md").read_text(encoding="utf-8")
+    """docs/admin.md, by method and path."""
+    page = (ROOT / "docs" / "admin.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`(GET|POST) (/v1/admin[^?`]*)[^`]*`", page))
-    ours = {(call.method, call.path.replace(":uuid", "")) for call in DESK_CALLS}
+    ours = {(call.method, call.path.replace(":uuid", "")) for call in ADMIN_ENDPOINTS}
     assert named == ours

@@ -1,4 +1,4 @@
-"""Each command of an operator over REST: what it does, and the row it leaves in admin_actions."""
+"""Each command of an admin over REST: what it does, and the row it leaves in admin_actions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.server.admin_routes import DESK_CALLS
+from gateway.server.admin_routes import ADMIN_ENDPOINTS
 from tests.gateway.http.admin.traffic import WHY, Traffic
 from tests.support.rest import Person
 
@@ -18,11 +18,11 @@ Said = tuple[str, dict[str, Any], str, str]
 
 async def close_item(traffic: Traffic) -> Said:
     """An item that somebody has looked at."""
-    return f"items/{await traffic.item()}/close", {}, "CLOSE_ITEM", "operator_item"
+    return f"items/{await traffic.item()}/close", {}, "CLOSE_ITEM", "admin_item"
 
 
 async def retry(traffic: Traffic) -> Said:
-    """A settlement that an operator was needed for."""
+    """A settlement that an admin was needed for."""
     return f"settlements/{await held(traffic)}/retry", {}, "RETRY_SETTLEMENT", "settlement"
 
 
@@ -184,8 +184,8 @@ async def test_a_command_leaves_its_act_with_the_reason(
     assert [(act["action_type"], act["admin_id"]) for act in acts] == [(action, str(admin.user_id))]
 
 
-def test_every_command_of_the_desk_is_among_these() -> None:
+def test_every_command_of_the_admin_queue_is_among_these() -> None:
     """One that is forgotten here is found here; the ban is two commands on one route."""
-    names = {call.handler.__name__ for call in DESK_CALLS if call.method == "POST"}
+    names = {call.handler.__name__ for call in ADMIN_ENDPOINTS if call.method == "POST"}
     ours = {command.__name__ for command in COMMANDS}
     assert {"close", *ours} - {"close_item", "lift_live_ban"} == names

@@ -8,19 +8,19 @@ import asyncpg
 import pytest
 
 from sql import invariants
-from sql.invariants import Verdict
+from sql.invariants import CheckResult
 from tests.gateway.http.admin.tampers import TAMPERS
 from tests.gateway.http.admin.traffic import Traffic
 
 CHECKS = [check.name for check in invariants.checks()]
 
 
-async def broken(connection: asyncpg.Connection, rows_max: int = 20) -> dict[str, Verdict]:
+async def broken(connection: asyncpg.Connection, rows_max: int = 20) -> dict[str, CheckResult]:
     """The checks that disagree now, inside the connection's transaction."""
     return {
-        verdict.check.name: verdict
-        async for verdict in invariants.verify_on(connection, rows_max)
-        if not verdict.agrees
+        result.check.name: result
+        async for result in invariants.verify_on(connection, rows_max)
+        if not result.agrees
     }
 
 
@@ -36,7 +36,7 @@ def test_every_check_says_in_a_sentence_what_holds() -> None:
 async def test_a_market_with_traffic_agrees(traffic: Traffic) -> None:
     """Everything that can happen has happened, and every check agrees."""
     found = await broken(traffic.market.owner)
-    assert [(name, verdict.rows) for name, verdict in found.items()] == []
+    assert [(name, result.rows) for name, result in found.items()] == []
 
 
 @pytest.mark.parametrize("name", CHECKS)
@@ -68,4 +68,4 @@ async def test_many_markets_agree_at_every_stop(own_traffic: Traffic, seed: int)
             while await own_traffic.market.timers.fire_due():
                 pass
         found = await broken(own_traffic.market.owner)
-        assert [(name, verdict.rows) for name, verdict in found.items()] == []
+        assert [(name, result.rows) for name, result in found.items()] == []

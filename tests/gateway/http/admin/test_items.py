@@ -9,8 +9,8 @@ from tests.support.paths import ROOT
 
 
 def test_the_page_names_every_kind() -> None:
-    """docs/desk.md says of each kind of item what it means and what to do."""
-    page = (ROOT / "docs" / "desk.md").read_text(encoding="utf-8")
+    """docs/admin.md says of each kind of item what it means and what to do."""
+    page = (ROOT / "docs" / "admin.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (`[A-Z_]+`(?:, `[A-Z_]+`)*) \|", page, re.MULTILINE)
     opened = {
         kind

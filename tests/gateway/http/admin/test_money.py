@@ -1,4 +1,4 @@
-"""Money as an operator moves it: disputes to the cent, held and trapped money, chargebacks."""
+"""Money as an admin moves it: disputes to the cent, held and trapped money, chargebacks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.servers import RunServers, TestDatabase, clone_of
 async def until_settled(market: Market, task: UUID) -> asyncpg.Record:
     """The task's escrow once the service, or this test, has moved its money."""
     for _ in range(50):
-        await market.settling.settle_waiting()
+        await market.worker.settle_waiting()
         row = await market.app.fetchrow(
             "select * from escrows where task_id = $1 and ended_at is not null", task
         )
@@ -158,7 +158,7 @@ Shop = tuple[Traffic, Broken, Admin]
 
 @asynccontextmanager
 async def opened(database: TestDatabase) -> AsyncIterator[Shop]:
-    """Scenes with a provider that can be broken, and the desk's reading side."""
+    """Scenes with a provider that can be broken, and the admin API's reading side."""
     payments = Broken()
     async with open_market(database.dsn, database.owner_dsn, payments) as market:
         scenes = Traffic(market, 1)
@@ -190,16 +190,16 @@ async def own_shop(fresh_database: TestDatabase) -> AsyncIterator[Shop]:
         yield shop
 
 
-async def test_a_transfer_that_was_refused_waits_for_an_operator(own_shop: Shop) -> None:
-    """HELD with its error on the desk; a retry pays, and the item closes by itself."""
-    scenes, payments, desk = own_shop
+async def test_a_transfer_that_was_refused_waits_for_an_admin(own_shop: Shop) -> None:
+    """HELD with its error in the admin queue; a retry pays, and the item closes by itself."""
+    scenes, payments, admin_queries = own_shop
     payments.error = PaymentRefused("The account is closed.")
     await scenes.scene_not_paid_yet()
     await scenes.settle()
-    (settlement,), _ = await desk.money.settlements("HELD", None, 10)
+    (settlement,), _ = await admin_queries.money.settlements("HELD", None, 10)
     assert (settlement.last_error, settlement.attempts) == ("The account is closed.", 1)
     assert [(leg.leg, leg.done) for leg in settlement.legs] == [("TRANSFER", False)]
-    kinds = {(w.subject, w.kind): w.count for w in (await desk.queue.overview()).waiting}
+    kinds = {(w.subject, w.kind): w.count for w in (await admin_queries.queue.overview()).waiting}
     assert kinds == {
         ("ITEM", "SETTLEMENT_HELD"): 1,
         ("SETTLEMENT", "HELD"): 1,
@@ -209,8 +209,8 @@ async def test_a_transfer_that_was_refused_waits_for_an_operator(own_shop: Shop)
     payments.error = None
     await scenes.admin_api.money.retry_settlement(scenes.admin, SettlementId(settlement.id), WHY)
     await scenes.settle()
-    assert (await desk.queue.overview()).waiting == []
-    done = await desk.money.settlement(SettlementId(settlement.id))
+    assert (await admin_queries.queue.overview()).waiting == []
+    done = await admin_queries.money.settlement(SettlementId(settlement.id))
     assert (done.state, done.escrow_state) == ("DONE", "RELEASED")
     with pytest.raises(Refusal, match="escrow's state"):
         await scenes.admin_api.money.retry_settlement(
@@ -219,22 +219,22 @@ async def test_a_transfer_that_was_refused_waits_for_an_operator(own_shop: Shop)
 
 
 async def test_a_provider_that_is_away_only_delays(shop: Shop) -> None:
-    """PENDING with its error; an operator may hurry it."""
-    scenes, payments, desk = shop
+    """PENDING with its error; an admin may hurry it."""
+    scenes, payments, admin_queries = shop
     payments.error = PaymentFailed("Come back later.")
     settlement = await scenes.settlement_of(await scenes.scene_not_paid_yet())
     await scenes.settle()
-    waiting = await desk.money.settlement(settlement)
+    waiting = await admin_queries.money.settlement(settlement)
     assert (waiting.state, waiting.last_error) == ("PENDING", "Come back later.")
     payments.error = None
     await scenes.admin_api.money.retry_settlement(scenes.admin, settlement, WHY)
     await scenes.settle()
-    assert (await desk.money.settlement(settlement)).state == "DONE"
+    assert (await admin_queries.money.settlement(settlement)).state == "DONE"
 
 
 async def test_a_leg_done_by_hand_is_booked_by_its_reference(shop: Shop) -> None:
     """A refund that the provider will never make: made by a person, it ends the escrow."""
-    scenes, payments, desk = shop
+    scenes, payments, admin_queries = shop
     payments.error = PaymentRefused("The card is gone.")
     task, _ = await scenes.accepted()
     await scenes.market.commands.tasks.cancel(await scenes.market.poster_of(task), task, None)
@@ -245,7 +245,7 @@ async def test_a_leg_done_by_hand_is_booked_by_its_reference(shop: Shop) -> None
     with pytest.raises(Refusal):
         await scenes.admin_api.money.book_leg(scenes.admin, settlement, "TRANSFER", "tr_hand", WHY)
     await scenes.admin_api.money.book_leg(scenes.admin, settlement, "REFUND", "re_hand", WHY)
-    done = await desk.money.settlement(settlement)
+    done = await admin_queries.money.settlement(settlement)
     assert (done.state, done.escrow_state) == ("DONE", "REFUNDED")
     assert [leg.reference for leg in done.legs] == ["re_hand"]
     await scenes.admin_api.money.book_leg(scenes.admin, settlement, "REFUND", "re_hand", WHY)
@@ -263,7 +263,7 @@ async def test_a_leg_done_by_hand_is_booked_by_its_reference(shop: Shop) -> None
 
 async def test_what_a_bank_took_is_not_given_back_again(shop: Shop) -> None:
     """A split under a chargeback: no refund while it is open; once lost, only the transfer is made."""
-    scenes, payments, desk = shop
+    scenes, payments, admin_queries = shop
     task, hustler = await scenes.accepted()
     await scenes.start(task, hustler)
     await scenes.chargeback(task, "OPENED")
@@ -273,31 +273,31 @@ async def test_what_a_bank_took_is_not_given_back_again(shop: Shop) -> None:
     settlement = await scenes.settlement_of(task)
     with pytest.raises(Refusal):
         await scenes.admin_api.money.retry_settlement(scenes.admin, settlement, WHY)
-    assert task in [c.task_id for c in await desk.money.chargebacks("OPEN")]
+    assert task in [c.task_id for c in await admin_queries.money.chargebacks("OPEN")]
 
     await scenes.chargeback(task, "LOST")
-    assert (await desk.money.settlement(settlement)).state == "HELD"
+    assert (await admin_queries.money.settlement(settlement)).state == "HELD"
     await scenes.admin_api.money.retry_settlement(scenes.admin, settlement, WHY)
     await scenes.settle()
     assert payments.refunds == []
-    done = await desk.money.settlement(settlement)
+    done = await admin_queries.money.settlement(settlement)
     assert (done.state, done.escrow_state) == ("DONE", "REFUND_PARTIAL")
     assert [leg.reference for leg in done.legs if leg.leg == "REFUND"] == [f"dp_{task}"]
 
 
 async def test_the_hustler_may_be_paid_all_the_same(shop: Shop) -> None:
-    """An operator's retry releases the money although the bank has the poster's."""
-    scenes, _, desk = shop
+    """An admin's retry releases the money although the bank has the poster's."""
+    scenes, _, admin_queries = shop
     settlement = SettlementId(UUID(await held(scenes)))
     await scenes.admin_api.money.retry_settlement(scenes.admin, settlement, WHY)
     await scenes.settle()
-    assert (await desk.money.settlement(settlement)).escrow_state == "RELEASED"
+    assert (await admin_queries.money.settlement(settlement)).escrow_state == "RELEASED"
 
 
 @pytest.mark.parametrize("ended", ["COMPLETED", "CANCELLED", "REPLACED", "SPLIT"])
 async def test_trapped_money_shows_and_gets_its_settlement(shop: Shop, ended: str) -> None:
-    """Whatever lost the settlement: the desk shows it, and one command makes it again."""
-    scenes, _, desk = shop
+    """Whatever lost the settlement: the admin queue shows it, and one command makes it again."""
+    scenes, _, admin_queries = shop
     market = scenes.market
     if ended == "COMPLETED":
         task, _ = await scenes.submitted()
@@ -316,14 +316,14 @@ async def test_trapped_money_shows_and_gets_its_settlement(shop: Shop, ended: st
         "delete from settlements where escrow_id in (select id from escrows where task_id = $1)",
         task,
     )
-    (stuck,), _ = await desk.money.stuck("TRAPPED_MONEY", None, 10)
+    (stuck,), _ = await admin_queries.money.stuck("TRAPPED_MONEY", None, 10)
     assert (stuck.task_id, stuck.settlement_id) == (task, None)
     await scenes.admin_api.money.requeue_settlement(scenes.admin, task, WHY)
     with pytest.raises(Refusal):
         await scenes.admin_api.money.requeue_settlement(scenes.admin, task, WHY)
     await scenes.settle()
-    assert await desk.money.stuck("TRAPPED_MONEY", None, 10) == ([], None)
-    states = {escrow.state for escrow in (await desk.money.money(task)).escrows}
+    assert await admin_queries.money.stuck("TRAPPED_MONEY", None, 10) == ([], None)
+    states = {escrow.state for escrow in (await admin_queries.money.money(task)).escrows}
     assert (
         states
         == {
@@ -336,8 +336,8 @@ async def test_trapped_money_shows_and_gets_its_settlement(shop: Shop, ended: st
 
 
 async def test_an_account_sets_held_payouts_free(shop: Shop) -> None:
-    """The operator's account is the one that is paid; another hustler's is refused."""
-    scenes, payments, desk = shop
+    """The admin's account is the one that is paid; another hustler's is refused."""
+    scenes, payments, admin_queries = shop
     payments.error = PaymentRefused("No account to be paid to.")
     task, hustler = await scenes.submitted()
     await scenes.market.commands.proofs.approve(await scenes.market.poster_of(task), task)
@@ -348,12 +348,12 @@ async def test_an_account_sets_held_payouts_free(shop: Shop) -> None:
     )
     await scenes.settle()
     assert await scenes.market.escrow_state(task) == "RELEASED"
-    account = (await desk.people.user(hustler)).payout_account
+    account = (await admin_queries.people.user(hustler)).payout_account
     assert account is not None
     assert account.account_id == "acct_1"
     assert account.closed_at is None
-    await scenes.told("ACCOUNT_CLOSED", account_id="acct_1")
-    account = (await desk.people.user(hustler)).payout_account
+    await scenes.received("ACCOUNT_CLOSED", account_id="acct_1")
+    account = (await admin_queries.people.user(hustler)).payout_account
     assert account is not None
     assert account.closed_at is not None
     assert not account.payouts_enabled
@@ -365,28 +365,31 @@ async def test_an_account_sets_held_payouts_free(shop: Shop) -> None:
 
 async def test_a_line_of_tasks_is_one_line_of_money(shop: Shop) -> None:
     """Released, replaced and settled: the timeline is the same from each task of the line."""
-    scenes, _, desk = shop
+    scenes, _, admin_queries = shop
     first = await scenes.scene_released()
     second = TaskId(
         await scenes.market.app.fetchval("select id from tasks where predecessor_id = $1", first)
     )
-    from_first, from_second = await desk.money.money(first), await desk.money.money(second)
+    from_first, from_second = (
+        await admin_queries.money.money(first),
+        await admin_queries.money.money(second),
+    )
     assert [task.id for task in from_first.line] == [first, second]
     assert from_first.entries == from_second.entries
     assert from_first.escrows == from_second.escrows
     assert [entry.kind for entry in from_first.entries] == ["CHARGE"]
     with pytest.raises(Refusal):
-        await desk.money.money(TaskId(uuid4()))
+        await admin_queries.money.money(TaskId(uuid4()))
 
 
 async def test_late_payments_stand_on_a_page_of_their_own(shop: Shop) -> None:
     """What came after its escrow was cancelled, and goes back."""
-    scenes, _, desk = shop
+    scenes, _, admin_queries = shop
     await scenes.scene_late_payment()
     task = await scenes.scene_not_paid_yet()
-    late, _ = await desk.money.settlements(None, None, 10, late_only=True)
+    late, _ = await admin_queries.money.settlements(None, None, 10, late_only=True)
     assert sorted(s.state for s in late) == ["DONE", "PENDING"]
     assert all(s.late_payment and s.escrow_state == "CANCELLED" for s in late)
-    every, _ = await desk.money.settlements(None, None, 50)
+    every, _ = await admin_queries.money.settlements(None, None, 50)
     assert {s.id for s in every} > {s.id for s in late}
     assert task in {s.task_id for s in every}

@@ -1,4 +1,4 @@
-"""Over REST: no command of the desk is for an admin who has a stake in what it is about."""
+"""Over REST: no command of the admin API is for an admin who has a stake in what it is about."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ where t.id::text = $1
         where s.id::text = $1
     )
     or t.id in (
-        select e.task_id from escrows as e inner join operator_items as i
+        select e.task_id from escrows as e inner join admin_items as i
             on i.subject = e.id::text
         where i.id::text = $1
     )
@@ -41,11 +41,11 @@ async def close_item(traffic: Traffic) -> Said:
         "select open_item('QUESTION', e.id::text) from escrows as e where e.task_id = $1", task
     )
     item = await traffic.market.app.fetchval(
-        "select i.id from operator_items as i inner join escrows as e on e.id::text = i.subject"
+        "select i.id from admin_items as i inner join escrows as e on e.id::text = i.subject"
         " where e.task_id = $1",
         task,
     )
-    return f"items/{item}/close", {}, "CLOSE_ITEM", "operator_item"
+    return f"items/{item}/close", {}, "CLOSE_ITEM", "admin_item"
 
 
 async def become_admin(traffic: Traffic, people: People, user: UUID) -> Person:
@@ -100,7 +100,7 @@ async def test_who_opened_a_dispute_leaves_it_to_another(
 
 
 async def test_an_admin_neither_posts_nor_works(admin: Person, people: People) -> None:
-    """HX503 on both roads into a task."""
+    """HX503 on both channels into a task."""
     task = await people.funded(await people.person("poster"), mode="STANDARD")
     post = {
         "mode": "STANDARD", "title": "t", "description": "d", "category": "moving",

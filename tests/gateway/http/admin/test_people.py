@@ -1,4 +1,4 @@
-"""Accounts that an operator shuts, bans and marks."""
+"""Accounts that an admin shuts, bans and marks."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ async def test_a_ban_until_the_ends_of_time_is_a_plain_refusal(
 
 
 async def test_a_held_task_stays_with_a_suspended_hustler(admin: Person, scenes: Traffic) -> None:
-    """It shows on the desk, and an operator decides: here, the poster gets everything back."""
+    """It shows in the admin queue, and an admin decides: here, the poster gets everything back."""
     task, hustler = await scenes.accepted()
     await admin.good("POST", f"/v1/admin/users/{hustler}/suspend", {"reason": WHY})
     assert await scenes.market.state(task) == "ACCEPTED"
@@ -138,7 +138,7 @@ async def test_a_flag_marks_an_award_and_leaves_it_as_it_is(admin: Person, scene
 
 
 async def test_unlocked_codes_may_be_tried_at_once(admin: Person, scenes: Traffic) -> None:
-    """Five wrong codes lock; the operator lifts it."""
+    """Five wrong codes lock; the admin lifts it."""
     market = scenes.market
     task, hustler = await scenes.accepted()
     await market.app.execute(
@@ -150,7 +150,7 @@ async def test_unlocked_codes_may_be_tried_at_once(admin: Person, scenes: Traffi
     assert await market.state(task) == "WORKING"
 
 
-async def test_an_operator_brings_a_task_into_dispute_and_not_an_ended_one(
+async def test_an_admin_brings_a_task_into_dispute_and_not_an_ended_one(
     admin: Person, scenes: Traffic
 ) -> None:
     """Opened by ADMIN over held money; HX010 and HX001 for what has ended."""
@@ -188,7 +188,7 @@ async def test_no_admin_means_no_act_whoever_asks_the_database(scenes: Traffic) 
             "admin_cancel_task($1, $2, 'x')",
             "admin_dispute_task($1, $2, 'x')",
             "unlock_codes($1, $2, 'x')",
-            "close_operator_item($1, $2, 'x')",
+            "close_admin_item($1, $2, 'x')",
         ):
             with pytest.raises(asyncpg.PostgresError) as caught:
                 await market.app.execute(f"select {call}", nobody, hustler)
@@ -198,7 +198,7 @@ async def test_no_admin_means_no_act_whoever_asks_the_database(scenes: Traffic) 
 async def open_items(market: Market, subject: UUID) -> int:
     """How many POSTER_SUSPENDED items wait about a task."""
     count: int = await market.app.fetchval(
-        "select count(*) from operator_items"
+        "select count(*) from admin_items"
         " where kind = 'POSTER_SUSPENDED' and subject = $1 and closed_at is null",
         str(subject),
     )
@@ -239,7 +239,7 @@ async def test_a_suspended_poster_offers_nothing(
 async def test_money_that_comes_for_a_suspended_poster_starts_nothing(
     admin: Person, market: Market
 ) -> None:
-    """A payment under way, and work given back: no broadcast; an operator gives the money back."""
+    """A payment under way, and work given back: no broadcast; an admin gives the money back."""
     poster = await market.user("poster")
     unpaid = await market.task("LIVE", poster=poster)
     given_back, hustler = await market.accepted("LIVE", poster=poster)

@@ -1,4 +1,4 @@
-"""What the desk shows: counts, ages, pages, and every way in which a task can be stuck."""
+"""What the admin queue shows: counts, ages, pages, and every way in which a task can be stuck."""
 
 from __future__ import annotations
 
@@ -80,45 +80,45 @@ STUCK: list[Callable[[Traffic], Awaitable[object]]] = [
 
 async def test_a_stuck_task_says_why_and_since_when(own_traffic: Traffic) -> None:
     """Each kind by its own name, the longest stuck first; a task at work is not among them."""
-    desk = Admin.open(own_traffic.market.execution, own_traffic.market.store)
+    admin_queries = Admin.open(own_traffic.market.execution, own_traffic.market.store)
     await own_traffic.scene_accepted()
     await own_traffic.scene_matching()
     await own_traffic.scene_submitted()
-    assert await desk.money.stuck(None, None, 10) == ([], None)
+    assert await admin_queries.money.stuck(None, None, 10) == ([], None)
     for make in STUCK:
         task = await make(own_traffic)
-        found, _ = await desk.money.stuck(None, None, 50)
+        found, _ = await admin_queries.money.stuck(None, None, 50)
         kinds = {item.task_id: item.kind for item in found}
         assert kinds[task] == make.__name__.upper()  # type: ignore[index]
         since = [item.since for item in found]
         assert since == sorted(since)
-        one_kind, _ = await desk.money.stuck(kinds[task], None, 50)  # type: ignore[index]
+        one_kind, _ = await admin_queries.money.stuck(kinds[task], None, 50)  # type: ignore[index]
         assert {item.kind for item in one_kind} == {make.__name__.upper()}
 
     waiting = {
         (w.subject, w.kind): w
-        for w in (await desk.queue.overview()).waiting
+        for w in (await admin_queries.queue.overview()).waiting
         if w.subject == "STUCK_TASK"
     }
     assert {kind for _, kind in waiting} >= {make.__name__.upper() for make in STUCK}
     assert sum(w.count for w in waiting.values()) == len(
-        (await desk.money.stuck(None, None, 50))[0]
+        (await admin_queries.money.stuck(None, None, 50))[0]
     )
-    oldest = min(item.since for item in (await desk.money.stuck(None, None, 50))[0])
+    oldest = min(item.since for item in (await admin_queries.money.stuck(None, None, 50))[0])
     assert min(w.oldest_at for w in waiting.values()) == oldest
     assert max(w.oldest_age_s for w in waiting.values()) > 100 * 3600
 
 
-async def test_an_empty_desk_is_empty(own_traffic: Traffic) -> None:
+async def test_an_empty_admin_queue_is_empty(own_traffic: Traffic) -> None:
     """Nothing waits where nothing happened; disputes count, and past their deadline twice."""
-    desk = Admin.open(own_traffic.market.execution, own_traffic.market.store)
-    assert (await desk.queue.overview()).waiting == []
+    admin_queries = Admin.open(own_traffic.market.execution, own_traffic.market.store)
+    assert (await admin_queries.queue.overview()).waiting == []
     await own_traffic.disputed()
-    assert [(w.subject, w.kind, w.count) for w in (await desk.queue.overview()).waiting] == [
-        ("DISPUTE", "OPEN", 1)
-    ]
+    assert [
+        (w.subject, w.kind, w.count) for w in (await admin_queries.queue.overview()).waiting
+    ] == [("DISPUTE", "OPEN", 1)]
     await own_traffic.market.advance("73 hours")
-    assert [w.subject for w in (await desk.queue.overview()).waiting] == [
+    assert [w.subject for w in (await admin_queries.queue.overview()).waiting] == [
         "DISPUTE",
         "DISPUTE_PAST_DUE",
     ]
@@ -168,7 +168,7 @@ async def test_a_closed_item_says_by_whom_and_stays_closed(admin: Person, scenes
     assert first["closed_by"] == str(admin.user_id)
     again = await admin.good("POST", path, {"reason": "Again."})
     assert again == first
-    acts = await admin.good("GET", f"/v1/admin/actions?target_type=operator_item&target_id={item}")
+    acts = await admin.good("GET", f"/v1/admin/actions?target_type=admin_item&target_id={item}")
     assert [act["reason"] for act in acts["items"]] == ["Again.", WHY]
     assert acts["items"][0]["metadata"]["kind"] == "QUESTION"
 

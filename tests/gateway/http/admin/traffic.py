@@ -63,7 +63,7 @@ class Traffic:
 
     async def settle(self) -> None:
         """Everything that is due moves."""
-        await self.market.settling.settle_waiting()
+        await self.market.worker.settle_waiting()
 
     async def accepted(self) -> tuple[TaskId, UserId]:
         """A held task of any kind."""
@@ -112,7 +112,7 @@ class Traffic:
         )
         return found
 
-    async def told(self, kind: str, **fact: Any) -> Applied:
+    async def received(self, kind: str, **fact: Any) -> Applied:
         """An event of the provider."""
         return await self.market.execution.run(
             "book_provider_event",
@@ -126,7 +126,7 @@ class Traffic:
         """An open item."""
         await self.market.app.execute("select open_item('QUESTION', $1)", str(uuid4()))
         found: UUID = await self.market.app.fetchval(
-            "select id from operator_items where kind = 'QUESTION' and closed_at is null limit 1"
+            "select id from admin_items where kind = 'QUESTION' and closed_at is null limit 1"
         )
         return ItemId(found)
 
@@ -233,7 +233,7 @@ class Traffic:
             "select * from settlements where id = $1", await self.settlement_of(task)
         )
         assert row is not None
-        await self.told(
+        await self.received(
             "TRANSFER_SUCCEEDED",
             settlement_id=str(row["id"]),
             reference=f"tr_{uuid4().hex}",
@@ -299,7 +299,7 @@ class Traffic:
                 "select begin_funding($1, $2) ->> 'id'", poster, task
             )
             await self.market.commands.tasks.cancel(poster, task, None)
-            await self.told(
+            await self.received(
                 "PAYMENT_SUCCEEDED",
                 escrow_id=escrow,
                 payment=f"pi_{uuid4().hex}",
@@ -317,9 +317,11 @@ class Traffic:
         )
         await self.market.commands.tasks.cancel(poster, task, None)
         payment = f"pi_{uuid4().hex}"
-        await self.told("PAYMENT_SUCCEEDED", escrow_id=escrow, payment=payment, amount_cents=4_000)
+        await self.received(
+            "PAYMENT_SUCCEEDED", escrow_id=escrow, payment=payment, amount_cents=4_000
+        )
         for what in ("OPENED", "LOST"):
-            await self.told(
+            await self.received(
                 f"CHARGEBACK_{what}", reference=f"dp_{escrow}", payment=payment, amount_cents=4_000
             )
 
@@ -351,10 +353,10 @@ class Traffic:
         """A refund that the bank has made already."""
         task = await self.scene_open()
         payment = await self.payment_of(task)
-        await self.told(
+        await self.received(
             "CHARGEBACK_OPENED", reference=f"dp_{task}", payment=payment, amount_cents=9_000
         )
-        await self.told(
+        await self.received(
             "CHARGEBACK_LOST", reference=f"dp_{task}", payment=payment, amount_cents=9_000
         )
 
@@ -372,7 +374,7 @@ class Traffic:
         await self.settle()
 
     async def scene_chargeback_decided(self) -> None:
-        """In a dispute, decided before or after the bank has; an operator lets what is held go on."""
+        """In a dispute, decided before or after the bank has; an admin lets what is held go on."""
         task, hustler = await self.accepted()
         await self.start(task, hustler)
         await self.chargeback(task, "OPENED")
@@ -396,7 +398,7 @@ class Traffic:
 
     async def chargeback(self, task: TaskId, what: str) -> None:
         """An event about a chargeback on the task's payment."""
-        await self.told(
+        await self.received(
             f"CHARGEBACK_{what}",
             reference=f"dp_{task}",
             payment=await self.payment_of(task),
@@ -420,11 +422,13 @@ class Traffic:
 
     async def scene_asked_by_the_bank(self) -> None:
         """An inquiry that closes, one that becomes a dispute, and one that is open."""
-        for told in (("INQUIRY_CLOSED",), ("CHARGEBACK_OPENED",), ()):
+        for received in (("INQUIRY_CLOSED",), ("CHARGEBACK_OPENED",), ()):
             task = await self.scene_open()
             payment = await self.payment_of(task)
-            for kind in ("INQUIRY_OPENED", *told):
-                await self.told(kind, reference=f"dp_{task}", payment=payment, amount_cents=4_000)
+            for kind in ("INQUIRY_OPENED", *received):
+                await self.received(
+                    kind, reference=f"dp_{task}", payment=payment, amount_cents=4_000
+                )
         await self.settle()
 
     async def refund_by_hand(self, task: TaskId, cents: int | None) -> None:
@@ -432,16 +436,16 @@ class Traffic:
         held = await self.market.app.fetchval(
             "select amount from escrows where task_id = $1 and is_current", task
         )
-        await self.told(
+        await self.received(
             "REFUND_SUCCEEDED",
             reference=f"re_hand_{task}",
             payment=await self.payment_of(task),
             amount_cents=cents or held,
         )
 
-    # ── Operators ───────────────────────────────────────────────────────────────────────────────
+    # ── Admins ───────────────────────────────────────────────────────────────────────────────
 
-    async def scene_operators(self) -> None:
+    async def scene_admins(self) -> None:
         """An account is shut, another banned; an award is marked; an item is closed."""
         await self.admin_api.people.suspend(self.admin, await self.market.live_hustler(), WHY)
         hustler = await self.market.live_hustler()

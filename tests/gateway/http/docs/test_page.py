@@ -17,17 +17,17 @@ from playwright.async_api import Browser, async_playwright, expect
 
 from gateway.contract.problems import PROBLEM_JSON, Problem
 from gateway.http.docs import openapi, viewer
-from gateway.http.endpoint import JSON, Call
-from gateway.server.routes import CALLS
+from gateway.http.endpoint import JSON, Endpoint
+from gateway.server.routes import ENDPOINTS
 from tests.support.programs import program
 
-DOCUMENT = openapi.document(CALLS, "1")
+DOCUMENT = openapi.document(ENDPOINTS, "1")
 MS = 20_000
 SEEN = [["header"], ["#viewer .opblock-tag-section:first-child"], ["#close-codes"], ["#errors"]]
 """One of each kind; all 75 calls would take axe half a minute."""
 
 
-def operation(call: Call) -> dict[str, Any]:
+def operation(call: Endpoint) -> dict[str, Any]:
     """What the description says of a call."""
     path = re.sub(r":uuid", "", call.path)
     said: dict[str, Any] = DOCUMENT["paths"][path][call.method.lower()]
@@ -39,13 +39,13 @@ def fits(example: object, kind: Any) -> None:
     msgspec.json.decode(msgspec.json.encode(example), type=kind)
 
 
-def named(call: Call) -> str:
+def named(call: Endpoint) -> str:
     """A call in a test's name."""
     return f"{call.method} {call.path}"
 
 
-@pytest.mark.parametrize("call", CALLS, ids=named)
-def test_every_body_and_every_answer_has_an_example_that_fits(call: Call) -> None:
+@pytest.mark.parametrize("call", ENDPOINTS, ids=named)
+def test_every_body_and_every_answer_has_an_example_that_fits(call: Endpoint) -> None:
     """By the types that the service itself decodes and encodes."""
     said = operation(call)
     for media, content in said.get("requestBody", {}).get("content", {}).items():

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from gateway.contract import limits
-from tests.gateway.http.transport.wire import HANDSHAKE, Wire, connected, request
+from tests.gateway.http.transport.raw_connection import HANDSHAKE, RawConnection, connected, request
 from tests.support.service import Service
 
 ME = request("GET /v1/me")
@@ -305,7 +305,7 @@ async def test_who_sends_no_more_is_still_answered(service: Service) -> None:
 # ── Time ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _drip(wire: Wire, part: bytes) -> None:
+async def _drip(wire: RawConnection, part: bytes) -> None:
     """Sends a byte now and then until the other side has had enough."""
     try:
         while True:

@@ -14,7 +14,7 @@ from websockets.frames import Frame, Opcode
 
 from gateway.contract import limits
 from gateway.identity.rates import BAD_TOKEN
-from tests.gateway.http.transport.wire import HANDSHAKE, connected, request
+from tests.gateway.http.transport.raw_connection import HANDSHAKE, connected, request
 from tests.support.paths import ROOT
 from tests.support.service import Client, Service, running
 
@@ -93,12 +93,12 @@ async def test_frames_behind_a_handshake_are_not_lost(service: Service) -> None:
     async with connected(service.url) as wire:
         await wire.send(_asked(HANDSHAKE) + ping)
         assert (await wire.answer()).status == 101
-        told = await wire._reader.readuntil(b"}}")
-        assert b"VALIDATION_ERROR" in told
+        received = await wire._reader.readuntil(b"}}")
+        assert b"VALIDATION_ERROR" in received
 
 
 @pytest.mark.parametrize(
-    ("frame", "told"),
+    ("frame", "received"),
     [
         (Frame(Opcode.PING, b"HTTP/1.1 200 OK"), b"\x8a\x0fHTTP/1.1 200 OK"),
         (Frame(Opcode.CLOSE, (1000).to_bytes(2)), b"\x88\x02\x03\xe8"),
@@ -107,7 +107,7 @@ async def test_frames_behind_a_handshake_are_not_lost(service: Service) -> None:
     ids=["ping", "close", "broken"],
 )
 async def test_nothing_overtakes_the_answer_to_a_handshake(
-    service: Service, frame: Frame, told: bytes
+    service: Service, frame: Frame, received: bytes
 ) -> None:
     """Whatever stands behind it in the same packet: first 101, or the refusal and nothing more."""
     sent = frame.serialize(mask=True)
@@ -115,7 +115,7 @@ async def test_nothing_overtakes_the_answer_to_a_handshake(
         await wire.send(_asked(HANDSHAKE) + sent)
         assert (await wire.answer()).status == 101
         async with asyncio.timeout(5):
-            await wire._reader.readuntil(told)
+            await wire._reader.readuntil(received)
     async with connected(service.url) as wire:
         await wire.send(_asked(HANDSHAKE, "Origin: http://other") + sent)
         assert (await wire.answer()).status == 403
@@ -193,8 +193,8 @@ async def test_an_address_that_shows_bad_tokens_waits_for_its_answers(
     began = asyncio.get_running_loop().time()
     async with connect(service.ws_url, additional_headers=here) as wire:
         await Client(wire).say("AUTH", {"token": "x.y.z"}, ref=1)
-        told = json.loads(await wire.recv())["data"]
-        assert (told["code"], told["retryable"]) == ("RATE_LIMITED", True)
+        received = json.loads(await wire.recv())["data"]
+        assert (received["code"], received["retryable"]) == ("RATE_LIMITED", True)
         assert await _closed(wire) == 4200
     assert asyncio.get_running_loop().time() - began >= 0.3
     hustler = await service.user()
@@ -224,9 +224,9 @@ async def test_a_flood_of_frames_without_a_message_ends_the_socket(
                 await wire.send(begins)
             await wire.send(frame * count)
             if ends:
-                told = await wire.ends()
-                assert (4_200).to_bytes(2) in told
-                assert told.count(b"\x8a\x00") <= burst + limits.CONTROL_SLICE_BYTES / 6
+                received = await wire.ends()
+                assert (4_200).to_bytes(2) in received
+                assert received.count(b"\x8a\x00") <= burst + limits.CONTROL_SLICE_BYTES / 6
             elif opcode is not Opcode.CONT:
                 await wire.send(Frame(Opcode.TEXT, b"{}").serialize(mask=True))
                 assert b"VALIDATION_ERROR" in await wire._reader.readuntil(b"}}")

@@ -15,7 +15,7 @@ from websockets.exceptions import InvalidStatus
 
 from gateway.contract import limits
 from tests.gateway.http.transport import proxies
-from tests.gateway.http.transport.wire import connected, request
+from tests.gateway.http.transport.raw_connection import connected, request
 from tests.support.service import Client, Service
 
 KINDS = ("nginx", "nginx-careless", "nginx-without-keepalive", "haproxy", "haproxy-careless")

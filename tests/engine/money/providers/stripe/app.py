@@ -16,7 +16,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from tests.engine.money.providers.stripe.chaos import Chaos
-from tests.engine.money.providers.stripe.ledger import Ledger, Made, Params, Refused, missing
+from tests.engine.money.providers.stripe.ledger import Ledger, Made, Params, RefusalRecord, missing
 
 API_KEY = "sk_test_fake"
 PAGE = 10
@@ -75,7 +75,7 @@ class FakeApi:
         path = request.url.path.removeprefix("/v1")
         self.calls.append((request.method, path, key))
         if request.headers.get("authorization") != f"Bearer {API_KEY}":
-            return _error(Refused("Invalid API Key provided", "api_key_invalid", status=401))
+            return _error(RefusalRecord("Invalid API Key provided", "api_key_invalid", status=401))
         text = request.url.query if request.method == "GET" else (await request.body()).decode()
         params = nested(parse_qsl(text, keep_blank_values=True))
         if self._chaos.happens(self._chaos.dial.error_before):
@@ -88,7 +88,7 @@ class FakeApi:
         kept = self.keys.get(key)
         if kept is not None and kept.request != asked:
             return _error(
-                Refused(
+                RefusalRecord(
                     "Keys for idempotent requests can only be used with the same parameters.",
                     "idempotency_key_reused",
                     kind="idempotency_error",
@@ -96,7 +96,7 @@ class FakeApi:
             )
         if kept is not None and kept.answer is None:
             return _error(
-                Refused(
+                RefusalRecord(
                     "There is another request in progress with this key.",
                     "idempotency_key_in_use",
                     status=409,
@@ -120,13 +120,13 @@ class FakeApi:
 
     def _run(self, method: str, path: str, params: Params) -> Response:
         if path == self.refused:
-            return _error(Refused("This cannot be done.", "account_unusable"))
+            return _error(RefusalRecord("This cannot be done.", "account_unusable"))
         try:
             return JSONResponse(self._handler(method, path)(params))
-        except Refused as refused:
+        except RefusalRecord as refused:
             return _error(refused)
         except KeyError as absent:
-            return _error(Refused(f"Missing required param: {absent}.", "parameter_missing"))
+            return _error(RefusalRecord(f"Missing required param: {absent}.", "parameter_missing"))
 
     def _lost_or(self, answer: Response) -> Response:
         return LostConnection() if self._chaos.happens(self._chaos.dial.lost_answer) else answer
@@ -216,10 +216,10 @@ def _page(path: str, found: list[Made], params: Params) -> Made:
 
 
 def _api_error() -> Response:
-    return _error(Refused("Something went wrong.", "api_error", status=500, kind="api_error"))
+    return _error(RefusalRecord("Something went wrong.", "api_error", status=500, kind="api_error"))
 
 
-def _error(refused: Refused) -> Response:
+def _error(refused: RefusalRecord) -> Response:
     return JSONResponse(
         {
             "error": {

@@ -33,7 +33,7 @@ class Terms:
 
 
 @dataclass(frozen=True)
-class EscrowTold:
+class EscrowReports:
     """One escrow: our row with its settlement and journal, and the amounts moved at Stripe."""
 
     row: dict[str, Any]
@@ -43,11 +43,11 @@ class EscrowTold:
 
 
 @dataclass(frozen=True)
-class Told:
+class ReportedEvent:
     """How a history ended, without names: what two runs of it are compared by."""
 
     task: str
-    escrows: list[EscrowTold]
+    escrows: list[EscrowReports]
     held: dict[str, int]
     """What the poster, the platform and the hustler have at Stripe."""
 
@@ -182,7 +182,7 @@ class History:
             if await holds():
                 return
             await self.churn()
-        raise AssertionError(f"never: {holds}\n{await self.told()}")
+        raise AssertionError(f"never: {holds}\n{await self.received()}")
 
     async def churn(self) -> None:
         """One round of post, worker and reconciler, any of which may die in it."""
@@ -210,7 +210,7 @@ class History:
             moved = await self._settle() + await self._sweep()
             if not moved and not self.fake.webhooks.waiting:
                 return
-        raise AssertionError(f"never at rest: {await self.told()}")
+        raise AssertionError(f"never at rest: {await self.received()}")
 
     async def _post(self) -> int:
         return await self.fake.webhooks.round(self._deliver)
@@ -227,10 +227,10 @@ class History:
         await self.market.app.execute(
             "update settlements set due_at = hx_clock() where state = 'PENDING'"
         )
-        return await self.process.settling.settle_waiting()
+        return await self.process.worker.settle_waiting()
 
     async def _sweep(self) -> int:
-        return await self.process.reconciling.sweep()
+        return await self.process.reconciler.sweep()
 
     def _born(self) -> Process:
         return Process(
@@ -290,7 +290,7 @@ class History:
         found = self.fake.ledger.objects["refund"].values()
         return [each["id"] for each in found if each["status"] == status]
 
-    async def told(self) -> Told:
+    async def received(self) -> ReportedEvent:
         """Our rows and Stripe's books."""
         rows = await self.market.app.fetch(
             "select e.id, e.state, e.is_current, e.amount, e.release_amount, e.refund_amount,"
@@ -306,10 +306,10 @@ class History:
         ledger = self.fake.ledger
         held = {"poster": ledger.held["posters"], "platform": ledger.held["platform"]}
         held["hustler"] = ledger.held[self.account]
-        return Told(
+        return ReportedEvent(
             await self.market.state(self.task),
             [
-                EscrowTold(
+                EscrowReports(
                     {name: value for name, value in row.items() if name != "id"},
                     self._moved("payment_intent", row["id"]),
                     self._moved("transfer", row["id"]),

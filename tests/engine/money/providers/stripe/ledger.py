@@ -15,7 +15,7 @@ SLOW = "pm_usBankAccount"
 MIN_CENTS = 50
 
 
-class Refused(Exception):
+class RefusalRecord(Exception):
     """An error of the API: status, type, code, sentence."""
 
     def __init__(
@@ -28,14 +28,14 @@ class Refused(Exception):
         self.kind = kind
 
 
-def missing(what: str, name: str | None) -> Refused:
+def missing(what: str, name: str | None) -> RefusalRecord:
     """404: no such object."""
-    return Refused(f"No such {what}: '{name}'", "resource_missing", status=404)
+    return RefusalRecord(f"No such {what}: '{name}'", "resource_missing", status=404)
 
 
-def revoked(account: str) -> Refused:
+def revoked(account: str) -> RefusalRecord:
     """403: Stripe answers so for a deleted account and for one that was taken from us."""
-    return Refused(
+    return RefusalRecord(
         f"The provided key does not have access to account '{account}' (or that account does not"
         " exist). Application access may have been revoked.",
         "account_invalid",
@@ -46,11 +46,11 @@ def revoked(account: str) -> Refused:
 class Ledger:
     """Objects by id, events in order, and what every party holds in cents.
 
-    `told` hears of every event; ids begin with `tag`, so that two accounts share none.
+    `received` hears of every event; ids begin with `tag`, so that two accounts share none.
     """
 
     def __init__(
-        self, clock: Callable[[], int], told: Callable[[Made], None], tag: str = ""
+        self, clock: Callable[[], int], received: Callable[[Made], None], tag: str = ""
     ) -> None:
         self._tag = tag
         self.objects: dict[str, dict[str, Made]] = defaultdict(dict)
@@ -59,7 +59,7 @@ class Ledger:
         self.slow_refunds = False
         self._withdrawn: set[str] = set()
         self._clock = clock
-        self._told = told
+        self._lock_subject = received
         self._numbers: dict[str, itertools.count[int]] = defaultdict(lambda: itertools.count(1))
 
     # ── Payments ─────────────────────────────────────────────────────────────────────────────────
@@ -68,7 +68,7 @@ class Ledger:
         """Waits for its payment method."""
         amount = int(params["amount"])
         if amount < MIN_CENTS:
-            raise Refused("Amount must be at least $0.50 usd", "amount_too_small")
+            raise RefusalRecord("Amount must be at least $0.50 usd", "amount_too_small")
         intent = self._made(
             "pi",
             "payment_intent",
@@ -88,13 +88,15 @@ class Ledger:
         """The payer's step: succeeds, is declined, or takes its time."""
         intent = self.one("payment_intent", name)
         if intent["status"] not in ("requires_payment_method", "requires_confirmation"):
-            raise Refused(
+            raise RefusalRecord(
                 f"This PaymentIntent's status is {intent['status']}.",
                 "payment_intent_unexpected_state",
             )
         if payment_method == DECLINED:
             self._tell("payment_intent.payment_failed", intent)
-            raise Refused("Your card was declined.", "card_declined", status=402, kind="card_error")
+            raise RefusalRecord(
+                "Your card was declined.", "card_declined", status=402, kind="card_error"
+            )
         if payment_method == SLOW:
             intent["status"] = "processing"
             return intent
@@ -127,7 +129,7 @@ class Ledger:
         """An unpaid intent ends."""
         intent = self.one("payment_intent", name)
         if intent["status"] == "succeeded":
-            raise Refused("It has succeeded.", "payment_intent_unexpected_state")
+            raise RefusalRecord("It has succeeded.", "payment_intent_unexpected_state")
         intent["status"] = "canceled"
         self._tell("payment_intent.canceled", intent)
         return intent
@@ -140,11 +142,11 @@ class Ledger:
         left = charge["amount"] - charge["amount_refunded"]
         amount = int(params.get("amount", left))
         if charge["disputed"]:
-            raise Refused("The charge has been charged back.", "charge_disputed")
+            raise RefusalRecord("The charge has been charged back.", "charge_disputed")
         if left == 0:
-            raise Refused("The charge has already been refunded.", "charge_already_refunded")
+            raise RefusalRecord("The charge has already been refunded.", "charge_already_refunded")
         if not 0 < amount <= left:
-            raise Refused(
+            raise RefusalRecord(
                 f"Refund amount ({amount}) is greater than unrefunded amount on charge ({left})",
                 "amount_too_large",
             )
@@ -189,9 +191,11 @@ class Ledger:
         if account is not None and (account["deleted"] or account["revoked"]):
             raise revoked(account["id"])
         if account is None:
-            raise Refused(f"No such destination: '{params['destination']}'", "resource_missing")
+            raise RefusalRecord(
+                f"No such destination: '{params['destination']}'", "resource_missing"
+            )
         if not account["payouts_enabled"]:
-            raise Refused(
+            raise RefusalRecord(
                 "The account needs the capability to receive transfers.",
                 "insufficient_capabilities_for_transfer",
             )
@@ -204,11 +208,15 @@ class Ledger:
                 if other["source_transaction"] == source
             )
             if drawn + amount > charge["amount"]:
-                raise Refused("Transfers exceed the source charge.", "transfer_source_exceeded")
+                raise RefusalRecord(
+                    "Transfers exceed the source charge.", "transfer_source_exceeded"
+                )
             if charge["transfer_group"] != params.get("transfer_group"):
-                raise Refused("The charge is in another transfer group.", "transfer_group_mismatch")
+                raise RefusalRecord(
+                    "The charge is in another transfer group.", "transfer_group_mismatch"
+                )
         elif amount > self.held["platform"]:
-            raise Refused("You have insufficient funds.", "balance_insufficient")
+            raise RefusalRecord("You have insufficient funds.", "balance_insufficient")
         transfer = self._made(
             "tr",
             "transfer",
@@ -231,7 +239,7 @@ class Ledger:
         left = transfer["amount"] - transfer["amount_reversed"]
         amount = int(params.get("amount", left))
         if not 0 < amount <= left:
-            raise Refused("More than was transferred.", "amount_too_large")
+            raise RefusalRecord("More than was transferred.", "amount_too_large")
         transfer["amount_reversed"] += amount
         transfer["reversed"] = transfer["amount_reversed"] == transfer["amount"]
         self._move(transfer["destination"], "platform", amount)
@@ -350,7 +358,7 @@ class Ledger:
     def _charge_of(self, payment: str) -> Made:
         intent = self.one("payment_intent", payment)
         if intent["latest_charge"] is None:
-            raise Refused("This PaymentIntent has no successful charge.", "charge_missing")
+            raise RefusalRecord("This PaymentIntent has no successful charge.", "charge_missing")
         return self.one("charge", intent["latest_charge"])
 
     def _move(self, giver: str, taker: str, amount: int) -> None:
@@ -381,4 +389,4 @@ class Ledger:
         if account is not None:
             event["account"] = account
         self.events.append(event)
-        self._told(event)
+        self._lock_subject(event)

@@ -20,7 +20,7 @@ from engine.money.providers.stripe import events, signature
 from engine.money.providers.stripe.accounts import StripeAccounts
 from engine.money.providers.stripe.books import StripeBooks
 from engine.money.providers.stripe.payments import StripePayments
-from engine.money.reconciliation import Reconciling
+from engine.money.reconciliation import Reconciler
 from engine.tasks.codes import CodeBook, TaskCodes
 from sql.database import Database
 from tests.engine.money.providers.stripe.webhook_queue import FIRST_SECRET
@@ -29,7 +29,7 @@ from tests.support.market import execution_on, settlement_worker
 T = TypeVar("T")
 
 BOOKINGS: Final = {
-    "begin_funding", "book_funding", "note_payment", "book_leg", "note_leg", "apply_provider_fact",
+    "begin_funding", "book_funding", "record_payment", "book_leg", "record_leg", "apply_provider_fact",
     "settlement_failed", "hold_settlement", "hold_unpayable", "book_provider_event",
 }  # fmt: skip
 
@@ -144,10 +144,10 @@ class Process:
         self.commands = Commands.open(
             execution, self.store, TaskCodes(self.store, codes), payments, plan
         )
-        self.settling = settlement_worker(self.store, payments, effects)
+        self.worker = settlement_worker(self.store, payments, effects)
         self.payouts = Payouts(execution, self.store, StripeAccounts(sdk))
         self._events = ProviderEvents(execution, self.store, plan)
-        self.reconciling = Reconciling(
+        self.reconciler = Reconciler(
             execution,
             self.store,
             payments,

@@ -15,9 +15,9 @@ RELEASED: Final = ("COMPLETED", "RELEASED")
 REFUNDED: Final = ("CANCELLED", "REFUNDED")
 SPLIT: Final = ("COMPLETED", "REFUND_PARTIAL")
 WAITING: Final = ("CANCELLED", "FUNDED")
-"""A part of the payment is gone, or nobody knows: an operator decides about the rest."""
+"""A part of the payment is gone, or nobody knows: an admin decides about the rest."""
 HELD: Final = ("COMPLETED", "LOCKED_DISPUTE")
-"""The bank gave the payment back and we owe it to the hustler: an operator decides."""
+"""The bank gave the payment back and we owe it to the hustler: an admin decides."""
 
 
 async def never_paid(h: History) -> None:
@@ -98,7 +98,7 @@ async def slow_refund(h: History) -> None:
 async def failed_refund(h: History) -> None:
     """The bank sends it back, somebody tries again, and it arrives.
 
-    An operator does; or the worker, where it died before it had noted the first.
+    An admin does; or the worker, where it died before it had noted the first.
     """
     h.fake.ledger.slow_refunds = True
     await cancelled(h)

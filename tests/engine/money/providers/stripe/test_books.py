@@ -31,7 +31,7 @@ async def test_every_movement_is_listed_with_our_ids(
         settlement, account, hustler, 2550, escrow=escrow, payment=paid
     )
     by_hand = fake.ledger.create_refund({"payment_intent": paid, "amount": "17"})["id"]
-    moved = {each.reference: each for each in await books.moved_since(EPOCH)}
+    moved = {each.reference: each for each in await books.movements_since(EPOCH)}
     assert {each.kind for each in moved.values()} == {"PAYMENT", "TRANSFER", "REFUND"}
     assert moved[paid].escrow_id == str(escrow)
     assert [m.amount_cents for m in moved.values()] == [4000, 2550, 17, 1000]
@@ -48,10 +48,10 @@ async def test_events_come_oldest_first_over_any_number_of_pages(
         fake.ledger.finish_payment(
             fake.ledger.create_payment_intent({"amount": "100", "currency": "usd"})["id"]
         )
-    told = await books.told_since(EPOCH)
-    assert len(told) == 250
-    assert [each.event_id for each in told] == sorted(each.event_id for each in told)
-    assert {each.event_type for each in told} == {"payment_intent.succeeded"}
+    received = await books.events_since(EPOCH)
+    assert len(received) == 250
+    assert [each.event_id for each in received] == sorted(each.event_id for each in received)
+    assert {each.event_type for each in received} == {"payment_intent.succeeded"}
 
 
 async def test_only_the_window_is_asked_for(books: StripeBooks, fake: FakeStripe) -> None:
@@ -60,9 +60,9 @@ async def test_only_the_window_is_asked_for(books: StripeBooks, fake: FakeStripe
         fake.ledger.create_payment_intent({"amount": "100", "currency": "usd"})["id"]
     )
     begun = datetime.fromtimestamp(fake.ledger.events[0]["created"], UTC)
-    assert len(await books.told_since(begun)) == 1
-    assert await books.told_since(begun + timedelta(seconds=60)) == []
-    assert await books.moved_since(begun + timedelta(seconds=60)) == []
+    assert len(await books.events_since(begun)) == 1
+    assert await books.events_since(begun + timedelta(seconds=60)) == []
+    assert await books.movements_since(begun + timedelta(seconds=60)) == []
 
 
 async def test_a_provider_that_does_not_answer_is_a_failure(
@@ -71,6 +71,6 @@ async def test_a_provider_that_does_not_answer_is_a_failure(
     """In the port's words."""
     fake.chaos.turn(lost_answer=1.0)
     with pytest.raises(PaymentFailed):
-        await books.told_since(EPOCH)
+        await books.events_since(EPOCH)
     with pytest.raises(PaymentFailed):
-        await books.moved_since(EPOCH)
+        await books.movements_since(EPOCH)

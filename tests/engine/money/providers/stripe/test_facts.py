@@ -338,10 +338,11 @@ def test_the_fake_tells_every_kind_of_event_that_we_listen_to(fake: FakeStripe) 
     ledger.update_dispute(disputed, "needs_response")
     ledger.close_dispute(disputed, "lost")
     ledger.update_dispute(disputed, "won")
-    told = {each["type"]: each for each in ledger.events}
-    assert set(EVENT_TYPES) <= told.keys()
+    received = {each["type"]: each for each in ledger.events}
+    assert set(EVENT_TYPES) <= received.keys()
     kinds = {
-        name: fact_of(msgspec.convert(told[name], Event), livemode=False).kind for name in told
+        name: fact_of(msgspec.convert(received[name], Event), livemode=False).kind
+        for name in received
     }
     assert kinds["refund.created"] == "REFUND_PENDING"
     assert kinds["refund.failed"] == "REFUND_FAILED"

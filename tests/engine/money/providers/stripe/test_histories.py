@@ -6,7 +6,7 @@ import stripe
 
 from tests.engine.money.providers.stripe.chaos import KIND, ROUGH, Dial
 from tests.engine.money.providers.stripe.fake import FakeServer
-from tests.engine.money.providers.stripe.history import History, Terms, Told
+from tests.engine.money.providers.stripe.history import History, ReportedEvent, Terms
 from tests.engine.money.providers.stripe.stories import STORIES
 from tests.support.market import Market, open_market
 from tests.support.servers import TestDatabase
@@ -36,8 +36,8 @@ class Teller:
         price = random.randrange(1_500, 50_000)
         confirms_here = name != "paid too late" and random.random() < 0.5
         terms = Terms(price, random.randrange(1, price), confirms_here)
-        calm = await self._told(name, terms, seed, KIND, 0.0)
-        rough = await self._told(name, terms, seed, ROUGH, KILLS)
+        calm = await self._reported(name, terms, seed, KIND, 0.0)
+        rough = await self._reported(name, terms, seed, ROUGH, KILLS)
         assert rough == calm, f"{name}, seed {seed}"
         assert (calm.task, *(each.row["state"] for each in calm.escrows)) == STORIES[name][1]
         for escrow in calm.escrows:
@@ -46,18 +46,20 @@ class Teller:
             if row["release_amount"]:
                 assert sum(escrow.sent) == row["release_amount"] - row["fee_amount"]
 
-    async def _told(self, name: str, terms: Terms, seed: int, dial: Dial, kills: float) -> Told:
+    async def _reported(
+        self, name: str, terms: Terms, seed: int, dial: Dial, kills: float
+    ) -> ReportedEvent:
         history = History(
             self._market, self._fake_server, self._sdk, terms, seed=seed, dial=dial, kills=kills
         )
         try:
             await STORIES[name][0](history)
             await history.rest()
-            told = await history.told()
+            received = await history.received()
         except Exception as error:
             raise AssertionError(f"{name}, seed {seed}") from error
         assert sum(history.fake.ledger.held.values()) == 0
-        return told
+        return received
 
 
 @pytest.fixture

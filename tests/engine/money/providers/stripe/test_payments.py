@@ -152,7 +152,7 @@ async def test_days_later_a_repeated_transfer_finds_the_first(
 async def test_a_hustler_without_account_is_refused_before_anybody_is_asked(
     confirming: StripePayments, fake: FakeStripe, escrow: tuple[UUID, str]
 ) -> None:
-    """The sentence goes to the operator."""
+    """The sentence goes to the admin."""
     before = len(fake.api.calls)
     with pytest.raises(PaymentRefused, match="no payout account"):
         await confirming.transfer(uuid4(), None, HUSTLER, 1, escrow=escrow[0], payment=escrow[1])
@@ -291,10 +291,10 @@ async def test_a_lost_answer_and_its_repetition_move_the_money_once(
             transfer, account, HUSTLER, 3000, escrow=escrow, payment=paid.reference
         )
 
-    async def give_back() -> object:
+    async def refund_payment() -> object:
         return await confirming.refund(refund, paid.reference, 500, escrow=escrow)
 
-    for call in (pay, give_back):
+    for call in (pay, refund_payment):
         fake.chaos.turn(lost_answer=1.0)
         with pytest.raises(PaymentFailed) as failed:
             await call()

@@ -68,8 +68,12 @@ async def test_a_difference_ends_with_one_and_is_named(
     assert await reconcile("--since", "2h") == 1
     assert f"UNKNOWN PAYMENT {intent}: ours none, theirs $40.00" in capsys.readouterr().out
     assert await reconcile("--json") == 1
-    (told,) = json.loads(capsys.readouterr().out)
-    assert (told["what"], told["reference"], told["theirs_cents"]) == ("UNKNOWN", intent, 4_000)
+    (received,) = json.loads(capsys.readouterr().out)
+    assert (received["what"], received["reference"], received["theirs_cents"]) == (
+        "UNKNOWN",
+        intent,
+        4_000,
+    )
 
 
 async def test_a_repair_needs_somebody_who_answers_for_it(

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.cli.dev_accounts import open_vouching
+from gateway.cli.dev_accounts import open_dev_accounts
 from gateway.server.app import create_app
 from gateway.server.wiring import open_parts
 from gateway.settings.groups import Settings
@@ -64,8 +64,8 @@ async def client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture(scope="module")
 async def people(client: httpx.AsyncClient, settings: Settings) -> AsyncIterator[People]:
     """Posters and hustlers."""
-    async with open_vouching(settings) as vouching:
-        yield People(client, vouching)
+    async with open_dev_accounts(settings) as dev_accounts:
+        yield People(client, dev_accounts)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from engine.kernel.store import Store
 from engine.live.broadcast_plan import BroadcastPlan
 from engine.money.provider_events import ProviderEvents
-from gateway.http.middleware import Border, exception_handlers
+from gateway.http.middleware import RequestMiddleware, exception_handlers
 from gateway.http.stripe_webhook import MAX_EVENT_BYTES, StripeWebhook
 from gateway.metrics.metrics import Metrics
 from sql.database import Database
@@ -37,7 +37,7 @@ def page(database: Database, secrets: list[str] | None = None) -> httpx.AsyncCli
     )
     app = Starlette(
         routes=[Route(PAGE, webhook.receive, methods=["POST"])],
-        middleware=[Middleware(Border, metrics=metrics.requests)],
+        middleware=[Middleware(RequestMiddleware, metrics=metrics.requests)],
         exception_handlers=exception_handlers(metrics.requests),
     )
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://hx")
@@ -84,21 +84,22 @@ async def sent(
     return await client.post(PAGE, content=body, headers={"Stripe-Signature": signed})
 
 
-def raw(told: dict[str, Any]) -> bytes:
+def raw(received: dict[str, Any]) -> bytes:
     """As Stripe writes it: with line breaks, which the signature covers."""
-    return json.dumps(told, indent=2).encode()
+    return json.dumps(received, indent=2).encode()
 
 
 async def test_a_signed_event_is_recorded_before_it_is_acknowledged(
     database: Database, app: asyncpg.Connection
 ) -> None:
     """By its id, with what it meant; no token is asked for."""
-    told = event(amount=1, amount_received=1, currency="usd", status="succeeded")
+    received = event(amount=1, amount_received=1, currency="usd", status="succeeded")
     async with page(database) as client:
-        answer = await sent(client, raw(told))
+        answer = await sent(client, raw(received))
     assert (answer.status_code, answer.json()) == (200, {"received": True})
     result = await app.fetchval(
-        "select result ->> 'result' from processed_stripe_events where event_id = $1", told["id"]
+        "select result ->> 'result' from processed_stripe_events where event_id = $1",
+        received["id"],
     )
     assert result == "IGNORED"
 
@@ -107,28 +108,28 @@ async def test_five_deliveries_are_acknowledged_and_recorded_once(
     database: Database, app: asyncpg.Connection
 ) -> None:
     """Repeats get 200, so that Stripe stops."""
-    told = event("invoice.paid")
+    received = event("invoice.paid")
     async with page(database) as client:
         for _ in range(5):
-            assert (await sent(client, raw(told))).status_code == 200
+            assert (await sent(client, raw(received))).status_code == 200
     count = "select count(*) from processed_stripe_events where event_id = $1"
-    assert await app.fetchval(count, told["id"]) == 1
+    assert await app.fetchval(count, received["id"]) == 1
 
 
-async def test_what_is_ours_but_does_not_fit_is_acknowledged_and_lies_on_the_desk(
+async def test_what_is_ours_but_does_not_fit_is_acknowledged_and_lies_in_the_admin_queue(
     database: Database, app: asyncpg.Connection
 ) -> None:
     """A payment for an escrow that we do not know: repeating it would not help."""
-    told = event(
+    received = event(
         amount=1, amount_received=1, currency="usd", status="succeeded",
         metadata={"escrow_id": str(uuid4())},
     )  # fmt: skip
     failed = event("refund.failed", amount=1, currency="usd", status="failed")
     failed["data"]["object"] |= {"id": "re_1", "metadata": {"settlement_id": str(uuid4())}}
     async with page(database) as client:
-        for each in (told, failed):
+        for each in (received, failed):
             assert (await sent(client, raw(each))).status_code == 200
-            item = "select kind from operator_items where subject = $1 and closed_at is null"
+            item = "select kind from admin_items where subject = $1 and closed_at is null"
             assert await app.fetchval(item, each["id"]) == "PAYMENT_MISMATCH"
 
 
@@ -144,8 +145,8 @@ async def test_what_stripe_did_not_sign_now_is_refused_with_a_problem(
     database: Database, app: asyncpg.Connection
 ) -> None:
     """Wrong secret, old, changed on the way, unsigned: 400, and nothing is recorded."""
-    told = event("invoice.paid")
-    body = raw(told)
+    received = event("invoice.paid")
+    body = raw(received)
     async with page(database) as client:
         answers = [
             await sent(client, body, secrets=["whsec_other"]),
@@ -159,7 +160,7 @@ async def test_what_stripe_did_not_sign_now_is_refused_with_a_problem(
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.json()["code"] == "VALIDATION_ERROR"
     count = "select count(*) from processed_stripe_events where event_id = $1"
-    assert await app.fetchval(count, told["id"]) == 0
+    assert await app.fetchval(count, received["id"]) == 0
 
 
 async def test_a_signed_body_that_is_no_event_is_refused(database: Database) -> None:

@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from engine.admin.invariant_verifier import Verifying
+from engine.admin.invariant_verifier import InvariantVerifier
 from gateway import cli
 from gateway.metrics.metrics import Metrics
 from sql import invariants
@@ -88,11 +88,11 @@ async def test_the_command_lists_what_disagrees_and_ends_with_1(
 
     said = verify(fresh_database.dsn, "--json", "--rows", "1")
     assert said.code == 1
-    verdicts = {verdict["name"]: verdict for verdict in json.loads(said.out)}
-    assert list(verdicts) == CHECKS
-    wrong = {name for name, verdict in verdicts.items() if not verdict["agrees"]}
+    results = {result["name"]: result for result in json.loads(said.out)}
+    assert list(results) == CHECKS
+    wrong = {name for name, result in results.items() if not result["agrees"]}
     assert wrong >= set(BROKEN)
-    gaps = verdicts["events_have_no_gaps"]
+    gaps = results["events_have_no_gaps"]
     assert gaps["count"] > len(gaps["rows"]) == 1
 
     said = verify(fresh_database.dsn, "--rows", "1")
@@ -123,8 +123,8 @@ async def test_a_market_at_work_gives_no_false_alarm(
     async def look() -> None:
         nonlocal looks
         while True:
-            async with aclosing(invariants.verify(fresh_database.dsn)) as verdicts:
-                wrong = [v async for v in verdicts if not v.agrees]
+            async with aclosing(invariants.verify(fresh_database.dsn)) as results:
+                wrong = [v async for v in results if not v.agrees]
             assert wrong == []
             looks += 1
 
@@ -142,17 +142,17 @@ async def test_the_service_opens_an_item_for_what_is_broken_and_closes_it_when_i
     market = own_traffic.market
     task = await own_traffic.scene_completed()
     metrics = Metrics()
-    verifying = Verifying(fresh_database.dsn, market.store, metrics.invariants, 3600)
-    assert await verifying.verify() == []
+    verifier = InvariantVerifier(fresh_database.dsn, market.store, metrics.invariants, 3600)
+    assert await verifier.verify() == []
 
     await tamper(market.owner, "total_xp_is_the_ledger")
     with capture_logs() as logs:
-        assert await verifying.verify() == ["total_xp_is_the_ledger"]
-        assert await verifying.verify() == ["total_xp_is_the_ledger"]
-    told = [entry for entry in logs if entry["event"] == "invariant_broken"]
-    assert [entry["log_level"] for entry in told] == ["critical", "critical"]
-    assert told[0]["check"] == "total_xp_is_the_ledger"
-    item = "select kind, details, closed_at from operator_items where subject = $1"
+        assert await verifier.verify() == ["total_xp_is_the_ledger"]
+        assert await verifier.verify() == ["total_xp_is_the_ledger"]
+    received = [entry for entry in logs if entry["event"] == "invariant_broken"]
+    assert [entry["log_level"] for entry in received] == ["critical", "critical"]
+    assert received[0]["check"] == "total_xp_is_the_ledger"
+    item = "select kind, details, closed_at from admin_items where subject = $1"
     rows = await market.app.fetch(item, "total_xp_is_the_ledger")
     assert len(rows) == 1
     assert rows[0]["kind"] == "INVARIANT_BROKEN"
@@ -164,7 +164,7 @@ async def test_the_service_opens_an_item_for_what_is_broken_and_closes_it_when_i
         " where id = $1)",
         task,
     )
-    assert await verifying.verify() == []
+    assert await verifier.verify() == []
     rows = await market.app.fetch(item, "total_xp_is_the_ledger")
     assert [row["closed_at"] is None for row in rows] == [False]
     assert b'hustlexp_invariant_disagreements{check="total_xp_is_the_ledger"} 0.0' in metrics.page()
@@ -172,7 +172,7 @@ async def test_the_service_opens_an_item_for_what_is_broken_and_closes_it_when_i
 
 async def test_the_service_can_be_told_not_to_look(own_traffic: Traffic) -> None:
     """HX_VERIFY_S=0."""
-    never = Verifying(
+    never = InvariantVerifier(
         "postgresql://nobody@127.0.0.1:1/x", own_traffic.market.store, Metrics().invariants, 0
     )
     async with asyncio.timeout(1):

@@ -10,13 +10,13 @@ from tests.support.market import Market
 
 
 @dataclass(frozen=True)
-class Town:
+class World:
     """Its rows by name, as quoted literals."""
 
     ids: dict[str, str]
 
 
-async def found(market: Market) -> Town:
+async def found(market: Market) -> World:
     """Builds the town through the real commands."""
     builder = _Builder(market)
     await builder.people()
@@ -24,8 +24,8 @@ async def found(market: Market) -> Town:
     await builder.work()
     await builder.bargains()
     await builder.ends()
-    await builder.desk()
-    return Town({name: f"'{value}'" for name, value in builder.rows.items()})
+    await builder.admin()
+    return World({name: f"'{value}'" for name, value in builder.rows.items()})
 
 
 class _Builder:
@@ -152,7 +152,7 @@ class _Builder:
         await market.owner.execute("update tasks set state = 'EXPIRED' where id = $1", expired)
         await self._keep("expired", expired)
 
-    async def desk(self) -> None:
+    async def admin(self) -> None:
         market, rows = self.market, self.rows
         await market.app.execute(
             "select book_provider_event('evt_1', 'charge.dispute.created', jsonb_build_object("
@@ -172,7 +172,7 @@ class _Builder:
         )
         await market.app.execute("select open_item('STUCK', 'a'), open_item('STUCK', 'b')")
         await market.app.execute(
-            "select close_operator_item($1, id, 'seen') from operator_items where subject = 'a'",
+            "select close_admin_item($1, id, 'seen') from admin_items where subject = 'a'",
             rows["admin"],
         )
         await market.app.execute(

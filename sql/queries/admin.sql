@@ -1,13 +1,13 @@
--- What an operator reads (engine/admin/queue.py, and admin.py of each subject). The commands and views
+-- What an admin reads (engine/admin/queue.py, and admin.py of each subject). The commands and views
 -- stand in sql/schema/, with their subject.
 
--- name: desk_overview
+-- name: admin_overview
 -- what waits, how much of each kind, and since when the oldest; ages in seconds
 with clock as (select hx_clock() as at),
 
 waiting as (
     select 'ITEM' as subject, i.kind, i.opened_at as since
-    from operator_items as i
+    from admin_items as i
     where i.closed_at is null
     union all
     select 'SETTLEMENT', s.state, s.created_at
@@ -63,10 +63,10 @@ select jsonb_build_object(
     )
 );
 
--- name: desk_items
+-- name: admin_items
 -- $1 kind or null, $2 OPEN, CLOSED or null, $3 $4 cursor or null, $5 limit; the oldest first
 select item_view(i) as item, i.opened_at as created_at, i.id
-from operator_items as i
+from admin_items as i
 where ($1::text is null or i.kind = $1)
     and ($2::text is distinct from 'OPEN' or i.closed_at is null)
     and ($2::text is distinct from 'CLOSED' or i.closed_at is not null)
@@ -74,10 +74,10 @@ where ($1::text is null or i.kind = $1)
 order by i.opened_at, i.id
 limit $5;
 
--- name: desk_item
-select item_view(i) from operator_items as i where i.id = $1;
+-- name: admin_item
+select item_view(i) from admin_items as i where i.id = $1;
 
--- name: desk_settlements
+-- name: admin_settlements
 -- $1 state or null, $2 whether only late payments, $3 $4 cursor or null, $5 limit; the oldest first
 select settlement_view(s) as item, s.created_at, s.id
 from settlements as s
@@ -87,10 +87,10 @@ where ($1::text is null or s.state = $1)
 order by s.created_at, s.id
 limit $5;
 
--- name: desk_settlement
+-- name: admin_settlement
 select settlement_view(s) from settlements as s where s.id = $1;
 
--- name: desk_chargebacks
+-- name: admin_chargebacks
 -- $1 state or null, $2 limit; the newest first
 select coalesce(jsonb_agg(chargeback_view(c) order by c.opened_at desc, c.id), '[]')
 from (
@@ -101,7 +101,7 @@ from (
 ) as l
 inner join chargebacks as c on c.id = l.id;
 
--- name: desk_disputes
+-- name: admin_disputes
 -- $1 state, UNRESOLVED or null, $2 $3 cursor or null, $4 limit; the oldest first
 select dispute_view(d) as item, d.opened_at as created_at, d.id
 from disputes as d
@@ -110,7 +110,7 @@ where ($1::text is null or d.state = $1 or ($1 = 'UNRESOLVED' and d.state <> 'RE
 order by d.opened_at, d.id
 limit $4;
 
--- name: desk_dispute
+-- name: admin_dispute
 select jsonb_build_object(
     'dispute', dispute_view(d),
     'amount_cents', e.amount,
@@ -134,7 +134,7 @@ inner join escrows as e on e.id = d.escrow_id
 inner join tasks as t on t.id = d.task_id
 where d.id = $1;
 
--- name: desk_stuck
+-- name: admin_stuck
 -- $1 kind or null, $2 $3 cursor or null, $4 limit; the longest stuck first
 select
     jsonb_build_object(
@@ -153,7 +153,7 @@ where ($1::text is null or k.kind = $1)
 order by k.since, e.id
 limit $4;
 
--- name: desk_actions
+-- name: admin_actions
 -- $1 target type or null, $2 target id or null, $3 $4 cursor or null, $5 limit; the newest first
 select action_view(a) as item, a.created_at, a.id
 from admin_actions as a
@@ -169,7 +169,7 @@ select money_timeline(t.id) from tasks as t where t.id = $1;
 -- name: xp_row
 select xp_view(x) from xp_ledger as x where x.id = $1;
 
--- name: desk_user
+-- name: admin_user
 select jsonb_build_object(
     'id', u.id,
     'role', u.role,

@@ -8,7 +8,7 @@ import stripe
 from engine.kernel.errors import Refusal
 from engine.kernel.ids import UserId
 from engine.live.broadcast_plan import BroadcastPlan
-from engine.money.audit import Auditing
+from engine.money.audit import BooksAudit
 from engine.money.comparing import Difference
 from engine.money.payout_accounts import Payouts
 from engine.money.provider_events import ProviderEvents
@@ -16,7 +16,7 @@ from engine.money.providers.simulated import SimulatedPayments
 from engine.money.providers.stripe.accounts import StripeAccounts
 from engine.money.providers.stripe.books import StripeBooks
 from engine.money.providers.stripe.payments import StripePayments
-from engine.money.reconciliation import Reconciling
+from engine.money.reconciliation import Reconciler
 from engine.money.settlements import DueSettlement
 from tests.engine.money.providers.stripe.chaos import KIND
 from tests.engine.money.providers.stripe.fake import FakeServer, FakeStripe
@@ -50,9 +50,9 @@ def history(market: Market, fake_server: FakeServer, sdk: stripe.StripeClient) -
 
 
 @pytest.fixture
-def auditing(market: Market, sdk: stripe.StripeClient) -> Auditing:
+def books_audit(market: Market, sdk: stripe.StripeClient) -> BooksAudit:
     """Compares that market with that Stripe."""
-    return Auditing(
+    return BooksAudit(
         market.execution,
         market.store,
         StripePayments(sdk),
@@ -68,9 +68,9 @@ async def admin_of(market: Market) -> UserId:
     return admin
 
 
-async def whats(auditing: Auditing) -> list[str]:
+async def whats(books_audit: BooksAudit) -> list[str]:
     """What differs, of all time."""
-    return sorted(each.what for each in await auditing.compare(EPOCH, LATER))
+    return sorted(each.what for each in await books_audit.compare(EPOCH, LATER))
 
 
 # ── The loop ─────────────────────────────────────────────────────────────────────────────────────
@@ -83,7 +83,7 @@ async def test_delayed_movements_are_booked_when_their_time_is_over(
     now = 0.0
     delayed = SimulatedPayments("delayed", delay_s=5.0, clock=lambda: now)
     async with open_market(fresh_database.dsn, fresh_database.owner_dsn, delayed) as market:
-        reconciling = Reconciling(
+        reconciler = Reconciler(
             market.execution,
             market.store,
             delayed,
@@ -95,20 +95,20 @@ async def test_delayed_movements_are_booked_when_their_time_is_over(
         )
         task = await market.task("STANDARD")
         await market.commands.money.fund(await market.poster_of(task), task)
-        assert await reconciling.sweep() == 0
+        assert await reconciler.sweep() == 0
         assert await market.escrow_state(task) == "PENDING"
         now = 5.0
-        assert await reconciling.sweep() == 1
+        assert await reconciler.sweep() == 1
         assert await market.escrow_state(task) == "FUNDED"
 
         await market.commands.tasks.cancel(await market.poster_of(task), task, None)
         for _ in range(3):
-            await market.settling.settle_waiting()
-        assert await reconciling.sweep() == 0
+            await market.worker.settle_waiting()
+        assert await reconciler.sweep() == 0
         now = 10.0
-        assert await reconciling.sweep() == 1
+        assert await reconciler.sweep() == 1
         assert await market.escrow_state(task) == "REFUNDED"
-        assert await reconciling.sweep() == 0
+        assert await reconciler.sweep() == 0
 
 
 async def test_events_whose_webhooks_were_lost_are_told_again(history: History) -> None:
@@ -117,9 +117,9 @@ async def test_events_whose_webhooks_were_lost_are_told_again(history: History) 
     history.fake.chaos.turn(dropped=1.0)
     await history.pay()
     history.fake.ledger.dispute(history.payment())
-    assert await history.process.reconciling.sweep() > 0
+    assert await history.process.reconciler.sweep() > 0
     assert await history.task_is("CANCELLED")
-    assert await history.process.reconciling.sweep() == 0
+    assert await history.process.reconciler.sweep() == 0
 
 
 async def test_one_that_cannot_be_looked_up_keeps_no_other_waiting(
@@ -130,13 +130,13 @@ async def test_one_that_cannot_be_looked_up_keeps_no_other_waiting(
     escrow = await market.app.fetchval(
         "select begin_funding($1, $2) ->> 'id'", await market.poster_of(lost), lost
     )
-    await market.app.execute("select note_payment($1::text::uuid, 'pi_lost')", escrow)
+    await market.app.execute("select record_payment($1::text::uuid, 'pi_lost')", escrow)
     await history.begin()
     history.confirms_in_the_app()
     history.fake.chaos.turn(dropped=1.0)
     history.confirm(await history.begin_payment())
     assert await history.current_is("PENDING")
-    await history.process.reconciling.sweep()
+    await history.process.reconciler.sweep()
     assert await history.current_is("FUNDED")
     assert await market.escrow_state(lost) == "PENDING"
 
@@ -148,9 +148,9 @@ async def test_a_stripe_that_is_away_is_asked_again_in_the_next_round(history: H
     await history.pay()
     history.fake.ledger.dispute(history.payment())
     history.fake.chaos.turn(error_before=1.0)
-    assert await history.process.reconciling.sweep() == 0
+    assert await history.process.reconciler.sweep() == 0
     history.fake.chaos.turn(error_before=0.0)
-    await history.process.reconciling.sweep()
+    await history.process.reconciler.sweep()
     assert await history.task_is("CANCELLED")
 
 
@@ -160,7 +160,7 @@ async def test_each_round_asks_for_a_little_more_than_is_new(
     """A day at first, then from ten minutes before the last round that was answered."""
     begin = datetime(2030, 5, 1, tzinfo=UTC)
     times = iter(begin + timedelta(hours=hour) for hour in range(4))
-    reconciling = Reconciling(
+    reconciler = Reconciler(
         market.execution,
         market.store,
         StripePayments(sdk),
@@ -173,7 +173,7 @@ async def test_each_round_asks_for_a_little_more_than_is_new(
     )
     for fails in (False, True, False, False):
         fake.chaos.turn(lost_answer=float(fails))
-        await reconciling.sweep()
+        await reconciler.sweep()
     asked = [datetime.fromtimestamp(since, UTC) - begin for since in fake.api.events_since]
     overlap = timedelta(minutes=10)
     assert asked == [-timedelta(days=1), -overlap, -overlap, timedelta(hours=2) - overlap]
@@ -194,9 +194,9 @@ async def test_an_account_that_becomes_ready_while_it_is_missed_is_not_missed(
     await market.app.execute(
         "select set_payout_account($1, $2, true)", history.hustler, history.account
     )
-    await history.process.settling._settle(due)
+    await history.process.worker._settle(due)
     assert not await history.settlement_is("HELD")
-    assert await history.process.settling.settle_waiting() == 1
+    assert await history.process.worker.settle_waiting() == 1
     assert await history.current_is("RELEASED")
 
 
@@ -253,8 +253,8 @@ async def test_accounts_that_held_payouts_wait_for_are_asked_about(history: Hist
     history.fake.chaos.turn(dropped=1.0)
     history.fake.ledger.finish_onboarding(history.account)
     history.fake.ledger.events.clear()
-    assert await history.process.reconciling.sweep() == 1
-    assert await history.process.settling.settle_waiting() == 1
+    assert await history.process.reconciler.sweep() == 1
+    assert await history.process.worker.settle_waiting() == 1
     assert await history.current_is("RELEASED")
 
 
@@ -263,34 +263,34 @@ async def test_nothing_is_booked_about_an_account_that_stands_as_it_stood(
 ) -> None:
     """It is only asked about later than others the next time."""
     await approved_for_nobody(history)
-    await history.process.reconciling.sweep()
-    assert await history.process.reconciling.sweep() == 0
+    await history.process.reconciler.sweep()
+    assert await history.process.reconciler.sweep() == 0
     assert await market.app.fetchval("select as_of is not null from payout_accounts")
     assert await history.settlement_is("HELD")
 
 
-@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("received", [True, False])
 async def test_a_payout_to_an_account_that_is_gone_waits_for_another(
     history: History,
     market: Market,
-    told: bool,  # noqa: FBT001 (a parameter of the test)
+    received: bool,  # noqa: FBT001 (a parameter of the test)
 ) -> None:
     """Revoked, which Stripe tells, or deleted, which it answers when it is asked."""
     await history.begin()
     await history.pay()
     await history.accept()
     await history.work()
-    if told:
+    if received:
         history.fake.ledger.disconnect(history.account)
         await history.fake.webhooks.everything(history._deliver)
     else:
         history.fake.ledger.delete_account(history.account)
     await history.process.commands.proofs.approve(history.poster, history.task)
     await history.until(lambda: history.settlement_is("HELD"))
-    await history.process.reconciling.sweep()
+    await history.process.reconciler.sweep()
     gone = "select closed_at is not null from payout_accounts where user_id = $1"
     assert await market.app.fetchval(gone, history.hustler)
-    assert await history.process.settling.settle_waiting() == 0
+    assert await history.process.worker.settle_waiting() == 0
 
     payouts = history.process.payouts
     for _ in range(2):
@@ -312,16 +312,18 @@ async def test_a_status_that_nobody_knows_books_nothing_and_is_named(
     await history.begin_payment()
     (intent,) = history.fake.ledger.objects["payment_intent"].values()
     intent["status"] = "settled"
-    assert await history.process.reconciling.sweep() == 0
+    assert await history.process.reconciler.sweep() == 0
     assert await history.current_is("PENDING")
-    item = await market.app.fetchrow("select kind, subject from operator_items")
+    item = await market.app.fetchrow("select kind, subject from admin_items")
     assert tuple(item) == ("UNKNOWN_STATUS", f"{intent['id']} settled")
 
 
 # ── The comparison ───────────────────────────────────────────────────────────────────────────────
 
 
-async def test_books_that_agree_have_no_differences(history: History, auditing: Auditing) -> None:
+async def test_books_that_agree_have_no_differences(
+    history: History, books_audit: BooksAudit
+) -> None:
     """After a payment, a transfer and a refund."""
     await history.begin()
     await history.pay()
@@ -330,11 +332,11 @@ async def test_books_that_agree_have_no_differences(history: History, auditing: 
     await history.process.commands.disputes.open(history.poster, history.task, "It is crooked.")
     await history.resolve("SPLIT")
     await history.until(lambda: history.current_is("REFUND_PARTIAL"))
-    assert await whats(auditing) == []
+    assert await whats(books_audit) == []
 
 
 async def test_a_chargeback_that_was_lost_is_no_missing_refund(
-    history: History, auditing: Auditing
+    history: History, books_audit: BooksAudit
 ) -> None:
     """The bank gave the money back; there is no refund of that name."""
     await history.begin()
@@ -342,11 +344,11 @@ async def test_a_chargeback_that_was_lost_is_no_missing_refund(
     dispute = history.fake.ledger.dispute(history.payment())["id"]
     history.fake.ledger.close_dispute(dispute, "lost")
     await history.until(lambda: history.current_is("REFUNDED"))
-    assert await whats(auditing) == []
+    assert await whats(books_audit) == []
 
 
 async def test_what_we_missed_is_reported_once_and_repaired_by_an_admin(
-    history: History, market: Market, auditing: Auditing
+    history: History, market: Market, books_audit: BooksAudit
 ) -> None:
     """A payment whose every message was lost; afterwards the task is funded and the act on record."""
     await history.begin()
@@ -358,20 +360,20 @@ async def test_what_we_missed_is_reported_once_and_repaired_by_an_admin(
     )["id"]
     history.fake.ledger.confirm(intent, "pm_card_visa")
 
-    found = await auditing.compare(EPOCH, LATER)
+    found = await books_audit.compare(EPOCH, LATER)
     assert found == [
         Difference("NOT_BOOKED", "PAYMENT", intent, escrow_id=escrow, theirs_cents=4_000)
     ]
     for _ in range(2):
-        await auditing.report(found)
-    items = await market.app.fetch("select subject from operator_items")
+        await books_audit.report(found)
+    items = await market.app.fetch("select subject from admin_items")
     assert [item["subject"] for item in items] == [f"NOT_BOOKED {intent}"]
 
     with pytest.raises(Refusal, match="not allowed"):
-        await auditing.repair(found, history.poster, "Webhooks were off.")
+        await books_audit.repair(found, history.poster, "Webhooks were off.")
     assert await history.current_is("PENDING")
     admin = await admin_of(market)
-    assert await auditing.repair(found, admin, "Webhooks were off.") == []
+    assert await books_audit.repair(found, admin, "Webhooks were off.") == []
     assert await history.current_is("FUNDED")
     act = await market.app.fetchrow("select * from admin_actions")
     assert (act["admin_id"], act["action_type"], act["target_id"], act["reason"]) == (
@@ -380,28 +382,28 @@ async def test_what_we_missed_is_reported_once_and_repaired_by_an_admin(
         escrow,
         "Webhooks were off.",
     )
-    assert await whats(auditing) == []
+    assert await whats(books_audit) == []
 
 
 async def test_a_leg_that_we_missed_is_repaired_too(
-    history: History, market: Market, auditing: Auditing
+    history: History, market: Market, books_audit: BooksAudit
 ) -> None:
     """The worker died after the call and everything was lost."""
     await history.begin()
     await history.pay()
     await history.process.commands.tasks.cancel(history.poster, history.task, None)
     (due,) = await market.store.rows_as(DueSettlement, "waiting_settlements", 10)
-    payments = history.process.settling._payments
+    payments = history.process.worker._payments
     assert due.payment is not None
     await payments.refund(due.id, due.payment, 4_000, escrow=due.escrow_id)
-    found = await auditing.compare(EPOCH, LATER)
+    found = await books_audit.compare(EPOCH, LATER)
     assert [each.what for each in found] == ["NOT_BOOKED"]
-    assert await auditing.repair(found, await admin_of(market), "Lost.") == []
+    assert await books_audit.repair(found, await admin_of(market), "Lost.") == []
     assert await history.current_is("REFUNDED")
 
 
 async def test_what_cannot_be_repaired_is_left_for_people(
-    history: History, market: Market, auditing: Auditing
+    history: History, market: Market, books_audit: BooksAudit
 ) -> None:
     """A refund by hand, a transfer taken back, a payment twice."""
     await history.begin()
@@ -416,27 +418,27 @@ async def test_what_cannot_be_repaired_is_left_for_people(
         }
     )
     ledger.finish_payment(twin["id"])
-    assert await whats(auditing) == ["TWICE", "UNASKED"]
-    found = await auditing.compare(EPOCH, LATER)
-    assert await auditing.repair(found, await admin_of(market), "Look.") == found
+    assert await whats(books_audit) == ["TWICE", "UNASKED"]
+    found = await books_audit.compare(EPOCH, LATER)
+    assert await books_audit.repair(found, await admin_of(market), "Look.") == found
 
 
 async def test_what_began_before_the_window_is_looked_up_before_it_is_missed(
-    history: History, auditing: Auditing, fake_url: str
+    history: History, books_audit: BooksAudit, fake_url: str
 ) -> None:
     """A payment that took a week at the bank."""
     await history.begin()
     history.fake.ahead_s = -7 * 86_400
     await history.pay()
     now = datetime.now(UTC)
-    assert await auditing.compare(now - timedelta(hours=1), LATER) == []
+    assert await books_audit.compare(now - timedelta(hours=1), LATER) == []
     history.fake.ledger.objects["payment_intent"][history.payment()]["status"] = "canceled"
-    (found,) = await auditing.compare(now - timedelta(hours=1), LATER)
+    (found,) = await books_audit.compare(now - timedelta(hours=1), LATER)
     assert (found.what, found.kind) == ("NOT_MOVED", "PAYMENT")
 
 
 async def test_ids_that_are_none_of_ours_do_not_confuse_the_comparison(
-    auditing: Auditing, fake: FakeStripe
+    books_audit: BooksAudit, fake: FakeStripe
 ) -> None:
     """Other business on the same account may use the same words; an id like ours is told."""
     for escrow in ("order-17", str(uuid4())):
@@ -445,5 +447,5 @@ async def test_ids_that_are_none_of_ours_do_not_confuse_the_comparison(
                 {"amount": "4000", "currency": "usd", "metadata": {"escrow_id": escrow}}
             )["id"]
         )
-    found = await auditing.compare(EPOCH, LATER)
+    found = await books_audit.compare(EPOCH, LATER)
     assert [each.what for each in found] == ["UNKNOWN"]

@@ -31,7 +31,7 @@ class Answer:
         return json.loads(self.content)
 
 
-class Wire:
+class RawConnection:
     """One connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -69,12 +69,12 @@ class Wire:
 
 
 @asynccontextmanager
-async def connected(url: str) -> AsyncIterator[Wire]:
+async def connected(url: str) -> AsyncIterator[RawConnection]:
     """A connection for the length of a block."""
     place = urlsplit(url)
     reader, writer = await asyncio.open_connection(place.hostname, place.port, limit=1 << 20)
     try:
-        yield Wire(reader, writer)
+        yield RawConnection(reader, writer)
     finally:
         writer.transport.abort()
 

@@ -11,7 +11,7 @@ import pytest
 
 from engine.kernel.store import Store
 from engine.money.provider import Movement
-from engine.money.settlements import Settling
+from engine.money.settlements import SettlementWorker
 from sql.database import Database
 from tests.engine.money.books import broken
 from tests.engine.money.raw_commands import Lines
@@ -71,8 +71,8 @@ async def settle_at_once(database: TestDatabase, payments: Ledger) -> list[Recor
             stack.push_async_callback(pool.close)
             consumers.append(settlement_worker(Store(pool), payments, sink))
 
-        async def consume(settling: Settling) -> None:
-            while await settling.settle_waiting():
+        async def consume(worker: SettlementWorker) -> None:
+            while await worker.settle_waiting():
                 pass
 
         await asyncio.gather(*map(consume, consumers))
@@ -96,9 +96,9 @@ async def settled_once(
     assert booked == count
     awards = await owner.fetch("select escrow_id, count(*) from xp_ledger group by escrow_id")
     assert [row["count"] for row in awards] == [1] * count
-    told = [e.type for sink in sinks for a in sink.committed for e in a.events]
-    assert told.count("PAYMENT_CAPTURED") == 2 * count
-    assert told.count("XP_AWARDED") == count
+    received = [e.type for sink in sinks for a in sink.committed for e in a.events]
+    assert received.count("PAYMENT_CAPTURED") == 2 * count
+    assert received.count("XP_AWARDED") == count
     assert await broken(owner) == {}
 
 
@@ -125,9 +125,9 @@ async def test_a_consumer_that_dies_between_call_and_booking_pays_nobody_twice(
     await completed(lines, owner, payments, 5)
     database = await Database.open(fresh_database.dsn)
     try:
-        settling = settlement_worker(Store(database), payments)
+        worker = settlement_worker(Store(database), payments)
         with pytest.raises(asyncio.CancelledError):
-            await settling.settle_waiting()
+            await worker.settle_waiting()
         assert len(payments.transfers) == 1
     finally:
         await database.close()

@@ -1,4 +1,4 @@
-"""Where rules are tried: a database with a town in it, and a judge for each role."""
+"""Where rules are tried: a database with a world in it, and a rule checker for each role."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from tests.sql.rules.judge import ROLES, Judge, Role
-from tests.sql.rules.town import Town, found
+from tests.sql.rules.rule_checker import ROLES, Role, RuleChecker
+from tests.sql.rules.world import World, found
 from tests.support.market import open_market
 from tests.support.servers import RunServers, TestDatabase, with_database
 
-Court = dict[Role, Judge]
+RuleEnv = dict[Role, RuleChecker]
 
 
 @asynccontextmanager
 async def in_session(
-    run: RunServers, database: TestDatabase, town: Town | None = None
-) -> AsyncIterator[Court]:
-    """A judge for each role; the town is founded where there is none yet."""
+    run: RunServers, database: TestDatabase, world: World | None = None
+) -> AsyncIterator[RuleEnv]:
+    """A checker for each role; the world is built where there is none yet."""
     name = urlsplit(database.dsn).path.removeprefix("/")
     login = await asyncpg.connect(with_database(run.superuser_dsn, name))
     try:
         async with open_market(database.dsn, database.owner_dsn) as market:
-            there = town or await found(market)
-            yield {role: Judge(market, there, role, login) for role in ROLES}
+            there = world or await found(market)
+            yield {role: RuleChecker(market, there, role, login) for role in ROLES}
     finally:
         await login.close()
