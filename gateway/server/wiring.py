@@ -14,34 +14,23 @@ from engine.kernel.effects import Effects
 from engine.kernel.loops import run_loops
 from engine.kernel.schema_ledger import schema_ledger
 from engine.kernel.wake import Wake
-from gateway.delivery.catchup import Catchup
 from gateway.delivery.hub import Hub
-from gateway.delivery.snapshots import Snapshots
 from gateway.http.cursors import Cursors
 from gateway.http.health import Health
 from gateway.http.idempotency import Idempotency
 from gateway.http.parts import Parts
 from gateway.http.stripe_webhook import StripeWebhook
 from gateway.http.upload_slots import UploadSlots
-from gateway.identity.auth import Authenticator
-from gateway.identity.minting import dev_issuer, observer_token
-from gateway.identity.rates import Rates
+from gateway.identity.minting import observer_token
 from gateway.metrics.db_metrics import DbMetrics
 from gateway.metrics.metrics import Metrics
 from gateway.metrics.process_metrics import ProcessMetrics
-from gateway.observer.city_feed import CityFeed
-from gateway.observer.time_scale import time_scale
 from gateway.server.code_key import code_key
 from gateway.server.engine import open_engine
 from gateway.server.payments import OpenMoney, open_money
+from gateway.server.sessions import make_sessions
 from gateway.settings.groups import Settings
-from gateway.tracking.absences import Absences
 from gateway.tracking.changes import HustlerChanges
-from gateway.tracking.heartbeats import Heartbeats
-from gateway.tracking.location_tracker import LocationTracker
-from gateway.ws.endpoint import WebSocketEndpoint
-from gateway.ws.handlers import MessageHandlers
-from gateway.ws.session_opener import SessionOpener
 from geo.presence.presence import Presence
 from geo.valkey import open_valkey
 from sql.database import Database
@@ -55,7 +44,6 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
     Raises `sql.database.DatabaseAway` when PostgreSQL cannot be reached at the start, or lets in
     somebody with other rights than hx_app's; losing it or Valkey later only delays.
     """
-    development = settings.development
     async with AsyncExitStack() as stack:
         # The servers
         metrics = Metrics()
@@ -71,8 +59,9 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
         stack.push_async_callback(valkey.close)
         presence = Presence(valkey)
 
-        # Who hears of a committed command, and then the engine that commits
-        hub = Hub(metrics.sessions)
+        # Who hears of a committed command, then the engine that commits, then the sessions
+        hub, changes = Hub(metrics.sessions), HustlerChanges()
+        settlements = Wake(lambda applied: applied.settle)
         broadcaster = Broadcaster(
             database,
             presence,
@@ -81,55 +70,20 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
             random=SystemRandom(),
             limits=settings.broadcast.wave_limits(),
         )
-        changes, settlements = HustlerChanges(), Wake(lambda applied: applied.settle)
         effects = Effects(
             [hub, changes, broadcaster, settlements], metrics.background_work.subscriber_failed
         )
-        engine = await stack.enter_async_context(
-            open_engine(
-                settings, database, effects, settlements, metrics=metrics, money_of=money_of
-            )
+        opening = open_engine(
+            settings, database, effects, settlements, metrics=metrics, money_of=money_of
         )
-        commands, queries, store = engine.commands, engine.queries, engine.store
+        engine = await stack.enter_async_context(opening)
+        sessions = make_sessions(settings, engine, presence, hub, changes, metrics=metrics)
 
-        # The gateway
-        rates = Rates(time.monotonic)
-        authenticator = Authenticator(
-            (*settings.auth.issuers, *([dev_issuer(settings.data_dir)] if development else [])),
-            queries.people,
-        )
-        snapshots = Snapshots(queries.events)
-        heartbeats = Heartbeats(presence)
-        location_tracker = LocationTracker(
-            hub,
-            changes,
-            commands,
-            queries,
-            heartbeats=heartbeats,
-        )
-        session_opener = SessionOpener(
-            hub=hub,
-            authenticator=authenticator,
-            queries=queries,
-            snapshots=snapshots,
-            metrics=metrics.sessions,
-            rates=rates,
-        )
-        handlers = MessageHandlers(
-            hub=hub,
-            session_opener=session_opener,
-            commands=commands,
-            queries=queries,
-            store=store,
-            location_tracker=location_tracker,
-        )
-        websocket_endpoint = WebSocketEndpoint(
-            hub, handlers, metrics.requests, settings.http.origins
-        )
-        idempotency = Idempotency(store)
+        # What the routes work with
+        idempotency = Idempotency(engine.store)
         parts = Parts(
-            commands=commands,
-            queries=queries,
+            commands=engine.commands,
+            queries=engine.queries,
             admin=engine.admin,
             stories=engine.stories,
             uploads=engine.uploads,
@@ -141,42 +95,29 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
                 clock=time.time,
             ),
             hub=hub,
-            location_tracker=location_tracker,
-            socket=websocket_endpoint,
-            authenticator=authenticator,
+            location_tracker=sessions.location_tracker,
+            socket=sessions.endpoint,
+            authenticator=sessions.authenticator,
             idempotency=idempotency,
             cursors=Cursors(hashlib.sha256(b"cursors" + code_key(settings)).digest()),
-            rates=rates,
+            rates=sessions.rates,
             upload_slots=UploadSlots(),
             metrics=metrics,
-            db_metrics=DbMetrics(store, metrics, time.monotonic),
+            db_metrics=DbMetrics(engine.store, metrics, time.monotonic),
             health=Health(
                 session=database.session,
-                applied=partial(schema_ledger, store),
+                applied=partial(schema_ledger, engine.store),
                 expected=read_schema().ledger,
                 valkey=valkey.ping,
             ),
             metrics_apart=settings.metrics.port is not None,
-            observer=partial(observer_token, settings.data_dir) if development else None,
+            observer=(partial(observer_token, settings.data_dir) if settings.development else None),
             cors_origins=settings.http.origins,
             trusted_proxies=settings.http.trusted_proxies,
         )
 
         # What runs by itself; it ends before the parts are closed
-        pace = partial(time_scale, settings.data_dir) if development else None
-        loops = (
-            *engine.loops,
-            broadcaster,
-            hub,
-            snapshots,
-            Catchup(hub, queries, snapshots, changes.heard),
-            heartbeats,
-            location_tracker,
-            Absences(commands, queries, presence, heartbeats),
-            websocket_endpoint,
-            idempotency,
-            CityFeed(hub.registry, location_tracker, store, pace),
-            ProcessMetrics(metrics.process.loop_lag, metrics.process.full_collection),
-        )
+        process = ProcessMetrics(metrics.process.loop_lag, metrics.process.full_collection)
+        loops = (*engine.loops, broadcaster, *sessions.loops, idempotency, process)
         await stack.enter_async_context(run_loops(loops))
         yield parts

@@ -1,0 +1,91 @@
+"""Opens what the WebSocket sessions of a process need: authentication, tracking, delivery's loops."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import partial
+
+from engine.kernel.loops import Loop
+from gateway.delivery.catchup import Catchup
+from gateway.delivery.hub import Hub
+from gateway.delivery.snapshots import Snapshots
+from gateway.identity.auth import Authenticator
+from gateway.identity.minting import dev_issuer
+from gateway.identity.rates import Rates
+from gateway.metrics.metrics import Metrics
+from gateway.observer.city_feed import CityFeed
+from gateway.observer.time_scale import time_scale
+from gateway.server.engine import Engine
+from gateway.settings.groups import Settings
+from gateway.tracking.absences import Absences
+from gateway.tracking.changes import HustlerChanges
+from gateway.tracking.heartbeats import Heartbeats
+from gateway.tracking.location_tracker import LocationTracker
+from gateway.ws.endpoint import WebSocketEndpoint
+from gateway.ws.handlers import MessageHandlers
+from gateway.ws.session_opener import SessionOpener
+from geo.presence.presence import Presence
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """One of each part behind the sockets; `loops` are their workers, not yet running."""
+
+    authenticator: Authenticator
+    rates: Rates
+    location_tracker: LocationTracker
+    endpoint: WebSocketEndpoint
+    loops: tuple[Loop, ...]
+
+
+def make_sessions(
+    settings: Settings,
+    engine: Engine,
+    presence: Presence,
+    hub: Hub,
+    changes: HustlerChanges,
+    *,
+    metrics: Metrics,
+) -> Sessions:
+    """The sockets' side of one process; `changes` says whose LIVE state or task is to be read anew."""
+    commands, queries = engine.commands, engine.queries
+    development = settings.development
+    issuers = (*settings.auth.issuers, *([dev_issuer(settings.data_dir)] if development else []))
+    authenticator, rates = Authenticator(issuers, queries.people), Rates(time.monotonic)
+    snapshots, heartbeats = Snapshots(queries.events), Heartbeats(presence)
+    location_tracker = LocationTracker(hub, changes, commands, queries, heartbeats=heartbeats)
+    session_opener = SessionOpener(
+        hub=hub,
+        authenticator=authenticator,
+        queries=queries,
+        snapshots=snapshots,
+        metrics=metrics.sessions,
+        rates=rates,
+    )
+    handlers = MessageHandlers(
+        hub=hub,
+        session_opener=session_opener,
+        commands=commands,
+        queries=queries,
+        store=engine.store,
+        location_tracker=location_tracker,
+    )
+    endpoint = WebSocketEndpoint(hub, handlers, metrics.requests, settings.http.origins)
+    pace = partial(time_scale, settings.data_dir) if development else None
+    return Sessions(
+        authenticator,
+        rates,
+        location_tracker,
+        endpoint,
+        loops=(
+            hub,
+            snapshots,
+            Catchup(hub, queries, snapshots, changes.heard),
+            heartbeats,
+            location_tracker,
+            Absences(commands, queries, presence, heartbeats),
+            endpoint,
+            CityFeed(hub.registry, location_tracker, engine.store, pace),
+        ),
+    )
