@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from broadcast.limits import WaveLimits
+from engine.kernel.ids import UserId
 from gateway.contract import limits
 from gateway.settings.groups import Broadcast
+from geo.presence.presence import Presence
+from geo.valkey import open_valkey
 from tests.support.servers import TestDatabase
 from tests.support.service import joined, live, near, running, somewhere
 
@@ -29,8 +34,26 @@ def nobody_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "CATCHUP_EVERY_S", HOUR_S)
 
 
+@pytest.fixture
+async def presence(valkey_url: str) -> AsyncIterator[Presence]:
+    """What the service writes of its hustlers."""
+    valkey = open_valkey(valkey_url)
+    yield Presence(valkey)
+    await valkey.close()
+
+
+async def both_present(presence: Presence, hustlers: set[UserId]) -> None:
+    """Their first heartbeats are written: a broadcast that starts now finds them."""
+    while await presence.present(hustlers) != hustlers:
+        await asyncio.sleep(0.01)
+
+
 async def test_nothing_waits_for_a_poll(
-    fresh_database: TestDatabase, valkey_url: str, tmp_path: Path, nobody_polls: None
+    fresh_database: TestDatabase,
+    valkey_url: str,
+    presence: Presence,
+    tmp_path: Path,
+    nobody_polls: None,
 ) -> None:
     """Card, taken card, the poster's view of the drive, payout: each has its subscriber."""
     dsns = (fresh_database.dsn, fresh_database.owner_dsn)
@@ -42,6 +65,7 @@ async def test_nothing_waits_for_a_poll(
             live(service, winner, near(place, 1.0)) as winning,
             live(service, other, near(place, 1.5)) as losing,
         ):
+            await both_present(presence, {winner.user_id, other.user_id})
             task = (await service.funded(poster, place))["id"]
             card = await winning.hear_until("LIVE_TASK_BROADCAST")
             await losing.hear_until("LIVE_TASK_BROADCAST")

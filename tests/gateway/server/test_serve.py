@@ -138,8 +138,8 @@ def test_what_nobody_catches_is_a_record_too() -> None:
     text = """
 import logging, threading, warnings
 from gateway.server.logs import own_standard_error
-from gateway.settings.groups import Log
-own_standard_error(Log())
+from gateway.settings.groups import LogSettings
+own_standard_error(LogSettings())
 class Doomed:
     def __del__(self): raise ValueError("destructor")
 def fail(): raise ValueError("thread")
