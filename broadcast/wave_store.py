@@ -173,7 +173,7 @@ class WaveStore:
         columns = dict(row)
         order = np.argsort(np.array(columns.pop("n"), np.int64))
         return EligibilityResult(
-            np.array(columns.pop("verdict"), np.str_)[order],
+            np.array(columns.pop("result"), np.str_)[order],
             np.array(columns.pop("open_offers"), np.int64)[order],
             {name: np.array(column, np.float64)[order] for name, column in columns.items()},
         )

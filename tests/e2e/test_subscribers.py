@@ -44,7 +44,7 @@ async def presence(valkey_url: str) -> AsyncIterator[Presence]:
 
 async def both_present(presence: Presence, hustlers: set[UserId]) -> None:
     """Their first heartbeats are written: a broadcast that starts now finds them."""
-    while await presence.present(hustlers) != hustlers:
+    while await presence.present(hustlers) != hustlers:  # noqa: ASYNC110 - written in the background
         await asyncio.sleep(0.01)
 
 
