@@ -1,4 +1,4 @@
-"""Which SQLSTATEs say that the server, or this session of it, cannot serve now.
+"""Classifies SQLSTATEs: which say that the server, or this session of it, cannot serve now.
 
 Every class of the standard and of PostgreSQL falls to one of three sides:
 
@@ -42,7 +42,7 @@ ENDED: Final = frozenset({"FATAL", "PANIC"})
 
 
 def is_away(sqlstate: str, severity: str = "ERROR") -> bool:
-    """Whether this says that the server, or this session of it, cannot serve now.
+    """Returns whether this says that the server, or this session of it, cannot serve now.
 
     >>> is_away("25006"), is_away("57014"), is_away("23505"), is_away("42501", "FATAL")
     (True, False, False, True)

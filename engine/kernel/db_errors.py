@@ -1,4 +1,4 @@
-"""Database errors become refusals, by SQLSTATE and constraint, never by class or text."""
+"""Maps database errors to refusals, by SQLSTATE and constraint, never by class or text."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _WRONG_ARGUMENT = "22000"
 
 
 def refusal_of(error: DatabaseError) -> errors.Refusal | None:
-    """The refusal an error stands for; None when it is a defect of ours."""
+    """Returns the refusal that an error stands for; None when the error is a defect of ours."""
     identity = _identity(error)
     kind = errors.REGISTRY.get(identity) if identity else None
     if kind is None:

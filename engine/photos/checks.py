@@ -1,10 +1,9 @@
-"""An uploaded photo, judged by its content and made anew without anything but its pixels.
+"""Validates an uploaded photo by its content and re-encodes nothing but its pixels.
 
-Neither the file's name nor its declared type is asked: the bytes must decode completely as JPEG or
-PNG. What is kept is encoded again from the decoded pixels and what says how their colours are
-meant, so it looks as the original does, and no metadata, no second file behind the first and no
-trick of a format reaches whoever looks at it.
-The one door to Pillow.
+Neither the file's name nor its declared type is used: the bytes must decode completely as JPEG or
+PNG. What is stored is encoded again from the decoded pixels and their colour profile, so it looks
+as the original does, and no metadata, no second file behind the first and no trick of a format
+reaches a viewer. The only module that imports Pillow.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A photo as it is kept, and what its file told about place and time.
+    """A re-encoded photo, and the place and time that its EXIF data told.
 
     `width` and `height` in pixels, upright; `sha256` of `content`; `captured_at` aware UTC.
     """
@@ -76,7 +75,7 @@ class Photo:
 
 
 def check(content: bytes) -> Photo:
-    """The photo in these bytes; raises HX022 UPLOAD with a sentence that says what is wrong.
+    """Returns the photo in these bytes; raises HX022 UPLOAD with a sentence on what is wrong.
 
     Takes up to a few seconds of one core for the largest: call it in a thread.
     """

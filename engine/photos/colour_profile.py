@@ -1,4 +1,4 @@
-"""ICC profiles (ICC.1:2022): what of one decides about colours, without the words it carries.
+"""ICC profiles (ICC.1:2022), reduced to the tags that decide about colours.
 
 A profile may name its owner, a screen or a printer. It is written anew from the tags that a viewer
 converts colours by.
@@ -32,9 +32,9 @@ _WORDLESS: Final = {
 
 
 def for_mode(profile: bytes, mode: str) -> bytes:
-    """The profile anew, for pixels of a mode (`RGB`, `L`, with or without alpha).
+    """Returns the profile rewritten for pixels of a mode (`RGB`, `L`, with or without alpha).
 
-    Nothing where it is none for them: decoders, too, leave one aside that speaks of other colours.
+    Empty where it is none for that mode: decoders, too, ignore a profile of other colours.
     """
     space = _SPACES.get(mode.removesuffix("A"))
     if (

@@ -1,4 +1,4 @@
-"""The picture of a JPEG file (ITU-T T.81): its parts, and whether they can make a whole picture.
+"""Parses a JPEG file (ITU-T T.81) into its parts, and checks that its picture is complete.
 
 A decoder fills what a scan lacks with grey and says nothing. So the parts are counted (scans,
 restarts, coefficients), and the picture is cut out twice, with other bits behind each stretch of
@@ -73,7 +73,7 @@ class Frame(NamedTuple):
     components: tuple[Component, ...]
 
     def units(self, ids: bytes) -> int:
-        """The coded units of a scan over these components (T.81 A.2)."""
+        """Returns the number of coded units of a scan over these components (T.81 A.2)."""
         across = max(each.across for each in self.components)
         down = max(each.down for each in self.components)
         step = (8 * across, 8 * down)
@@ -86,7 +86,7 @@ class Frame(NamedTuple):
 
 
 class JpegParts(NamedTuple):
-    """What makes the picture, twice; the two decode alike if nothing is missing."""
+    """The parts that make the picture, twice; the two decode alike if nothing is missing."""
 
     contents: tuple[bytes, bytes]
     exif: bytes
@@ -94,7 +94,7 @@ class JpegParts(NamedTuple):
 
 
 def parts_of(content: bytes) -> JpegParts | None:
-    """The parts of the first picture in a JPEG; None when it can't be a whole one."""
+    """Returns the parts of the first picture in a JPEG; None when it cannot be complete."""
     segments = _segments(content)
     if segments is None or not _is_complete(segments):
         return None
