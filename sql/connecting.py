@@ -71,7 +71,7 @@ async def keep_statements(dsn: str, settings: Mapping[str, str]) -> None:
                 connection = await connect(dsn, settings)
                 stack.callback(connection.terminate)
                 statement = await connection.prepare(f"select {number}", name="hustlexp_trial")
-                # Only an answer ends the pooler's hold on a server session.
+                # The pooler releases a server session only after an answer.
                 answers = [await statement.fetchval(), await statement.fetchval()]
                 kept = kept and answers == [number, number]
         except asyncpg.PostgresError:

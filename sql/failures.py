@@ -9,8 +9,7 @@ import asyncpg
 from sql.session import Session
 from sql.sqlstates import is_away
 
-# The socket went away, or our own time-out ran out; the driver's word for a connection in no state
-# to be used.
+# The socket broke, our own time-out ran out, or the driver finds the connection unusable.
 DRIVER_FAILURES: Final = (
     OSError,
     asyncpg.InterfaceError,

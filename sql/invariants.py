@@ -91,7 +91,7 @@ async def verify(dsn: str, rows_max: int = ROWS_SHOWN) -> AsyncGenerator[CheckRe
         if session.complaints:
             raise unfit(session)
         await connection.execute("begin isolation level repeatable read read only")
-        # For this transaction alone, so that a pooler has nothing to drop or to keep.
+        # Set for this transaction alone, so that a pooler can neither drop nor leak it.
         await connection.execute(f"set local statement_timeout = {STATEMENT_TIMEOUT_MS}")
         async for result in verify_on(connection, rows_max):
             yield result

@@ -16,7 +16,7 @@ import asyncpg
 
 from sql.schema_files import ROUTINE, File, MigrationError, Schema, read_schema
 
-# One number for this project, so that two migrators of one database take turns.
+# The project's lock key: two migrators of one database run one after the other.
 ADVISORY_LOCK = 0x48584C49  # "HXLI"
 LOCK_TIMEOUT_MS = 30_000
 FAILURES = (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError)
@@ -46,7 +46,7 @@ def plan(applied: Mapping[str, str], schema: Schema) -> list[Step]:
     changed = [file for file in schema.routines if applied.get(file.name) != file.checksum]
     steps = [Step((file,), (file,)) for file in due]
     if due or changed or _gone(applied, schema):
-        # The grants look at everything that was made.
+        # The grants apply to every object made before.
         again = tuple(dict.fromkeys((*changed, schema.routines[-1])))
         steps.append(Step(again, again))
     return steps

@@ -32,8 +32,8 @@ async def equip(owner_dsn: str, login: str) -> list[str]:
     """Grants the login what it lacks; returns the statements left for an administrator.
 
     What an operator has set for it stays. The login that migrates, and any that owns the
-    schema, is left alone: the service must not use it. Raises MigrationError where the login is
-    refused.
+    schema, is left alone: the service must not use it. Raises MigrationError where the owner
+    cannot connect.
     """
     try:
         connection: asyncpg.Connection = await asyncpg.connect(

@@ -15,8 +15,8 @@ from typing import Any, Final
 ROLE: Final = "hx_app"
 STATEMENT_TIMEOUT_MS: Final = 8_000
 LOCK_TIMEOUT_MS: Final = 750
-"""Whoever waits longer for a row answers HX017 LOCK. A foreign lock on one row so delays nobody
-else by more, even where all connections of the pool wait for it."""
+"""A longer wait for a row lock is answered with HX017 LOCK. So a lock held elsewhere delays no
+request by more, even where all connections of the pool wait for it."""
 IDLE_TIMEOUT_MS: Final = 10_000
 _LONGEST_MS: Final[Mapping[str, int]] = {
     "statement_timeout": 60_000,
@@ -60,7 +60,7 @@ class Session:
     """The server process is not the one that the driver was told of: a pooler is between."""
     read_only: bool
     exceeds: bool
-    """Whoever acts may do more than hx_app: no setting mends that."""
+    """The acting role has more rights than hx_app: no setting mends that."""
     complaints: tuple[str, ...]
     """Why the service must not use it; empty when it may."""
 

@@ -33,9 +33,9 @@ AWAY_STATES: Final = frozenset(
         "42P05",  # a prepared statement of this name is another's: as class 26
     }
 )
-# Somebody ended one statement, or its time-out did: nothing was done and the session is well.
+# One statement was cancelled or timed out: nothing was done and the session is usable.
 CANCELLED: Final = "57014"
-# What every other connection of the pool is about to meet too.
+# States that every other connection of the pool will meet too.
 STALE_STATES: Final = frozenset({"25006", "57P01", "57P02", "57P03", "26000", "42P05"})
 # The session has ended, whatever the SQLSTATE.
 ENDED: Final = frozenset({"FATAL", "PANIC"})

@@ -76,7 +76,7 @@ class InvariantVerifier:
                 try:
                     await self._update_item(result)
                 except Refusal as busy:
-                    # Somebody holds that item just now; the other checks are looked at all the same.
+                    # The item's row is locked just now; the other checks go on.
                     log.warning("item_waits", check=result.check.name, error=str(busy))
         self._metrics.verified()
         return broken

@@ -23,7 +23,7 @@ class AdminQueue:
         await self._execution.run("close_admin_item", admin, item, reason)
 
     async def overview(self) -> AdminOverview:
-        """Returns the number of open items by kind."""
+        """Returns what waits for an admin: the number and the age of the oldest, by kind."""
         return await self._store.one(AdminOverview, "admin_overview")
 
     async def items(

@@ -72,7 +72,7 @@ class EventQueries:
             try:
                 snapshot = msgspec.json.decode(row[0], type=Snapshot)
             except msgspec.ValidationError:
-                # One user's broken row is that user's trouble alone.
+                # A row that does not decode must not fail the other users' snapshots.
                 log.exception("snapshot_not_readable", user=str(user))
                 continue
             found[UserId(snapshot.user_id)] = self._with_codes(snapshot)

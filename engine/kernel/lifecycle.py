@@ -1,8 +1,8 @@
 """The legal steps of every state machine, as one table; not imported by the service.
 
 A test holds it equal to the SQL table `lifecycle`; `docs/lifecycle.md` is drawn from here (`python -m engine.kernel.lifecycle`).
-The database refuses every other step with HX010, whoever asks; the guards are judged by its triggers
-and functions (`guards*.sql` of the subjects in sql/schema/).
+The database refuses every other step with HX010, whichever actor asks; its triggers
+and functions check the guards (`guards*.sql` of the subjects in sql/schema/).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Step(NamedTuple):
     from_state: str
     to_state: str
     actors: tuple[Actor, ...]
-    """Who may take it; nobody where a step is legal but never taken."""
+    """The actors who may take it; empty where a step is legal but never taken."""
     guard: str
 
 

@@ -24,7 +24,7 @@ log = structlog.get_logger()
 POLL_S = 0.25
 BATCH = 100
 PATIENCE_MS = 20
-"""How long a firing waits for a row that somebody else holds: it comes again within a second."""
+"""How long a firing waits for a row lock: it is tried again within a second."""
 
 
 class Timers:
@@ -67,6 +67,6 @@ class Timers:
             if isinstance(error, Refusal) and error.kind.retryable:
                 log.info("timer_waits", kind=kind, subject=str(subject))
                 return
-            # A broken one waits and stays in sight, so that the others have their turn.
+            # A failing timer is paused and logged, so that the others are fired.
             log.exception("timer_failed", kind=kind, subject=str(subject))
             await self._store.execute("timer_failed", kind, subject)

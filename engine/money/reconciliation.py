@@ -141,7 +141,7 @@ class Reconciler:
                     elif event.event_id in unseen:
                         refused += 1
             if not refused:
-                # Else the window is asked for again, with what was refused in it.
+                # Else the next round replays the window, with the events that were refused.
                 self._events_until = began
         return booked
 

@@ -32,7 +32,7 @@ BATCH: Final = 50
 POLL_S: Final = 1.0
 MAX_ERROR_CHARS: Final = 500
 PATIENCE_MS: Final = 50
-"""How long a loop that works rows off waits for one that somebody else holds."""
+"""How long a loop that works rows off waits for a row lock."""
 
 
 class DueSettlement(Struct, frozen=True):
@@ -134,7 +134,7 @@ class SettlementWorker:
         for leg in legs:
             yield self._carry_out(leg)
         if not legs:
-            # The bank has done it (a chargeback that was lost): only the end is missing.
+            # The bank moved the money (a chargeback that was lost): only the booking is missing.
             kind: LegKind = "REFUND" if settlement.refund_done else "TRANSFER"
             yield self._book(settlement.id, kind, settlement.reference(kind))
 
@@ -179,10 +179,10 @@ class SettlementWorker:
             )
         except (Refusal, DatabaseError) as error:
             if isinstance(error, Refusal) and error.kind.retryable:
-                # Called again the provider gives the same movement: the booking comes then.
+                # A repeated call returns the same movement, and books it then.
                 raise
-            # The money moved but the escrow refuses the booking: an admin's case, kept in
-            # sight, and no reason for the others to wait.
+            # The money moved but the escrow refuses the booking: the settlement is held for
+            # an admin, and delays no other.
             raise PaymentRefused(f"{reference} moved but could not be booked: {error}") from error
         return 1
 
@@ -193,7 +193,7 @@ class SettlementWorker:
         except PaymentFailed:
             raise
         except Exception as error:
-            # Whatever a provider's client raises, the money has not been seen to move: again later.
+            # After any error of a provider's client it is unknown whether money moved: try again.
             raise PaymentFailed(repr(error)) from error
 
 

@@ -190,7 +190,7 @@ def _png(picture: Picture, png: PngParts) -> tuple[Image.Image, dict[str, Any]]:
         return image, options
     if image.mode == "RGB" and png.header.depth == 16:
         return _without_colour(picture, image, png.see_through), options
-    # Pillow spreads grey of 2 and 4 bits over 8, and not the colour that stands for nothing
+    # Pillow scales grey of 2 and 4 bits to 8, but not the transparent colour
     spread = {2: 85, 4: 17}.get(png.header.depth, 1)
     key = tuple(sample * spread for sample in png.see_through)
     return image, options | {"transparency": key[0] if len(key) == 1 else key}

@@ -18,7 +18,7 @@ _TAGS: Final = frozenset(
     | {b"A2B0", b"A2B1", b"A2B2", b"A2B3", b"B2A0", b"B2A1", b"B2A2", b"B2A3"}
     | {b"D2B0", b"D2B1", b"D2B2", b"D2B3", b"B2D0", b"B2D1", b"B2D2", b"B2D3"}
 )  # fmt: skip
-# The two that the standard asks for: a description and a copyright, here without a word.
+# The two tags that the standard requires: a description and a copyright, here empty.
 _WORDLESS: Final = {
     2: {
         b"desc": b"desc" + bytes(4) + struct.pack(">I", 1) + bytes(1 + 4 + 4 + 2 + 1 + 67),

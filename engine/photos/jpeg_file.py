@@ -136,7 +136,7 @@ def _written(segments: list[Segment], tail: bytes) -> Iterator[bytes]:
         yield bytes((0xFF, kind)) + (len(data) + 2).to_bytes(2, "big") + data
         if kind == _START_OF_SCAN:
             tail = tail[: max(16, _ALL_TAILS_BYTES // (pixels.count(b"\xff") + 1))]
-            # fill bytes before a marker belong to nobody, and would make a marker of the tail
+            # fill bytes before a marker are no data, and would make a marker of the tail
             yield _RESTART.sub(tail + b"\xff" + rb"\1", pixels).rstrip(b"\xff") + tail
     yield bytes((0xFF, _END_OF_IMAGE))
 

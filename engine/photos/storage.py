@@ -108,7 +108,7 @@ class ObjectPhotos:
                 client_options={
                     "timeout": REQUEST_TIMEOUT,
                     "connect_timeout": CONNECT_TIMEOUT,
-                    # an endpoint that says http is meant so: a service on the same machine
+                    # an http endpoint is meant as such: a service on this machine
                     "allow_http": bucket.endpoint.startswith("http://"),
                 },
                 retry_config={"max_retries": RETRIES, "retry_timeout": RETRY_TIMEOUT},
@@ -164,7 +164,7 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (BaseError, OSError, ValueError) as error:
-        # behind the first line the store prints its own inside
+        # the lines after the first are the store's internals
         reason = f"{type(error).__name__}: {error}".partition("\n")[0]
         log.warning("photo_store_away", error=reason)
         raise PhotoStoreAway(reason) from error

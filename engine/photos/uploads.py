@@ -112,7 +112,7 @@ class Uploads:
             await self._photo_store.delete(key)
         except PhotoStoreAway:
             # Kept, the row would block its user for a day; without it the bytes, if there are
-            # any, have nobody who shows them, and the log says where they are.
+            # any, are unreachable, and the log says where they are.
             log.warning("photo_left_behind", key=key)
         await self._store.execute("drop_upload", upload)
 

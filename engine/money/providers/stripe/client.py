@@ -22,7 +22,7 @@ PAGE: Final = 100
 
 ACCOUNT_GONE: Final = "account_invalid"
 """Of a 403: the connected account was deleted, or its holder took it from us."""
-# Not refusals of this movement: the balance will be there later.
+# Not refusals of this movement: the balance may suffice later.
 _PASSING: Final = frozenset({"balance_insufficient", "lock_timeout", "rate_limit"})
 
 

@@ -89,7 +89,7 @@ def _payment_succeeded(event: Event) -> Fact:
 
 
 def _charge_refunded(event: Event) -> Fact:
-    """The sum; its refunds tell themselves, if their events arrive."""
+    """The sum refunded; each refund has an event of its own, which may not arrive."""
     charge = _object(event, Charge)
     if not charge.amount_refunded:
         return _ignored("Nothing was given back.")
@@ -162,7 +162,7 @@ def _dispute(event: Event) -> Fact:
         return _ignored("No payment of ours.")
     kind, unknown = dispute.fact_kind, dispute.unknown_status
     if dispute.currency != CURRENCY:
-        # how much of our money it is about is not plain: it stays open
+        # the amount in our currency is unknown: the chargeback stays open
         kind, unknown = "CHARGEBACK_OPENED", f"{dispute.status} in {dispute.currency}"
     return Fact(
         kind,
