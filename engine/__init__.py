@@ -1,1 +1,1 @@
-"""What may happen and what it means: commands, views, scoring, money. Layer 1."""
+"""The domain rules: commands, views, scoring and money. Layer 1."""

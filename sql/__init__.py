@@ -1,1 +1,1 @@
-"""Layer 0: the schema, its judges and the named queries. The only judge."""
+"""The schema, its triggers and the named queries: the only judge of the rules. Layer 0."""

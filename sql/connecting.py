@@ -1,4 +1,4 @@
-"""Opens connections, and looks at each before it is used."""
+"""Opens connections to PostgreSQL, and checks each one's session before its first use."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _PROCESS: Final = secrets.token_hex(4)
 
 
 class Connection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg ships no types
-    """The driver's connection, with names that no other process gives its prepared statements.
+    """The driver's connection, with prepared-statement names unique across processes.
 
-    Behind a pooler that hands server sessions around, the driver's own `__asyncpg_stmt_7__` could be
+    Behind a pooler that shares server sessions, the driver's own `__asyncpg_stmt_7__` could be
     another process's statement, and would run in its place without an error.
     """
 
@@ -32,7 +32,7 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg ships no 
 
 
 async def connect(dsn: str, settings: Mapping[str, str]) -> asyncpg.Connection:
-    """One connection, which keeps no prepared statements; raises as the driver does."""
+    """Returns a connection without a cache of prepared statements; raises as the driver does."""
     connection = await asyncpg.connect(
         dsn,
         connection_class=Connection,
@@ -44,7 +44,7 @@ async def connect(dsn: str, settings: Mapping[str, str]) -> asyncpg.Connection:
 
 
 async def connect_app(dsn: str) -> asyncpg.Connection:
-    """One connection as hx_app; where a pooler refuses to pass settings on, the login's own count."""
+    """Returns a connection as hx_app, or as its login where a pooler refuses settings."""
     try:
         return await connect(dsn, startup(ROLE, STATEMENT_TIMEOUT_MS))
     except asyncpg.ProtocolViolationError:
@@ -52,13 +52,13 @@ async def connect_app(dsn: str) -> asyncpg.Connection:
 
 
 async def session_on(connection: asyncpg.Connection) -> Session:
-    """What this connection is: whose rights it has, what bounds its statements."""
+    """Returns the session of a connection: its rights, and the settings that bound it."""
     facts = await connection.fetchrow(named.query("session_facts"))
     return session_of(facts, connection.get_server_pid())
 
 
 async def keep_statements(dsn: str, settings: Mapping[str, str]) -> None:
-    """Raises DatabaseUnfit where a pooler takes a connection its prepared statements away.
+    """Raises DatabaseUnfit where a pooler loses a connection's prepared statements.
 
     Several connections prepare each another statement under the same name, and ask it twice. A
     pooler that hands its latest server session out first makes the second of them meet the first;
@@ -71,7 +71,7 @@ async def keep_statements(dsn: str, settings: Mapping[str, str]) -> None:
                 connection = await connect(dsn, settings)
                 stack.callback(connection.terminate)
                 statement = await connection.prepare(f"select {number}", name="hustlexp_trial")
-                # Only an answer ends the pooler's hold on a server session.
+                # The pooler releases a server session only after an answer.
                 answers = [await statement.fetchval(), await statement.fetchval()]
                 kept = kept and answers == [number, number]
         except asyncpg.PostgresError:

@@ -1,8 +1,8 @@
-"""The door to PostgreSQL: a pool, the named queries, and two errors.
+"""The connection pool to PostgreSQL: runs named queries and functions, with two errors.
 
-Nothing above this module sees the driver. A refused statement is a `DatabaseError` with SQLSTATE
-and constraint (for HX codes: the code and the invariant); everything that means "the server is not
-there now" is a `DatabaseAway`, and the connection it was met on is thrown away.
+No module above this one sees the driver. A refused statement is a `DatabaseError` with SQLSTATE and
+constraint (for HX codes: the code and the invariant); everything that means "the server is not
+there now" is a `DatabaseAway`, and the connection it was met on is closed.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _RENEW_EVERY_S: Final = 1.0
 
 
 class Database:
-    """A pool of connections acting as one role, speaking named queries only."""
+    """A pool of connections as one role; runs named queries and function calls only."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
@@ -57,7 +57,7 @@ class Database:
         """Told how long each call waited for its connection, in seconds."""
 
     def use(self) -> PoolUse:
-        """How many connections are busy and idle, and how many calls wait for one."""
+        """Returns how many connections are busy and idle, and how many calls wait for one."""
         idle = self._pool.get_idle_size()
         busy = self._pool.get_size() - idle
         return PoolUse(busy, idle, self._pool.get_max_size(), max(0, self._inside - busy))
@@ -71,10 +71,11 @@ class Database:
         size: int = 8,
         statement_cache: int = STATEMENT_CACHE,
     ) -> Self:
-        """Connect; raises DatabaseAway when the server cannot be reached.
+        """Opens a pool and returns it; raises DatabaseAway when the server cannot be reached.
 
-        The login may be another role than `role`. As hx_app every connection is looked at before
-        its first use, and DatabaseUnfit is raised where it has other rights or no time-outs.
+        The login may be another role than `role`. As hx_app every connection is checked
+        before its first use, and DatabaseUnfit is raised where it has other rights or no
+        time-outs.
         """
         settings = startup(role, STATEMENT_TIMEOUT_MS)
         try:
@@ -96,45 +97,45 @@ class Database:
         return database
 
     async def close(self) -> None:
-        """Return every connection, by force after two seconds."""
+        """Closes every connection, by force after two seconds."""
         try:
             await asyncio.wait_for(self._pool.close(), 2.0)
         except (TimeoutError, *DRIVER_FAILURES):
             self._pool.terminate()
 
     async def session(self) -> Session:
-        """What a connection is now; read-only ones are replaced, for a writable server may be back."""
+        """Returns a connection's session; replaces read-only ones, for a primary may be back."""
         session = await self._look()
         if session.read_only:
             await self._renew()
         return session
 
     async def rows(self, name: str, *args: Any) -> list[asyncpg.Record]:
-        """All rows of a named query."""
+        """Returns all rows of a named query."""
         async with self._connection() as connection:
             return cast("list[asyncpg.Record]", await connection.fetch(named.query(name), *args))
 
     async def value(self, name: str, *args: Any) -> Any:
-        """The first column of the first row, or None."""
+        """Returns the first column of the first row, or None."""
         async with self._connection() as connection:
             return await connection.fetchval(named.query(name), *args)
 
     async def json(self, name: str, *args: Any) -> bytes:
-        """The JSON a named query builds, undecoded; `null` when there is no row."""
+        """Returns the JSON that a named query builds, undecoded; `null` when there is no row."""
         text = await self.value(name, *args)
         return b"null" if text is None else cast("str", text).encode()
 
     async def call(self, function: str, *args: Any, lock_timeout_ms: int | None = None) -> Any:
-        """What an SQL function answers; JSON as text.
+        """Returns the answer of an SQL function; JSON as text.
 
-        With `lock_timeout_ms` it waits only so long for a row that somebody else holds.
+        With `lock_timeout_ms` it waits only so long for a row lock.
         """
         statement = named.function_call(function, len(args), lock_timeout_ms)
         async with self._connection() as connection:
             return await connection.fetchval(statement, *args)
 
     async def execute(self, name: str, *args: Any) -> str:
-        """Run a named query for its effect; the command tag."""
+        """Runs a named query for its effect; returns the command tag."""
         async with self._connection() as connection:
             return cast("str", await connection.execute(named.query(name), *args))
 
@@ -173,13 +174,13 @@ class Database:
         return connection
 
     async def _renew_if_stale(self, error: Exception) -> None:
-        """A server that has gone or changed its part has done so for the other connections too."""
+        """Expires all connections where the error shows the server gone or no longer primary."""
         state = error.sqlstate if isinstance(error, asyncpg.PostgresError) else None
         if state in STALE_STATES or isinstance(error, OSError):
             await self._renew()
 
     async def _renew(self) -> None:
-        """Each connection is replaced before it is used again; at the latest a second from now."""
+        """Expires all connections before their next use, at most once a second."""
         self._stale = True
         if time.monotonic() - self._renewed_at >= _RENEW_EVERY_S:
             self._stale = False
@@ -212,11 +213,11 @@ async def _pool(
 
 
 async def _leave(_: asyncpg.Connection) -> None:
-    """Nothing to reset: named queries set nothing that outlives their statement.
+    """Resets nothing: named queries set nothing that outlives their statement.
 
     The driver's own reset is a round trip after each of them.
     """
 
 
 def _unheard(_seconds: float) -> None:
-    """Nobody counts the waiting."""
+    """Ignores the waiting time: the default of `Database.waited`."""

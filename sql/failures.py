@@ -1,4 +1,4 @@
-"""What a statement can end in besides its rows: refused, or a server that is not there now."""
+"""The errors of a statement, translated from the driver's: refused, away, or unfit."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import asyncpg
 from sql.session import Session
 from sql.sqlstates import is_away
 
-# The socket went away, or our own time-out ran out; the driver's word for a connection in no state
-# to be used.
+# The socket broke, our own time-out ran out, or the driver finds the connection unusable.
 DRIVER_FAILURES: Final = (
     OSError,
     asyncpg.InterfaceError,
@@ -29,7 +28,7 @@ _STATEMENT_LOST: Final = (
 
 
 class DatabaseError(Exception):
-    """Postgres refused: `sqlstate` and `constraint` say which rule, `detail` its figures."""
+    """PostgreSQL refused: `sqlstate` and `constraint` name the rule, `detail` has its figures."""
 
     def __init__(self, sqlstate: str, constraint: str, message: str, detail: str = "") -> None:
         super().__init__(f"{sqlstate} {constraint}: {message}")
@@ -40,15 +39,15 @@ class DatabaseError(Exception):
 
 
 class DatabaseAway(Exception):
-    """Postgres does not answer now; nothing is known about the statement's fate."""
+    """PostgreSQL does not answer now; whether the statement took effect is unknown."""
 
 
 class DatabaseUnfit(DatabaseAway):
-    """It answers, and its connections are not as the rules need; the sentence says what to do."""
+    """PostgreSQL answers, but its sessions break the rules; the message says what to do."""
 
 
 def translated(error: Exception) -> Exception:
-    """What the driver raised for a statement, as one of our two errors."""
+    """Returns the driver's error for a statement as a DatabaseError or a DatabaseAway."""
     if not isinstance(error, asyncpg.PostgresError):
         reason = error.strerror if isinstance(error, OSError) else None
         return DatabaseAway(reason or f"{type(error).__name__}: {error}")
@@ -66,7 +65,7 @@ def translated(error: Exception) -> Exception:
 
 
 def no_statements() -> DatabaseUnfit:
-    """The sentence about a pooler that takes a connection its prepared statements away."""
+    """Returns the error for a pooler that loses a connection's prepared statements."""
     return DatabaseUnfit(
         "the pooler in front of it keeps no prepared statements: set "
         "HX_POSTGRES_STATEMENT_CACHE=0, or use PgBouncer 1.21 or later with "
@@ -75,7 +74,7 @@ def no_statements() -> DatabaseUnfit:
 
 
 def unreachable(error: Exception) -> DatabaseAway:
-    """What the driver raised while it connected: whatever the reason, nobody was let in."""
+    """Returns the driver's error while connecting as a DatabaseAway, whatever its reason."""
     if isinstance(error, asyncpg.InsufficientPrivilegeError | asyncpg.InvalidParameterValueError):
         return DatabaseUnfit(
             f"{error}. The login of HX_POSTGRES_DSN must be a member of hx_app: run `hustlexp "
@@ -91,5 +90,5 @@ def unreachable(error: Exception) -> DatabaseAway:
 
 
 def unfit(session: Session) -> DatabaseUnfit:
-    """The sentence about a session that must not be used."""
+    """Returns the error for a session with complaints; its message says what to do."""
     return DatabaseUnfit(f"{'; '.join(session.complaints)} ({session.route}). {session.remedy}")

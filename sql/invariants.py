@@ -1,4 +1,4 @@
-"""Every fact that can be derived, derived again: the checks of `sql/queries/invariants_*.sql`.
+"""Verifies every derived fact by the checks of `sql/queries/invariants_*.sql`.
 
 One repeatable-read, read-only transaction sees one moment of the database, so that a service at
 work gives no false alarm.
@@ -32,7 +32,7 @@ limit $1
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One derivable fact: its name, its sentence, and the query whose rows disagree."""
+    """A check of a derived fact: its name, its sentence, and the query for rows that disagree."""
 
     name: str
     sentence: str
@@ -41,7 +41,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """One row that disagrees, and what was found there."""
+    """A row that disagrees with a check, and what was found there."""
 
     subject: str
     found: str
@@ -49,7 +49,7 @@ class Disagreement:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What one check found: `count` rows disagree, the first of them are `rows`."""
+    """The result of a check: `count` rows disagree, the first of them are `rows`."""
 
     check: Check
     count: int
@@ -58,12 +58,12 @@ class CheckResult:
 
     @property
     def agrees(self) -> bool:
-        """Whether nothing disagrees."""
+        """Whether no row disagrees."""
         return self.count == 0
 
 
 def checks() -> list[Check]:
-    """Every check, in the order of the files.
+    """Returns every check, in the order of the files.
 
     >>> checks()[0].name
     'journal_holds_the_escrow'
@@ -77,10 +77,10 @@ def checks() -> list[Check]:
 
 
 async def verify(dsn: str, rows_max: int = ROWS_SHOWN) -> AsyncGenerator[CheckResult, None]:
-    """Each check's verdict as it is reached, on a connection of its own.
+    """Yields each check's result as it is reached, on a connection of its own.
 
-    Raises `sql.database.DatabaseAway` when the server is not there, `DatabaseError` when it refuses
-    a check, as before all migrations are applied.
+    Raises `sql.database.DatabaseAway` when the server is not there, `DatabaseError` when it
+    refuses a check, as before all migrations are applied.
     """
     try:
         connection = await connect_app(dsn)
@@ -91,7 +91,7 @@ async def verify(dsn: str, rows_max: int = ROWS_SHOWN) -> AsyncGenerator[CheckRe
         if session.complaints:
             raise unfit(session)
         await connection.execute("begin isolation level repeatable read read only")
-        # For this transaction alone, so that a pooler has nothing to drop or to keep.
+        # Set for this transaction alone, so that a pooler can neither drop nor leak it.
         await connection.execute(f"set local statement_timeout = {STATEMENT_TIMEOUT_MS}")
         async for result in verify_on(connection, rows_max):
             yield result
@@ -104,7 +104,7 @@ async def verify(dsn: str, rows_max: int = ROWS_SHOWN) -> AsyncGenerator[CheckRe
 async def verify_on(
     connection: asyncpg.Connection, rows_max: int = ROWS_SHOWN
 ) -> AsyncGenerator[CheckResult, None]:
-    """As `verify`, inside whatever transaction the connection is in."""
+    """Yields results as `verify` does, inside the transaction that the connection is in."""
     for check in checks():
         began = time.perf_counter()
         rows = await connection.fetch(_COUNTED.format(check.query), rows_max)

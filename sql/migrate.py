@@ -1,8 +1,8 @@
-"""Brings a database to the schema of this version, forward only, one migrator at a time.
+"""Migrates a database to the schema of this version, forward only, one migrator at a time.
 
 A new database gets the present schema in one transaction. An older one gets each migration that it
 lacks, in a transaction of its own, and then the routine files that have changed, in one. Everything
-is run as `hx_owner`; the ledger (`schema_migrations`) remembers checksums.
+is run as `hx_owner`; the ledger (`schema_migrations`) records checksums.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ import asyncpg
 
 from sql.schema_files import ROUTINE, File, MigrationError, Schema, read_schema
 
-# One number for this project, so that two migrators of one database take turns.
+# The project's lock key: two migrators of one database run one after the other.
 ADVISORY_LOCK = 0x48584C49  # "HXLI"
 LOCK_TIMEOUT_MS = 30_000
 FAILURES = (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 class OtherSchema(MigrationError):
-    """What was applied is not what this version holds."""
+    """The ledger has migrations that this version has not, or has with another text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What is run in one transaction, and what the ledger then holds of it."""
+    """The files run in one transaction, and what the ledger then holds of them."""
 
     run: tuple[File, ...]
     recorded: tuple[File, ...]
 
 
 def plan(applied: Mapping[str, str], schema: Schema) -> list[Step]:
-    """The steps from a ledger (checksum by name) to a schema; empty when nothing is due.
+    """Returns the steps from a ledger (checksum by name) to a schema; empty when nothing is due.
 
     Raises OtherSchema for a migration that has changed or is unknown here.
     """
@@ -46,7 +46,7 @@ def plan(applied: Mapping[str, str], schema: Schema) -> list[Step]:
     changed = [file for file in schema.routines if applied.get(file.name) != file.checksum]
     steps = [Step((file,), (file,)) for file in due]
     if due or changed or _gone(applied, schema):
-        # The grants look at everything that was made.
+        # The grants apply to every object made before.
         again = tuple(dict.fromkeys((*changed, schema.routines[-1])))
         steps.append(Step(again, again))
     return steps
@@ -55,10 +55,11 @@ def plan(applied: Mapping[str, str], schema: Schema) -> list[Step]:
 async def migrate(
     owner_dsn: str, *, dry_run: bool = False, schema: Schema | None = None
 ) -> list[str]:
-    """Bring the database up to date; the names of the files applied (or due, when dry), in order.
+    """Migrates the database; returns the files applied (or due, in a dry run), in order.
 
-    Raises MigrationError when the database is not of this version's past, when the server cannot be
-    reached or lets us not in, and when a file is refused; its transaction is undone.
+    Raises MigrationError when the database is not of this version's past, when the server
+    cannot be reached or refuses the login, and when a file is refused; its transaction is
+    undone.
     """
     schema = schema or read_schema()
     try:
@@ -136,7 +137,7 @@ async def _run(connection: asyncpg.Connection, file: File) -> None:
 
 
 def said(error: Exception) -> str:
-    """What the driver says, or at least what it is."""
+    """Returns the driver's message, or the error's type where it has none."""
     reason = error.strerror if isinstance(error, OSError) else None
     return reason or str(error) or type(error).__name__
 

@@ -1,4 +1,4 @@
-"""The statements the service sends: named queries, and calls of SQL functions by name.
+"""The statements that the service sends: named queries, and calls of SQL functions.
 
 The text of `sql/queries/*.sql` is loaded once; a query begins with `-- name: open_broadcasts` and
 ends where the next one begins.
@@ -16,7 +16,7 @@ _HEADER = re.compile(r"^-- name: (?P<name>[a-z_]+)$", re.MULTILINE)
 
 @cache
 def queries() -> dict[str, str]:
-    """Every named query; raises ValueError when a name stands twice."""
+    """Returns every named query by name; raises ValueError when a name stands twice."""
     found: dict[str, str] = {}
     for texts in by_file().values():
         for name, text in texts.items():
@@ -28,7 +28,7 @@ def queries() -> dict[str, str]:
 
 @cache
 def by_file() -> dict[str, dict[str, str]]:
-    """The named queries of each file of `sql/queries`, in the order they stand there."""
+    """Returns the named queries of each file of `sql/queries`, in their order there."""
     found: dict[str, dict[str, str]] = {}
     for file in sorted(files("sql").joinpath("queries").iterdir(), key=lambda f: f.name):
         if not file.name.endswith(".sql"):
@@ -44,9 +44,9 @@ def by_file() -> dict[str, dict[str, str]]:
 
 @cache
 def function_call(function: str, arity: int, lock_timeout_ms: int | None = None) -> str:
-    """The statement that calls one SQL function by name with `arity` arguments.
+    """Returns the statement that calls an SQL function by name with `arity` arguments.
 
-    With `lock_timeout_ms` the call waits only so long for a row that somebody else holds.
+    With `lock_timeout_ms` the call waits only so long for a row lock.
     """
     if not _FUNCTION.match(function):
         raise ValueError(f"{function!r} is no name of a function")
@@ -60,5 +60,5 @@ def function_call(function: str, arity: int, lock_timeout_ms: int | None = None)
 
 
 def query(name: str) -> str:
-    """The text of one query; KeyError for an unknown name."""
+    """Returns the text of a query; KeyError for an unknown name."""
     return queries()[name]

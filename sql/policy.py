@@ -1,4 +1,4 @@
-"""The numbers of the product: reads them from `schema/policy.sql`, and draws `docs/policy.md`.
+"""Reads the product's numbers from `schema/policy.sql`, and renders `docs/policy.md`.
 
 `python -m sql.policy` prints the body of the page.
 """
@@ -23,7 +23,7 @@ _NUMBER = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """One number: its SQL function, and what the comment above it says."""
+    """A number of the product: its SQL function, and what the comment above it says."""
 
     section: str
     name: str
@@ -35,13 +35,13 @@ class Number:
 
     @property
     def plain(self) -> str:
-        """The value for a reader: `15 minutes`, not `interval '15 minutes'`."""
+        """Returns the value for a reader: `15 minutes`, not `interval '15 minutes'`."""
         return self.value.removeprefix("interval ").strip("'")
 
 
 @cache
 def numbers() -> dict[str, Number]:
-    """Every number by name, in the order of the file."""
+    """Returns every number by name, in the order of the file."""
     parts = _SECTION.split(files("sql").joinpath("schema/policy.sql").read_text(encoding="utf-8"))
     return {
         found["name"]: Number(section, **found.groupdict())
@@ -51,7 +51,7 @@ def numbers() -> dict[str, Number]:
 
 
 def markdown() -> str:
-    """The body of `docs/policy.md`: one table for each section."""
+    """Returns the body of `docs/policy.md`: one table for each section."""
     return "\n".join(_sections())
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class PoolUse:
-    """One look at a pool of connections."""
+    """The busy, idle and awaited connections of a pool at one instant."""
 
     busy: int
     idle: int

@@ -1,4 +1,4 @@
-"""The files that make the schema, in the order in which they run.
+"""Reads the files that make the schema, in the order in which they run.
 
 `sql/schema/` is its present state by subject: tables, which a new database gets once, and routines
 (functions, views, triggers, grants), which can be run again at any time. `sql/migrations/` brings
@@ -49,14 +49,14 @@ class MigrationError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One file of SQL under the name that the ledger has for it."""
+    """A file of SQL under its name in the ledger."""
 
     name: str
     text: str
 
     @property
     def checksum(self) -> str:
-        """SHA-256 of the text, hexadecimal."""
+        """Returns the SHA-256 of the text, hexadecimal."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     @property
@@ -76,17 +76,17 @@ class Schema:
 
     @property
     def routines(self) -> tuple[File, ...]:
-        """The files that can be run again, in order; the grants are the last."""
+        """Returns the files that can be run again, in order; the grants are the last."""
         return tuple(file for file in self.present if file.is_routine)
 
     @property
     def ledger(self) -> dict[str, str]:
-        """What the ledger of a database that is up to date holds: checksum by name."""
+        """Returns the ledger of a database that is up to date: checksum by name."""
         return {file.name: file.checksum for file in (*self.migrations, *self.routines)}
 
 
 def read_schema(folder: Traversable | None = None) -> Schema:
-    """Reads `schema/` and `migrations/` of a folder, by default of this package.
+    """Returns `schema/` and `migrations/` of a folder, by default of this package.
 
     Raises MigrationError for a file whose name gives it no place in the order.
     """

@@ -1,7 +1,7 @@
-"""Makes the login of the service fit to serve: member of hx_app, with time-outs of its own.
+"""Grants the service's login membership of hx_app, and sets its default time-outs.
 
-The settings that the service sends when it connects would do, but a pooler may drop them. What
-belongs to the login itself is there on every connection, whoever opened it.
+The settings that the service sends when it connects would do, but a pooler may drop them. A login's
+own defaults apply to every connection, whether or not a pooler opened it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sql.session import ROLE, statements
 
 
 def login_of(dsn: str) -> str | None:
-    """The login that a DSN names; None where it leaves that to the environment.
+    """Returns the login that a DSN names; None where it leaves that to the environment.
 
     >>> login_of("postgresql://web%40x:secret@db/hustlexp"), login_of("postgresql:///d?user=web")
     ('web@x', 'web')
@@ -29,11 +29,11 @@ def login_of(dsn: str) -> str | None:
 
 
 async def equip(owner_dsn: str, login: str) -> list[str]:
-    """Gives the login what it lacks; the statements that are left for an administrator.
+    """Grants the login what it lacks; returns the statements left for an administrator.
 
-    What an operator has set for it stays. The login that migrates, and any that owns the schema, is
-    left alone: it is none to serve with.
-    Raises MigrationError where nobody is let in.
+    What an operator has set for it stays. The login that migrates, and any that owns the
+    schema, is left alone: the service must not use it. Raises MigrationError where the owner
+    cannot connect.
     """
     try:
         connection: asyncpg.Connection = await asyncpg.connect(
@@ -64,9 +64,9 @@ async def _equipped(connection: asyncpg.Connection, login: str) -> list[str]:
 
 
 async def equip_itself(dsn: str, left: list[str]) -> list[str]:
-    """Lets the login set its own defaults, as every role may; the statements that are left then.
+    """Sets the login's defaults as itself, as every role may; returns the statements left then.
 
-    The server session is ended: a pooler would go on handing it out with what it began with.
+    The server session is ended: a pooler would go on handing it out with its old settings.
     """
     own = [statement for statement in left if statement.startswith("alter role")]
     if not own:

@@ -1,4 +1,4 @@
-"""How a connection of the service must be: whose rights it has, what bounds its statements.
+"""The rights and settings that the service requires of a connection, and their check.
 
 Both come with the connection's start-up packet, which a pooler may drop; and `hustlexp migrate`
 writes them into the login's own defaults, which no pooler can (sql/service_login.py). So each new
@@ -15,8 +15,8 @@ from typing import Any, Final
 ROLE: Final = "hx_app"
 STATEMENT_TIMEOUT_MS: Final = 8_000
 LOCK_TIMEOUT_MS: Final = 750
-"""Whoever waits longer for a row answers HX017 LOCK. A foreign lock on one row so delays nobody
-else by more, even where all connections of the pool wait for it."""
+"""A longer wait for a row lock is answered with HX017 LOCK. So a lock held elsewhere delays no
+request by more, even where all connections of the pool wait for it."""
 IDLE_TIMEOUT_MS: Final = 10_000
 _LONGEST_MS: Final[Mapping[str, int]] = {
     "statement_timeout": 60_000,
@@ -28,7 +28,7 @@ _UTC: Final = frozenset({"UTC", "Etc/UTC", "GMT", "Etc/GMT", "UCT", "Etc/UCT", "
 
 
 def defaults() -> dict[str, str]:
-    """The settings of every session, as the service sends them and as `migrate` writes them."""
+    """Returns the settings of every session, as the service sends and `migrate` writes them."""
     return {
         "statement_timeout": str(STATEMENT_TIMEOUT_MS),
         "lock_timeout": str(LOCK_TIMEOUT_MS),
@@ -39,19 +39,19 @@ def defaults() -> dict[str, str]:
 
 
 def tracked() -> dict[str, str]:
-    """Those that every pooler lets pass."""
+    """Returns the settings that every pooler passes on."""
     return {"application_name": "hustlexp", "timezone": "UTC"}
 
 
 def startup(role: str | None, statement_timeout_ms: int) -> dict[str, str]:
-    """The start-up packet's settings; `role` is taken there, so no statement runs without it."""
+    """Returns the start-up packet's settings, with `role`: no statement runs without it."""
     settings = defaults() | tracked() | {"statement_timeout": str(statement_timeout_ms)}
     return settings | {"role": role} if role else settings
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What the query `session_facts` told of one connection."""
+    """The rights and settings of one connection, from the query `session_facts`."""
 
     login: str
     acting: str
@@ -60,19 +60,19 @@ class Session:
     """The server process is not the one that the driver was told of: a pooler is between."""
     read_only: bool
     exceeds: bool
-    """Whoever acts may do more than hx_app: no setting mends that."""
+    """The acting role has more rights than hx_app: no setting mends that."""
     complaints: tuple[str, ...]
     """Why the service must not use it; empty when it may."""
 
     @property
     def route(self) -> str:
-        """Who acts, and how it came here."""
+        """Returns login, acting role and way, as `web as hx_app, through a pooler`."""
         way = "through a pooler" if self.pooled else "directly"
         return f"{self.login} as {self.acting}, {way}"
 
     @property
     def remedy(self) -> str:
-        """What to do about complaints."""
+        """Returns what an administrator can do about the complaints."""
         if self.exceeds:
             return (
                 "Make a login for the service alone (create role hx_web login password …), name it "
@@ -86,9 +86,9 @@ class Session:
 
 
 def session_of(facts: Mapping[str, Any], session_pid: int) -> Session:
-    """The session behind a row of `session_facts`; `session_pid` is what the driver was told.
+    """Returns the session of a row of `session_facts`; `session_pid` is the driver's.
 
-    Behind a pooler only what the login has by itself counts: the next transaction, or the session
+    Behind a pooler only the login's own defaults count: the next transaction, or the session
     after a reset, may have nothing else.
     """
     pooled = facts["pid"] != session_pid
@@ -113,9 +113,9 @@ def session_of(facts: Mapping[str, Any], session_pid: int) -> Session:
 
 
 def statements(login: str, database: str) -> dict[str, str]:
-    """SQL that gives a login all that the service needs, wherever its connections come from.
+    """Returns the SQL that grants a login all that the service needs, by what each grants.
 
-    By what each gives: membership of hx_app, or a setting.
+    The keys are the role hx_app, for membership, and the names of settings.
     """
     name, place = quoted(login), quoted(database)
     granted = {} if login == ROLE else {ROLE: f"grant {ROLE} to {name};"}
@@ -126,7 +126,7 @@ def statements(login: str, database: str) -> dict[str, str]:
 
 
 def quoted(identifier: str) -> str:
-    """An identifier as SQL takes it.
+    """Returns an identifier quoted for SQL.
 
     >>> print(quoted('a"b'))
     "a""b"

@@ -1,4 +1,4 @@
-"""Which SQLSTATEs say that the server, or this session of it, cannot serve now.
+"""Classifies SQLSTATEs: which say that the server, or this session of it, cannot serve now.
 
 Every class of the standard and of PostgreSQL falls to one of three sides:
 
@@ -33,16 +33,16 @@ AWAY_STATES: Final = frozenset(
         "42P05",  # a prepared statement of this name is another's: as class 26
     }
 )
-# Somebody ended one statement, or its time-out did: nothing was done and the session is well.
+# One statement was cancelled or timed out: nothing was done and the session is usable.
 CANCELLED: Final = "57014"
-# What every other connection of the pool is about to meet too.
+# States that every other connection of the pool will meet too.
 STALE_STATES: Final = frozenset({"25006", "57P01", "57P02", "57P03", "26000", "42P05"})
 # The session has ended, whatever the SQLSTATE.
 ENDED: Final = frozenset({"FATAL", "PANIC"})
 
 
 def is_away(sqlstate: str, severity: str = "ERROR") -> bool:
-    """Whether this says that the server, or this session of it, cannot serve now.
+    """Returns whether this says that the server, or this session of it, cannot serve now.
 
     >>> is_away("25006"), is_away("57014"), is_away("23505"), is_away("42501", "FATAL")
     (True, False, False, True)

@@ -1,4 +1,4 @@
-"""Looks at every derived fact by itself, and calls a person where one does not hold.
+"""Verifies every derived fact in PostgreSQL at intervals and opens an admin item per violation.
 
 The caches of the truth (totals, tiers, states) are kept by triggers; this is the net under them
 (architecture §3.3).
@@ -29,17 +29,17 @@ ITEM: Final = "INVARIANT_BROKEN"
 
 
 class VerifyMetrics(Protocol):
-    """What is measured here."""
+    """The counters that a verification reports to."""
 
     def invariant(self, check: str, disagreements: int) -> None:
-        """What one check found."""
+        """Records how many rows disagree with the check `check`; 0 when it holds."""
 
     def verified(self) -> None:
-        """All checks have been looked at."""
+        """Records that a verification has gone through all checks."""
 
 
 class InvariantVerifier:
-    """One verification every `every_s` seconds; 0 means never."""
+    """The loop that verifies all invariants every `every_s` seconds; 0 switches it off."""
 
     def __init__(self, dsn: str, store: Store, metrics: VerifyMetrics, every_s: int) -> None:
         self._dsn = dsn
@@ -48,7 +48,10 @@ class InvariantVerifier:
         self._every_s = every_s
 
     async def run(self) -> None:
-        """For ever. A database that is away only delays."""
+        """Verifies until cancelled; returns at once when switched off.
+
+        Losing PostgreSQL only delays a verification.
+        """
         if not self._every_s:
             return
         await asyncio.sleep(min(FIRST_AFTER_S, self._every_s))
@@ -59,9 +62,10 @@ class InvariantVerifier:
         await asyncio.sleep(self._every_s)
 
     async def verify(self) -> list[str]:
-        """Look once; the names of the checks that disagree, each with an open admin item.
+        """Verifies all checks once; returns the names of those that disagree.
 
-        An item whose check agrees again closes by itself.
+        Each of these has an open admin item; an item whose check agrees again is closed.
+        Raises `sql.database.DatabaseAway` when the server is not there.
         """
         broken = []
         async with aclosing(invariants.verify(self._dsn)) as results:
@@ -72,7 +76,7 @@ class InvariantVerifier:
                 try:
                     await self._update_item(result)
                 except Refusal as busy:
-                    # Somebody holds that item just now; the other checks are looked at all the same.
+                    # The item's row is locked just now; the other checks go on.
                     log.warning("item_waits", check=result.check.name, error=str(busy))
         self._metrics.verified()
         return broken

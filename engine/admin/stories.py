@@ -1,4 +1,4 @@
-"""The stories of tasks and hustlers: what happened to them, step by step, for an admin's eyes."""
+"""The histories of tasks and hustlers, step by step, as the admin API shows them."""
 
 from __future__ import annotations
 
@@ -120,20 +120,20 @@ class HustlerStory(Struct, frozen=True):
 
 
 class Stories:
-    """Reads them. NOT_FOUND for what is not there."""
+    """Reads the histories of tasks and hustlers; NOT_FOUND for an unknown id."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def task(self, task: TaskId) -> TaskStory:
-        """From the posting to the payment, or to any other end."""
+        """Returns the history of a task from its posting to the payment, or to any other end."""
         story = await self._store.maybe(TaskStory, "task_story", task)
         if story is None:
             raise errors.refusal("NOT_FOUND")
         return story
 
     async def hustler(self, user: UserId) -> HustlerStory:
-        """What somebody who may work has seen and done in the last 24 hours."""
+        """Returns the offers and tasks that a hustler had in the last 24 hours."""
         story = await self._store.maybe(HustlerStory, "hustler_story", user)
         if story is None:
             raise errors.refusal("NOT_FOUND")

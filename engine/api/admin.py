@@ -1,4 +1,4 @@
-"""What admins may read and do, by subject."""
+"""The admin side of the engine: one object with the admin's reads and commands by subject."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from engine.tasks.admin import TaskAdmin
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """Every subject's admin side.
+    """The admin's reads and commands of every subject.
 
-    Each act leaves a row in `admin_actions`, with its reason. It raises HX503 for who is no active
-    admin or has a stake in the case, NOT_FOUND for what is not there, and as `Commands` for the
-    rest. Nothing here overrides a rule: triggers judge these commands like any other.
+    Each command leaves a row in `admin_actions` with its reason. Each raises HX503 for a caller
+    who is no active admin or has a stake in the case, NOT_FOUND for an unknown id, and as
+    `Commands` for the rest. No command overrides a rule: triggers check these like any other.
     """
 
     queue: AdminQueue
@@ -35,7 +35,7 @@ class Admin:
 
     @classmethod
     def open(cls, execution: Execution, store: Store) -> Self:
-        """All of them, on one execution."""
+        """Returns the admin side of every subject, on one execution and one store."""
         return cls(
             queue=AdminQueue(execution, store),
             tasks=TaskAdmin(execution),

@@ -1,4 +1,4 @@
-"""What may be asked of the engine, by subject. Each command is one database call."""
+"""The commands of the engine, by subject; each command is one SQL function call."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from engine.tasks.commands import TaskCommands
 
 @dataclass(frozen=True, slots=True)
 class Commands:
-    """Every subject's commands.
+    """The commands of every subject.
 
     Each method raises `engine.kernel.errors.Refusal` when the answer is no, and
-    `sql.database.DatabaseAway` when nobody knows: the command may then be repeated, for repeating
-    what is done already changes nothing.
+    `sql.database.DatabaseAway` when the outcome is unknown: the command may then be repeated,
+    for repeating what is done already changes nothing.
     """
 
     tasks: TaskCommands
@@ -47,7 +47,7 @@ class Commands:
         payments: PaymentProvider,
         plan: BroadcastPlan,
     ) -> Self:
-        """All of them, on one execution."""
+        """Returns the commands of every subject, on one execution."""
         return cls(
             tasks=TaskCommands(execution, codes, plan),
             live=LiveCommands(execution, store),

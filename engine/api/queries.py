@@ -1,4 +1,4 @@
-"""What may be read of the engine, by subject."""
+"""The reads of the engine, by subject."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from engine.tasks.queries import TaskQueries
 
 @dataclass(frozen=True, slots=True)
 class Queries:
-    """Every subject's reading side. Each method raises NOT_FOUND for what is hidden."""
+    """The reads of every subject; each raises NOT_FOUND for what is hidden from the viewer."""
 
     tasks: TaskQueries
     live: LiveQueries
@@ -37,7 +37,7 @@ class Queries:
 
     @classmethod
     def open(cls, store: Store, codes: TaskCodes) -> Self:
-        """All of them, on one store."""
+        """Returns the reads of every subject, on one store."""
         return cls(
             tasks=TaskQueries(store, codes),
             live=LiveQueries(store),

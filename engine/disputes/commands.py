@@ -1,4 +1,4 @@
-"""What either side of a task may do in a dispute."""
+"""The commands of a task's poster and hustler on its dispute."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from engine.kernel.ids import (
 
 
 class DisputeCommands:
-    """Opens disputes and takes evidence."""
+    """Opens disputes and adds evidence."""
 
     def __init__(self, execution: Execution) -> None:
         self._execution = execution
 
     async def open(self, user: UserId, task: TaskId, reason: str) -> None:
-        """Lock the money and ask for a decision; HX010 before arrival."""
+        """Opens a dispute about a task and locks its escrow; HX010 before arrival."""
         await self._execution.run("dispute_task", user, task, reason)
 
     async def add_evidence(
         self, user: UserId, task: TaskId, text: str, uploads: Sequence[UUID]
     ) -> None:
-        """What one side has to say in the task's dispute; at most 20 pieces each."""
+        """Adds one side's text and photos to the task's dispute; at most 20 pieces a side."""
         await self._execution.run("add_evidence", user, task, text, list(uploads))

@@ -1,4 +1,4 @@
-"""What may be read of disputes."""
+"""The reads of disputes."""
 
 from __future__ import annotations
 
@@ -17,5 +17,8 @@ class DisputeQueries:
         self._store = store
 
     async def of_task(self, viewer: UserId, task: TaskId) -> DisputeView:
-        """A task's dispute with its evidence, for its two sides and admins."""
+        """Returns a task's dispute with its evidence.
+
+        NOT_FOUND for all but the task's poster, its hustler and admins.
+        """
         return await self._store.found(DisputeView, "dispute_view", viewer, task)

@@ -1,4 +1,4 @@
-"""What may be read of the log of durable events."""
+"""Reads of the durable event log, and of the snapshots that a connection starts from."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class EventPage(msgspec.Struct, frozen=True):
 
 
 class Standing(NamedTuple):
-    """How far a connected user's log goes, and whether the account may still use the service."""
+    """The newest event offset of a connected user, and whether the account is suspended."""
 
     user: UserId
     last_seq: int
@@ -39,37 +39,40 @@ class Standing(NamedTuple):
 
 
 class EventQueries:
-    """Reads events, snapshots, and how far each user's log goes."""
+    """Reads events, snapshots, and the newest event offset of each user."""
 
     def __init__(self, store: Store, codes: TaskCodes) -> None:
         self._store = store
         self._codes = codes
 
     async def after(self, user: UserId, seq: int, limit: int = EVENTS_PER_READ) -> EventPage:
-        """The user's events behind `seq`, in order, at most `limit`."""
+        """Returns the user's events behind offset `seq`, in order, at most `limit`."""
         return await self._store.one(EventPage, "events_after", user, seq, limit)
 
     async def after_many(self, offsets: dict[UserId, int]) -> list[UserEvent]:
-        """As `events_after` for many users at once, each in order."""
+        """Returns the events behind each user's offset in one query, each user's in order."""
         rows = await self._store.rows(
             "events_after_many", list(offsets), list(offsets.values()), EVENTS_PER_READ
         )
         return [msgspec.json.decode(row[0], type=UserEvent) for row in rows]
 
     async def standings(self, users: Sequence[UserId]) -> list[Standing]:
-        """Where the counters of these users stand, and who is suspended."""
+        """Returns the newest event offset and the suspension of each of these users."""
         rows = await self._store.rows("positions", list(users))
         return [Standing(row["user_id"], row["last_seq"], row["is_suspended"]) for row in rows]
 
     async def snapshots(self, users: Sequence[UserId]) -> dict[UserId, Snapshot]:
-        """What WELCOME carries, for many users in one query; without who cannot be read."""
+        """Returns the snapshots that WELCOME carries, for many users in one query.
+
+        A user whose snapshot cannot be read is left out.
+        """
         found = {}
         rows = await self._store.rows("snapshots", list(users))
         for user, row in zip(users, rows, strict=True):
             try:
                 snapshot = msgspec.json.decode(row[0], type=Snapshot)
             except msgspec.ValidationError:
-                # One user's broken row is that user's trouble alone.
+                # A row that does not decode must not fail the other users' snapshots.
                 log.exception("snapshot_not_readable", user=str(user))
                 continue
             found[UserId(snapshot.user_id)] = self._with_codes(snapshot)

@@ -1,4 +1,4 @@
-"""What a committed command did: the JSON object that every command of `sql/` answers.
+"""The result of a committed command: the JSON object that every command of `sql/` returns.
 
 The transaction is over when it is read: whatever a subscriber loses, the log, the next tick or the
 next poll brings back.
@@ -62,14 +62,14 @@ class Applied(Struct, frozen=True):
 
     @property
     def task(self) -> TaskId:
-        """The task of a command that is about one; RuntimeError where it named none."""
+        """Returns the task that the command is about; RuntimeError where it named none."""
         if self.task_id is None:
             raise RuntimeError("a command about a task answered none")
         return TaskId(self.task_id)
 
     @property
     def subject(self) -> UUID:
-        """What the command made; RuntimeError where it named nothing."""
+        """Returns the id of the row that the command made; RuntimeError where it named none."""
         if self.subject_id is None:
             raise RuntimeError("a command that makes something answered nothing")
         return self.subject_id

@@ -1,4 +1,4 @@
-"""The database's clock, which decides."""
+"""The database's clock, by which every rule is checked."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from engine.kernel.store import Store
 
 
 class Clock:
-    """Reads `hx_clock()`: the time by which every rule is judged."""
+    """Reads the database's clock, `hx_clock()`."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def now(self) -> datetime:
-        """The present instant, in UTC."""
+        """Returns the present instant, in UTC."""
         now: datetime = await self._store.value("clock")
         return now

@@ -1,4 +1,4 @@
-"""Database errors become refusals, by SQLSTATE and constraint, never by class or text."""
+"""Maps database errors to refusals, by SQLSTATE and constraint, never by class or text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _BY_CONSTRAINT = {
     "tasks_live_price_floor": ("HX902", "LIVE-2"),
     "tasks_not_own": ("HX013", "OWN-TASK"),
 }
-# What a caller reads where one field of the request is to blame.
+# The client's message where one field of the request is invalid.
 _FIELDS = {
     "tasks_deadline_ahead": ("/deadline", "must lie between now and a year from now"),
     "progress_time_zone": ("/time_zone", "must be the name of a time zone"),
@@ -41,7 +41,7 @@ _BY_STATE = {
     "40001": ("HX017", "LOCK"),
     "57014": ("HX017", "LOCK"),
     "72000": ("HX017", "LOCK"),
-    # a CHECK that the border should have caught
+    # a CHECK that input validation should have caught
     "23514": ("VALIDATION_ERROR", ""),
 }
 _DATA_EXCEPTION = "22"
@@ -51,7 +51,7 @@ _WRONG_ARGUMENT = "22000"
 
 
 def refusal_of(error: DatabaseError) -> errors.Refusal | None:
-    """The refusal an error stands for; None when it is a defect of ours."""
+    """Returns the refusal that an error stands for; None when the error is a defect of ours."""
     identity = _identity(error)
     kind = errors.REGISTRY.get(identity) if identity else None
     if kind is None:

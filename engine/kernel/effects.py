@@ -1,4 +1,4 @@
-"""Who hears of a committed command: delivery, the broadcaster, settlements, tracking."""
+"""Publishes committed commands to delivery, the broadcaster, settlements and tracking."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ log = structlog.get_logger(__name__)
 
 
 class Subscriber(Protocol):
-    """Hears of every committed command, at once; must not block.
+    """Receives the result of every committed command, synchronously; must not block.
 
     Whatever it loses, the log, the next tick or the next poll brings back.
     """
 
     def applied(self, applied: Applied) -> None:
-        """Act on what a committed command did."""
+        """Acts on the result of a committed command."""
 
 
 class Effects:
-    """Hands what each committed command did to every subscriber, in their order.
+    """Publishes the result of each committed command to every subscriber, in their order.
 
     A subscriber that raises is logged and counted by its class's name, and no other notices.
     """
@@ -34,7 +34,7 @@ class Effects:
         self._failed = failed
 
     def publish(self, applied: Applied) -> None:
-        """Tell every subscriber; never raises."""
+        """Passes the result to every subscriber; never raises."""
         for subscriber in self._subscribers:
             try:
                 subscriber.applied(applied)

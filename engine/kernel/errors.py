@@ -126,7 +126,7 @@ REGISTRY: dict[tuple[str, str], ErrorKind] = {(kind.code, kind.invariant): kind 
 
 
 def kind(code: str, invariant: str = "") -> ErrorKind:
-    """The registered kind; KeyError for an identity that was never declared."""
+    """Returns the registered kind; KeyError for an identity that was never declared."""
     return REGISTRY[code, invariant]
 
 
@@ -138,12 +138,12 @@ def refusal(
     fields: tuple[FieldError, ...] = (),
     reason: str | None = None,
 ) -> Refusal:
-    """A refusal ready to raise: `raise errors.refusal("HX013", "OWN-TASK")`."""
+    """Returns a refusal to raise: `raise errors.refusal("HX013", "OWN-TASK")`."""
     return Refusal(kind(code, invariant), message, fields=fields, reason=reason)
 
 
 def invalid(*fields: FieldError) -> Refusal:
-    """VALIDATION_ERROR for these places; its message names each of them."""
+    """Returns VALIDATION_ERROR for these places; its message names each of them."""
     places = (
         f"`{field.pointer}` {field.detail}" if field.pointer else f"The request {field.detail}"
         for field in fields
@@ -152,5 +152,5 @@ def invalid(*fields: FieldError) -> Refusal:
 
 
 def invalid_field(pointer: str, detail: str) -> Refusal:
-    """As `invalid`, for one place."""
+    """Returns VALIDATION_ERROR for one place, as `invalid`."""
     return invalid(FieldError(pointer, detail))

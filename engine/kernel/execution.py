@@ -1,4 +1,4 @@
-"""Runs commands: one SQL function, one transaction, and then whoever must hear of it."""
+"""Runs a command as one SQL function in one transaction, then publishes its effects."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from engine.kernel.store import Store
 
 
 class Execution:
-    """The one object that runs a command and publishes what it did."""
+    """Runs commands and publishes their results to the subscribers of `Effects`."""
 
     def __init__(self, store: Store, effects: Effects) -> None:
         self._store = store
         self._effects = effects
 
     async def run(self, command: str, *args: Any, lock_timeout_ms: int | None = None) -> Applied:
-        """Call the SQL function `command`, publish its effects, and return them.
+        """Runs the SQL function `command`, publishes its effects, and returns them.
 
         Raises `engine.kernel.errors.Refusal` when the answer is no, and
-        `sql.database.DatabaseAway` when nobody knows: the command may then be repeated, for
-        repeating what is done already changes nothing. With `lock_timeout_ms` it waits only so
-        long for a row that somebody else holds, and is refused with HX017 LOCK then.
+        `sql.database.DatabaseAway` when the outcome is unknown: the command may then be
+        repeated, for repeating what is done already changes nothing. With `lock_timeout_ms`
+        it waits only so long for a row lock, and is refused with HX017 LOCK then.
         """
         applied = await self._store.call(Applied, command, *args, lock_timeout_ms=lock_timeout_ms)
         self._effects.publish(applied)

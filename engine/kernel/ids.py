@@ -1,4 +1,4 @@
-"""One type per identifier, so that mixing them does not type-check."""
+"""One NewType per kind of identifier, so that mixing them does not type-check."""
 
 from typing import NewType
 from uuid import UUID

@@ -1,8 +1,8 @@
-"""The legal steps of every machine, as one table; not imported by the service.
+"""The legal steps of every state machine, as one table; not imported by the service.
 
 A test holds it equal to the SQL table `lifecycle`; `docs/lifecycle.md` is drawn from here (`python -m engine.kernel.lifecycle`).
-The database refuses every other step with HX010, whoever asks; the guards are judged by its triggers
-and functions (`guards*.sql` of the subjects in sql/schema/).
+The database refuses every other step with HX010, whichever actor asks; its triggers
+and functions check the guards (`guards*.sql` of the subjects in sql/schema/).
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ Actor = Literal["poster", "hustler", "admin", "timer", "system", "provider"]
 
 
 class Step(NamedTuple):
-    """One row: `event` leads a machine from one state to another, if its guard holds."""
+    """A legal step: `event` takes a machine from one state to another, if its guard holds."""
 
     machine: Machine
     event: str
     from_state: str
     to_state: str
     actors: tuple[Actor, ...]
-    """Who may take it; nobody where a step is legal but never taken."""
+    """The actors who may take it; empty where a step is legal but never taken."""
     guard: str
 
 
@@ -86,18 +86,18 @@ MACHINES: tuple[Machine, ...] = ("task", "escrow", "proof", "dispute", "settleme
 
 
 def steps_of(machine: Machine) -> tuple[Step, ...]:
-    """The rows of one machine, in the order of the table."""
+    """Returns the steps of one machine, in the order of the table."""
     return tuple(step for step in STEPS if step.machine == machine)
 
 
 def terminal_states(machine: Machine) -> frozenset[str]:
-    """The states that no step leaves."""
+    """Returns the states of a machine that no step leaves."""
     steps = steps_of(machine)
     return frozenset(s.to_state for s in steps) - frozenset(s.from_state for s in steps)
 
 
 def diagram(machine: Machine) -> str:
-    """The machine as a Mermaid state diagram."""
+    """Returns the machine as a Mermaid state diagram."""
     steps = steps_of(machine)
     first = [s.from_state for s in steps if s.from_state not in {t.to_state for t in steps}]
     lines = ["stateDiagram-v2"]
@@ -108,7 +108,7 @@ def diagram(machine: Machine) -> str:
 
 
 def markdown() -> str:
-    """The body of `docs/lifecycle.md`: one table and one diagram for each machine."""
+    """Returns the body of `docs/lifecycle.md`: one table and one diagram for each machine."""
     return "\n".join(_sections())
 
 

@@ -1,4 +1,4 @@
-"""Loops that outlive what goes wrong in one of their rounds."""
+"""Supervision of background loops: a failing round is logged and retried after a back-off."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MAX_DOUBLINGS: Final = 30
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """How long a loop waits after failures in a row: doubling from `first_s` up to `longest_s`.
+    """The wait of a loop after failures in a row: doubling from `first_s` up to `longest_s`.
 
     With `random` each wait is drawn between half of it and all of it, so that processes which lost
     the same server do not come back together. `Backoff(1.0)` waits a second each time.
@@ -34,7 +34,7 @@ class Backoff:
     random: Random | None = None
 
     def after(self, failures: int) -> float:
-        """Seconds to wait after so many failures in a row, the first one being 1."""
+        """Returns the seconds to wait after so many failures in a row; the first one is 1."""
         doubled_s = self.first_s * 2.0 ** min(failures - 1, _MAX_DOUBLINGS)
         pause_s = max(self.first_s, min(doubled_s, self.longest_s))
         return self.random.uniform(pause_s / 2, pause_s) if self.random else pause_s
@@ -47,11 +47,11 @@ async def supervise(
     backoff: Backoff = Backoff(1.0),
     failed: Callable[[str], None] = lambda _: None,
 ) -> NoReturn:
-    """Repeats a round for ever; one that fails is logged and given to `failed` by the loop's name.
+    """Repeats `work` until cancelled; a failing round is logged and reported to `failed`.
 
-    The next round begins after the back-off. A server that is away is expected and takes one line;
-    anything else is a defect with its traceback, and still no reason to leave everybody else
-    unserved.
+    `failed` receives the loop's name, and the next round begins after the back-off. A server
+    that is away is expected and takes one line; anything else is a defect with its traceback,
+    and still no reason to stop the loop.
     """
     failures = 0
     while True:
@@ -69,15 +69,15 @@ async def supervise(
 
 
 class Loop(Protocol):
-    """Something that works by itself until it is cancelled."""
+    """A background loop of the service."""
 
     async def run(self) -> None:
-        """For ever."""
+        """Runs rounds until cancelled."""
 
 
 @asynccontextmanager
 async def run_loops(loops: Sequence[Loop]) -> AsyncIterator[None]:
-    """Every loop in one task group while the block runs; a loop that dies ends the block."""
+    """Runs every loop in one task group while the block runs; a loop that dies ends the block."""
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(loop.run(), name=type(loop).__name__) for loop in loops]
         try:

@@ -1,4 +1,4 @@
-"""Keeps the partitions of tables that are cut by time: made ahead, dropped when their time is over.
+"""Creates the partitions of time-partitioned tables ahead, and drops those past retention.
 
 By the database's clock, so that partitions follow `hustlexp clock advance`. Any number of processes
 may run it.
@@ -21,13 +21,13 @@ ROUND_S: Final = 5.0
 
 
 class PartitionKeeper:
-    """One loop over what is due."""
+    """The loop that creates and drops partitions when they are due."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def run(self) -> None:
-        """For ever."""
+        """Runs rounds until cancelled; losing PostgreSQL only delays."""
         await supervise("partitions", self._round)
 
     async def _round(self) -> None:
@@ -35,7 +35,7 @@ class PartitionKeeper:
         await asyncio.sleep(ROUND_S)
 
     async def keep(self) -> None:
-        """Makes and drops what is due now; a table that is in use is left for the next round."""
+        """Creates and drops what is due now; a table that is locked is left for the next round."""
         if made := await self._store.call(list[str], "ensure_partitions"):
             log.info("partitions_made", partitions=made)
         if dropped := await self._store.call(list[str], "drop_old_events"):

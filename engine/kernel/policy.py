@@ -1,4 +1,4 @@
-"""The numbers of the product that Python needs too, read from `sql/schema/policy.sql`.
+"""The product's numbers that Python needs too, read from `sql/schema/policy.sql`.
 
 Asking early spares the database work; it judges by the same numbers.
 """

@@ -1,7 +1,7 @@
-"""What could not be had just now, and when it is worth another try.
+"""Retry back-off by key, for loops that skip rows which are locked.
 
-A loop that works rows off one after another must not wait for a row that somebody else holds: it
-gives up after a few milliseconds, lets the row rest, and goes on to the next.
+A loop that works rows off one after another must not wait for a row lock: it gives up after a few
+milliseconds, pauses the row, and goes on to the next.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class RetryPauses(Generic[Key]):
     """Keys with the end of their rest; each further rest of one is twice as long.
 
     >>> now = [0.0]
-    >>> resting = Resting[str](lambda: now[0])
+    >>> resting = RetryPauses[str](lambda: now[0])
     >>> resting.put("row")
     >>> "row" in resting, "another" in resting
     (True, False)
@@ -35,13 +35,13 @@ class RetryPauses(Generic[Key]):
         self._rests: dict[Key, tuple[float, float]] = {}
 
     def put(self, key: Key) -> None:
-        """Let it rest from now on."""
+        """Pauses the key from now on, twice as long as the last time."""
         _, before_s = self._rests.get(key, (0.0, FIRST_PAUSE_S / 2))
         pause_s = min(before_s * 2, LONGEST_PAUSE_S)
         self._rests[key] = (self._monotonic() + pause_s, pause_s)
 
     def done(self, key: Key) -> None:
-        """It was had: the next rest is a short one again."""
+        """Forgets the key after a success: its next pause is the shortest again."""
         self._rests.pop(key, None)
 
     def __contains__(self, key: Key) -> bool:
@@ -49,7 +49,7 @@ class RetryPauses(Generic[Key]):
         return self._monotonic() < until
 
     def __len__(self) -> int:
-        """How many rest now; what nobody has asked for since its rest is forgotten."""
+        """Returns how many keys are paused now; drops those whose pause ended long ago."""
         now = self._monotonic()
         self._rests = {
             key: (until, pause_s)

@@ -1,4 +1,4 @@
-"""Which migrations and routine files this database has."""
+"""The ledger of the schema: which migrations and routine files this database has."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from engine.kernel.store import Store
 
 
 async def schema_ledger(store: Store) -> dict[str, str]:
-    """The ledger of `hustlexp migrate`: checksum by name of migration or routine file."""
+    """Returns the ledger of `hustlexp migrate`: checksum by name of migration or routine file."""
     rows = await store.rows("migrations_applied")
     return {row["name"]: row["checksum"] for row in rows}

@@ -1,4 +1,4 @@
-"""The states that several subjects speak of."""
+"""The states of tasks, offers and money that several subjects use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the engine asks of PostgreSQL, and how its refusals come back."""
+"""Calls PostgreSQL's named queries and functions, decodes their JSON, and raises refusals."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Row = TypeVar("Row", bound=msgspec.Struct)
 
 
 class Cursor(NamedTuple):
-    """Where a page ended."""
+    """The sort key of a page's last item: the next page begins behind it."""
 
     created_at: datetime
     id: UUID
 
 
 class Store:
-    """Named queries and SQL functions, their JSON decoded.
+    """Runs named queries and SQL functions, and decodes their JSON.
 
     Every method raises `engine.kernel.errors.Refusal` for what the database refuses and
     `sql.database.DatabaseAway` when it does not answer; any other `DatabaseError` is a defect and
@@ -38,36 +38,36 @@ class Store:
     async def call(
         self, shape: type[T], function: str, *args: Any, lock_timeout_ms: int | None = None
     ) -> T:
-        """The answer of an SQL function, decoded as `shape`."""
+        """Calls an SQL function and returns its answer, decoded as `shape`."""
         async with _refusals():
             answer = await self._database.call(function, *args, lock_timeout_ms=lock_timeout_ms)
         return msgspec.json.decode(answer or "null", type=shape)
 
     async def perform(self, function: str, *args: Any, lock_timeout_ms: int | None = None) -> None:
-        """Call an SQL function for its effect."""
+        """Calls an SQL function for its effect; returns nothing."""
         async with _refusals():
             await self._database.call(function, *args, lock_timeout_ms=lock_timeout_ms)
 
     async def one(self, shape: type[T], name: str, *args: Any) -> T:
-        """The one JSON value of a query, decoded as `shape`."""
+        """Returns the one JSON value of a query, decoded as `shape`."""
         return msgspec.json.decode(await self._json(name, *args), type=shape)
 
     async def found(self, shape: type[T], name: str, *args: Any) -> T:
-        """As `one`; NOT_FOUND when the query has no row."""
+        """Returns the value as `one` does; NOT_FOUND when the query has no row."""
         answer = await self._json(name, *args)
         if answer == b"null":
             raise errors.refusal("NOT_FOUND")
         return msgspec.json.decode(answer, type=shape)
 
     async def maybe(self, shape: type[T], name: str, *args: Any) -> T | None:
-        """As `one`, or None when the query has no row."""
+        """Returns the value as `one` does, or None when the query has no row."""
         answer = await self._json(name, *args)
         return None if answer == b"null" else msgspec.json.decode(answer, type=shape)
 
     async def page(
         self, shape: type[T], name: str, *args: Any, after: Cursor | None, limit: int
     ) -> tuple[list[T], Cursor | None]:
-        """At most `limit` items behind `after`, and where the next page begins.
+        """Returns at most `limit` items behind `after`, and the cursor of the next page.
 
         The query's rows are (item, created_at, id); it takes the cursor and a limit last.
         """
@@ -79,22 +79,22 @@ class Store:
         return items, Cursor(rows[limit - 1]["created_at"], rows[limit - 1]["id"])
 
     async def rows(self, name: str, *args: Any) -> list[Record]:
-        """All rows of a query."""
+        """Returns all rows of a query."""
         async with _refusals():
             return await self._database.rows(name, *args)
 
     async def rows_as(self, shape: type[Row], name: str, *args: Any) -> list[Row]:
-        """All rows of a query as `shape`, a Struct with a field for each column that is wanted."""
+        """Returns all rows of a query as `shape`, a Struct with a field for each wanted column."""
         columns = shape.__struct_fields__
         return [shape(*(row[column] for column in columns)) for row in await self.rows(name, *args)]
 
     async def value(self, name: str, *args: Any) -> Any:
-        """The first column of the first row, or None."""
+        """Returns the first column of a query's first row, or None."""
         async with _refusals():
             return await self._database.value(name, *args)
 
     async def execute(self, name: str, *args: Any) -> None:
-        """Run a query for its effect."""
+        """Runs a query for its effect; returns nothing."""
         async with _refusals():
             await self._database.execute(name, *args)
 

@@ -1,7 +1,7 @@
-"""Fires what is due. At least once and idempotent: the database judges each firing by its clock.
+"""Fires due timers, at least once and idempotently: the database checks each by its clock.
 
-A row that somebody else holds is waited for a few milliseconds and then left for a
-while, so that no other timer is late for it.
+A row that is locked is waited for a few milliseconds and then paused, so that no other timer is
+late for it.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ log = structlog.get_logger()
 POLL_S = 0.25
 BATCH = 100
 PATIENCE_MS = 20
-"""How long a firing waits for a row that somebody else holds: it comes again within a second."""
+"""How long a firing waits for a row lock: it is tried again within a second."""
 
 
 class Timers:
-    """One loop over `timers`, one transaction per firing."""
+    """The loop that fires the due rows of `timers`, one transaction each."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Timers:
         self._resting: RetryPauses[tuple[str, UUID]] = RetryPauses()
 
     async def run(self) -> None:
-        """For ever."""
+        """Fires due timers until cancelled; losing PostgreSQL only delays."""
         await supervise("timers", self._round)
 
     async def _round(self) -> None:
@@ -50,7 +50,7 @@ class Timers:
         await asyncio.sleep(POLL_S)
 
     async def fire_due(self) -> int:
-        """Fire what is due now; how many timers that was. Returns without waiting when none is."""
+        """Fires the timers that are due now; returns their number, 0 at once when none is due."""
         rows = await self._store.rows("due_timers", BATCH + len(self._resting))
         self._lag(max((row["lag_s"] for row in rows), default=0.0))
         free = [row for row in rows if (row["kind"], row["subject"]) not in self._resting]
@@ -67,6 +67,6 @@ class Timers:
             if isinstance(error, Refusal) and error.kind.retryable:
                 log.info("timer_waits", kind=kind, subject=str(subject))
                 return
-            # A broken one waits and stays in sight, so that the others have their turn.
+            # A failing timer is paused and logged, so that the others are fired.
             log.exception("timer_failed", kind=kind, subject=str(subject))
             await self._store.execute("timer_failed", kind, subject)

@@ -1,4 +1,4 @@
-"""Wakes a loop that polls: an event that a subscriber sets and the loop waits for."""
+"""An event that ends a polling loop's wait early, set by a subscriber."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class Wake:
         self._event = asyncio.Event()
 
     def applied(self, applied: Applied) -> None:
-        """Wake the loop where the command concerns it."""
+        """Wakes the loop when the command concerns it."""
         if self._concerns(applied):
             self._event.set()
 
     async def wait(self, at_most_s: float) -> None:
-        """Return when woken, or after `at_most_s` seconds."""
+        """Returns when woken, or after `at_most_s` seconds."""
         try:
             async with asyncio.timeout(at_most_s):
                 await self._event.wait()

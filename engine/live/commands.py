@@ -1,4 +1,4 @@
-"""What a hustler may do in LIVE mode, and with an offer."""
+"""A hustler's commands in LIVE mode and on offers."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ EndReason = Literal["MANUAL", "OFFLINE", "FORCED"]
 
 
 class LiveCommands:
-    """Opens and ends LIVE sessions, and answers offers."""
+    """Opens and ends LIVE sessions, and answers offers; each returns the `Applied` result."""
 
     def __init__(self, execution: Execution, store: Store) -> None:
         self._execution = execution
         self._store = store
 
     async def accept(self, hustler: UserId, task: TaskId, version: int | None = None) -> Applied:
-        """Outcome WON, TAKEN or EXPIRED; the row lock decides (design §6)."""
+        """Accepts a task; outcome WON, TAKEN or EXPIRED, decided by the row lock (design §6)."""
         return await self._execution.run("accept_task", hustler, task, version)
 
     async def respond(
@@ -36,7 +36,7 @@ class LiveCommands:
         response: OfferResponse,
         decline_reason: str | None = None,
     ) -> Applied:
-        """Outcome WON, TAKEN, EXPIRED, DECLINED or SKIPPED."""
+        """Answers an offer; outcome WON, TAKEN, EXPIRED, DECLINED or SKIPPED."""
         return await self._execution.run(
             "respond_to_offer", hustler, broadcast, response, decline_reason
         )
@@ -44,21 +44,21 @@ class LiveCommands:
     async def go_live(
         self, hustler: UserId, radius_miles: float | None, categories: list[str] | None
     ) -> Applied:
-        """Open a LIVE session or change its limits. HX904 too soon, HX905 banned."""
+        """Opens a LIVE session or changes its limits; HX904 too soon, HX905 banned."""
         return await self._execution.run("go_live", hustler, radius_miles, categories)
 
     async def end(self, hustler: UserId, reason: EndReason) -> Applied:
-        """End the LIVE session, if there is one; off is always allowed."""
+        """Ends the hustler's LIVE session, if there is one; never refused."""
         return await self._execution.run("end_live", hustler, reason)
 
     async def end_impossible(self, hustler: UserId) -> Applied:
-        """End a session whose positions were impossible; the third within 30 days is a ban."""
+        """Ends a session for impossible positions; the third within 30 days is a ban."""
         return await self._execution.run("end_impossible_session", hustler)
 
     async def keep_fix(self, user: UserId, fix: LastFix) -> None:
-        """Keep where somebody was last believed to be, unless something newer is kept."""
+        """Stores a user's last accepted fix, unless a newer one is stored."""
         await self._store.execute("keep_fix", user, fix.lat, fix.lng, fix.accuracy_m, fix.fixed_at)
 
     async def expire_idle_session(self, hustler: UserId) -> Applied:
-        """End the session of a hustler who has been away, unless they hold a task."""
+        """Ends the session of a hustler who has been away, unless they hold a task."""
         return await self._execution.run("expire_idle_session", hustler, lock_timeout_ms=50)

@@ -1,4 +1,4 @@
-"""What may be read of LIVE mode and its offers."""
+"""The reads of LIVE mode and its offers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.live.views import LiveView, OfferCard
 
 
 class LastFix(NamedTuple):
-    """Where somebody was when a position of theirs was last believed; degrees, metres."""
+    """A user's last accepted fix; degrees, metres."""
 
     lat: float
     lng: float
@@ -30,19 +30,19 @@ class LiveQueries:
         self._store = store
 
     async def state(self, user: UserId) -> LiveView:
-        """The caller's LIVE state at this instant."""
+        """Returns the caller's LIVE state at this instant."""
         return await self._store.found(LiveView, "live_view", user)
 
     async def last_fix(self, user: UserId) -> LastFix | None:
-        """Where the user was when a position of theirs was last believed."""
+        """Returns the user's last accepted fix, or None."""
         rows = await self._store.rows("last_fix", user)
         return LastFix(*rows[0].values()) if rows else None
 
     async def open_sessions(self) -> list[tuple[UserId, datetime]]:
-        """Every hustler with an open LIVE session, and since when."""
+        """Returns every hustler with an open LIVE session, and since when."""
         rows = await self._store.rows("open_live_sessions")
         return [(row["user_id"], row["active_since"]) for row in rows]
 
     async def offers(self, user: UserId) -> list[OfferCard]:
-        """The caller's open offers, best first."""
+        """Returns the caller's open offers, best first."""
         return await self._store.call(list[OfferCard], "offers_view", user)

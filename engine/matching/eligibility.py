@@ -1,8 +1,8 @@
-"""Whether a hustler may do a task at all: a gate, never a factor; not imported by the service.
+"""The eligibility gate in Python: whether a hustler may do a task; a gate, never a factor.
 
-Not imported by the service. The SQL function `eligible(tasks, users, hustler_profiles)` decides, and
-`eligibility_clauses` says why; this is the pure twin that architecture §13.3 asks for beside them, held
-equal clause by clause by a property test.
+Not imported by the service. The SQL function `eligible(tasks, users, hustler_profiles)` decides,
+and `eligibility_clauses` says why; this is the pure twin that architecture §13.3 asks for beside
+them, held equal clause by clause by a property test.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MAY_WORK = frozenset({"hustler", "dual"})
 
 @dataclass(frozen=True, slots=True)
 class TaskGate:
-    """What a task demands."""
+    """The requirements of a task that eligibility is checked against."""
 
     poster_id: UUID
     required_trade: str | None = None
@@ -27,7 +27,7 @@ class TaskGate:
 
 @dataclass(frozen=True, slots=True)
 class HustlerGate:
-    """What a hustler has shown."""
+    """The verified qualifications of a hustler that eligibility is checked against."""
 
     user_id: UUID
     role: str
@@ -39,7 +39,7 @@ class HustlerGate:
 
 
 def eligibility_clauses(task: TaskGate, hustler: HustlerGate) -> dict[str, bool]:
-    """Whether each clause of the gate holds, by the names of `eligibility_clauses` in SQL."""
+    """Returns whether each clause holds, by the names of `eligibility_clauses` in SQL."""
     return {
         "role": hustler.role in MAY_WORK,
         "account": hustler.account_status == "ACTIVE",

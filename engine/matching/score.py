@@ -56,7 +56,7 @@ class Profile:
     time: float
 
     def __post_init__(self) -> None:
-        """Refuse weights that are negative, not finite, or do not sum to exactly 1."""
+        """Raises ValueError unless the weights are finite, not negative and sum to exactly 1."""
         weights = self.weights
         if not all(math.isfinite(weight) and weight >= 0.0 for weight in weights):
             raise ValueError(f"profile {self.name}: weights must be finite and not negative")
@@ -65,7 +65,7 @@ class Profile:
 
     @property
     def weights(self) -> tuple[float, ...]:
-        """The weights in the order of `COMPONENTS`."""
+        """Returns the weights in the order of `COMPONENTS`."""
         return tuple(getattr(self, name) for name, _ in COMPONENTS)
 
 
@@ -97,7 +97,7 @@ class ScoreInputs:
 
     @classmethod
     def one(cls, **values: float) -> ScoreInputs:
-        """The same for a single pair; what is not given is missing.
+        """Returns the inputs of a single pair; an argument that is left out is missing.
 
         >>> float(score(ScoreInputs.one(distance_miles=0.5, price_cents=5000.0)).total[0]) > 0.5
         True
@@ -117,7 +117,7 @@ class Scored:
 
     @property
     def visible(self) -> NDArray[np.bool_]:
-        """Which pairs may be shown, on the unrounded total."""
+        """Returns which pairs may be shown, decided on the unrounded total."""
         return self.total >= HIDDEN_BELOW
 
 
@@ -136,7 +136,7 @@ def _known(column: Floats, default: float) -> Floats:
 
 
 def trust_component(tier: Floats, completion: Floats, approval: Floats) -> Floats:
-    """0.60 tier/4 + 0.30 completion rate + 0.10 approval rate."""
+    """Returns 0.60 tier/4 + 0.30 completion rate + 0.10 approval rate."""
     level = np.clip(_known(tier, _TIER_UNKNOWN), 1.0, 4.0) / 4.0
     completed = np.clip(_known(completion, _RATE_UNKNOWN), 0.0, 1.0)
     approved = np.clip(_known(approval, _RATE_UNKNOWN), 0.0, 1.0)
@@ -144,7 +144,7 @@ def trust_component(tier: Floats, completion: Floats, approval: Floats) -> Float
 
 
 def distance_component(distance_miles: Floats) -> Floats:
-    """1 to 1 mile, 0.7 at 3, 0.3 at 5, 0.1 at 10, linear between; 0 beyond."""
+    """Returns 1 to 1 mile, 0.7 at 3, 0.3 at 5, 0.1 at 10, linear between; 0 beyond."""
     d = np.clip(_known(distance_miles, _DISTANCE_UNKNOWN), 0.0, 20_000.0)
     # Each line is held at its end value, so that the knots are exact.
     near = np.maximum(1.0 - 0.15 * (d - 1.0), 0.7)
@@ -155,14 +155,14 @@ def distance_component(distance_miles: Floats) -> Floats:
 
 
 def category_component(preferred: Floats, count: Floats) -> Floats:
-    """0.70 (1 if preferred, else 0.6) + 0.30 min(done in the category / 10, 1)."""
+    """Returns 0.70 (1 if preferred, else 0.6) + 0.30 min(done in the category / 10, 1)."""
     wish = np.where(_known(preferred, 0.0) > 0.0, 1.0, 0.6)
     experience = np.clip(_known(count, _COUNT_UNKNOWN), 0.0, 10.0) / 10.0
     return 0.70 * wish + 0.30 * experience
 
 
 def price_component(price: Floats, minimum: Floats, market: Floats) -> Floats:
-    """0.60 (1 if it meets the hustler's minimum, else 0.5) + 0.40 (1 if at market, else 0.7)."""
+    """Returns 0.60 (1 at or above the minimum, else 0.5) + 0.40 (1 at market, else 0.7)."""
     paid = np.maximum(_known(price, 0.0), 0.0)
     own = np.where(paid >= _known(minimum, -math.inf), 1.0, 0.5)
     fair = np.where(paid >= _known(market, math.inf), 1.0, 0.7)
@@ -170,7 +170,7 @@ def price_component(price: Floats, minimum: Floats, market: Floats) -> Floats:
 
 
 def time_component(hours_to_deadline: Floats, available_hours: Floats) -> Floats:
-    """1 when the deadline lies beyond the hustler's window, 0.7 beyond half of it, else 0.3."""
+    """Returns 1 for a deadline beyond the available hours, 0.7 beyond half of them, else 0.3."""
     left = np.maximum(_known(hours_to_deadline, 0.0), 0.0)
     window = np.maximum(_known(available_hours, _WINDOW_UNKNOWN_H), 0.0)
     fit = np.where(left >= window, 1.0, np.where(left >= 0.5 * window, 0.7, 0.3))
@@ -193,7 +193,7 @@ HX_1_0 = Profile("hx-1.0", trust=0.30, distance=0.25, category=0.20, price=0.15,
 
 
 def score(inputs: ScoreInputs, profile: Profile = HX_1_0) -> Scored:
-    """Score n pairs; the same operations in the same order whatever n is."""
+    """Returns the scores of n pairs; the same operations in the same order whatever n is."""
     components = np.clip(np.stack([of(inputs) for _, of in COMPONENTS]), 0.0, 1.0)
     total = np.zeros(components.shape[1], np.float64)
     for weight, component in zip(profile.weights, components, strict=True):
@@ -202,7 +202,7 @@ def score(inputs: ScoreInputs, profile: Profile = HX_1_0) -> Scored:
 
 
 def breakdown(scored: Scored, row: int, profile: Profile = HX_1_0) -> Iterator[Part]:
-    """Why pair `row` scored what it did, one part per component."""
+    """Yields the components of pair `row`'s score, one `Part` each."""
     for index, ((name, _), weight) in enumerate(zip(COMPONENTS, profile.weights, strict=True)):
         value = float(scored.components[index, row])
         yield Part(name, weight, value, weight * value)
@@ -211,7 +211,7 @@ def breakdown(scored: Scored, row: int, profile: Profile = HX_1_0) -> Iterator[P
 def ranking(
     total: Floats, distance_miles: Floats, price_cents: Floats, created_at: Floats, ids: Any
 ) -> NDArray[np.intp]:
-    """Row numbers, best first: score desc, distance asc, price desc, created_at, id.
+    """Returns row numbers, best first: score desc, distance asc, price desc, created_at, id.
 
     `created_at` in Unix seconds; `ids` are 16-byte UUIDs of shape (n,), dtype S16.
     """

@@ -1,4 +1,4 @@
-"""What admins read and do about money."""
+"""The admin's reads and commands on money."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ CHARGEBACKS_MAX = 200
 
 
 class MoneyAdmin:
-    """Settlements, chargebacks, payout accounts, stuck money."""
+    """Reads and repairs settlements, chargebacks, payout accounts and stuck money."""
 
     def __init__(self, execution: Execution, store: Store) -> None:
         self._execution = execution
         self._store = store
 
     async def retry_settlement(self, admin: UserId, settlement: SettlementId, reason: str) -> None:
-        """Run a held or delayed settlement again, now.
+        """Retries a held or delayed settlement now.
 
         HX010 when it is done, and for a refund while a chargeback on its payment is open.
         """
@@ -41,18 +41,18 @@ class MoneyAdmin:
     async def book_leg(
         self, admin: UserId, settlement: SettlementId, leg: LegKind, reference: str, reason: str
     ) -> None:
-        """Book a leg that a person carried out at the provider; HX010 unless it is HELD."""
+        """Books a leg that an admin carried out at the provider; HX010 unless it is HELD."""
         await self._execution.run("book_leg_by_hand", admin, settlement, leg, reference, reason)
 
     async def requeue_settlement(self, admin: UserId, task: TaskId, reason: str) -> SettlementId:
-        """Make the settlement that an ended task's held money lacks; HX010 where none is missing."""
+        """Queues the settlement that an ended task's escrow lacks; HX010 where none is missing."""
         applied = await self._execution.run("requeue_settlement", admin, task, reason)
         return SettlementId(applied.subject)
 
     async def set_payout_account(
         self, admin: UserId, user: UserId, account: str, *, enabled: bool, reason: str
     ) -> None:
-        """Say where a hustler is paid; an enabled account sets held payouts free."""
+        """Sets a hustler's payout account; enabling one releases held payouts."""
         await self._execution.run("admin_set_payout_account", admin, user, account, enabled, reason)
 
     async def settlements(
@@ -63,17 +63,20 @@ class MoneyAdmin:
         *,
         late_only: bool = False,
     ) -> tuple[list[SettlementView], Cursor | None]:
-        """Settlements, the oldest first; `late_only` those of payments that came too late."""
+        """Returns a page of settlements, oldest first, and its end.
+
+        `late_only` restricts it to those of payments that came too late.
+        """
         return await self._store.page(
             SettlementView, "admin_settlements", state, late_only, after=after, limit=limit
         )
 
     async def settlement(self, settlement: SettlementId) -> SettlementView:
-        """One settlement."""
+        """Returns a settlement; NOT_FOUND for an unknown id."""
         return await self._store.found(SettlementView, "admin_settlement", settlement)
 
     async def chargebacks(self, state: ChargebackState | None) -> list[ChargebackView]:
-        """The newest chargebacks, at most `CHARGEBACKS_MAX`."""
+        """Returns the newest chargebacks, at most `CHARGEBACKS_MAX`."""
         return await self._store.one(
             list[ChargebackView], "admin_chargebacks", state, CHARGEBACKS_MAX
         )
@@ -81,9 +84,9 @@ class MoneyAdmin:
     async def stuck(
         self, kind: StuckKind | None, after: Cursor | None, limit: int
     ) -> tuple[list[StuckView], Cursor | None]:
-        """Tasks whose money waits for something that does not come, the longest stuck first."""
+        """Returns a page of tasks whose money makes no progress, the longest stuck first."""
         return await self._store.page(StuckView, "admin_stuck", kind, after=after, limit=limit)
 
     async def money(self, task: TaskId) -> MoneyFile:
-        """Every cent of a task, its predecessors and successors."""
+        """Returns every movement of a task, its predecessors and successors."""
         return await self._store.found(MoneyFile, "task_money", task)

@@ -1,4 +1,4 @@
-"""Compares our books with the provider's, tells admins, and repairs what may be repaired."""
+"""Compares our journal with the provider's books, reports differences and repairs some."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DIFFERENCE: Final = "MONEY_DIFFERENCE"
 
 
 class BooksAudit:
-    """One comparison at a time, asked for by an admin."""
+    """Compares the books, reports differences to admins, and books what can be repaired."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class BooksAudit:
         self._plan = msgspec.json.encode(plan).decode()
 
     async def compare(self, since: datetime, until: datetime) -> list[Difference]:
-        """What differs between two times; changes nothing. Raises PaymentFailed."""
+        """Returns the differences between two times; changes nothing. Raises PaymentFailed."""
         movements = [
             _with_our_ids(each) for each in await self._books.movements_since(since - EARLIER)
         ]
@@ -59,7 +59,7 @@ class BooksAudit:
         return [each for each in found if not await self._began_long_ago(each)]
 
     async def report(self, found: Sequence[Difference]) -> None:
-        """One admin's item for each, however often it is found."""
+        """Opens one admin item for each difference, however often it is found."""
         for each in found:
             details = msgspec.json.encode(each).decode()
             await self._store.perform("open_item", DIFFERENCE, each.subject, details)
@@ -67,10 +67,10 @@ class BooksAudit:
     async def repair(
         self, found: Sequence[Difference], admin: UserId, reason: str
     ) -> list[Difference]:
-        """Book what the provider moved and we had not booked; what is left for people.
+        """Books the provider's movements that were not booked; returns the differences left.
 
-        Each repair is an audited act of the admin's, in the transaction of the booking. Raises
-        Refusal for who is no admin, and for what the guards refuse.
+        Each repair is an audited act of the admin's, in the transaction of the booking.
+        Raises Refusal for a user who is no admin, and for what the guards refuse.
         """
         left = []
         for each in found:

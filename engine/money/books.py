@@ -1,6 +1,6 @@
-"""The provider's books: what it has told, and what it has moved, since some time.
+"""The port to the provider's books: its events and movements since some time.
 
-Only a provider with real books has them; the simulated one has nothing to be compared with.
+Only a provider with real books implements it; the simulated one has nothing to be compared with.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ class ProviderMovement(Struct, frozen=True):
 
 
 class ProviderBooks(Protocol):
-    """Both methods raise PaymentFailed when the provider does not answer."""
+    """The provider's own records; each method raises PaymentFailed when it does not answer."""
 
     async def events_since(self, since: datetime) -> list[ProviderEvent]:
-        """Every event since then that may concern us, oldest first."""
+        """Returns every event since then that may concern us, oldest first."""
 
     async def movements_since(self, since: datetime) -> list[ProviderMovement]:
-        """Every movement that began since then, whoever asked for it."""
+        """Returns every movement begun since then, by us or by others on the account."""

@@ -1,4 +1,4 @@
-"""What a poster may do with the money of a task."""
+"""A poster's commands on the money of a task."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _Escrow(msgspec.Struct, frozen=True):
 
 
 class Funding(NamedTuple):
-    """An escrow, and what the poster's app needs where the payment must still be confirmed."""
+    """A task's escrow, and what the poster's app needs to confirm a payment still open."""
 
     escrow: EscrowId
     client_secret: str | None = None
@@ -47,10 +47,10 @@ class MoneyCommands:
         self._plan = msgspec.json.encode(plan).decode()
 
     async def fund(self, poster: UserId, task: TaskId) -> Funding:
-        """Charge the price and hold it; for a LIVE task the broadcast starts with it.
+        """Charges the price into escrow and returns it; a LIVE task's broadcast then starts.
 
-        Three steps: intent row, provider call under the row's key, booking. Repeating resumes.
-        HX016 PAYMENT when the provider refuses the payment.
+        Three steps: intent row, provider call under the row's key, booking. Repeating
+        resumes. HX016 PAYMENT when the provider refuses the payment.
         """
         escrow = await self._store.call(_Escrow, "begin_funding", poster, task)
         if escrow.state != "PENDING":

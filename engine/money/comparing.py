@@ -1,4 +1,4 @@
-"""Our books against the provider's: a pure comparison of two lists of movements."""
+"""Compares our journal with the provider's movements; pure."""
 
 from __future__ import annotations
 
@@ -48,17 +48,17 @@ class Difference(Struct, frozen=True, omit_defaults=True):
 
     @property
     def repairable(self) -> bool:
-        """Whether booking the provider's movement removes it."""
+        """Whether booking the provider's movement removes the difference."""
         return self.what == "NOT_BOOKED"
 
     @property
     def owner(self) -> str:
-        """The row it belongs to: an escrow's id for a payment, else a settlement's."""
+        """The id of the row it belongs to: an escrow's for a payment, else a settlement's."""
         return (self.escrow_id if self.kind == "PAYMENT" else self.settlement_id) or ""
 
     @property
     def subject(self) -> str:
-        """What an admin's item about it is about."""
+        """The subject of the admin item about the difference."""
         return f"{self.what} {self.reference}"
 
 
@@ -70,13 +70,13 @@ def differences(
     until: datetime,
     known: AbstractSet[str],
 ) -> list[Difference]:
-    """What differs, as of `until`; our entries before `since` only explain the provider's.
+    """Returns what differs as of `until`; our entries before `since` only explain theirs.
 
     `known` are the ids of the escrows and settlements that we have.
 
-    The provider's list has to begin earlier than `since`: it has a movement's begin where we have
-    the time of its booking. Movements after `until` are too young to be judged: their booking may
-    be under way.
+    The provider's list has to begin earlier than `since`: it has a movement's begin where we
+    have the time of its booking. Movements after `until` are too young to be compared: their
+    booking may be under way.
     """
     ours = {entry.reference: entry for entry in booked}
     theirs = {movement.reference: movement for movement in movements}

@@ -1,4 +1,4 @@
-"""What a provider's event means to us: the `fact` that `book_provider_event` applies."""
+"""The normalised form of a provider's event: the `fact` that `book_provider_event` applies."""
 
 from __future__ import annotations
 

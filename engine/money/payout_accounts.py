@@ -1,4 +1,4 @@
-"""Payout accounts: where a hustler's money goes."""
+"""Payout accounts: the provider accounts that hustlers are paid to."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 
 def utc_now() -> datetime:
-    """This machine's clock; the provider's events are compared with it."""
+    """Returns this machine's time in UTC; the provider's events are compared with it."""
     return datetime.now(UTC)
 
 
@@ -37,23 +37,23 @@ class PayoutAccount(Struct, frozen=True):
 
 
 class PayoutAccountClosed(PaymentRefused):
-    """The provider does not let us use this account any more; another one may be opened."""
+    """The provider has closed this account to us; another one may be opened."""
 
 
 class PayoutAccounts(Protocol):
-    """The provider's accounts. Every method raises PaymentFailed, or PaymentRefused."""
+    """The port to the provider's accounts; each method raises PaymentFailed or PaymentRefused."""
 
     async def open_account(self, user: UUID, *, replaces: str | None = None) -> PayoutAccount:
-        """The user's account, made if need be; repeating within a day makes no second one.
+        """Returns the user's account, opened if need be; once only if repeated within a day.
 
         `replaces` is the account that this user had and that is closed.
         """
 
     async def account(self, account_id: str) -> PayoutAccount:
-        """An account as the provider has it now; PayoutAccountClosed for one that is gone."""
+        """Returns an account in its present state; PayoutAccountClosed for a closed one."""
 
     async def onboarding_url(self, account_id: str, return_url: str) -> str | None:
-        """Where the hustler tells the provider who they are; it leads back to `return_url`."""
+        """Returns the URL of the provider's identity form, or None; it leads to `return_url`."""
 
 
 class Payouts:
@@ -72,13 +72,13 @@ class Payouts:
         self._clock = clock
 
     async def of(self, user: UserId) -> PayoutAccount | None:
-        """The account as we know it; None before it was opened."""
+        """Returns the stored account of a hustler; None before it was opened."""
         return await self._store.maybe(PayoutAccount, "payout_account", user)
 
     async def open(self, user: UserId) -> PayoutAccount:
-        """The account as the provider has it now, opened if there is none yet or it was closed.
+        """Returns the account in the provider's present state; opens one if none is usable.
 
-        Money that was held for want of one goes on its way.
+        Payouts that were held for want of an account are released.
         """
         known = await self.of(user)
         asked_at = self._now()
@@ -94,9 +94,9 @@ class Payouts:
         return account
 
     async def refresh(self, limit: int) -> int:
-        """Ask how the accounts stand that held payouts wait for; how many had changed.
+        """Refreshes the accounts that held payouts wait for; returns how many had changed.
 
-        One that cannot be asked about now waits for the next time.
+        An account that cannot be looked up now waits for the next call.
         """
         changed = 0
         for row in await self._store.rows("awaited_accounts", limit):
@@ -139,7 +139,7 @@ class Payouts:
         return 1
 
     async def onboarding_url(self, account: PayoutAccount, return_url: str) -> str | None:
-        """Where the rest of an account that cannot be paid yet is filled in; None for a ready one.
+        """Returns the URL where a hustler completes an account; None for a complete one.
 
         A link is for one visit and a few minutes.
         """

@@ -1,4 +1,4 @@
-"""The payments port: what the marketplace asks of whoever moves the money.
+"""The payments port: charges, transfers, refunds and their states at a payment provider.
 
 No call is ever made inside a database transaction; every call carries an idempotency key made from
 our own row, so that repeating it after a crash moves nothing twice (design §2, Money).
@@ -35,27 +35,27 @@ class Movement(Struct, frozen=True):
 
 
 class PaymentFailed(Exception):
-    """The provider did not answer, or not now; the call may be repeated under the same key."""
+    """The provider did not answer, or cannot now; the call may be repeated under the same key."""
 
 
 class PaymentRefused(PaymentFailed):
-    """The provider says no, and repeating the call would not change that."""
+    """The provider refuses the call, and repeating it would not change that."""
 
 
 class PaymentProvider(Protocol):
-    """Charge the poster, pay the hustler, give back, and tell how each of them went.
+    """Charges posters, pays hustlers, refunds, and looks up the state of each movement.
 
-    Amounts are whole cents. A repeated key is answered with the same movement in its present state.
-    Every method raises PaymentFailed, or PaymentRefused where a repetition is useless.
+    Amounts are whole cents. A repeated key is answered with the same movement in its present
+    state. Every method raises PaymentFailed, or PaymentRefused where a repetition is useless.
     """
 
     async def charge(
         self, key: UUID, amount_cents: int, poster: UUID, *, begun: str | None = None
     ) -> Movement:
-        """Take the price from the poster; `key` is the escrow.
+        """Charges the price to the poster and returns the movement; `key` is the escrow.
 
-        `begun` is the payment that an earlier call began, as far as we know: it goes on, however
-        long the provider has forgotten the key.
+        `begun` is the payment that an earlier call began, as far as we know: it goes on,
+        even after the provider has forgotten the key.
         """
 
     async def transfer(
@@ -68,10 +68,10 @@ class PaymentProvider(Protocol):
         escrow: UUID,
         payment: str | None,
     ) -> Movement:
-        """Pay the hustler out of an escrow's payment; `key` is the settlement."""
+        """Transfers money of an escrow's payment to the hustler; `key` is the settlement."""
 
     async def refund(self, key: UUID, payment: str, amount_cents: int, *, escrow: UUID) -> Movement:
-        """Give back a part of a payment, or all of it; `key` is the settlement."""
+        """Refunds a part of a payment, or all of it; `key` is the settlement."""
 
     async def look_up(self, kind: MovementKind, reference: str) -> Movement:
-        """A movement's present state."""
+        """Returns a movement in its present state."""

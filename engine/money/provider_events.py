@@ -1,4 +1,4 @@
-"""Books what the provider tells, each event once."""
+"""Books events of the payment provider, each of them once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.money.facts import Fact
 
 
 class ProviderEvents:
-    """The one road of webhooks, replays and the reconciler: they may tell the same thing thrice."""
+    """Books events from webhooks, replays and the reconciler, which may repeat one another."""
 
     def __init__(self, execution: Execution, store: Store, plan: BroadcastPlan) -> None:
         self._execution = execution
@@ -20,10 +20,10 @@ class ProviderEvents:
         self._plan = msgspec.json.encode(plan).decode()
 
     async def book(self, event_id: str, event_type: str, fact: Fact) -> Applied:
-        """Apply the fact in the transaction that records the event; a repeated event does nothing.
+        """Applies the fact in the transaction that records the event; a repeat does nothing.
 
-        Raises `sql.database.DatabaseAway`, or Refusal for a lock that was not to be had: nothing is
-        recorded then, and the event has to come again.
+        Raises `sql.database.DatabaseAway`, or Refusal for a lock that could not be taken:
+        nothing is recorded then, and the event must be delivered again.
         """
         return await self._execution.run(
             "book_provider_event",
@@ -34,6 +34,6 @@ class ProviderEvents:
         )
 
     async def unseen(self, event_ids: list[str]) -> set[str]:
-        """Those of the events that are not recorded yet."""
+        """Returns those of the events that are not recorded yet."""
         rows = await self._store.rows("unseen_provider_events", event_ids)
         return {row["event_id"] for row in rows}

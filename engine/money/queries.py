@@ -1,4 +1,4 @@
-"""What may be read of money."""
+"""The reads of money."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ class MoneyQueries:
         self._store = store
 
     async def escrow(self, escrow: EscrowId) -> EscrowView:
-        """One escrow."""
+        """Returns the escrow as the API shows it; NOT_FOUND for an unknown id."""
         return await self._store.found(EscrowView, "escrow_view", escrow)

@@ -1,8 +1,8 @@
-"""Brings our rows back in step with the provider, whatever was lost on the way.
+"""Reconciles open payments, legs, payout accounts and missed events with the provider.
 
-Webhooks are the quick road; this is the sure one. Payments and legs that have begun are looked up,
-accounts that held payouts wait for are asked about, and the provider's events of an overlapping
-window are told again: what was booked already changes nothing.
+Webhooks are quick and may be lost; this finds what they lost. Payments and legs that have begun are
+looked up, accounts that held payouts wait for are refreshed, and the provider's events of an
+overlapping window are replayed: what was booked already changes nothing.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class BegunLeg(msgspec.Struct, frozen=True):
 
 
 class Reconciler:
-    """The loop; `books` is None for a provider that has none."""
+    """The reconciliation loop; `books` is None for a provider that has none."""
 
     def __init__(  # noqa: PLR0913  # named in test_structure
         self,
@@ -91,7 +91,7 @@ class Reconciler:
         self._events_until: datetime | None = None
 
     async def run(self) -> None:
-        """For ever; begins with a round, for the process before may have been killed."""
+        """Runs rounds until cancelled, the first at once: the process before may have crashed."""
         await supervise("reconciling", self._round, backoff=Backoff(min(self._every_s, 5.0)))
 
     async def _round(self) -> None:
@@ -99,7 +99,7 @@ class Reconciler:
         await asyncio.sleep(self._every_s)
 
     async def sweep(self) -> int:
-        """One round; how much was booked. What the provider cannot tell now waits for the next."""
+        """Runs one round and returns how much was booked; what failed waits for the next."""
         booked = 0
         for payment in await self._store.rows_as(OpenPayment, "open_payments", BATCH):
             booked += await self._payment(payment)
@@ -141,12 +141,12 @@ class Reconciler:
                     elif event.event_id in unseen:
                         refused += 1
             if not refused:
-                # Else the window is asked for again, with what was refused in it.
+                # Else the next round replays the window, with the events that were refused.
                 self._events_until = began
         return booked
 
     async def _book(self, event: ProviderEvent) -> bool:
-        """One event; its trouble keeps none after it waiting."""
+        """Books one event and returns whether it was booked; a failure is logged."""
         async with self._lock_subject(event.event_id):
             await self._events.book(event.event_id, event.event_type, event.fact)
             return True
@@ -168,7 +168,7 @@ class Reconciler:
 
     @asynccontextmanager
     async def _lock_subject(self, subject: object) -> AsyncIterator[None]:
-        """One thing's trouble is logged and keeps no other waiting; losing Postgres passes."""
+        """Logs the failure of one row, so that the next ones go on; DatabaseAway passes."""
         try:
             yield
         except (PaymentFailed, TimeoutError, Refusal, DatabaseError) as error:
@@ -176,7 +176,7 @@ class Reconciler:
 
 
 def _failed(begun: BegunLeg, movement: Movement) -> str:
-    """The fact that a leg has failed, as the provider's own event would tell it."""
+    """Returns the fact that a leg has failed, as the provider's own event would say it."""
     fact = Fact(
         "REFUND_FAILED" if begun.leg == "REFUND" else "TRANSFER_REVERSED",
         settlement_id=str(begun.id),

@@ -1,4 +1,4 @@
-"""Carries out settlements: provider call first, then the transaction that books its success."""
+"""Executes settlements: provider call first, then the transaction that books its success."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ BATCH: Final = 50
 POLL_S: Final = 1.0
 MAX_ERROR_CHARS: Final = 500
 PATIENCE_MS: Final = 50
-"""How long a loop that works rows off waits for one that somebody else holds."""
+"""How long a loop that works rows off waits for a row lock."""
 
 
 class DueSettlement(Struct, frozen=True):
@@ -52,7 +52,7 @@ class DueSettlement(Struct, frozen=True):
     payout_account_id: str | None
 
     def reference(self, kind: LegKind) -> str | None:
-        """The provider's id of a leg that has begun."""
+        """Returns the provider's id of a leg that has begun, else None."""
         return self.refund_reference if kind == "REFUND" else self.transfer_reference
 
 
@@ -69,7 +69,7 @@ class Leg(Struct, frozen=True):
 
 
 class SettlementWorker:
-    """The worker behind `settlements`: woken after a commit, polling as the net."""
+    """The loop over due `settlements`: woken after a commit, and polling besides."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class SettlementWorker:
         self._resting: RetryPauses[UUID] = RetryPauses()
 
     async def run(self) -> None:
-        """For ever. Losing Postgres only delays: the rows wait."""
+        """Executes due settlements until cancelled; losing PostgreSQL only delays."""
         await supervise("settling", self._round)
 
     async def _round(self) -> None:
@@ -95,9 +95,9 @@ class SettlementWorker:
         await self.settle_waiting()
 
     async def settle_waiting(self) -> int:
-        """Carry out what is due now; how many movements were booked.
+        """Executes what is due now; returns how many movements were booked.
 
-        A settlement whose rows somebody else holds rests, and keeps no other waiting.
+        A settlement whose rows are locked is paused, and delays no other.
         """
         due = await self._store.rows_as(
             DueSettlement, "waiting_settlements", BATCH + len(self._resting)
@@ -116,7 +116,7 @@ class SettlementWorker:
         return booked
 
     async def _settle(self, settlement: DueSettlement) -> int:
-        """Every leg has its try, so that one side's trouble does not keep the other waiting."""
+        """Tries every leg, so that one side's failure does not delay the other's payment."""
         booked = 0
         failures: list[PaymentFailed] = []
         for step in self._steps(settlement):
@@ -134,7 +134,7 @@ class SettlementWorker:
         for leg in legs:
             yield self._carry_out(leg)
         if not legs:
-            # The bank has done it (a chargeback that was lost): only the end is missing.
+            # The bank moved the money (a chargeback that was lost): only the booking is missing.
             kind: LegKind = "REFUND" if settlement.refund_done else "TRANSFER"
             yield self._book(settlement.id, kind, settlement.reference(kind))
 
@@ -179,10 +179,10 @@ class SettlementWorker:
             )
         except (Refusal, DatabaseError) as error:
             if isinstance(error, Refusal) and error.kind.retryable:
-                # Called again the provider gives the same movement: the booking comes then.
+                # A repeated call returns the same movement, and books it then.
                 raise
-            # The money moved but the escrow refuses the booking: an admin's case, kept in
-            # sight, and no reason for the others to wait.
+            # The money moved but the escrow refuses the booking: the settlement is held for
+            # an admin, and delays no other.
             raise PaymentRefused(f"{reference} moved but could not be booked: {error}") from error
         return 1
 
@@ -193,12 +193,12 @@ class SettlementWorker:
         except PaymentFailed:
             raise
         except Exception as error:
-            # Whatever a provider's client raises, the money has not been seen to move: again later.
+            # After any error of a provider's client it is unknown whether money moved: try again.
             raise PaymentFailed(repr(error)) from error
 
 
 def missing_legs(settlement: DueSettlement) -> Iterator[Leg]:
-    """What of a settlement is neither done nor under way; the poster's part first."""
+    """Yields the legs that are neither done nor under way; the poster's part first."""
     wanted: dict[LegKind, int] = {}
     if settlement.kind in ("REFUND", "SPLIT"):
         wanted["REFUND"] = settlement.refund_amount
@@ -218,7 +218,7 @@ def missing_legs(settlement: DueSettlement) -> Iterator[Leg]:
 
 
 async def move(payments: PaymentProvider, leg: Leg) -> Movement:
-    """The provider call of a leg."""
+    """Returns the movement of a leg, from a provider call; raises PaymentFailed, PaymentRefused."""
     if leg.kind == "TRANSFER":
         if leg.hustler is None:
             raise PaymentRefused("There is no hustler to pay.")

@@ -1,4 +1,4 @@
-"""What admins read and do about an account."""
+"""The admin's reads and commands on accounts."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from engine.people.admin_views import UserFile
 
 
 class PeopleAdmin:
-    """Suspends and reinstates accounts."""
+    """Reads, suspends and reinstates accounts."""
 
     def __init__(self, execution: Execution, store: Store) -> None:
         self._execution = execution
         self._store = store
 
     async def suspend(self, admin: UserId, user: UserId, reason: str) -> None:
-        """Shut an account: its tokens are refused, its LIVE session ends."""
+        """Suspends an account: its tokens are refused, its LIVE session ends."""
         await self._execution.run("suspend_user", admin, user, reason)
 
     async def reinstate(self, admin: UserId, user: UserId, reason: str) -> None:
-        """Open a shut account again."""
+        """Reinstates a suspended account."""
         await self._execution.run("reinstate_user", admin, user, reason)
 
     async def user(self, user: UserId) -> UserFile:
-        """An account."""
+        """Returns an account as admins see it; NOT_FOUND for an unknown id."""
         return await self._store.found(UserFile, "admin_user", user)

@@ -1,4 +1,4 @@
-"""What people may change about their own account."""
+"""A user's commands on their own account."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from engine.kernel.ids import (
 
 
 class PeopleCommands:
-    """Changes one's own account."""
+    """Changes the caller's own account."""
 
     def __init__(self, execution: Execution) -> None:
         self._execution = execution
 
     async def set_time_zone(self, user: UserId, time_zone: str) -> None:
-        """Whose days the streak counts; VALIDATION_ERROR for a name the server does not know."""
+        """Sets the time zone of the streak's days; VALIDATION_ERROR for an unknown name."""
         await self._execution.run("set_time_zone", user, time_zone)

@@ -1,4 +1,4 @@
-"""What may be read of accounts."""
+"""The reads of accounts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.people.views import MeView
 
 
 class User(NamedTuple):
-    """An account as the border needs it."""
+    """An account as authentication needs it."""
 
     id: UserId
     role: Literal["poster", "hustler", "dual", "admin"]
@@ -21,23 +21,23 @@ class User(NamedTuple):
 
 
 class PeopleQueries:
-    """Reads accounts, and creates one at its first token."""
+    """Reads accounts, and creates one when a token's subject is first seen."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def user_for(self, issuer: str, subject: str, role: str, first_name: str) -> User:
-        """The user behind a token's subject, created on first use."""
+        """Returns the account of a token's subject, created on first use."""
         row = (await self._store.rows("user_for", issuer, subject, role, first_name))[0]
         return User(row["id"], row["role"], row["account_status"])
 
     async def user(self, user: UserId) -> User:
-        """An account as it stands now."""
+        """Returns an account in its present state; NOT_FOUND for an unknown id."""
         rows = await self._store.rows("user_by_id", user)
         if not rows:
             raise errors.refusal("NOT_FOUND")
         return User(rows[0]["id"], rows[0]["role"], rows[0]["account_status"])
 
     async def me(self, user: UserId) -> MeView:
-        """The caller's own account."""
+        """Returns the caller's own account."""
         return await self._store.found(MeView, "me_view", user)

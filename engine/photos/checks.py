@@ -1,10 +1,9 @@
-"""An uploaded photo, judged by its content and made anew without anything but its pixels.
+"""Validates an uploaded photo by its content and re-encodes nothing but its pixels.
 
-Neither the file's name nor its declared type is asked: the bytes must decode completely as JPEG or
-PNG. What is kept is encoded again from the decoded pixels and what says how their colours are
-meant, so it looks as the original does, and no metadata, no second file behind the first and no
-trick of a format reaches whoever looks at it.
-The one door to Pillow.
+Neither the file's name nor its declared type is used: the bytes must decode completely as JPEG or
+PNG. What is stored is encoded again from the decoded pixels and their colour profile, so it looks
+as the original does, and no metadata, no second file behind the first and no trick of a format
+reaches a viewer. The only module that imports Pillow.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A photo as it is kept, and what its file told about place and time.
+    """A re-encoded photo, and the place and time that its EXIF data told.
 
     `width` and `height` in pixels, upright; `sha256` of `content`; `captured_at` aware UTC.
     """
@@ -76,7 +75,7 @@ class Photo:
 
 
 def check(content: bytes) -> Photo:
-    """The photo in these bytes; raises HX022 UPLOAD with a sentence that says what is wrong.
+    """Returns the photo in these bytes; raises HX022 UPLOAD with a sentence on what is wrong.
 
     Takes up to a few seconds of one core for the largest: call it in a thread.
     """
@@ -191,7 +190,7 @@ def _png(picture: Picture, png: PngParts) -> tuple[Image.Image, dict[str, Any]]:
         return image, options
     if image.mode == "RGB" and png.header.depth == 16:
         return _without_colour(picture, image, png.see_through), options
-    # Pillow spreads grey of 2 and 4 bits over 8, and not the colour that stands for nothing
+    # Pillow scales grey of 2 and 4 bits to 8, but not the transparent colour
     spread = {2: 85, 4: 17}.get(png.header.depth, 1)
     key = tuple(sample * spread for sample in png.see_through)
     return image, options | {"transparency": key[0] if len(key) == 1 else key}

@@ -1,4 +1,4 @@
-"""ICC profiles (ICC.1:2022): what of one decides about colours, without the words it carries.
+"""ICC profiles (ICC.1:2022), reduced to the tags that decide about colours.
 
 A profile may name its owner, a screen or a printer. It is written anew from the tags that a viewer
 converts colours by.
@@ -18,7 +18,7 @@ _TAGS: Final = frozenset(
     | {b"A2B0", b"A2B1", b"A2B2", b"A2B3", b"B2A0", b"B2A1", b"B2A2", b"B2A3"}
     | {b"D2B0", b"D2B1", b"D2B2", b"D2B3", b"B2D0", b"B2D1", b"B2D2", b"B2D3"}
 )  # fmt: skip
-# The two that the standard asks for: a description and a copyright, here without a word.
+# The two tags that the standard requires: a description and a copyright, here empty.
 _WORDLESS: Final = {
     2: {
         b"desc": b"desc" + bytes(4) + struct.pack(">I", 1) + bytes(1 + 4 + 4 + 2 + 1 + 67),
@@ -32,9 +32,9 @@ _WORDLESS: Final = {
 
 
 def for_mode(profile: bytes, mode: str) -> bytes:
-    """The profile anew, for pixels of a mode (`RGB`, `L`, with or without alpha).
+    """Returns the profile rewritten for pixels of a mode (`RGB`, `L`, with or without alpha).
 
-    Nothing where it is none for them: decoders, too, leave one aside that speaks of other colours.
+    Empty where it is none for that mode: decoders, too, ignore a profile of other colours.
     """
     space = _SPACES.get(mode.removesuffix("A"))
     if (

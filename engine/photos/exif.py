@@ -1,8 +1,8 @@
-"""Where and when a camera says a photo was taken, and how it was held.
+"""Parses position, time and orientation of a photo from its EXIF block.
 
-EXIF is what a stranger wrote: every value may be missing, of another type or absurd, and then it
-counts as not told. Only the tags that are needed are read, and only values of the size they have:
-no block of EXIF makes this slow or large.
+EXIF is untrusted input: every value may be missing, of another type or absurd, and then it counts
+as absent. Only the tags that are needed are read, and only values of the size they have: no block
+of EXIF makes this slow or large.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Gps(NamedTuple):
 
 
 class PhotoMetadata(NamedTuple):
-    """What an EXIF block tells of its photo."""
+    """The position, time and orientation in an EXIF block."""
 
     orientation: int = 1
     gps: Gps | None = None
@@ -53,7 +53,7 @@ class PhotoMetadata(NamedTuple):
 
 
 def read(block: bytes) -> PhotoMetadata:
-    """What a block of EXIF (a TIFF file without pixels) tells; empty ones tell nothing."""
+    """Returns the metadata of an EXIF block (a TIFF file without pixels); empty for an empty."""
     order = {b"II*\x00": "<", b"MM\x00*": ">"}.get(block[:4])
     if order is None:
         return PhotoMetadata()
@@ -64,7 +64,7 @@ def read(block: bytes) -> PhotoMetadata:
 
 
 def position(gps: Tags) -> Gps | None:
-    """The position in a GPS directory; None unless both coordinates make sense.
+    """Returns the position in a GPS directory; None unless both coordinates make sense.
 
     >>> position({1: "N", 2: (37, 46, 30), 3: "W", 4: (122, 25, 12)})
     Gps(lat=37.775, lng=-122.42)
@@ -77,7 +77,7 @@ def position(gps: Tags) -> Gps | None:
 
 
 def captured_at(photo: Tags) -> datetime | None:
-    """The moment of capture in UTC, from DateTimeOriginal and OffsetTimeOriginal.
+    """Returns the time of capture in UTC, from DateTimeOriginal and OffsetTimeOriginal.
 
     Without an offset the clock's time zone is unknown, and a guess could be wrong by a day:
     the moment is then None, as if no time were told.
@@ -94,7 +94,7 @@ def captured_at(photo: Tags) -> datetime | None:
 
 
 def orientation(tags: Tags) -> int:
-    """How the pixels are to be turned, 1 to 8 as TIFF counts; 1 (as they are) for anything else."""
+    """Returns how the pixels are to be turned, 1 to 8 as TIFF counts; 1 for anything else."""
     value = tags.get(ORIENTATION)
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 

@@ -1,4 +1,4 @@
-"""The picture inside an image file, cut out before a decoder sees any of it.
+"""Extracts the picture from an image file before a decoder sees any of it.
 
 A decoder spends time and memory on whatever a file holds: a JPEG of some kilobytes may ask for a
 thousand passes over all pixels, a PNG may have a million empty chunks, one block of EXIF may name
@@ -15,7 +15,7 @@ from engine.photos.png_file import PngParts
 
 
 class Picture(NamedTuple):
-    """What makes the picture of a file, and what came with it (or nothing).
+    """The parts of a file that make its picture, and its EXIF and colour profile (or empty).
 
     `contents` are files that decode to the same pixels if none is missing.
     """
@@ -28,7 +28,7 @@ class Picture(NamedTuple):
 
 
 def picture_of(content: bytes) -> Picture | None:
-    """The picture of a JPEG or PNG; None for anything else, and for one that can't be whole."""
+    """Returns the picture of a JPEG or PNG; None for other content and an incomplete picture."""
     if content.startswith(jpeg_file.START):
         jpeg = jpeg_file.parts_of(content)
         return jpeg and Picture("JPEG", jpeg.contents, jpeg.exif, jpeg.profile)

@@ -1,4 +1,4 @@
-"""The picture of a JPEG file (ITU-T T.81): its parts, and whether they can make a whole picture.
+"""Parses a JPEG file (ITU-T T.81) into its parts, and checks that its picture is complete.
 
 A decoder fills what a scan lacks with grey and says nothing. So the parts are counted (scans,
 restarts, coefficients), and the picture is cut out twice, with other bits behind each stretch of
@@ -73,7 +73,7 @@ class Frame(NamedTuple):
     components: tuple[Component, ...]
 
     def units(self, ids: bytes) -> int:
-        """The coded units of a scan over these components (T.81 A.2)."""
+        """Returns the number of coded units of a scan over these components (T.81 A.2)."""
         across = max(each.across for each in self.components)
         down = max(each.down for each in self.components)
         step = (8 * across, 8 * down)
@@ -86,7 +86,7 @@ class Frame(NamedTuple):
 
 
 class JpegParts(NamedTuple):
-    """What makes the picture, twice; the two decode alike if nothing is missing."""
+    """The parts that make the picture, twice; the two decode alike if nothing is missing."""
 
     contents: tuple[bytes, bytes]
     exif: bytes
@@ -94,7 +94,7 @@ class JpegParts(NamedTuple):
 
 
 def parts_of(content: bytes) -> JpegParts | None:
-    """The parts of the first picture in a JPEG; None when it can't be a whole one."""
+    """Returns the parts of the first picture in a JPEG; None when it cannot be complete."""
     segments = _segments(content)
     if segments is None or not _is_complete(segments):
         return None
@@ -136,7 +136,7 @@ def _written(segments: list[Segment], tail: bytes) -> Iterator[bytes]:
         yield bytes((0xFF, kind)) + (len(data) + 2).to_bytes(2, "big") + data
         if kind == _START_OF_SCAN:
             tail = tail[: max(16, _ALL_TAILS_BYTES // (pixels.count(b"\xff") + 1))]
-            # fill bytes before a marker belong to nobody, and would make a marker of the tail
+            # fill bytes before a marker are no data, and would make a marker of the tail
             yield _RESTART.sub(tail + b"\xff" + rb"\1", pixels).rstrip(b"\xff") + tail
     yield bytes((0xFF, _END_OF_IMAGE))
 

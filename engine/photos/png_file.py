@@ -1,4 +1,4 @@
-"""The picture of a PNG file (ISO/IEC 15948): its parts, and whether all of its pixels are there."""
+"""Parses a PNG file (ISO/IEC 15948) into its parts, and checks that all pixels are there."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _PIECE_BYTES: Final = 1 << 20
 
 
 class Header(NamedTuple):
-    """IHDR."""
+    """The header chunk, IHDR."""
 
     width: int
     height: int
@@ -44,7 +44,7 @@ class Header(NamedTuple):
     interlaced: int
 
     def raw_bytes(self) -> int:
-        """The size of all rows with their filter bytes, unpacked."""
+        """Returns the size of all rows with their filter bytes, unpacked."""
         bits = self.depth * _SAMPLES[self.colour]
         passes = _PASSES if self.interlaced else ((0, 0, 1, 1),)
         total = 0
@@ -57,9 +57,9 @@ class Header(NamedTuple):
 
 
 class PngParts(NamedTuple):
-    """What makes the picture, and what says how its colours are meant.
+    """The parts that make the picture, and those that define its colours.
 
-    `see_through` are the samples of the one colour that stands for nothing, as they are stored.
+    `see_through` are the samples of the one transparent colour, as they are stored.
     """
 
     content: bytes
@@ -93,7 +93,7 @@ class _Chunk(NamedTuple):
 
 
 def parts_of(content: bytes) -> PngParts | None:
-    """The parts of a PNG; None when they are broken, too many, or can't make a picture."""
+    """Returns the parts of a PNG; None when they are broken, too many, or incomplete."""
     chunks = list(_chunks(content))
     if not chunks or chunks[0].name != b"IHDR" or chunks[-1].name != b"IEND":
         return None

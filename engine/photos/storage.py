@@ -1,7 +1,7 @@
-"""Where the bytes of photos are kept: a folder, or a bucket of any S3-compatible service.
+"""Stores the bytes of photos in a folder, or in a bucket of any S3-compatible service.
 
-Keys are random and made by us; no name that a user wrote becomes part of a path.
-The one door to obstore.
+Keys are random and made by us; no name that a user wrote becomes part of a path. The only module
+that imports obstore.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 
 class PhotoStoreAway(errors.Refusal):
-    """The store does not answer, or refuses us; UNAVAILABLE to callers, who may repeat."""
+    """The store does not answer or refuses access; UNAVAILABLE to callers, who may repeat."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(errors.kind("UNAVAILABLE"))
@@ -47,21 +47,21 @@ class PhotoStoreAway(errors.Refusal):
 
 
 class PhotoStore(Protocol):
-    """Bytes under random keys. Every method raises `PhotoStoreAway` when the store is away."""
+    """Bytes under random keys; every method raises `PhotoStoreAway` when the store is away."""
 
     async def put(self, key: str, content: bytes, content_type: str) -> None:
-        """Keep these bytes; whole or not at all."""
+        """Stores the bytes under a key, atomically."""
 
     async def get(self, key: str) -> bytes | None:
-        """The bytes under a key; None when there are none."""
+        """Returns the bytes under a key; None when there are none."""
 
     async def delete(self, key: str) -> None:
-        """Remove the bytes under a key; removing what is not there is done already."""
+        """Deletes the bytes under a key; deleting an absent key succeeds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """How an S3-compatible service is reached; what is empty is left to the AWS conventions."""
+    """How an S3-compatible service is reached; an empty field follows the AWS conventions."""
 
     endpoint: str = ""
     """URL of the service, without the bucket; empty for AWS itself."""
@@ -82,7 +82,7 @@ class ObjectPhotos:
 
     @classmethod
     def in_folder(cls, folder: Path) -> Self:
-        """In a folder, made for its owner alone if it is not there."""
+        """Returns a store in a folder, made for its owner alone if it is not there."""
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -91,7 +91,7 @@ class ObjectPhotos:
 
     @classmethod
     def in_bucket(cls, name: str, prefix: str, bucket: Bucket) -> Self:
-        """In a bucket, all keys below a prefix."""
+        """Returns a store in a bucket, all keys below a prefix."""
         config: S3Config = {"disable_bulk_delete": True}  # not every service has it
         if bucket.endpoint:
             config["endpoint"] = bucket.endpoint
@@ -108,7 +108,7 @@ class ObjectPhotos:
                 client_options={
                     "timeout": REQUEST_TIMEOUT,
                     "connect_timeout": CONNECT_TIMEOUT,
-                    # an endpoint that says http is meant so: a service on the same machine
+                    # an http endpoint is meant as such: a service on this machine
                     "allow_http": bucket.endpoint.startswith("http://"),
                 },
                 retry_config={"max_retries": RETRIES, "retry_timeout": RETRY_TIMEOUT},
@@ -116,7 +116,7 @@ class ObjectPhotos:
         )
 
     async def put(self, key: str, content: bytes, content_type: str) -> None:
-        """Keep these bytes; whole or not at all."""
+        """Stores the bytes under a key, atomically."""
         local = isinstance(self._store, LocalStore)
         with _translated():
             await asyncio.to_thread(
@@ -129,7 +129,7 @@ class ObjectPhotos:
             )
 
     async def get(self, key: str) -> bytes | None:
-        """The bytes under a key; None when there are none."""
+        """Returns the bytes under a key; None when there are none."""
         with _translated():
             try:
                 return await asyncio.to_thread(self._bytes, key)
@@ -140,7 +140,7 @@ class ObjectPhotos:
         return bytes(self._store.get(key).bytes())
 
     async def delete(self, key: str) -> None:
-        """Remove the bytes under a key; removing what is not there is done already."""
+        """Deletes the bytes under a key; deleting an absent key succeeds."""
         with _translated():
             try:
                 await asyncio.to_thread(self._store.delete, key)
@@ -149,7 +149,7 @@ class ObjectPhotos:
 
 
 def open_photo_store(url: str, bucket: Bucket) -> PhotoStore:
-    """The store that a URL names: `file:///folder` or `s3://bucket/prefix`.
+    """Returns the store that a URL names: `file:///folder` or `s3://bucket/prefix`.
 
     Raises PhotoStoreAway when a folder cannot be made; a bucket is first asked when it is used.
     """
@@ -164,7 +164,7 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (BaseError, OSError, ValueError) as error:
-        # behind the first line the store prints its own inside
+        # the lines after the first are the store's internals
         reason = f"{type(error).__name__}: {error}".partition("\n")[0]
         log.warning("photo_store_away", error=reason)
         raise PhotoStoreAway(reason) from error

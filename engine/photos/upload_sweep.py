@@ -1,7 +1,7 @@
-"""Removes uploads that nobody used within a day: first the bytes, then the row.
+"""Deletes uploads left unused for a day: first the bytes, then the row.
 
-A process that dies between the two finds the row again, and removing bytes twice is no harm.
-The database lets no proof take an upload that is old enough to be swept.
+A process that dies between the two finds the row again, and deleting bytes twice is no harm. The
+database lets no proof take an upload that is old enough to be swept.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ BATCH: Final = 100
 
 
 class UploadSweep:
-    """One loop over stale uploads."""
+    """The loop that deletes stale uploads."""
 
     def __init__(self, store: Store, photo_store: PhotoStore) -> None:
         self._store = store
         self._photo_store = photo_store
 
     async def run(self) -> None:
-        """For ever."""
+        """Runs sweeps until cancelled; losing PostgreSQL or the photo store only delays."""
         await supervise("upload_sweep", self._round)
 
     async def _round(self) -> None:
@@ -34,9 +34,9 @@ class UploadSweep:
         await asyncio.sleep(SWEEP_EVERY_S)
 
     async def sweep(self) -> int:
-        """Remove what is stale now, at most one batch; how many uploads went.
+        """Deletes at most one batch of stale uploads; returns how many.
 
-        A row that somebody else holds stays for the next sweep.
+        An upload whose row is locked stays for the next sweep.
         """
         gone = 0
         for row in await self._store.rows("stale_uploads", BATCH):

@@ -1,7 +1,7 @@
-"""Photos on their way from a phone to whoever may look at them.
+"""Accepts uploaded photos and returns them to those who may see them.
 
-The row comes first, then the bytes: a process that dies between leaves a row that nobody knows the
-id of, and the sweep removes it. The other way round it would leave bytes that nobody knows of.
+The row is written first, then the bytes: a process that dies between leaves a row whose id no
+client knows, and the sweep deletes it. The other way round it would leave bytes without a row.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ class _Added(msgspec.Struct, frozen=True):
 
 
 class Content(NamedTuple):
-    """The bytes of a kept photo and their media type."""
+    """The bytes of a stored photo and their media type."""
 
     content: bytes
     content_type: str
 
 
 class Uploads:
-    """Takes photos in and shows them."""
+    """Accepts photos and returns them."""
 
     def __init__(self, store: Store, photo_store: PhotoStore) -> None:
         self._store = store
@@ -61,9 +61,10 @@ class Uploads:
         self._decoding = asyncio.Semaphore(DECODED_AT_ONCE)
 
     async def add(self, user: UserId, content: bytes) -> UploadView:
-        """Check a photo, strip it and keep it for a proof or a piece of evidence.
+        """Validates, strips and stores a photo for a proof or evidence; returns its view.
 
-        HX022 UPLOAD when it is no acceptable photo, or when 20 of the user's wait unused already.
+        HX022 UPLOAD when it is no acceptable photo, or when 20 of the user's wait unused
+        already.
         """
         async with self._decoding:
             photo = await asyncio.to_thread(checks.check, content)
@@ -77,9 +78,9 @@ class Uploads:
         return UploadView(upload, photo.content_type, len(photo.content))
 
     async def show(self, viewer: UserId, upload: UploadId) -> Content:
-        """A photo, for its uploader, both sides of the task it belongs to, and admins.
+        """Returns a photo to its uploader, both sides of the task it belongs to, and admins.
 
-        NOT_FOUND for everybody else.
+        NOT_FOUND for all others.
         """
         rows = await self._store.rows("visible_upload", viewer, upload)
         if not rows:
@@ -111,7 +112,7 @@ class Uploads:
             await self._photo_store.delete(key)
         except PhotoStoreAway:
             # Kept, the row would block its user for a day; without it the bytes, if there are
-            # any, have nobody who shows them, and the log says where they are.
+            # any, are unreachable, and the log says where they are.
             log.warning("photo_left_behind", key=key)
         await self._store.execute("drop_upload", upload)
 

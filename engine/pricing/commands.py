@@ -1,4 +1,4 @@
-"""What either side of an accepted task may do about its price."""
+"""The commands of an accepted task's poster and hustler on its price."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class PricingCommands:
         self._execution = execution
 
     async def propose(self, user: UserId, task: TaskId, price_cents: int) -> ProposalId:
-        """Another price for an accepted task, before the start code."""
+        """Proposes another price for an accepted task before its start; returns the proposal."""
         applied = await self._execution.run("propose_price", user, task, price_cents)
         return ProposalId(applied.subject)
 
     async def answer(
         self, user: UserId, task: TaskId, proposal: ProposalId, *, agrees: bool
     ) -> None:
-        """Agree to the other side's price (the poster then funds the replacement), or decline."""
+        """Accepts the other side's price (the poster then funds the replacement) or declines it."""
         await self._execution.run("answer_proposal", user, task, proposal, agrees)

@@ -1,4 +1,4 @@
-"""What may be read of price proposals."""
+"""The reads of price proposals."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class PricingQueries:
         self._store = store
 
     async def proposal(self, proposal: ProposalId) -> ProposalView:
-        """One price proposal."""
+        """Returns a price proposal; NOT_FOUND for an unknown id."""
         return await self._store.found(ProposalView, "proposal_view", proposal)
 
     async def of_task(self, viewer: UserId, task: TaskId) -> list[ProposalView]:
-        """The price proposals of a task, for its two sides."""
+        """Returns the price proposals of a task for its two sides; NOT_FOUND for others."""
         return await self._store.found(list[ProposalView], "task_proposals", viewer, task)

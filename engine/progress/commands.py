@@ -1,4 +1,4 @@
-"""What people may do with what they earned."""
+"""A user's commands on their own progress."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from engine.kernel.ids import (
 
 
 class ProgressCommands:
-    """Records what was shown of one's progress."""
+    """Records that the unlock of a badge was shown."""
 
     def __init__(self, execution: Execution) -> None:
         self._execution = execution
 
     async def show_badge(self, user: UserId, badge: BadgeId) -> None:
-        """Record that the unlock animation was shown; only the first time counts."""
+        """Records that the unlock animation was shown; only the first time counts."""
         await self._execution.run("show_badge", user, badge)

@@ -1,4 +1,4 @@
-"""What may be read of progress."""
+"""The reads of XP, levels, streaks, trust and badges."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class ProgressQueries:
         self._store = store
 
     async def progress(self, user: UserId) -> ProgressView:
-        """The caller's XP, level, streak, trust, badges and LIVE record."""
+        """Returns the caller's XP, level, streak, trust, badges and LIVE record."""
         return await self._store.found(ProgressView, "progress_view", user)
 
     async def badge(self, badge: BadgeId) -> BadgeView:
-        """One badge."""
+        """Returns a badge; NOT_FOUND for an unknown id."""
         return await self._store.found(BadgeView, "badge_view", badge)

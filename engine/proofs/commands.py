@@ -1,4 +1,4 @@
-"""What both sides may do with the proof of a task."""
+"""The commands of a task's hustler and poster on its proof."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from engine.tasks.codes import TaskCodes
 
 
 class ProofCommands:
-    """Hands in and reviews proofs."""
+    """Submits, approves and rejects proofs."""
 
     def __init__(self, execution: Execution, codes: TaskCodes) -> None:
         self._execution = execution
         self._codes = codes
 
     async def approve(self, poster: UserId, task: TaskId) -> None:
-        """Accept the proof; the settlement pays the hustler."""
+        """Approves the proof; the settlement pays the hustler."""
         await self._execution.run("approve_task", poster, task)
 
     async def reject(self, poster: UserId, task: TaskId, reason: str) -> None:
-        """Turn the proof down; the third time it becomes a dispute."""
+        """Rejects the proof; the third rejection opens a dispute."""
         await self._execution.run("reject_task", poster, task, reason)
 
     async def submit(self, hustler: UserId, task: TaskId, code: str | None) -> ProofId:
-        """The completion code as proof, or none where the task asks for none."""
+        """Submits the completion code as proof (None where the task asks for none)."""
         if code is None:
             applied = await self._execution.run("submit_proof", hustler, task, "NONE", True)
         else:
@@ -41,6 +41,9 @@ class ProofCommands:
     async def submit_photos(
         self, hustler: UserId, task: TaskId, uploads: Sequence[UUID]
     ) -> ProofId:
-        """1 to 5 own unused uploads as proof. HX301 with too few, HX022 for any other upload."""
+        """Submits 1 to 5 own unused uploads as proof; returns the proof's id.
+
+        HX301 with too few, HX022 for any other upload.
+        """
         applied = await self._execution.run("submit_photo_proof", hustler, task, list(uploads))
         return ProofId(applied.subject)

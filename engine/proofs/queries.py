@@ -1,4 +1,4 @@
-"""What may be read of proofs."""
+"""The reads of proofs."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class ProofQueries:
         self._store = store
 
     async def of_task(self, viewer: UserId, task: TaskId) -> list[ProofView]:
-        """The proofs of a task, for its two sides."""
+        """Returns the proofs of a task for its two sides; NOT_FOUND for others."""
         return await self._store.found(list[ProofView], "task_proofs", viewer, task)
 
     async def proof(self, proof: ProofId) -> ProofView:
-        """One proof."""
+        """Returns a proof; NOT_FOUND for an unknown id."""
         return await self._store.found(ProofView, "proof_view", proof)

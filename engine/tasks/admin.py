@@ -1,4 +1,4 @@
-"""What admins do about a task."""
+"""The admin's commands on tasks."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from engine.kernel.ids import (
 
 
 class TaskAdmin:
-    """Ends, locks and unlocks tasks."""
+    """Cancels tasks, opens disputes about them, and unlocks their codes."""
 
     def __init__(self, execution: Execution) -> None:
         self._execution = execution
 
     async def cancel(self, admin: UserId, task: TaskId, reason: str) -> None:
-        """End a task that nobody has arrived for, with a full refund."""
+        """Cancels a task before the hustler's arrival, with a full refund."""
         await self._execution.run("admin_cancel_task", admin, task, reason)
 
     async def dispute(self, admin: UserId, task: TaskId, reason: str) -> None:
-        """Lock the money of a task that a hustler holds, for another admin to decide about it."""
+        """Opens a dispute about a held task and locks its escrow; another admin resolves it."""
         await self._execution.run("admin_dispute_task", admin, task, reason)
 
     async def unlock_codes(self, admin: UserId, task: TaskId, reason: str) -> None:
-        """Let the hustler try the task's codes again at once."""
+        """Lifts the lock after wrong tries: the hustler may enter the codes again at once."""
         await self._execution.run("unlock_codes", admin, task, reason)

@@ -32,13 +32,13 @@ class CodeBook:
             raise ValueError("the key of the task codes needs at least 32 bytes")
 
     def code(self, task: TaskId, kind: CodeKind, generation: int) -> str:
-        """Six decimal digits."""
+        """Returns the code: six decimal digits."""
         message = f"{task}:{kind}:{generation}".encode()
         digest = hmac.digest(self.key, message, hashlib.sha256)
         return f"{int.from_bytes(digest[:8]) % 1_000_000:06d}"
 
     def is_correct(self, task: TaskId, kind: CodeKind, generation: int, entered: str) -> bool:
-        """Whether `entered` is the code; the comparison takes the same time either way."""
+        """Returns whether `entered` is the code, compared in constant time."""
         return hmac.compare_digest(self.code(task, kind, generation).encode(), entered.encode())
 
 
@@ -50,12 +50,12 @@ class TaskCodes:
         self._book = book
 
     async def is_correct(self, task: TaskId, kind: CodeKind, code: str) -> bool:
-        """Whether `code` is the task's present one; False where it has none."""
+        """Returns whether `code` is the task's present one; False where it has none."""
         generation = await self._store.value("code_generation", task, kind)
         return generation is not None and self._book.is_correct(task, kind, generation, code)
 
     async def start_codes(self, tasks: Sequence[TaskId]) -> dict[TaskId, str]:
-        """The start codes to show the posters in JOB_ASSIGNED."""
+        """Returns the start codes by task, to show the posters in JOB_ASSIGNED."""
         rows = await self._store.rows("code_generations", list(tasks), "START")
         return {
             row["task_id"]: self._book.code(row["task_id"], "START", row["generation"])
@@ -63,7 +63,7 @@ class TaskCodes:
         }
 
     def filled_in(self, view: TaskView) -> TaskView:
-        """The view with its codes, where the viewer shall see them."""
+        """Returns the view with its codes filled in, where the viewer may see them."""
         if not isinstance(view.code_generation, int):
             return view
         task = TaskId(view.id)

@@ -1,4 +1,4 @@
-"""A task as its poster describes it, parsed and bounded at the border."""
+"""A new task as its poster describes it, parsed and bounded on input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be read of tasks. NOT_FOUND for what is hidden from the viewer."""
+"""The reads of tasks; each raises NOT_FOUND for what is hidden from the viewer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from engine.tasks.views import TaskView, TransitionView
 
 
 class Engagement(NamedTuple):
-    """A task in ACCEPTED that a hustler drives to; degrees."""
+    """An ACCEPTED task that a hustler drives to; degrees."""
 
     hustler: UserId
     task: TaskId
@@ -34,7 +34,7 @@ class TaskQueries:
         self._codes = codes
 
     async def view(self, viewer: UserId, task: TaskId) -> TaskView:
-        """The task as this viewer may see it; its poster sees the codes while it is held."""
+        """Returns the task as this viewer may see it; its poster sees the codes while held."""
         return self._codes.filled_in(await self._store.found(TaskView, "task_view", viewer, task))
 
     async def page(
@@ -45,18 +45,18 @@ class TaskQueries:
         after: Cursor | None,
         limit: int,
     ) -> tuple[list[TaskView], Cursor | None]:
-        """The viewer's own tasks, newest first, and where the next page begins."""
+        """Returns a page of the viewer's own tasks, newest first, and where the next one begins."""
         views, end = await self._store.page(
             TaskView, "tasks_page", viewer, role, state, after=after, limit=limit
         )
         return [self._codes.filled_in(view) for view in views], end
 
     async def history(self, viewer: UserId, task: TaskId) -> list[TransitionView]:
-        """Every step of a task, oldest first, for its two sides and admins."""
+        """Returns every step of a task, oldest first, for its two sides and admins."""
         return await self._store.found(list[TransitionView], "task_history", viewer, task)
 
     async def engagements(self, hustlers: Sequence[UserId]) -> list[Engagement]:
-        """The tasks in ACCEPTED that these hustlers drive to."""
+        """Returns the ACCEPTED tasks that these hustlers drive to."""
         rows = await self._store.rows("engagements", list(hustlers))
         return [
             Engagement(

@@ -1,4 +1,4 @@
-"""A provider without money: for development, demos and tests."""
+"""A payment provider that moves no money: for development, demos and tests."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class SimulatedPayments:
         *,
         begun: str | None = None,  # noqa: ARG002
     ) -> Movement:
-        """The payment `pi_sim_…` of this key."""
+        """Returns the payment `pi_sim_…` of this key."""
         return self._movement(f"pi_sim_{key.hex}")
 
     async def transfer(
@@ -58,7 +58,7 @@ class SimulatedPayments:
         escrow: UUID,  # noqa: ARG002
         payment: str | None,  # noqa: ARG002
     ) -> Movement:
-        """The transfer `tr_sim_…` of this key; needs no account."""
+        """Returns the transfer `tr_sim_…` of this key; needs no account."""
         return self._movement(f"tr_sim_{key.hex}")
 
     async def refund(
@@ -69,13 +69,14 @@ class SimulatedPayments:
         *,
         escrow: UUID,  # noqa: ARG002
     ) -> Movement:
-        """The refund `re_sim_…` of this key."""
+        """Returns the refund `re_sim_…` of this key."""
         return self._movement(f"re_sim_{key.hex}")
 
     async def look_up(self, kind: MovementKind, reference: str) -> Movement:  # noqa: ARG002
-        """SUCCEEDED; for a delayed one once its time is over.
+        """Returns the movement: SUCCEEDED, or PENDING while its delay lasts.
 
-        One that this process never began was begun by an earlier one, and is over too.
+        A movement that this process never began was begun by an earlier one, and is over
+        too.
         """
         began = self._began.get(reference)
         if began is None or self._clock() - began >= self._delay_s:
@@ -83,16 +84,16 @@ class SimulatedPayments:
         return Movement(reference, "PENDING")
 
     async def open_account(self, user: UUID, *, replaces: str | None = None) -> PayoutAccount:
-        """An account that can be paid at once; another one than it replaces."""
+        """Returns an account that can be paid at once; never the one that it replaces."""
         account = f"acct_sim_{user.hex}"
         return PayoutAccount(account if replaces is None else f"{replaces}_2", payouts_enabled=True)
 
     async def account(self, account_id: str) -> PayoutAccount:
-        """The same, by its id."""
+        """Returns the account of this id; it can be paid."""
         return PayoutAccount(account_id, payouts_enabled=True)
 
     async def onboarding_url(self, account_id: str, return_url: str) -> str | None:  # noqa: ARG002
-        """Nothing to fill in."""
+        """Returns None: a simulated account is complete."""
         return None
 
     def _movement(self, reference: str) -> Movement:

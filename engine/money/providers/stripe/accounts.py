@@ -1,4 +1,4 @@
-"""Hustlers' connected accounts at Stripe: opened by us, filled in on Stripe's own pages."""
+"""Hustlers' connected accounts at Stripe: opened by us, completed on Stripe's own pages."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ _GONE: Final = frozenset({ACCOUNT_GONE, "resource_missing"})
 
 
 class StripeAccounts:
-    """Implements `PayoutAccounts`."""
+    """Implements `PayoutAccounts` with Stripe's Express accounts."""
 
     def __init__(self, client: stripe.StripeClient) -> None:
         self._api = client.v1
 
     async def open_account(self, user: UUID, *, replaces: str | None = None) -> PayoutAccount:
-        """An Express account that may receive transfers once Stripe knows its holder.
+        """Returns an Express account; it may receive transfers once its holder is verified.
 
-        Stripe repeats its first answer to a key for a day: who replaces an account has another key.
+        Stripe repeats its first answer to a key for a day, so replacing an account takes
+        another key.
         """
         key = f"account-{user}" if replaces is None else f"account-{user}-{replaces}"
         with translated():
@@ -41,7 +42,7 @@ class StripeAccounts:
         return _account(read(answer.to_dict(), Account))
 
     async def account(self, account_id: str) -> PayoutAccount:
-        """An account as Stripe has it now; PayoutAccountClosed for a deleted or revoked one."""
+        """Returns an account as Stripe has it; PayoutAccountClosed for a deleted or revoked one."""
         with translated():
             try:
                 answer = await self._api.accounts.retrieve_async(account_id)
@@ -55,7 +56,7 @@ class StripeAccounts:
         return _account(account)
 
     async def onboarding_url(self, account_id: str, return_url: str) -> str | None:
-        """A link for one visit; who comes too late is sent back and asks for another."""
+        """Returns a link for one visit; an expired one leads back, to ask for another."""
         with translated():
             link = await self._api.account_links.create_async(
                 {

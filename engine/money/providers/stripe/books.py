@@ -1,4 +1,4 @@
-"""Stripe's lists of events and of movements, for the reconciler."""
+"""Stripe's lists of events and movements, for the reconciler and the books' audit."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class StripeBooks:
         self._livemode = livemode
 
     async def events_since(self, since: datetime) -> list[ProviderEvent]:
-        """Stripe keeps events for 30 days."""
+        """Returns Stripe's events since then, oldest first; it keeps them for 30 days."""
         with translated():
             listed = await self._api.events.list_async(
                 {"created": {"gte": _unix(since)}, "types": list(EVENT_TYPES), "limit": PAGE}
@@ -47,7 +47,7 @@ class StripeBooks:
         ]
 
     async def movements_since(self, since: datetime) -> list[ProviderMovement]:
-        """Payments, transfers and refunds, those without our metadata included."""
+        """Returns payments, transfers and refunds, those without our metadata included."""
         created: Any = {"created": {"gte": _unix(since)}, "limit": PAGE}
         with translated():
             payments = await self._api.payment_intents.list_async(created)

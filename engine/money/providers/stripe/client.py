@@ -1,4 +1,4 @@
-"""The door to the official SDK: a client over httpx, and its errors in the port's words.
+"""The only module that opens Stripe's SDK: a client over httpx, its errors as the port's.
 
 Importing it costs 150 ms, so only a process that uses Stripe imports this module.
 """
@@ -22,15 +22,15 @@ PAGE: Final = 100
 
 ACCOUNT_GONE: Final = "account_invalid"
 """Of a 403: the connected account was deleted, or its holder took it from us."""
-# Not refusals of this movement: the balance will be there later.
+# Not refusals of this movement: the balance may suffice later.
 _PASSING: Final = frozenset({"balance_insufficient", "lock_timeout", "rate_limit"})
 
 
 @asynccontextmanager
 async def open_client(key: str, url: str | None = None) -> AsyncIterator[stripe.StripeClient]:
-    """A client that repeats nothing by itself: who calls knows when a repetition is safe.
+    """Yields a client without automatic retries: the caller knows when one is safe.
 
-    `url` is another base address, for a server that plays Stripe.
+    `url` is another base address, for a server that simulates Stripe.
     """
     http = stripe.HTTPXClient(timeout=CALL_TIMEOUT_S)
     try:
@@ -47,7 +47,7 @@ async def open_client(key: str, url: str | None = None) -> AsyncIterator[stripe.
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Stripe's errors as the port's: PaymentRefused where repeating the call would be useless."""
+    """Raises Stripe's errors as the port's: PaymentRefused where a repetition is useless."""
     try:
         yield
     except (stripe.CardError, stripe.InvalidRequestError, stripe.IdempotencyError) as error:
@@ -62,10 +62,10 @@ def translated() -> Iterator[None]:
 
 
 def code_of(error: stripe.StripeError) -> str | None:
-    """Stripe's code of an error; the SDK keeps that of a 403 in the answer alone."""
+    """Returns Stripe's code of an error; the SDK keeps that of a 403 in the answer alone."""
     return error.code or (error.error.code if error.error else None)
 
 
 def _sentence(error: stripe.StripeError) -> str:
-    """What Stripe says, in one line."""
+    """Returns Stripe's message in one line."""
     return " ".join((error.user_message or "Stripe does not say why.").split())

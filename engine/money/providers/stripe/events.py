@@ -1,4 +1,4 @@
-"""Stripe's events in our words: pure, and the same for webhooks and for replays.
+"""Translates Stripe's events to facts: pure, and the same for webhooks and for replays.
 
 A payment or transfer is ours when its metadata carries our id; refunds and disputes, which others
 make too, are ours by their payment, which the database knows or does not. Everything else on the
@@ -32,11 +32,11 @@ from engine.money.providers.stripe.objects import (
 
 
 class NotAnEvent(Exception):
-    """The text is no event of Stripe's."""
+    """The text is not one of Stripe's events."""
 
 
 def parse(body: bytes) -> Event:
-    """A webhook's body as an event; raises NotAnEvent."""
+    """Returns a webhook's body as an event; raises NotAnEvent."""
     try:
         return msgspec.json.decode(body, type=Event)
     except (ValueError, RecursionError) as error:
@@ -44,7 +44,7 @@ def parse(body: bytes) -> Event:
 
 
 def fact_of(event: Event, *, livemode: bool) -> Fact:
-    """What the event means; `livemode` says whether our key moves real money."""
+    """Returns the event as a fact; `livemode` says whether our key moves real money."""
     translate = _TRANSLATIONS.get(event.type)
     if translate is None and event.type.startswith(_DISPUTES):
         translate = _dispute  # its object says how it stands, whatever the event is called
@@ -89,7 +89,7 @@ def _payment_succeeded(event: Event) -> Fact:
 
 
 def _charge_refunded(event: Event) -> Fact:
-    """The sum; its refunds tell themselves, if their events arrive."""
+    """The sum refunded; each refund has an event of its own, which may not arrive."""
     charge = _object(event, Charge)
     if not charge.amount_refunded:
         return _ignored("Nothing was given back.")
@@ -162,7 +162,7 @@ def _dispute(event: Event) -> Fact:
         return _ignored("No payment of ours.")
     kind, unknown = dispute.fact_kind, dispute.unknown_status
     if dispute.currency != CURRENCY:
-        # how much of our money it is about is not plain: it stays open
+        # the amount in our currency is unknown: the chargeback stays open
         kind, unknown = "CHARGEBACK_OPENED", f"{dispute.status} in {dispute.currency}"
     return Fact(
         kind,

@@ -33,14 +33,14 @@ class PaymentIntent(Struct, frozen=True):
 
     @property
     def state(self) -> MovementState:
-        """In the port's words; what waits for the poster or the bank is PENDING."""
+        """The port's state; PENDING while the poster or the bank has still to act."""
         if self.unknown_status is not None:
             return "PENDING"
         return _PAYMENT_STATES[self.status]
 
     @property
     def unknown_status(self) -> str | None:
-        """Its status where we do not know it, or where less was paid than was asked for."""
+        """The status where it is unknown, or where less was paid than asked for; else None."""
         if self.status not in _PAYMENT_STATES:
             return self.status
         received = self.amount if self.amount_received is None else self.amount_received
@@ -50,7 +50,7 @@ class PaymentIntent(Struct, frozen=True):
 
     @property
     def charge(self) -> str | None:
-        """The id of the charge that it made."""
+        """The id of the charge that the payment made, or None."""
         return self.latest_charge if isinstance(self.latest_charge, str) else None
 
 
@@ -68,14 +68,14 @@ class Transfer(Struct, frozen=True):
 
     @property
     def state(self) -> MovementState:
-        """FAILED once it was taken back in full; PENDING while that is not plain."""
+        """FAILED once it was reversed in full; PENDING while `unknown_status` is set."""
         if (self.amount_reversed or 0) >= self.amount:
             return "FAILED"
         return "SUCCEEDED" if self.unknown_status is None else "PENDING"
 
     @property
     def unknown_status(self) -> str | None:
-        """What keeps it from being a whole transfer that has arrived."""
+        """What keeps it from being a whole transfer that has arrived, or None."""
         if self.status not in (None, "paid"):
             return self.status
         if 0 < (self.amount_reversed or 0) < self.amount:
@@ -98,12 +98,12 @@ class Refund(Struct, frozen=True):
 
     @property
     def state(self) -> MovementState:
-        """In the port's words."""
+        """The port's state."""
         return _REFUND_STATES.get(self.status, "PENDING")
 
     @property
     def unknown_status(self) -> str | None:
-        """Its status where we do not know it."""
+        """The status where it is unknown, else None."""
         return None if self.status in _REFUND_STATES else self.status
 
 
@@ -128,12 +128,12 @@ class Dispute(Struct, frozen=True):
 
     @property
     def fact_kind(self) -> FactKind:
-        """What its status says; one that we do not know leaves it open."""
+        """The fact of its status; an unknown status leaves the chargeback open."""
         return _DISPUTE_STATES.get(self.status, "CHARGEBACK_OPENED")
 
     @property
     def unknown_status(self) -> str | None:
-        """Its status where we do not know it."""
+        """The status where it is unknown, else None."""
         return None if self.status in _DISPUTE_STATES else self.status
 
 
@@ -201,7 +201,7 @@ S = TypeVar("S", bound=Struct)
 
 
 def read(answer: Mapping[str, Any], kind: type[S]) -> S:
-    """An answer of Stripe's as its type; PaymentFailed for one that we do not understand."""
+    """Returns Stripe's answer as its type; PaymentFailed for one that does not parse."""
     try:
         return msgspec.convert(dict(answer), kind)
     except msgspec.ValidationError as error:
@@ -209,6 +209,6 @@ def read(answer: Mapping[str, Any], kind: type[S]) -> S:
 
 
 def metadata_of(thing: PaymentIntent | Transfer | Refund, name: str) -> str | None:
-    """One value of an object's metadata, which may be missing, empty or null."""
+    """Returns a value of an object's metadata; None where it is missing, empty or null."""
     value = (thing.metadata or {}).get(name)
     return value if isinstance(value, str) else None

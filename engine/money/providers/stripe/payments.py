@@ -53,10 +53,10 @@ class StripePayments:
     async def charge(
         self, key: UUID, amount_cents: int, poster: UUID, *, begun: str | None = None
     ) -> Movement:
-        """The escrow's PaymentIntent in its present state.
+        """Returns the escrow's PaymentIntent in its present state.
 
-        A repeated key is answered by Stripe with its first answer, so anything but a success is
-        looked up again before it is believed.
+        Stripe answers a repeated key with its first answer, so anything but a success is
+        looked up again before it counts.
         """
         with translated():
             intent = (
@@ -98,9 +98,10 @@ class StripePayments:
         escrow: UUID,
         payment: str | None,
     ) -> Movement:
-        """The settlement's Transfer to the hustler's account, made unless it exists.
+        """Returns the settlement's Transfer to the hustler, made unless it exists.
 
-        It draws on the escrow's own charge, so it need not wait until that money is available.
+        It draws on the escrow's own charge, so it need not wait until that money is
+        available.
         """
         if account is None:
             raise PaymentRefused("The hustler has no payout account.")
@@ -132,7 +133,7 @@ class StripePayments:
         return _transfer(transfer)
 
     async def refund(self, key: UUID, payment: str, amount_cents: int, *, escrow: UUID) -> Movement:
-        """The settlement's Refund, made unless one exists that did not fail."""
+        """Returns the settlement's Refund, made unless one exists that did not fail."""
         with translated():
             listed = await self._api.refunds.list_async({"payment_intent": payment, "limit": PAGE})
             refunds = [read(answer.to_dict(), Refund) for answer in listed.data]
@@ -154,7 +155,7 @@ class StripePayments:
         return _refund(refund)
 
     async def look_up(self, kind: MovementKind, reference: str) -> Movement:
-        """A movement's present state; PaymentRefused for a reference that Stripe does not know.
+        """Returns a movement in its present state; PaymentRefused for an unknown reference.
 
         A chargeback that was lost is a refund too: the bank has made it.
         """

@@ -1,4 +1,4 @@
-"""Whether a webhook comes from Stripe: its signature over the raw body (scheme `v1`).
+"""Checks a webhook's signature by Stripe over the raw body (scheme `v1`).
 
 The header reads `t=<unix time>,v1=<hex>[,v1=<hex>…]`; each `v1` is HMAC-SHA256 of
 `<unix time>.<body>` under one signing secret. While a secret is rotated, several are good.
@@ -18,11 +18,11 @@ _UNIX_TIME = re.compile(r"[0-9]{1,12}")
 
 
 class BadSignature(Exception):
-    """The body is not Stripe's, or not of now."""
+    """The signature is not Stripe's for this body, or is out of its time window."""
 
 
 def check(body: bytes, header: str, secrets: Sequence[str], now: float) -> None:
-    """Raises BadSignature unless one of the secrets signed this body within five minutes of `now`.
+    """Raises BadSignature unless one of the secrets signed this body within 5 minutes of `now`.
 
     `now` in seconds since 1970. Signatures are compared in constant time.
     """
