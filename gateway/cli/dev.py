@@ -29,7 +29,7 @@ CITY_STOP_LIMIT_S = 10.0
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line said, besides settings."""
+    """The options of the command line that are not settings."""
 
     simulate: int | None
     json: bool

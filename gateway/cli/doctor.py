@@ -1,4 +1,4 @@
-"""`hustlexp doctor`: looks at the servers and the settings, and says what is wrong."""
+"""`hustlexp doctor`: checks the servers and the settings, and reports what is wrong."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CONNECTIONS_SPARE: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at."""
+    """The result of one check."""
 
     what: str
     ok: bool

@@ -1,4 +1,4 @@
-"""`hustlexp reconcile`: our books against the payment provider's."""
+"""`hustlexp reconcile`: compares our books with the payment provider's movements."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from sql.database import Database
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """Who answers for the repairs, and why."""
+    """The admin who answers for the repairs, and the reason."""
 
     admin: UserId
     reason: str

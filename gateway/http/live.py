@@ -95,7 +95,7 @@ async def accept(parts: Parts, context: RequestContext[AcceptRequest, Nothing]) 
 
 
 def check_won(applied: Applied) -> None:
-    """Turn the outcome of an accept that did not win into its refusal."""
+    """Raises the refusal of an accept that did not win; returns for one that won."""
     match applied.outcome:
         case "TAKEN":
             raise errors.refusal("HX011", "TAKEN")

@@ -1,4 +1,4 @@
-"""The Prometheus page: with the other paths, or alone on a port of its own."""
+"""The Prometheus page: on the public port, or alone on a port of its own."""
 
 from __future__ import annotations
 

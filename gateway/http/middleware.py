@@ -1,6 +1,6 @@
-"""What surrounds every request: its id, its access-log line, its figures, the security headers.
+"""Outermost middleware: request id, access log, metrics, security headers.
 
-Nothing that goes wrong inside leaves this module as anything but a problem document.
+Every exception inside becomes a problem document.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ log = structlog.get_logger(__name__)
 
 
 class RequestMiddleware:
-    """The outermost middleware of ours (plain ASGI)."""
+    """The service's outermost middleware (plain ASGI)."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class RequestMiddleware:
         self._monotonic = monotonic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass WebSockets through; surround HTTP."""
+        """Passes WebSockets through; wraps HTTP requests."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -109,7 +109,7 @@ class RequestMiddleware:
 
 
 def exception_handlers(metrics: RequestMetrics) -> dict[Any, Any]:
-    """How starlette turns each expected exception into its problem document."""
+    """Returns starlette's handlers that turn each expected exception into a problem document."""
 
     def answered(refusal: errors.Refusal, request: Request) -> Response:
         metrics.refused("rest", refusal.kind)

@@ -1,4 +1,4 @@
-"""What the gateway's handlers work with: the opened parts, handed down by the composition root."""
+"""The opened parts that the handlers work with, handed down by the composition root."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from gateway.tracking.location_tracker import LocationTracker
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """One of each; nobody looks anything up in globals."""
+    """One instance of each part; no handler uses globals."""
 
     commands: Commands
     queries: Queries

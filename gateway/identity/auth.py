@@ -1,6 +1,6 @@
-"""Who is calling: bearer tokens of several issuers, checked strictly, and the user behind each.
+"""Authenticates bearer tokens of several issuers, and finds the user behind each.
 
-A token is believed when its issuer is configured, its signature fits one of that issuer's fixed
+A token is accepted when its issuer is configured, its signature fits one of that issuer's fixed
 algorithms, `aud` names us, `exp` lies ahead and `nbf` behind, and `sub` is a short printable text.
 The reason of a refusal goes to the log, never to the caller.
 """
@@ -70,14 +70,14 @@ class Caller:
 
 
 class Users(Protocol):
-    """Finds the user of a subject, and creates it at its first use (`engine.people.queries.PeopleQueries`)."""
+    """Interface that finds the user of a subject, created at its first use (`PeopleQueries`)."""
 
     async def user_for(self, issuer: str, subject: str, role: str, first_name: str) -> User:
-        """The account of this subject."""
+        """Returns the account of this issuer's subject."""
 
 
 class Claims(Struct, frozen=True):
-    """What we read from a token, whoever issued it."""
+    """The claims that are read from a token of any issuer."""
 
     iss: str
     aud: str | list[str]
@@ -91,7 +91,7 @@ class _OnlyIssuer(Struct, frozen=True):
 
 
 class _Unverified(Exception):
-    """Why a token was refused; for the log only."""
+    """Raised with the reason for which a token was refused; for the log only."""
 
 
 class Authenticator:
@@ -115,7 +115,7 @@ class Authenticator:
         self._verified: OrderedDict[bytes, tuple[Caller, float]] = OrderedDict()
 
     async def caller(self, authorization: str | None) -> Caller:
-        """The caller of a REST request by its Authorization header."""
+        """Returns the caller of a REST request by its Authorization header."""
         if not authorization:
             raise errors.refusal("HX501", "TOKEN-MISSING")
         scheme, _, token = authorization.partition(" ")
@@ -124,7 +124,7 @@ class Authenticator:
         return await self.user(token.strip())
 
     async def user(self, token: str) -> Caller:
-        """The user of a token; created when its subject is new."""
+        """Returns the user of a token; the account is created when the subject is new."""
         if len(token) > MAX_TOKEN_CHARS:
             raise _refused("token too long")
         digest = sha256(token.encode()).digest()
@@ -156,7 +156,7 @@ class Authenticator:
             self._verified.popitem(last=False)
 
     def forget(self, user: UserId) -> None:
-        """Believe no token of this user without looking at the account again."""
+        """Drops the cached tokens of this user, so that the next call reads the account again."""
         for digest in [d for d, (caller, _) in self._verified.items() if caller.user_id == user]:
             del self._verified[digest]
 

@@ -1,7 +1,7 @@
-"""Who really asks where a reverse proxy stands in front.
+"""Middleware that takes client address, scheme and Host from a trusted reverse proxy.
 
-Its `X-Forwarded-…` fields are believed from the addresses in HX_TRUSTED_PROXIES alone.
-From there on the request looks as if the client had come by itself: address, scheme and Host.
+Its `X-Forwarded-…` fields are accepted from the addresses in HX_TRUSTED_PROXIES alone. From there
+on the request looks as if the client had come by itself.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _CLIENT_PREFIX: Final = 64
 
 
 class Forwarded:
-    """Middleware (plain ASGI) in front of everything that looks at the client."""
+    """Plain ASGI middleware in front of everything that reads the client's address."""
 
     def __init__(self, app: ASGIApp, trusted: Iterable[Network] = ()) -> None:
         self.app = app
         self._trusted = tuple(trusted)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Puts the client in the proxy's place, then goes on."""
+        """Replaces the proxy's address in the scope by the client's, then calls the application."""
         if self._trusted and scope["type"] in ("http", "websocket"):
             peer = _address(scope["client"][0]) if scope.get("client") else None
             if peer is not None and self._trusts(peer):
@@ -73,7 +73,10 @@ class Forwarded:
 
 
 def same_origin(origin: tuple[str, str], host: str, *, any_port: bool) -> bool:
-    """Whether an origin, as scheme and authority, names this Host; a default port may be left out."""
+    """Returns whether an origin, as scheme and authority, names this Host.
+
+    A default port may be left out.
+    """
     scheme, authority = origin
     name, _, port = _split(authority)
     own_name, _, own_port = _split(host)
@@ -84,7 +87,7 @@ def same_origin(origin: tuple[str, str], host: str, *, any_port: bool) -> bool:
 
 
 def counted_as(address: str) -> str:
-    """What limits are counted by: the address, of IPv6 the network that one customer has."""
+    """Returns the key for limits by address: of IPv6 the network that one customer has."""
     found = _address(address)
     if isinstance(found, IPv6Address):
         return str(ip_network((found, _CLIENT_PREFIX), strict=False))

@@ -1,4 +1,4 @@
-"""One line per event on standard error (or a file): JSON for machines, text for people."""
+"""Logging: one line per event on standard error or a file, as JSON or text."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ _SHARED: list[structlog.typing.Processor] = [
 
 
 def own_standard_error(log: LogSettings) -> None:
-    """As `configure_logs`, for a process whose standard error is a log and nothing else.
+    """Configures logs for a process whose standard error is a log and nothing else.
 
-    Warnings of Python and what nobody caught become records too, so that every line is one.
+    As `configure_logs`; Python's warnings and uncaught exceptions become records too, so that every
+    line is one.
     """
     configure_logs(log)
     logging.captureWarnings(capture=True)
@@ -33,7 +34,7 @@ def own_standard_error(log: LogSettings) -> None:
 
 
 def last_word(environ: Mapping[str, str], sentence: object) -> None:
-    """Why a process that logs could not start, or ended: a record, or for people a sentence.
+    """Writes why a process that logs could not start, or ended: a record, or as text a sentence.
 
     Works before and without `configure_logs`, since what it tells may be a wrong setting.
     """

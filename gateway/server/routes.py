@@ -1,4 +1,4 @@
-"""The whole URL table: every path, who may call it, and the handler that answers."""
+"""The URL table: every path, which roles may call it, and its handler."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ ENDPOINTS: Final = (
 
 
 def routes(parts: Parts) -> list[BaseRoute]:
-    """Every route of the service: the calls above, the socket, and what needs no token."""
+    """Returns every route of the service: the table's calls, the socket, the open pages."""
     pages = open_pages.OpenPages(parts, ENDPOINTS)
     assets = StaticFiles(packages=[("gateway", "pages/map")])
     return [

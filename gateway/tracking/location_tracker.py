@@ -1,7 +1,7 @@
-"""Positions of hustlers: whose are believed, and where they go (design §4).
+"""Tracks hustlers' positions: which source is accepted, and who gets them (design §4).
 
-A hustler in LIVE mode goes to presence and is matchable; whoever drives to a task in ACCEPTED is
-seen by its poster, LIVE or not.  Sockets and REST use the same entries.
+A hustler in LIVE mode goes to presence and is matchable; a hustler on the way to a task in ACCEPTED
+is shown to its poster, LIVE or not.  Sockets and REST use the same entries.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 
 
 class LocationTracker:
-    """hustler → tracked hustler, and the work that follows from a move."""
+    """Index of hustler → tracked hustler, with the work that follows from a move."""
 
     def __init__(
         self,
@@ -70,9 +70,9 @@ class LocationTracker:
     # ── LIVE mode ────────────────────────────────────────────────────────────────────────────────
 
     async def go_live(self, user: UserId, wish: GoLive, source: Source = "REST") -> None:
-        """Switches LIVE mode on; from now on this source alone is believed.
+        """Switches LIVE mode on; from now on positions are accepted from this source alone.
 
-        HX021 for a bad fix, HX904 too soon, HX905 banned, HX503 for who may not work.
+        Raises HX021 for a bad fix, HX904 too soon, HX905 banned, HX503 for a user who may not work.
         """
         fix = fix_of(wish.location, wish.at.timestamp() if wish.at else self._unix())
         try:
@@ -95,7 +95,7 @@ class LocationTracker:
             )
 
     async def end_live(self, user: UserId, reason: EndReason) -> None:
-        """Ends LIVE mode; the hustler leaves presence at once."""
+        """Ends LIVE mode and removes the hustler from presence at once."""
         await self._keep(user)
         await self._commands.live.end(user, reason)
         await self._leave(user)
@@ -147,7 +147,10 @@ class LocationTracker:
     # ── Moves ────────────────────────────────────────────────────────────────────────────────────
 
     async def move(self, user: UserId, update: LocationUpdate, source: Source = "REST") -> None:
-        """A new position. HX021 for one that is not believed, HX903 when it is nobody's business."""
+        """Applies a new position.
+
+        Raises HX021 for a rejected fix, HX903 for a user neither LIVE nor on the way to a task.
+        """
         if self.move_at_once(user, update, source):
             return
         fix = fix_of(update.location, update.at.timestamp() if update.at else self._unix())
@@ -160,7 +163,7 @@ class LocationTracker:
         self._accept_from(user, source, track, live=live)
 
     def move_at_once(self, user: UserId, update: LocationUpdate, source: Source) -> bool:
-        """As `move`, at once; False when the database must be asked first."""
+        """As `move`, without I/O; returns False when the database must be asked first."""
         tracked = self._tracked.get(user)
         if tracked is None or not (tracked.live or user in self._en_route):
             return False
@@ -172,7 +175,7 @@ class LocationTracker:
         return True
 
     def heard(self, user: UserId, connection: Connection) -> None:
-        """A frame of this socket: a sign of life when it is the source of a LIVE session."""
+        """Counts a frame as a heartbeat when its socket is the source of a LIVE session."""
         tracked = self._tracked.get(user)
         if tracked is None or not tracked.live or tracked.source is not connection:
             return
@@ -183,9 +186,9 @@ class LocationTracker:
             self._heartbeats.keep_alive(tracked)
 
     def returned(self, user: UserId, connection: Connection) -> None:
-        """A hustler in LIVE mode is back on a socket: it carries on for a source that is gone.
+        """Makes a socket the source of the hustler's LIVE session where the old source is gone.
 
-        If this process never knew the place, presence may: another one wrote it before it died.
+        If this process never knew the position, presence may: another one wrote it before it died.
         """
         tracked = self._tracked.get(user)
         if tracked is None:
@@ -196,7 +199,7 @@ class LocationTracker:
             self.heard(user, connection)
 
     def left(self, connection: Connection) -> None:
-        """The socket closed: its hustler stays present until 90 s after the last heartbeat."""
+        """Removes a closed socket; its hustler stays present for 90 s after its last heartbeat."""
         user = connection.session.user_id
         tracked = self._tracked.get(user) if user is not None else None
         if tracked is not None and tracked.source is connection:
@@ -204,17 +207,17 @@ class LocationTracker:
 
     @property
     def live(self) -> Iterable[TrackedHustler]:
-        """Hustlers in LIVE mode heard within 90 s."""
+        """Returns the hustlers in LIVE mode with a heartbeat within 90 s."""
         now = time.monotonic()
         return (t for t in self._heartbeats.live if now - t.heard_at < limits.PRESENT_S)
 
     def last_point(self, user: UserId) -> LatLng | None:
-        """Where a hustler was last, if known here."""
+        """Returns the hustler's last position; None where this process knows none."""
         tracked = self._tracked.get(user)
         return tracked.track.point if tracked else None
 
     def nearest(self, point: LatLng, within_miles: float) -> UserId | None:
-        """Who of those that move was last seen nearest to a point."""
+        """Returns the tracked hustler nearest to a point within this distance; None without one."""
         seen = (
             (distance.distance_m(tracked.track.point, point), tracked.user)
             for tracked in self._tracked.values()
@@ -262,13 +265,13 @@ class LocationTracker:
     # ── What follows ─────────────────────────────────────────────────────────────────────────────
 
     async def run(self) -> None:
-        """Round after round; for ever."""
+        """Runs rounds until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(supervise("location-tracker", self.round), name="location-tracker")
             group.create_task(supervise("en-route", self._en_route.round), name="en-route")
 
     async def round(self) -> None:
-        """Reads anew what changed, records arrivals, ends suspect sessions."""
+        """Reads changed hustlers anew, records arrivals, ends suspect sessions."""
         await self._work.wait()
         await self._read_changed()
         await self.arrivals.record()

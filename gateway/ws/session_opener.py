@@ -1,4 +1,4 @@
-"""AUTH: from a token to WELCOME, with everything that was missed in between (design §7)."""
+"""AUTH: verifies the token, replays missed events and sends WELCOME (design §7)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from gateway.ws import error_mapping
 
 
 class SessionOpener:
-    """Opens sessions, and refreshes their tokens."""
+    """Opens sessions, and refreshes the tokens of open ones."""
 
     def __init__(
         self,
@@ -43,9 +43,10 @@ class SessionOpener:
         self._rates = rates
 
     async def open(self, connection: Connection, message: client.Auth) -> Snapshot | None:
-        """Authenticates, registers, replays, welcomes; in this order, so that no push is missed.
+        """Authenticates, registers, replays and welcomes a socket; returns its snapshot.
 
-        What the WELCOME said; None when there was none.
+        In this order, so that no push is missed. None when the session was refused or the socket
+        has closed.
         """
         session = connection.session
         again = session.user_id is not None

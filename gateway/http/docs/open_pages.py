@@ -1,4 +1,4 @@
-"""What needs no token: health, the machine-readable contracts, the docs page."""
+"""The handlers that need no token: health, the machine-readable contracts, the docs page."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NAMES: Final = {
 
 
 class OpenPages:
-    """The handlers; documents are rendered once."""
+    """Handlers of the open pages; their documents are rendered once."""
 
     def __init__(self, parts: Parts, endpoints: Sequence[Endpoint]) -> None:
         self._parts = parts

@@ -24,7 +24,7 @@ Schema = dict[str, Any]
 
 
 def document(endpoints: Sequence[Endpoint], version: str) -> Schema:
-    """The whole description as a JSON-ready dict."""
+    """Returns the OpenAPI description as a JSON-ready dict."""
     types = _types(endpoints)
     schema_of, components = schemas.components(types, REF)
     paths: dict[str, Schema] = {}

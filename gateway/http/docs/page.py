@@ -41,7 +41,7 @@ Machine-readable: <a href="/openapi.json">OpenAPI</a>, <a href="/asyncapi.json">
 
 
 def render(openapi: Schema, version: str) -> str:
-    """The whole page as HTML."""
+    """Returns the whole page as HTML."""
     shapes = _message_shapes() | openapi["components"]["schemas"]
     sections = {
         "calls": ("REST calls", _calls(openapi["paths"], shapes)),

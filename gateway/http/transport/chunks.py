@@ -1,4 +1,4 @@
-"""The chunked transfer coding (RFC 9112 §7.1), read strictly from bytes without a socket."""
+"""Parser of the chunked transfer coding (RFC 9112 §7.1): strict, on bytes without a socket."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LINE_BYTES: Final = 8 + limits.MAX_CHUNK_EXTENSION_BYTES
 
 
 class Unframed(Exception):
-    """The connection cannot go on: what is answered before it is closed."""
+    """Raised where the framing is invalid: the answer to send before the connection is closed."""
 
     def __init__(self, status: int, detail: str, reason: Reason = "framing") -> None:
         super().__init__(detail)
@@ -41,7 +41,7 @@ class _Next(Enum):
 
 
 class Chunks:
-    """One chunked body. Trailer fields are checked and dropped: nothing here uses them."""
+    """Parser of one chunked body; trailer fields are checked and dropped."""
 
     __slots__ = ("_excess_bytes", "_extra_bytes", "_left", "_next", "ended")
 
@@ -54,7 +54,7 @@ class Chunks:
         """The last chunk and the trailer have been read."""
 
     def take(self, buffer: bytearray) -> bytes:
-        """Takes from the buffer what has arrived of the body. Raises `Unframed`."""
+        """Takes and returns the body's bytes that the buffer holds; raises `Unframed`."""
         parts: list[bytes] = []
         at = 0
         while not self.ended:

@@ -1,4 +1,4 @@
-"""Where an HTTP/1.1 request begins and ends (RFC 9112), read from bytes without a socket.
+"""Parser of HTTP/1.1 request framing (RFC 9112), on bytes without a socket.
 
 Only one reading of a request is ever acted upon: what two servers could frame in two ways raises
 `Unframed`, and its connection is closed (RFC 9112 §11.2, request smuggling).
@@ -24,7 +24,7 @@ _LINE_SLACK_BYTES: Final = 32
 
 
 class Head(NamedTuple):
-    """A request's line and fields, and how its body is delimited."""
+    """A request's line and fields, and the delimitation of its body."""
 
     method: str
     path: bytes
@@ -44,7 +44,7 @@ class Head(NamedTuple):
 
 
 class Requests:
-    """The requests of one connection, one after another: `head`, then `body` while `in_body`."""
+    """Parser of a connection's requests, in turn: `head`, then `body` while `in_body`."""
 
     __slots__ = ("_after_blank", "_buffer", "_chunks", "_left", "_seen", "in_body")
 
@@ -59,26 +59,26 @@ class Requests:
 
     @property
     def waiting_bytes(self) -> int:
-        """What has arrived and was not taken yet."""
+        """The number of received bytes that were not taken yet."""
         return len(self._buffer)
 
     @property
     def remaining_bytes(self) -> int | None:
-        """How much of the body was not taken yet; None where nobody knows."""
+        """The number of the body's bytes that were not taken yet; None for chunks."""
         return None if self._chunks is not None else self._left
 
     def feed(self, arrived: bytes) -> None:
-        """Adds what has arrived."""
+        """Adds received bytes to the buffer."""
         self._buffer += arrived
 
     def rest(self) -> bytes:
-        """Everything behind the last head: after an upgrade it is HTTP no more."""
+        """Takes and returns everything behind the last head: after an upgrade it is not HTTP."""
         rest = bytes(self._buffer)
         self._buffer.clear()
         return rest
 
     def head(self) -> Head | None:
-        """The next request's head; None until it is complete."""
+        """Returns the next request's head; None until it is complete; raises `Unframed`."""
         buffer = self._buffer
         if not self._after_blank and buffer.startswith(b"\r\n"):
             # One empty line before a request is a habit of old clients (RFC 9112 §2.2).
@@ -98,7 +98,7 @@ class Requests:
         return head
 
     def body(self) -> bytes:
-        """What has arrived of the body."""
+        """Takes and returns the body's bytes received so far; raises `Unframed`."""
         if self._chunks is not None:
             part = self._chunks.take(self._buffer)
             self.in_body = not self._chunks.ended

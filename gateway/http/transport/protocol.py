@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 
 class GatewayHttpProtocol(HttpToolsProtocol):
-    """One connection, until it is closed or becomes a WebSocket."""
+    """Protocol of one connection, until it is closed or becomes a WebSocket."""
 
     cycle: RequestResponseCycle | None  # type: ignore[assignment]
 
@@ -66,17 +66,17 @@ class GatewayHttpProtocol(HttpToolsProtocol):
     # ── asyncio.Protocol ─────────────────────────────────────────────────────────────────────────
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The first head is waited for."""
+        """Starts the deadline of the first head."""
         super().connection_made(cast("asyncio.Transport", transport))
         self._wait_s(self._patience.head_within_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing is waited for any more."""
+        """Cancels the deadline."""
         super().connection_lost(exc)
         self._deadline.cancel()
 
     def data_received(self, data: bytes) -> None:
-        """Reads on; what comes behind the last answer is dropped."""
+        """Parses received bytes; drops what comes behind the last answer."""
         if self._lingering:
             self._lingered_bytes += len(data)
             if self._lingered_bytes > limits.MAX_LINGER_BYTES:
@@ -88,7 +88,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         self._advance()
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Keeps the connection for its answers: a client that sends no more may still read."""
+        """Keeps a half-closed connection open for its answers."""
         cycle = self.cycle
         if cycle is None or cycle.response_complete or self._requests.in_body:
             return False
@@ -97,13 +97,13 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         return True
 
     def pause_writing(self) -> None:
-        """The client is given time to take what was written."""
+        """Starts the deadline for the client to read what was written."""
         super().pause_writing()
         self._unsent_bytes = self.transport.get_write_buffer_size()
         self._deadline.set(self._patience.answer_stall_s)
 
     def resume_writing(self) -> None:
-        """It has: what was waited for before is waited for again."""
+        """Restores the deadline that was set before writing paused."""
         super().resume_writing()
         if self._requests.in_body:
             self._await_body()
@@ -113,7 +113,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
             self._wait_s(math.inf)
 
     def shutdown(self) -> None:
-        """The server stops: an idle connection closes now, another one behind its answer."""
+        """Closes an idle connection now, and any other behind its answer."""
         if self._lingering:
             self.transport.abort()
         elif self.cycle is not None and not self.cycle.response_complete:
@@ -214,7 +214,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         self._wait_s(by - self.loop.time())
 
     def may_go_on(self) -> bool:
-        """Whether another request can follow the answer that begins now.
+        """Returns whether another request can follow the answer that begins now.
 
         Not where the rest of this one's body may never come, as it need not after `Expect`, or is
         too long to be read for nothing.
@@ -230,7 +230,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         )
 
     def on_response_complete(self) -> None:
-        """The next request, once the body of this one has been read to its end."""
+        """Starts the next request, once this one's body has been read."""
         self.server_state.total_requests += 1
         if self._lingering or self.transport.is_closing():
             return
@@ -371,7 +371,7 @@ class _Cycle(RequestResponseCycle):
         """The client sends no more: whether it still reads nobody knows."""
 
     async def receive(self) -> ASGIReceiveEvent:
-        """The body, and then its client's end: who waits for news waits no longer."""
+        """Returns the next part of the body, and then the client's disconnect."""
         if self.gone and not self.message_event.is_set():
             return {"type": "http.disconnect"}
         return await super().receive()
@@ -384,7 +384,7 @@ class _Cycle(RequestResponseCycle):
 
 
 class _Out:
-    """The transport as an answer sees it: its close waits for what the client still sends."""
+    """The transport as an answer sees it: its close still reads what the client sends."""
 
     __slots__ = ("close", "is_closing", "write")
 
