@@ -115,7 +115,7 @@ class Hub:
         return taken
 
     def _follow_live_state(self, event: UserEvent, *, replayed: bool) -> None:
-        """Cards go with the ACTIVE state, whoever ended it, and what is open comes back with it.
+        """Withdraws cards when LIVE leaves ACTIVE, and asks for open offers when it returns.
 
         An event that was read from the log may be older than what the screens show.
         """

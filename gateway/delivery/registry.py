@@ -190,7 +190,7 @@ class ConnectionRegistry:
     # ── Inside ───────────────────────────────────────────────────────────────────────────────────
 
     def _authenticated(self, connection: Connection) -> None:
-        """The socket's place before AUTH is free again."""
+        """Frees the socket's slot among the unauthenticated ones."""
         self._waiting -= 1
         self._unauthenticated[connection.address] -= 1
         if not self._unauthenticated[connection.address]:

@@ -39,11 +39,11 @@ class Cursors:
         raise errors.invalid_field("/cursor", "must be the `next_cursor` of a page of yours")
 
     def after(self, user: UUID, cursor: str | None) -> Cursor | None:
-        """Returns as `open`; None for a first page."""
+        """Returns the opened cursor, or None for a first page; raises as `open`."""
         return self.open(user, cursor) if cursor else None
 
     def next(self, user: UUID, end: Cursor | None) -> str | None:
-        """Returns as `sign`; None behind the last page."""
+        """Returns the signed cursor of the next page, or None behind the last one."""
         return self.sign(user, end) if end else None
 
     def _tag(self, user: UUID, text: bytes) -> bytes:

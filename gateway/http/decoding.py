@@ -59,7 +59,7 @@ def decode(body: bytes, kind: type[S]) -> S:
 
 
 def _misfit(body: bytes, kind: type[S]) -> errors.Refusal:
-    """Why a body does not fit: every field that is wrong."""
+    """Returns the refusal of a body with every field that is wrong."""
     try:
         return field_errors.refusal(msgspec.json.decode(body), kind)
     except RecursionError:

@@ -59,14 +59,14 @@ class RequestContext(Generic[Body, Query]):
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """An answer that the caller had already got: told with 200 where a first one says 201."""
+    """An answer that the caller had already got: sent with 200 where the first one was a 201."""
 
     value: Any
 
 
 @dataclass(frozen=True, slots=True)
 class RawResponse:
-    """An answer that is no JSON: its bytes, their media type, and headers of its own."""
+    """An answer that is not JSON: its bytes, their media type, and headers of its own."""
 
     content: bytes
     content_type: str
@@ -75,7 +75,7 @@ class RawResponse:
 
 @dataclass(frozen=True, slots=True)
 class DecodedBody:
-    """A body that was read, and the bytes that make it the same request as another one."""
+    """A decoded body, and the bytes by which two requests are compared for idempotency."""
 
     body: Struct
     identity: bytes
@@ -87,7 +87,7 @@ Reader = Callable[[Parts, Caller, Request, type[Struct]], AbstractAsyncContextMa
 
 @dataclass(frozen=True, slots=True)
 class BodyReader:
-    """How the body of a call is read, and what OpenAPI says of it."""
+    """The way an endpoint's body is read, and its OpenAPI description."""
 
     media_type: str
     read: Reader
@@ -196,7 +196,7 @@ async def answer(endpoint: Endpoint, parts: Parts, request: Request) -> Response
 
 
 async def _authenticated(parts: Parts, request: Request) -> Caller:
-    """The caller; an address that shows many bad tokens is told to slow down instead."""
+    """Returns the caller; RATE_LIMITED for an address that sends many bad tokens."""
     try:
         return await parts.authenticator.caller(request.headers.get("authorization"))
     except errors.Refusal as refusal:
@@ -206,7 +206,7 @@ async def _authenticated(parts: Parts, request: Request) -> Caller:
 
 
 def _encoded(value: Any, status: int) -> Response:
-    """A handler's value as a response; None becomes 204."""
+    """Returns a handler's value as a response; None becomes 204."""
     if isinstance(value, Replayed):
         value, status = value.value, HTTPStatus.OK
     if value is None:
@@ -222,7 +222,7 @@ def _encoded(value: Any, status: int) -> Response:
 
 
 def _kinds(hint: Any) -> tuple[Any, ...]:
-    """The members of a union; any other hint alone."""
+    """Returns the members of a union; any other hint alone."""
     return get_args(hint) if isinstance(hint, UnionType) else (hint,)
 
 

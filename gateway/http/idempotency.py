@@ -108,7 +108,7 @@ class Idempotency:
     async def _answer(
         self, claim: Claim, request_id: str, run: Callable[[], Awaitable[Response]]
     ) -> Response:
-        """Run as the key's owner; keep a lasting answer, give the key back for any other."""
+        """Runs as the key's owner; keeps a lasting answer, releases the key for any other."""
         mine = (claim.user, claim.route, claim.key, claim.claimed_at)
         try:
             response = await run()

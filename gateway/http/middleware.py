@@ -95,7 +95,7 @@ class RequestMiddleware:
         return given if _REQUEST_ID.fullmatch(given) else self._new_id()
 
     def _note(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
-        """One line per request without query strings or headers: tokens never reach the log."""
+        """Logs one line per request without query strings or headers, so never a token."""
         route = getattr(scope.get("route"), "path", "unknown")
         self._metrics.answered(scope["method"], route, status, seconds)
         log.info(
@@ -138,7 +138,7 @@ def exception_handlers(metrics: RequestMetrics) -> dict[Any, Any]:
 
 
 def _of_starlette(error: HTTPException) -> errors.Refusal:
-    """Routing knows two errors of its own: no such path (404) and no such method (405)."""
+    """Returns the refusal of a routing error: no such path (404), no such method (405)."""
     if error.status_code == 404:
         return errors.refusal("NOT_FOUND")
     return problems.Unreadable(error.status_code, error.detail, error.headers)

@@ -57,4 +57,4 @@ class Parts:
     cors_origins: tuple[str, ...] = ()
     """Exact origins of browsers apps; empty allows none but our own pages."""
     trusted_proxies: tuple[Network, ...] = ()
-    """Where the `X-Forwarded-…` fields are believed; empty believes nobody."""
+    """Where the `X-Forwarded-…` fields are accepted; empty for none."""

@@ -41,7 +41,7 @@ MAX_TOKEN_CHARS: Final = 8_192
 MAX_NAME_CHARS: Final = 80
 NAMELESS: Final = "Someone"
 VERIFIED_FOR_S: Final = 30.0
-"""A checked token is believed this long before its user is looked up again: a suspension takes
+"""A checked token is cached this long before its user is looked up again: a suspension takes
 effect within this time."""
 MAX_VERIFIED: Final = 20_000
 """How many checked tokens are remembered; the longest unused one goes first."""
@@ -182,7 +182,7 @@ def _refused(reason: str) -> errors.Refusal:
 
 
 def _unverified_issuer(token: str) -> str:
-    """The issuer a token claims: only chooses whose keys must have signed it."""
+    """Returns the issuer that a token claims: only chooses whose keys must have signed it."""
     try:
         segment = token.split(".")[1]
         payload = urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
@@ -192,7 +192,7 @@ def _unverified_issuer(token: str) -> str:
 
 
 async def _payload(token: str, issuer: Issuer, source: keys.KeySource) -> dict[str, object]:
-    """The claims, once the signature fits the issuer's key and one of its fixed algorithms.
+    """Returns the claims of a token signed by the issuer's key with one of its fixed algorithms.
 
     PyJWT judges iss, aud, exp, nbf and iat.
     """
@@ -227,7 +227,7 @@ def _role(claims: dict[str, object], issuer: Issuer) -> Role:
 
 
 def _name(claims: dict[str, object], issuer: Issuer) -> str:
-    """The first name to show; a claim that is none is not worth a refusal."""
+    """Returns the first name to show; a malformed claim is ignored, not refused."""
     name = claims.get(issuer.name_claim)
     if not isinstance(name, str):
         return NAMELESS

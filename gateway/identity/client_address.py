@@ -19,7 +19,7 @@ Network = IPv4Network | IPv6Network
 MAX_HOPS: Final = 20
 """So many entries of X-Forwarded-For are looked at, from the right."""
 ANY_PORT: Final = "any_port"
-"""In the scope's state: the proxy told the name by which it was asked, but no port."""
+"""In the scope's state: the proxy forwarded a Host without a port."""
 _CLIENT_PREFIX: Final = 64
 """Bits of an IPv6 address that its provider gives a customer as a whole (RFC 6177)."""
 
@@ -59,7 +59,7 @@ class Forwarded:
         headers["host"] = host
 
     def _client(self, headers: Headers, peer: Address) -> Address:
-        """The nearest address that is no proxy of ours; what stands left of it anybody may write."""
+        """Returns the nearest address that is no trusted proxy; any left of it can be forged."""
         nearest = peer
         hops = ",".join(headers.getlist("x-forwarded-for")).split(",")
         for hop in reversed(hops[-MAX_HOPS:]):
@@ -95,7 +95,10 @@ def counted_as(address: str) -> str:
 
 
 def _address(text: str) -> Address | None:
-    """An address as proxies write it: bare, with a port, or in brackets; an IPv4 one in IPv6 as such."""
+    """Parses an address as proxies write it; None if it is none.
+
+    Bare, with a port, or in brackets; an IPv4 address mapped into IPv6 as IPv4.
+    """
     text = text.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -114,7 +117,7 @@ def _has_port(host: str) -> bool:
 
 
 def _split(authority: str) -> tuple[str, str, str]:
-    """Name, colon and port; an IPv6 name keeps its brackets."""
+    """Splits an authority into name, colon and port; an IPv6 name keeps its brackets."""
     name, colon, port = authority.rpartition(":")
     if (
         not colon

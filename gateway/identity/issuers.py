@@ -22,7 +22,7 @@ Algorithm = Literal[
 ASYMMETRIC: Final[tuple[Algorithm, ...]] = (
     *("EdDSA", "ES256", "ES384", "RS256", "RS384", "RS512", "PS256"),
 )
-"""Where an issuer's own list is not given: whoever verifies these cannot sign with them."""
+"""Where an issuer's own list is not given: a verifier of these cannot sign with them."""
 DISCOVERY_PATH: Final = "/.well-known/openid-configuration"
 SECRET_MIN_BYTES: Final = 32
 """An HMAC secret has at least 256 bits (RFC 8725 §3.5)."""

@@ -82,7 +82,7 @@ class FetchedKeySet:
         """Returns the key with this id, after another fetch where that may help."""
         known = pick(self._keys, kid)
         if known is not None and self._one_fetch.locked():
-            return known  # somebody looks already: who needs nothing new does not wait
+            return known  # a fetch is under way: a known key need not wait for it
         if self._due(kid):
             async with self._one_fetch:
                 if self._due(kid):
@@ -103,7 +103,7 @@ class FetchedKeySet:
         except _UNREADABLE as error:
             log.warning("jwks_fetch_failed", issuer=self._issuer, error=f"{error!r:.200}")
         finally:
-            # only now: whoever comes during the fetch waits for it
+            # only now: a call during the fetch waits for it
             self._tried_at = self._monotonic()
 
 

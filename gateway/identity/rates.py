@@ -40,7 +40,7 @@ MAX_BUCKETS: Final = 100_000
 
 
 class Rates:
-    """All buckets of this process. Raises RATE_LIMITED with the seconds until the next token."""
+    """Token buckets of this process; a spend may raise RATE_LIMITED with the seconds to wait."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
@@ -64,7 +64,7 @@ class Rates:
             raise _limited(wait_s)
 
     def _take(self, rate: Rate, who: str | UUID) -> float:
-        """0.0 when a token was there, else the seconds until one is."""
+        """Takes a token and returns 0.0, or returns the seconds until one is available."""
         now = self._monotonic()
         key = (rate.name, who)
         bucket = self._buckets.get(key)

@@ -86,7 +86,7 @@ def configure_logs(log: LogSettings, stream: TextIO | None = None) -> None:
 def _log_uncaught(
     kind: type[BaseException], error: BaseException, traceback: TracebackType | None
 ) -> None:
-    """What ends the process without having been expected: a record with its traceback."""
+    """Logs an uncaught exception that ends the process, with its traceback."""
     if issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, traceback)
         return
@@ -94,7 +94,7 @@ def _log_uncaught(
 
 
 def _log_unraisable(found: sys.UnraisableHookArgs) -> None:
-    """What failed where nobody can be told: in a destructor or a callback of the interpreter."""
+    """Logs an exception in a destructor or a callback of the interpreter."""
     structlog.get_logger(__name__).error(
         "ignored",
         where=repr(found.object),
@@ -103,7 +103,7 @@ def _log_unraisable(found: sys.UnraisableHookArgs) -> None:
 
 
 def _log_of_thread(found: threading.ExceptHookArgs) -> None:
-    """What ended a thread."""
+    """Logs an uncaught exception that ended a thread."""
     structlog.get_logger(__name__).error(
         "thread_failed", exc_info=(found.exc_type, found.exc_value, found.exc_traceback)
     )

@@ -66,7 +66,10 @@ async def open_money(settings: Payments) -> AsyncIterator[Money]:
 
 
 def _look_every_s(settings: Payments) -> float | None:
-    """Delayed movements end by the clock alone: looking often is what books them in time."""
+    """Returns how often to look for ended delayed movements; None where none are delayed.
+
+    They end by the clock alone: looking often is what books them in time.
+    """
     if settings.simulated_mode == "delayed":
         return min(SIMULATED_LOOK_S, settings.reconcile_s)
     return None

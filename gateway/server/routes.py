@@ -105,5 +105,5 @@ def routes(parts: Parts) -> list[BaseRoute]:
 
 
 def _assets() -> list[str]:
-    """The files of the map's page; each is a path of its own, so that another one is not found."""
+    """Returns the paths of the map's files; each is a route, so that any other is not found."""
     return sorted(page.name for page in files("gateway").joinpath("pages", "map").iterdir())

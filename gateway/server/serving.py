@@ -79,7 +79,7 @@ def configured(parts: Parts, shutdown_s: float, patience: Patience = PATIENCE) -
         ws_ping_timeout=None,
         lifespan="off",
         log_config=None,
-        # Who is in front is told by HX_TRUSTED_PROXIES (gateway/identity/client_address.py), not believed.
+        # Who is in front is set by HX_TRUSTED_PROXIES (gateway/identity/client_address.py) alone.
         proxy_headers=False,
         access_log=False,
         server_header=False,

@@ -85,7 +85,7 @@ class Session:
         self.cards = ShownCards()
         self.watched: set[UUID] = set()
         self.outbox: list[bytes] = []
-        """Messages to write, in order; whoever drives the session empties it."""
+        """Messages to write, in order; the session's driver empties it."""
         self.ending: CloseCode | None = None
         self._auth_by = now + limits.AUTH_WITHIN_S
         self._auth_sent = False

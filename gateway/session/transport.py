@@ -1,7 +1,7 @@
 """uvicorn's WebSocket protocol, made to show the application its transport.
 
 ASGI has no way to write without waiting, to see the unsent bytes or to cut a socket; a single
-client that stops reading would block its sender for ever.
+client that stops reading would block its sender indefinitely.
 The scope's extension `hustlexp.wire` holds the connection as a `Transport`.
 A handshake that is none is answered with a problem document, and frames that carry no message are
 counted against a bucket of the socket.
@@ -98,7 +98,7 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
             super().data_received(data[start : start + limits.CONTROL_SLICE_BYTES])
 
     def _drop(self, size_bytes: int) -> None:
-        """Counts what is dropped: a flood that does not end is not listened to for long."""
+        """Counts dropped bytes, and aborts a peer that does not stop sending."""
         self._dropped_bytes += size_bytes
         if self._dropped_bytes > limits.MAX_LINGER_BYTES:
             self.transport.abort()
@@ -203,7 +203,7 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
             self.close_timer = self.loop.call_later(limits.CLOSE_WITHIN_S, self.transport.abort)
 
     def _read_on(self) -> None:
-        """The peer's answer to a close must be read even if the application reads no more."""
+        """Resumes reading after a close frame, so that the peer's answer to it arrives."""
         if self.read_paused:
             self.read_paused = False
             self.transport.resume_reading()

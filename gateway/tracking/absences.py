@@ -58,7 +58,7 @@ class Absences:
         return [user for user in away if await self._ended(user)]
 
     async def _ended(self, user: UserId) -> bool:
-        """Not where somebody else holds the session just now: then in the next sweep."""
+        """Ends one session; returns False while its row is locked, for the next sweep to retry."""
         try:
             await self._commands.live.expire_idle_session(user)
         except Refusal as refusal:

@@ -23,9 +23,9 @@ from geo.valkey import ValkeyAway
 log = structlog.get_logger(__name__)
 
 OLD_FIX_S: Final = OLD_FIX_MS / 1000
-"""A fix older than this says where somebody was, not where they are."""
+"""A fix older than this is too stale to show an arrival."""
 AGAIN_S: Final = 1.0
-"""After which a row that somebody else held is tried again."""
+"""Seconds after which a row that was locked is tried again."""
 
 
 class Arrivals:
@@ -89,13 +89,13 @@ class Arrivals:
         except Refusal as refusal:
             log.info("arrival_refused", task=str(task), code=refusal.kind.code)
             if refusal.kind.retryable:
-                # Somebody else holds the row: tried again, and delays nobody.
+                # The row is locked: tried again later, without waiting.
                 asyncio.get_running_loop().call_later(AGAIN_S, self._see, user, task)
             return False
         return True
 
     async def _known_position(self, user: UserId) -> KnownPosition | None:
-        """What this process knows of the hustler, else what presence does."""
+        """Returns the hustler's position known to this process, else presence's."""
         tracked = self._tracked.get(user)
         if tracked is not None:
             return KnownPosition(tracked.track.point, self._unix() - tracked.track.at_s)

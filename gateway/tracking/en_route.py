@@ -27,7 +27,7 @@ class Trip:
     arrived: bool
     last_sent_at: float = float("-inf")
     pending: LatLng | None = None
-    """The newest place, when the poster was told too lately to be told again."""
+    """The newest place, pending while the poster got one too recently."""
 
 
 class EnRoute:
@@ -105,7 +105,7 @@ class EnRoute:
                     self._send(trip, trip.pending, now)
 
     def _send(self, trip: Trip, position: LatLng, now: float) -> None:
-        """The newest place replaces the one before: a poster who reads late is spared it."""
+        """Sends the newest position to the poster; left out for a socket that lags."""
         trip.last_sent_at = now
         trip.pending = None
         if not self._registry.sockets(trip.poster):

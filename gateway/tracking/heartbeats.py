@@ -110,7 +110,7 @@ class Heartbeats:
         self._away = False
 
     async def _write_back(self) -> None:
-        """Every live position whose hustler was heard lately, spread over two seconds at most."""
+        """Writes back the positions of recently heard hustlers, spread over at most two seconds."""
         now = time.monotonic()
         heard = [
             tracked for tracked in self._live.values() if now - tracked.heard_at < limits.PRESENT_S
@@ -151,7 +151,7 @@ class Heartbeats:
         )
 
     async def _write(self, tracked_hustlers: Sequence[TrackedHustler]) -> None:
-        """Writes those who are still live when their turn comes."""
+        """Writes the tracked hustlers who are still LIVE when their turn comes."""
         async with self._writing:
             await self._write_live([t for t in tracked_hustlers if self._live.get(t.user) is t])
 

@@ -101,7 +101,7 @@ class LocationTracker:
         await self._leave(user)
 
     async def _keep(self, user: UserId) -> None:
-        """Keeps the last believed position for whatever process judges the next one."""
+        """Saves the last accepted position for the process that checks the next one."""
         tracked = self._tracked.get(user)
         if tracked is not None:
             track = tracked.track
@@ -110,7 +110,7 @@ class LocationTracker:
             await self._commands.live.keep_fix(user, fix)
 
     async def _last_track(self, user: UserId) -> fixes.Track | None:
-        """What the next fix of this hustler is judged by; None when nothing is known."""
+        """Returns the track by which the hustler's next fix is checked; None when unknown."""
         now_s = self._unix()
         last = None if user in self._tracked else await self._queries.live.last_fix(user)
         tracked = self._tracked.get(user)
@@ -126,7 +126,7 @@ class LocationTracker:
         return track
 
     async def _meet(self, user: UserId, track: fixes.Track, age_s: float) -> None:
-        """A LIVE session that another process saw begin: its suspects count here from now on."""
+        """Starts to count suspects of a LIVE session that began in another process."""
         is_live = (await self._queries.live.state(user)).state != "OFF"
         if is_live and user not in self._tracked:
             fixed_at = time.monotonic() - age_s
@@ -226,13 +226,13 @@ class LocationTracker:
         return user if metres <= within_miles * METRES_PER_MILE else None
 
     def _speaks(self, tracked: TrackedHustler) -> bool:
-        """The present source is still there; a REST caller is, for a while after each call."""
+        """Returns whether the present source is connected; a REST caller is for a while."""
         if tracked.source == "REST":
             return time.monotonic() - tracked.heard_at < limits.POLL_GRACE_S
         return tracked.source is not None and not tracked.source.gone
 
     def _checked(self, user: UserId, last: fixes.Track | None, fix: fixes.Fix) -> fixes.Track:
-        """The track after a good fix; raises HX021, and remembers what makes a suspect."""
+        """Returns the track after an accepted fix; raises HX021, and notes a suspect."""
         known = self._tracked.get(user)
         result = fixes.check_fix(last, fix, self._unix())
         if known is not None and result.track is not None and result.rejection is not None:
@@ -244,7 +244,7 @@ class LocationTracker:
         return result.track
 
     def _accept_from(self, user: UserId, source: Source, track: fixes.Track, *, live: bool) -> None:
-        """A new source: its generation is asked of Valkey with its first heartbeat."""
+        """Sets a new source; its generation is asked of Valkey with its first heartbeat."""
         now = time.monotonic()
         before = self._tracked.get(user)
         tracked = TrackedHustler(user, source, track, now, now, live=live)
@@ -259,7 +259,7 @@ class LocationTracker:
         if tracked.live:
             self._heartbeats.moved(tracked)
         if age_s > OLD_FIX_S:
-            return  # where somebody was is not where they are: no view for the poster, no arrival
+            return  # stale: not sent to the poster, no arrival
         self.arrivals.moved(tracked.user, track.point)
 
     # ── What follows ─────────────────────────────────────────────────────────────────────────────
@@ -282,7 +282,7 @@ class LocationTracker:
             self._work.clear()
 
     async def _take_over(self) -> None:
-        """Whoever came back to a process that does not know them stands where they stood."""
+        """Restores from presence the positions of hustlers who returned to this process."""
         returned = dict(self._returned)
         positions = await self._heartbeats.last_positions(returned)
         for user, connection in returned.items():
@@ -320,7 +320,7 @@ class LocationTracker:
             raise
 
     async def _read_live(self, user: UserId) -> None:
-        """Lets go of a hustler who is no longer LIVE."""
+        """Stops tracking a hustler who is no longer LIVE."""
         tracked = self._tracked.get(user)
         if user in self._returned or (tracked is not None and tracked.live):
             is_off = (await self._queries.live.state(user)).state == "OFF"
@@ -345,7 +345,7 @@ class LocationTracker:
             except Refusal as refusal:
                 if not refusal.kind.retryable:
                     raise
-                # Somebody else holds the row: tried again, and delays nobody.
+                # The row is locked: tried again later, without waiting.
                 asyncio.get_running_loop().call_later(AGAIN_S, self._suspect, user)
             else:
                 await self._leave(user)

@@ -22,7 +22,7 @@ class TrackedHustler:
 
     user: UserId
     source: Source | None
-    """Who is believed: the latest to switch LIVE mode on; None once that socket has closed."""
+    """The accepted source: the latest to switch LIVE mode on; None once that socket has closed."""
     track: fixes.Track
     heard_at: float
     fixed_at: float

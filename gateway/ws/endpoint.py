@@ -94,7 +94,7 @@ class WebSocketEndpoint:
         self._metrics.refused("socket", kind)
 
     def _allows_origin(self, scope: Scope) -> bool:
-        """Only browsers send Origin: ours, and those that are configured, may connect."""
+        """Returns whether the Origin is absent, our own, or configured."""
         headers = Headers(scope=scope)
         origin = headers.get("origin")
         if origin is None or origin.lower() in self._origins:

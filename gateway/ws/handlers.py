@@ -101,7 +101,7 @@ class MessageHandlers:
         await self._send_live_state(connection, message.id)
 
     async def _send_live_state(self, connection: Connection, ref: client.Reference | None) -> None:
-        """The answer, and the same without `id` for the user's other sockets."""
+        """Sends the answer, and the same without `id` to the user's other sockets."""
         user = _user(connection)
         change = _live_change(await self._queries.live.state(user))
         connection.session.reply("LIVE_MODE_STATE_CHANGE", change, ref)
@@ -145,7 +145,7 @@ class MessageHandlers:
         connection.session.reply("TASK_STATUS_UPDATE", status, message.id)
 
     async def _status(self, connection: Connection, task_id: object) -> server.TaskStatus:
-        """The task's state, for those who may see the task; NOT_FOUND to others."""
+        """Returns the state of a task that the user may see; NOT_FOUND for any other."""
         found = await self._store.maybe(
             server.TaskStatus, "task_status", _user(connection), task_id
         )
@@ -172,7 +172,7 @@ def _user(connection: Connection) -> UserId:
 
 
 def _hustler(connection: Connection) -> UserId:
-    """The user, who must be one who may work: what REST asks of the same calls."""
+    """Returns the user, who must have a role that may work, as REST requires."""
     user = _user(connection)
     if connection.session.role not in MAY_WORK:
         raise errors.refusal("HX503", "PERMISSION")

@@ -48,7 +48,7 @@ class RequestQueue:
             self._group.create_task(self._work(), name="socket-requests")
 
     async def _work(self) -> None:
-        """Ends when nothing waits; what is under way when the socket closes is finished."""
+        """Carries out requests until none waits; the one under way survives the socket's close."""
         try:
             while self._waiting and not self._connection.gone:
                 await self._handlers.answer(self._connection, self._waiting.popleft())

@@ -72,13 +72,13 @@ class SessionOpener:
             raise errors.refusal("HX501", "TOKEN-MISSING")
         caller = await self._caller(connection, token)
         if connection.gone:
-            return  # its place has been given up: nobody would take it out again
+            return  # the socket was removed already: nothing would unregister it again
         unauthenticated = session.user_id is None
         if session.authenticated(caller, message.id, time.monotonic()) and unauthenticated:
             self._hub.registry.joined(connection)
 
     async def _caller(self, connection: Connection, token: str) -> Caller:
-        """The user of a token; refused ones are counted against the address that shows them."""
+        """Returns the user of a token; refused tokens count against the client's address."""
         try:
             return await self._authenticator.user(token)
         except errors.Refusal as refusal:
@@ -87,7 +87,7 @@ class SessionOpener:
             raise
 
     async def _brake(self, connection: Connection) -> None:
-        """RATE_LIMITED, late, for an address that has shown too many bad tokens."""
+        """Raises RATE_LIMITED, late, for an address that has sent too many bad tokens."""
         try:
             self._rates.spend_address(connection.address)
         except errors.Refusal:

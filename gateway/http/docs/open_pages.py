@@ -64,7 +64,7 @@ class OpenPages:
 
 
 def _fixed(content: bytes, media_type: str) -> Callable[[Request], Awaitable[Response]]:
-    """The handler of a document that never changes while the process lives."""
+    """Returns the handler of a document that never changes while the process lives."""
 
     async def document(_: Request) -> Response:
         return Response(content, media_type=media_type)

@@ -17,7 +17,7 @@ _QUOTED: Final = rb'"[\t\x20\x21\x23-\x5b\x5d-\x7e]*"'
 _EXTENSION: Final = rb"[ \t]*;[ \t]*%b(?:[ \t]*=[ \t]*(?:%b|%b))?" % (TOKEN, TOKEN, _QUOTED)
 _SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,8})((?:%b)*)" % _EXTENSION)
 _NOT_BEHIND: Final = {b"content-length", b"transfer-encoding"}
-"""Fields that no trailer may hold: whoever heeds them there frames the body in another way."""
+"""Fields that no trailer may hold: a server that heeds them there frames the body differently."""
 _LINE_BYTES: Final = 8 + limits.MAX_CHUNK_EXTENSION_BYTES
 
 
@@ -96,21 +96,21 @@ class Chunks:
                 self.ended = not line
 
     def _weigh(self, size_bytes: int) -> None:
-        """A chunk costs the same however small it is: not too many of them may be tiny."""
+        """Limits the number of tiny chunks: a chunk costs the same however small it is."""
         tiny = limits.TINY_CHUNK_BYTES
         self._excess_bytes = max(0, self._excess_bytes + tiny - size_bytes)
         if self._excess_bytes > limits.MAX_TINY_CHUNKS * tiny:
             raise _malformed()
 
     def _extra(self, size_bytes: int) -> None:
-        """What is beside the body is bounded for the whole of it."""
+        """Limits the bytes beside the body, over all its chunks."""
         self._extra_bytes += size_bytes
         if self._extra_bytes > limits.MAX_CHUNK_EXTENSION_BYTES:
             raise _malformed()
 
 
 def _line(buffer: bytearray, at: int) -> bytes | None:
-    """The line at this place without its CRLF; None until it is complete."""
+    """Returns the line at this place without its CRLF; None until it is complete."""
     end = buffer.find(b"\r\n", at, at + _LINE_BYTES + 2)
     if end < 0:
         if len(buffer) - at >= _LINE_BYTES + 2 or buffer.find(b"\n", at) >= 0:

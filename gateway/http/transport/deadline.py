@@ -1,4 +1,4 @@
-"""One timer for a connection's deadlines, which move with each step."""
+"""Timer for a connection's deadline, which moves with each step."""
 
 from __future__ import annotations
 
