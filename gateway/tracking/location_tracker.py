@@ -320,7 +320,7 @@ class LocationTracker:
             raise
 
     async def _read_live(self, user: UserId) -> None:
-        """Stops tracking a hustler who is no longer LIVE."""
+        """Stops tracking a hustler who is neither LIVE nor on the way to a task any more."""
         tracked = self._tracked.get(user)
         if user in self._returned or (tracked is not None and tracked.live):
             is_off = (await self._queries.live.state(user)).state == "OFF"
