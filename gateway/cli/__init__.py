@@ -1,4 +1,4 @@
-"""`hustlexp`: one command line for developing, serving and looking inside."""
+"""The `hustlexp` command line: develops, serves and inspects the service."""
 
 from __future__ import annotations
 
@@ -69,9 +69,10 @@ OWN_EXIT_CODES: Final[Mapping[str, str]] = {
 
 
 def app(called: str | None) -> cyclopts.App:
-    """The command line; rooms above the gateway add theirs as entry points `hustlexp.commands`.
+    """Returns the command line's application; None for `called` imports every command.
 
-    `called` is the command that is wanted, so that no other needs to be imported; None loads all.
+    Rooms above the gateway add theirs as entry points `hustlexp.commands`. `called` is the command
+    that is wanted, so that no other needs to be imported.
     """
     line = cyclopts.App(
         name="hustlexp",

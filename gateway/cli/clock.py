@@ -50,7 +50,7 @@ async def _advance(settings: Settings, amount: timedelta) -> timedelta:
 
 
 def duration_of(text: str) -> timedelta:
-    """A number with a unit; raises CommandError for anything else, and for over ten years."""
+    """Parses a number with a unit; raises CommandError for anything else or over ten years."""
     match = re.fullmatch(r"(\d{1,9})(?:(s)|(m)|(h)|(d))", text)
     if match is None:
         raise UsageError(f"{text!r} is no duration: write it as 90s, 10m, 2h or 1d.")

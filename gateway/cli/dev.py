@@ -29,7 +29,7 @@ CITY_STOP_LIMIT_S = 10.0
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line said, besides settings."""
+    """The options of the command line that are not settings."""
 
     simulate: int | None
     json: bool
@@ -66,7 +66,7 @@ def dev(
 async def _dev(options: Options, given: Mapping[str, str], asked: Settings, stop: Stop) -> int:
     named = bool(given.get("HX_PORT") or os.environ.get("HX_PORT"))
     async with AsyncExitStack() as stack:
-        # First, since it fails at once, and before the servers, so that nobody waits for them.
+        # First, since it fails at once, and before the servers, which take a while.
         listener = stack.enter_context(closing(_listener(asked.http, named=named)))
         asked.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         servers = await stack.enter_async_context(
@@ -121,9 +121,9 @@ async def _serve(
 
 
 class _City:
-    """The simulation, a process of its own beside the service, which it needs to its last word.
+    """The simulation's process beside the service, which it needs until it has closed its books.
 
-    So whoever ends both ends the city first: it closes its books, and then the service may stop.
+    So either one's end stops the city first, and then the service may stop.
     """
 
     def __init__(self, service: Stop) -> None:
@@ -136,7 +136,7 @@ class _City:
         return self._process is not None and self._process.returncode is None
 
     def end(self) -> None:
-        """Asks the city to end; the service follows it. Without a city the service ends."""
+        """Asks the city to end, and the service after it. Without a city the service ends."""
         if self._process is not None and self._runs:
             self._process.send_signal(signal.SIGTERM)
             asyncio.get_running_loop().call_later(CITY_STOP_LIMIT_S, self.kill)
@@ -144,7 +144,7 @@ class _City:
             self._service.ask()
 
     def kill(self) -> None:
-        """Ends it without its closing words."""
+        """Kills the city's process at once."""
         if self._process is not None and self._runs:
             self._process.kill()
 
@@ -152,7 +152,7 @@ class _City:
     async def beside(
         self, url: str, settings: Settings, options: Options, serving: asyncio.Event
     ) -> AsyncIterator[None]:
-        """Lives while the block runs, if a city was asked for; its end stops the service."""
+        """Runs the city, if one was asked for, during the block; its end stops the service."""
         if options.simulate is None:
             yield
             return
@@ -188,7 +188,7 @@ class _City:
 
 
 def _listener(http: Http, *, named: bool) -> socket:
-    """The port that was asked for; without a wish, a free one if the usual one is taken."""
+    """Returns the listening socket; without a requested port, a free one if the usual is taken."""
     try:
         return listen(http)
     except CommandError:
@@ -206,7 +206,7 @@ def _server_settings(servers: Servers) -> dict[str, str]:
 
 
 def _log_file(settings: Settings) -> TextIO:
-    """The terminal belongs to the reader: what the service logs goes to a file."""
+    """Opens the file for the service's log: the terminal belongs to the reader."""
     return (settings.data_dir / "service.log").open("a", buffering=1)
 
 

@@ -1,4 +1,4 @@
-"""People for development: accounts that are verified and able to work, with their tokens.
+"""Development accounts that are verified and able to work, with their tokens.
 
 Production accounts come from identity providers and verification; nothing here is reachable there.
 """
@@ -25,14 +25,14 @@ NAME_CHARS_MAX = 80
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """An account and a token for it that lasts a day."""
+    """A development account with a token that lasts a day."""
 
     user_id: UUID
     token: str = field(repr=False)
 
 
 class DevAccounts:
-    """Makes accounts as the database's owner, and signs tokens with the data folder's key."""
+    """Creates accounts as the database's owner, and signs tokens with the data folder's key."""
 
     def __init__(self, owner: Database, data_dir: Path) -> None:
         self._owner = owner
@@ -41,7 +41,7 @@ class DevAccounts:
     async def person(
         self, role: Role, name: str, subject: str, home: tuple[float, float] | None = None
     ) -> Person:
-        """The account of `subject`, made at first use: verified, and insured if it may work.
+        """Returns the account of `subject`, created at first use: verified, insured if it may work.
 
         `home` is latitude and longitude in degrees.
         """
@@ -59,7 +59,10 @@ class DevAccounts:
 
 @asynccontextmanager
 async def open_dev_accounts(settings: Settings) -> AsyncIterator[DevAccounts]:
-    """Raises SettingsError outside of development, DatabaseAway when the server is not there."""
+    """Opens the development accounts of these settings.
+
+    Raises SettingsError outside of development, DatabaseAway when the server is not there.
+    """
     if not settings.development:
         raise SettingsError(
             "This command makes development accounts: it needs HX_DEVELOPMENT=true, as "

@@ -1,4 +1,4 @@
-"""`hustlexp doctor`: looks at the servers and the settings, and says what is wrong."""
+"""`hustlexp doctor`: checks the servers and the settings, and reports what is wrong."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CONNECTIONS_SPARE: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at."""
+    """The result of one check."""
 
     what: str
     ok: bool
@@ -96,7 +96,7 @@ def _issuers(settings: Settings) -> str:
 
 
 async def _issuer_finding(issuer: Issuer) -> Finding:
-    """Whether tokens of this issuer could be checked by a service that starts now."""
+    """Returns whether a service that starts now could check this issuer's tokens."""
     why = await unreadable(issuer, fetch_over_http)
     return Finding(f"issuer {issuer.issuer}", why is None, why or "its keys can be read")
 
@@ -155,7 +155,7 @@ async def _database_findings(settings: Settings) -> list[Finding]:
 
 
 async def _partition_finding(database: Database) -> Finding:
-    """Whether this month's and the next one's partitions are there, and the default ones empty."""
+    """Returns whether this and next month's partitions exist and the default ones are empty."""
     missing = [row["missing"] for row in await database.rows("partitions_missing")]
     waiting = [
         f"{row['waiting']} rows of {row['parent']} are in none"
@@ -167,7 +167,7 @@ async def _partition_finding(database: Database) -> Finding:
 
 
 def _login_finding(session: Session) -> Finding:
-    """Whose rights the service would have, and whether its time-outs hold."""
+    """Returns the rights that the service's login has, and whether its time-outs hold."""
     if not session.complaints:
         return Finding("login", True, session.route)
     return Finding("login", False, f"{'; '.join(session.complaints)} ({session.route})")
@@ -201,7 +201,7 @@ async def _redis_findings(settings: Settings) -> list[Finding]:
 
 
 async def _photo_finding(settings: Settings) -> Finding:
-    """A photo store that can be written, read and cleared."""
+    """Returns whether the photo store can be written, read and cleared."""
     where = settings.photos.url or f"the folder {settings.data_dir / 'photos'}"
     key = f"doctor-{uuid4().hex}"
     try:

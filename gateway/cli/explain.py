@@ -31,7 +31,7 @@ OfferFacts = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """One thing an offer depends on."""
+    """One condition of an offer, whether it holds, and why."""
 
     what: str
     ok: bool
@@ -40,7 +40,7 @@ class Clause:
 
 @dataclass(frozen=True, slots=True)
 class PresenceEntry:
-    """Where presence has the hustler, seen from the task."""
+    """The hustler's entry in presence, as seen from the task."""
 
     at: LatLng | None
     distance_miles: float | None
@@ -49,7 +49,7 @@ class PresenceEntry:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What decides about a pair, read once."""
+    """What the database and presence know of a task and a hustler, read once."""
 
     facts: OfferFacts
     gate: list[Clause]
@@ -129,7 +129,7 @@ async def _presence_entry(
 
 
 def explanation(found: Findings, open_offers_max: int) -> Iterator[Clause]:
-    """The clauses in the order in which the broadcaster and the database judge them."""
+    """Yields the clauses in the order in which the broadcaster and the database check them."""
     yield from _broadcast_clauses(found.facts)
     yield from _place_clauses(found.facts, found.presence_entry)
     yield from _hustler_clauses(found.facts, open_offers_max)

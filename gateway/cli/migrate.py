@@ -1,4 +1,4 @@
-"""`hustlexp migrate`: brings the database up to date, and the login that serves."""
+"""`hustlexp migrate`: applies the due migrations, and sets up the login that serves."""
 
 from __future__ import annotations
 

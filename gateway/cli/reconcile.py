@@ -1,4 +1,4 @@
-"""`hustlexp reconcile`: our books against the payment provider's."""
+"""`hustlexp reconcile`: compares our books with the payment provider's movements."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from sql.database import Database
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """Who answers for the repairs, and why."""
+    """The admin who answers for the repairs, and the reason."""
 
     admin: UserId
     reason: str
@@ -79,7 +79,7 @@ def reconcile(
 async def _reconcile(
     settings: Settings, window: timedelta, repair: Repair | None
 ) -> Sequence[Difference]:
-    """What differs and stays so; reported, whether or not somebody reads the terminal."""
+    """Compares the books, repairs if asked, records and returns the differences that remain."""
     async with AsyncExitStack() as stack:
         money = await stack.enter_async_context(open_money(settings.payments))
         if money.books is None:
@@ -89,7 +89,7 @@ async def _reconcile(
         database = await Database.open(settings.postgres.dsn, size=2, statement_cache=0)
         stack.push_async_callback(database.close)
         store = Store(database)
-        # Nobody is connected here: the service reads what a repair did from the log.
+        # No client is connected here: the service reads what a repair did from the log.
         execution = Execution(store, Effects([], failed=str))
         books_audit = BooksAudit(
             execution, store, money.payments, money.books, settings.broadcast.plan()

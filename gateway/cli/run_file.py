@@ -1,4 +1,4 @@
-"""DATA_DIR/run.json: how to reach the service that `hustlexp dev` runs on that folder."""
+"""DATA_DIR/run.json: the addresses of the service that `hustlexp dev` runs on that folder."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class RunningService:
     redis_url: str = field(repr=False)
 
     def line(self) -> str:
-        """One line of JSON."""
+        """Returns the service's addresses as one line of JSON."""
         return json.dumps(asdict(self))
 
     def texts(self) -> dict[str, str]:
-        """The same as settings."""
+        """Returns the addresses as settings, by name."""
         return {
             "HX_POSTGRES_DSN": self.postgres_dsn,
             "HX_POSTGRES_OWNER_DSN": self.postgres_owner_dsn,
@@ -40,7 +40,7 @@ class RunningService:
 
 @contextmanager
 def announced(data_dir: Path, running: RunningService) -> Iterator[None]:
-    """The file exists, readable by its owner alone, while the block runs."""
+    """Keeps the file, readable by its owner alone, while the block runs."""
     path = _path(data_dir)
     draft = path.with_suffix(".draft")
     draft.unlink(missing_ok=True)
@@ -55,7 +55,7 @@ def announced(data_dir: Path, running: RunningService) -> Iterator[None]:
 
 
 def deployment(data_dir: Path | None, environ: Mapping[str, str]) -> Settings:
-    """The settings of the service a command is meant for.
+    """Returns the settings of the service that a command is meant for.
 
     A named folder decides; else the environment, if it names a database; else the usual folder.
     Raises SettingsError where nothing runs.

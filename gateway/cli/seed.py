@@ -1,4 +1,4 @@
-"""`hustlexp seed`: a few people to try the API with."""
+"""`hustlexp seed`: creates accounts to try the API with."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def seed(*, data_dir: Path | None = None) -> int:
 
 
 async def seed_people(settings: Settings) -> dict[str, str]:
-    """The ids of the seeded people by name."""
+    """Creates the seeded people; returns their ids by name."""
     async with open_dev_accounts(settings) as dev_accounts:
         return {
             name: str((await dev_accounts.person(role, name, subject_of(role, name))).user_id)

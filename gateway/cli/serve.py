@@ -1,4 +1,4 @@
-"""`hustlexp serve`: the service on servers of yours."""
+"""`hustlexp serve`: runs the service on configured servers."""
 
 from __future__ import annotations
 

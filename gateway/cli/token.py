@@ -1,4 +1,4 @@
-"""`hustlexp token`: a person and a token for it, against a development service."""
+"""`hustlexp token`: creates a development user and prints its token."""
 
 from __future__ import annotations
 
@@ -64,5 +64,5 @@ async def _persons(
 
 
 def subject_of(role: Role, name: str | None) -> str:
-    """The subject of a development user; a nameless one is like no other."""
+    """Returns the subject of a development user; without a name a unique one."""
     return f"{role}:{name or uuid4()}"

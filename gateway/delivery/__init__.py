@@ -1,1 +1,1 @@
-"""Who is connected, and what is pushed to them."""
+"""Delivery: the registry of connected users, and the push of events and offer cards to them."""

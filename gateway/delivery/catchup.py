@@ -1,4 +1,6 @@
-"""Relay, resume and gap detector in one: each second, positions against counters (design §7).
+"""Brings sessions that missed durable events up to the event log, once a second (design §7).
+
+Relay, resume and gap detector in one: each session's offset is compared with the log's counters.
 
 Whatever the push lost, or another process or psql committed, is found here and read from the log.
 While PostgreSQL is away nothing is lost: the comparison after its return finds it all.
@@ -22,7 +24,7 @@ from gateway.session import rendering
 
 
 class Catchup:
-    """Brings sessions up to the log."""
+    """Reads from the log what connected sessions miss, and hands it to the hub."""
 
     def __init__(
         self,
@@ -39,11 +41,11 @@ class Catchup:
         self._compare_at = time.monotonic()
 
     async def run(self) -> None:
-        """Round after round; for ever."""
+        """Runs rounds until cancelled."""
         await supervise("catchup", self.round)
 
     async def round(self) -> None:
-        """At once for a gap, and each second for everybody."""
+        """Waits for a gap or the next second, then compares and fills what is missing."""
         try:
             async with asyncio.timeout(max(0.0, self._compare_at - time.monotonic())):
                 await self._hub.work.wait()
@@ -58,7 +60,7 @@ class Catchup:
             self._hub.work.clear()
 
     async def compare(self) -> None:
-        """One query for all connected users: who stands behind the counters, who is suspended?"""
+        """Compares all connected users with the log by one query; closes suspended users."""
         users: Sequence[UserId] = tuple(self._hub.registry.connected())
         if not users:
             return
@@ -69,7 +71,7 @@ class Catchup:
                 self._hub.suspended(standing.user)
 
     async def fill_gaps(self) -> None:
-        """Reads for everybody behind what they miss, until nobody is."""
+        """Reads pages of the log until no connected session misses events."""
         while self._hub.behind:
             users = list(islice(self._hub.behind, limits.FANOUT_SLICE))
             offsets = {
@@ -92,7 +94,7 @@ class Catchup:
             )
 
     async def show_reopened(self) -> None:
-        """Shows cards that were withdrawn and are open again."""
+        """Shows the open offers of users whose withdrawn cards may be open again."""
         users = list(self._hub.reopened)
         for snapshot in await asyncio.gather(*(self._snapshots.read(user) for user in users)):
             user = UserId(snapshot.user_id)

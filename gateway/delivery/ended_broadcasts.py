@@ -1,4 +1,4 @@
-"""Broadcasts that have ended lately: a card of theirs that comes late is dropped."""
+"""The set of broadcasts that ended lately, by which a late offer card is dropped."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class EndedBroadcasts:
         return broadcast_id in self._until
 
     def add(self, broadcast_id: UUID, now: float) -> bool:
-        """Remembers it; False when it was known to have ended."""
+        """Remembers the broadcast as ended at `now`; returns False when it was known already."""
         self.forget(now)
         known = broadcast_id in self._until
         self._until[broadcast_id] = now + limits.CLOSED_REMEMBERED_S
@@ -26,6 +26,6 @@ class EndedBroadcasts:
         return not known
 
     def forget(self, now: float) -> None:
-        """Drops what ended long ago: no card is on its way for that long."""
+        """Drops broadcasts that ended over 15 minutes ago: no card is under way for that long."""
         while self._until and next(iter(self._until.values())) <= now:
             self._until.popitem(last=False)

@@ -1,4 +1,4 @@
-"""Many writes, in slices: nobody waits behind a fan-out."""
+"""Fan-out of writes in time slices, so that a large one does not delay the event loop."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Fanout:
         self._more = asyncio.Event()
 
     def start(self, job: Iterable[None]) -> None:
-        """Takes a job up."""
+        """Queues a job, and runs its first slice at once when no other job waits."""
         idle = not self._jobs
         self._jobs.append(iter(job))
         if idle:
             self._slice()
 
     async def run(self) -> None:
-        """Works off what did not fit into the first slice; for ever."""
+        """Runs the queued jobs slice by slice until cancelled."""
         while True:
             await self._more.wait()
             self._slice()

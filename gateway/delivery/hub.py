@@ -1,6 +1,6 @@
-"""The one place from which durable events are pushed to the sessions of this process.
+"""Pushes durable events to the sessions of this process; the only place that does.
 
-Nothing here waits, raises or blocks: what is lost comes back by the log (`catchup`).
+Every call returns at once and raises nothing: a lost push is read again from the log (`catchup`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MOVES_HUSTLER: Final = frozenset({"TASK_STATUS_UPDATE", "LIVE_MODE_STATE_CHANGE"
 
 
 class Hub:
-    """Pushes what committed commands did; a subscriber of `engine.kernel.effects.Effects`."""
+    """Subscriber of `engine.kernel.effects.Effects` that pushes what committed commands did."""
 
     def __init__(
         self,
@@ -56,18 +56,18 @@ class Hub:
     # ── Sockets ──────────────────────────────────────────────────────────────────────────────────
 
     def welcome(self, connection: Connection, snapshot: Snapshot, ref: Reference | None) -> None:
-        """Opens the session by its snapshot; the cards in it count as shown."""
+        """Writes WELCOME to an authenticated socket; the cards in its snapshot count as shown."""
         shown = connection.session.open(snapshot, self.cards.has_ended, ref)
         self.cards.opened_with(connection, UserId(snapshot.user_id), shown)
         connection.flush()
 
     def left(self, connection: Connection) -> None:
-        """Forgets a closed socket."""
+        """Removes a closed socket from the registry and the offer cards."""
         self.cards.left(connection)
         self.registry.left(connection)
 
     def suspended(self, user: UserId) -> None:
-        """Closes the sockets of an account that may not use the service any more."""
+        """Closes all sockets of a suspended account."""
         for connection in self.registry.sockets(user):
             connection.session.end(close_codes.NOT_ALLOWED)
             connection.flush()
@@ -115,7 +115,7 @@ class Hub:
         return taken
 
     def _follow_live_state(self, event: UserEvent, *, replayed: bool) -> None:
-        """Cards go with the ACTIVE state, whoever ended it, and what is open comes back with it.
+        """Withdraws cards when LIVE leaves ACTIVE, and asks for open offers when it returns.
 
         An event that was read from the log may be older than what the screens show.
         """
@@ -145,7 +145,7 @@ class Hub:
     # ── The log ──────────────────────────────────────────────────────────────────────────────────
 
     def heard_of(self, counters: Iterable[tuple[UserId, int]]) -> None:
-        """Compares where every session stands with the counters of the log."""
+        """Compares the offsets of each user's sessions with the log's counters (user, last seq)."""
         for user, last_seq in counters:
             connections = self.registry.user(user)
             if connections is None:
@@ -158,7 +158,7 @@ class Hub:
                 connections.poller.event(last_seq)
 
     def missing_after(self, user: UserId) -> int | None:
-        """The seq after which some session of the user misses events; None when none does."""
+        """Returns the seq after which a session of the user misses events; None when none does."""
         written = [
             connection.session.order.written
             for connection in self.registry.sockets(user)
@@ -167,20 +167,20 @@ class Hub:
         return min(written, default=None)
 
     def fill(self, events: Iterable[UserEvent]) -> None:
-        """Writes events from the log to the sessions that miss them."""
+        """Writes events read from the log to the sessions that miss them."""
         for event in events:
             if self.push(event, complete=True):
                 self._metrics.events_replayed(1)
 
     def resync(self, user: UserId) -> None:
-        """Sends RESYNC to the sessions that miss what the log holds no more."""
+        """Sends RESYNC to the user's sessions that miss events the log no longer holds."""
         for connection in self.registry.sockets(user):
             if connection.session.behind:
                 connection.session.resync("TOO_OLD")
                 connection.flush()
 
     def may_have_reopened(self, user: UserId) -> None:
-        """Cards that were withdrawn may be open again: the open offers are read."""
+        """Asks for the user's open offers to be read: withdrawn cards may be open again."""
         if self.registry.user(user) is not None:
             self.reopened.add(user)
             self.work.set()
@@ -192,7 +192,7 @@ class Hub:
     # ── Time ─────────────────────────────────────────────────────────────────────────────────────
 
     async def run(self) -> None:
-        """Fans out, and once a second looks after every socket; for ever."""
+        """Runs fan-outs, and checks every socket once a second, until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.cards.run(), name="fanout")
             group.create_task(supervise("sockets", self._sweep), name="sockets")
@@ -212,7 +212,7 @@ class Hub:
         self.cards.forget(now)
 
     def stop(self) -> None:
-        """The service stops: long polls answer, sockets are told to come back."""
+        """Answers every long poll and closes every socket, for the shutdown of the service."""
         self.stopping = True
         self.polls.stop()
         for connection in self.registry:

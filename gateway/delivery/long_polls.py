@@ -1,4 +1,4 @@
-"""Callers without a socket: `GET /v1/events` waits here for its first event or a changed offer.
+"""Long polls: `GET /v1/events` waits here for the caller's first event or a changed offer.
 
 Between two polls a caller still counts as connected for a minute, and what changed meanwhile ends
 the next poll at once.
@@ -18,7 +18,7 @@ from gateway.delivery.registry import ConnectionRegistry
 
 
 class LongPolls:
-    """Every long poll of this process."""
+    """The waiting long polls of this process, by user."""
 
     def __init__(
         self, registry: ConnectionRegistry, *, monotonic: Callable[[], float] = time.monotonic
@@ -54,14 +54,14 @@ class LongPolls:
             poller.end(woken, self._monotonic())
 
     def forget(self, now: float) -> Iterator[tuple[UserId, Poller]]:
-        """Drops and yields whoever has not polled for a while; monotonic seconds."""
+        """Drops and yields the users who have not polled for a while; monotonic seconds."""
         for user, poller in self._registry.pollers():
             if not poller.waiting and poller.until <= now:
                 self._registry.forget_poller(user)
                 yield user, poller
 
     def stop(self) -> None:
-        """Answers every poll: the service stops."""
+        """Answers every waiting poll, for the shutdown of the service."""
         self._stopping = True
         for _, poller in self._registry.pollers():
             poller.stop()

@@ -1,4 +1,4 @@
-"""Offer cards on screens: shown once per socket, taken away when their broadcast ends."""
+"""Delivery of offer cards: once per socket, and withdrawn when their broadcast ends."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gateway.session.connection import Connection
 
 
 class OfferCards:
-    """Delivers the broadcaster's cards (`broadcast.ports.Delivery`); nothing here waits."""
+    """Delivers the broadcaster's cards (`broadcast.ports.Delivery`); every call returns at once."""
 
     def __init__(
         self, registry: ConnectionRegistry, *, monotonic: Callable[[], float] = time.monotonic
@@ -45,12 +45,12 @@ class OfferCards:
         self._fanout.start(self._show_all(cards))
 
     def broadcast_update(self, poster: UserId, update: BroadcastUpdate) -> None:
-        """Sends the poster how the broadcast stands; not durable."""
+        """Sends the poster the progress of the broadcast; not durable."""
         if self._registry.user(poster) is not None:
             self._registry.send(poster, codec.encode("LIVE_BROADCAST_UPDATE", update))
 
     def closed(self, closed: ClosedBroadcast) -> None:
-        """Takes the broadcast's cards off every screen and drops late ones; repeats are harmless."""
+        """Withdraws the broadcast's cards from every socket and drops late ones; idempotent."""
         self._ended.add(closed.broadcast_id, self._monotonic())
         for user in self._polled.pop(closed.broadcast_id, ()):
             connections = self._registry.user(user)
@@ -61,14 +61,14 @@ class OfferCards:
             self._fanout.start(self._hide_all(closed, shown_to))
 
     def taken(self) -> Mapping[tuple[UUID, UUID], float]:
-        """(broadcast, hustler) of the cards that reached a socket since the last call, and when."""
+        """Returns and clears when each (broadcast, hustler) card reached a socket."""
         taken, self._taken = self._taken, {}
         return taken
 
     # ── Sessions ─────────────────────────────────────────────────────────────────────────────────
 
     def has_ended(self, broadcast_id: object) -> bool:
-        """Whether no card of this broadcast may be shown any more."""
+        """Returns whether the broadcast has ended, so that its cards may not be shown any more."""
         return broadcast_id in self._ended
 
     def opened_with(self, connection: Connection, user: UserId, broadcasts: Iterable[UUID]) -> None:
@@ -78,12 +78,12 @@ class OfferCards:
             self._took(broadcast_id, user)
 
     def left(self, connection: Connection) -> None:
-        """Forgets the screen of a closed socket."""
+        """Removes a closed socket from the index of shown cards."""
         for broadcast_id in connection.session.cards.broadcasts():
             self.untrack(connection, broadcast_id)
 
     def untrack(self, connection: Connection, broadcast_id: UUID) -> None:
-        """This socket need not hear of the broadcast's end."""
+        """Removes the socket from those that are notified of the broadcast's end."""
         shown_to = self._shown.get(broadcast_id)
         if shown_to is not None:
             shown_to.discard(connection)
@@ -91,7 +91,7 @@ class OfferCards:
                 del self._shown[broadcast_id]
 
     def withdraw(self, hustler: UserId) -> None:
-        """Takes every card of a hustler who is not offerable for now off every screen."""
+        """Withdraws every card of a hustler who is not offerable for now from all sockets."""
         connections = self._registry.user(hustler)
         if connections is None:
             return
@@ -103,7 +103,7 @@ class OfferCards:
             connections.poller.withdraw()
 
     def answered(self, hustler: UserId, broadcast_id: UUID, task_id: UUID) -> None:
-        """Takes a card that its hustler declined off the user's other screens, too."""
+        """Withdraws a card that its hustler declined from the user's other sockets."""
         connections = self._registry.user(hustler)
         if connections is None:
             return
@@ -117,7 +117,7 @@ class OfferCards:
             connections.poller.gone(broadcast_id)
 
     def forget_poller(self, user: UserId, poller: Poller) -> None:
-        """A long poll need not hear of the ends of the offers it knows."""
+        """Removes a long poll from those that are notified of the ends of its offers."""
         for broadcast_id in poller.broadcasts():
             polled = self._polled.get(broadcast_id)
             if polled is not None:
@@ -128,11 +128,11 @@ class OfferCards:
     # ── Time ─────────────────────────────────────────────────────────────────────────────────────
 
     async def run(self) -> None:
-        """Fans out what did not fit into one turn of the loop; for ever."""
+        """Runs the fan-outs that did not fit into one turn of the event loop, until cancelled."""
         await self._fanout.run()
 
     def forget(self, now: float) -> None:
-        """Drops what is remembered of broadcasts that ended long ago; monotonic seconds."""
+        """Drops the state of broadcasts that ended long ago; `now` is monotonic seconds."""
         self._ended.forget(now)
 
     # ── Inside ───────────────────────────────────────────────────────────────────────────────────

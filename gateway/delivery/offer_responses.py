@@ -1,4 +1,4 @@
-"""A hustler's answer to an offer: carried out, and told to the hustler's other screens."""
+"""Carries out a hustler's response to an offer and updates the hustler's other sockets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gateway.delivery.hub import Hub
 async def respond(
     commands: Commands, queries: Queries, hub: Hub, hustler: UserId, answer: Answer
 ) -> BroadcastResponse:
-    """Accept, decline or skip an offer; its outcome, with the task for the winner.
+    """Accepts, declines or skips an offer; returns the outcome, with the task for the winner.
 
     Raises what `Commands.respond` refuses, and HX017 when the database gave no outcome.
     """

@@ -1,4 +1,4 @@
-"""One user's long polls: what wakes them, and what was told by the last one."""
+"""One user's long polls: what wakes them, and what the last one returned."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Woken = Literal["EVENT", "OFFERS", "TIMEOUT", "STOPPING"]
 
 
 class Poller:
-    """One user's long polls. Times are monotonic seconds."""
+    """The long polls of one user. Times are monotonic seconds."""
 
     __slots__ = ("_changed", "_pending", "_sent", "_waiting", "until")
 
@@ -26,16 +26,16 @@ class Poller:
 
     @property
     def waiting(self) -> bool:
-        """A poll is open now."""
+        """Whether a poll is open now."""
         return bool(self._waiting)
 
     @property
     def offset(self) -> int | None:
-        """The lowest seq a waiting poll asked after."""
+        """The lowest seq after which a waiting poll asked; None when none waits."""
         return min(self._waiting.values(), default=None)
 
     def broadcasts(self) -> set[UUID]:
-        """The open offers this user was told of, or is about to be."""
+        """The open offers that a poll has returned to this user, or is about to return."""
         return self._sent | self._pending
 
     def begin(self, after: int) -> asyncio.Future[Woken]:
@@ -56,18 +56,18 @@ class Poller:
         return woken
 
     def end(self, woken: asyncio.Future[Woken], now: float) -> None:
-        """Closes a poll; the next one is awaited for a while."""
+        """Closes a poll, and keeps the user reachable until the next one, for a while."""
         self._waiting.pop(woken, None)
         self.until = now + limits.POLL_GRACE_S
 
     def event(self, seq: int) -> None:
-        """An event with this seq exists."""
+        """Wakes the polls that asked for events after a lower seq than this one."""
         for woken, after in list(self._waiting.items()):
             if seq > after:
                 self._wake(woken, "EVENT")
 
     def offer(self, broadcast_id: UUID) -> bool:
-        """A new open offer; True once a poll has told the user of it."""
+        """Adds an open offer; returns True once a poll has returned it to the user."""
         if broadcast_id in self._sent:
             return True
         if not self._waiting:
@@ -78,21 +78,21 @@ class Poller:
         return True
 
     def gone(self, broadcast_id: UUID) -> None:
-        """An offer is open no more."""
+        """Removes an offer that is no longer open; wakes the polls if one had returned it."""
         self._pending.discard(broadcast_id)
         if broadcast_id in self._sent:
             self._sent.discard(broadcast_id)
             self._offers_changed()
 
     def withdraw(self) -> None:
-        """No offer of this user is open any more."""
+        """Removes every open offer of this user; wakes the polls if one had returned any."""
         if self._sent:
             self._offers_changed()
         self._sent.clear()
         self._pending.clear()
 
     def stop(self) -> None:
-        """The service stops: every poll answers now."""
+        """Wakes every poll, for the shutdown of the service."""
         self._wake_all("STOPPING")
 
     def _offers_changed(self) -> None:

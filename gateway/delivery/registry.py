@@ -1,4 +1,4 @@
-"""The open sockets of this process: by user, by address, by watched task."""
+"""Registry of the open sockets of this process: by user, by address, by watched task."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gateway.session.session import Phase
 
 
 class UserConnections:
-    """Everything through which one user can be reached."""
+    """The sockets and the long poll of one user."""
 
     __slots__ = ("poller", "sockets")
 
@@ -26,7 +26,7 @@ class UserConnections:
 
 
 class ConnectionRegistry:
-    """Holds user → sockets and long poll, task → watchers, and how many are unauthenticated."""
+    """Index of user → sockets and long poll, task → watchers, and unauthenticated sockets."""
 
     def __init__(self, metrics: SessionMetrics) -> None:
         self._metrics = metrics
@@ -42,24 +42,24 @@ class ConnectionRegistry:
     # ── Sockets ──────────────────────────────────────────────────────────────────────────────────
 
     def opened(self, connection: Connection) -> None:
-        """A socket opened; its user is not known yet."""
+        """Adds a socket that is not authenticated yet."""
         self._sockets.add(connection)
         self._unauthenticated[connection.address] += 1
         self._waiting += 1
 
     @property
     def full(self) -> bool:
-        """No more sockets before some of the open ones authenticate, or close."""
+        """Whether the process has its maximum of unauthenticated sockets."""
         return (
             self._waiting >= limits.MAX_UNAUTHENTICATED or len(self._sockets) >= limits.MAX_SOCKETS
         )
 
     def full_for(self, address: str) -> bool:
-        """No more sockets from this address before some of its own authenticate, or close."""
+        """Returns whether this address has its maximum of unauthenticated sockets."""
         return self._unauthenticated[address] >= limits.MAX_UNAUTHENTICATED_PER_ADDRESS
 
     def joined(self, connection: Connection) -> None:
-        """The socket's user is known: from here on nothing is missed.
+        """Adds an authenticated socket to its user's; from here on it receives every push.
 
         The oldest socket of a user who opens too many is closed.
         """
@@ -75,7 +75,7 @@ class ConnectionRegistry:
             oldest.flush()
 
     def left(self, connection: Connection) -> None:
-        """The socket is closed."""
+        """Removes a closed socket."""
         self._sockets.discard(connection)
         self._observing.discard(connection)
         for task_id in tuple(connection.session.watched):
@@ -91,11 +91,11 @@ class ConnectionRegistry:
         self._forget_if_gone(user)
 
     def __iter__(self) -> Iterator[Connection]:
-        """Every open socket, authenticated or not, as they are now."""
+        """Iterates over a copy of all open sockets, authenticated or not."""
         return iter(tuple(self._sockets))
 
     def __len__(self) -> int:
-        """Open sockets, authenticated or not."""
+        """Returns the number of open sockets, authenticated or not."""
         return len(self._sockets)
 
     # ── Users ────────────────────────────────────────────────────────────────────────────────────
@@ -105,20 +105,20 @@ class ConnectionRegistry:
         return self._users.keys()
 
     def user(self, user: UserId) -> UserConnections | None:
-        """Through what this user can be reached; None when through nothing."""
+        """Returns the user's connections; None for a user without any."""
         return self._users.get(user)
 
     def of(self, user: UserId) -> UserConnections:
-        """The same, begun where there is nothing yet."""
+        """Returns the user's connections, created where there are none yet."""
         return self._users.setdefault(user, UserConnections())
 
     def sockets(self, user: UserId) -> Sequence[Connection]:
-        """The user's authenticated sockets, oldest first."""
+        """Returns the user's authenticated sockets, oldest first."""
         connections = self._users.get(user)
         return connections.sockets if connections else ()
 
     def pollers(self) -> Iterable[tuple[UserId, Poller]]:
-        """Every user who polls, as they are now."""
+        """Copy of the users with long polls, each with its poller."""
         return [
             (user, connections.poller)
             for user, connections in self._users.items()
@@ -126,7 +126,7 @@ class ConnectionRegistry:
         ]
 
     def forget_poller(self, user: UserId) -> None:
-        """The user polls no more."""
+        """Removes the user's long polls."""
         self._users[user].poller = None
         self._forget_if_gone(user)
 
@@ -152,7 +152,7 @@ class ConnectionRegistry:
     # ── Watchers ─────────────────────────────────────────────────────────────────────────────────
 
     def watch(self, connection: Connection, task_id: UUID) -> bool:
-        """Sends this socket every step of a task; False when it watches too many."""
+        """Subscribes the socket to a task's steps; returns False when it watches too many."""
         watched = connection.session.watched
         if task_id not in watched and len(watched) >= limits.MAX_WATCHED_TASKS:
             return False
@@ -163,7 +163,7 @@ class ConnectionRegistry:
         return True
 
     def unwatch(self, connection: Connection, task_id: UUID) -> None:
-        """Ends `watch`."""
+        """Ends the socket's subscription to a task's steps."""
         connection.session.watched.discard(task_id)
         watching = self._watching.get(task_id)
         if watching is not None:
@@ -172,11 +172,11 @@ class ConnectionRegistry:
                 del self._watching[task_id]
 
     def watchers(self, task_id: UUID) -> Sequence[Connection]:
-        """Who watches a task, as they are now."""
+        """Returns a copy of the sockets that watch a task."""
         return tuple(self._watching.get(task_id, ()))
 
     def observe(self, connection: Connection, wanted: bool) -> None:  # noqa: FBT001 - on or off
-        """Adds the socket to those who get CITY frames, or takes it out."""
+        """Subscribes the socket to CITY frames, or unsubscribes it."""
         if wanted and not connection.gone:
             self._observing.add(connection)
         else:
@@ -190,7 +190,7 @@ class ConnectionRegistry:
     # ── Inside ───────────────────────────────────────────────────────────────────────────────────
 
     def _authenticated(self, connection: Connection) -> None:
-        """The socket's place before AUTH is free again."""
+        """Frees the socket's slot among the unauthenticated ones."""
         self._waiting -= 1
         self._unauthenticated[connection.address] -= 1
         if not self._unauthenticated[connection.address]:

@@ -1,4 +1,4 @@
-"""Snapshots for WELCOME: all who ask within 10 ms share one query."""
+"""Snapshots for WELCOME: all users who ask within 10 ms share one query."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gateway.contract import limits
 
 
 class Snapshots:
-    """Gathers the users of a window; its readers wait for the answer of theirs."""
+    """Batches the reads of snapshots, one query per window."""
 
     def __init__(self, queries: EventQueries) -> None:
         self._queries = queries
@@ -21,14 +21,14 @@ class Snapshots:
         self.queries_made = 0
 
     async def read(self, user: UserId) -> Snapshot:
-        """The user's snapshot, taken after this call; errors as `EventQueries.snapshots`."""
+        """Returns the user's snapshot, taken after this call; raises as the query does."""
         future: asyncio.Future[Snapshot] = asyncio.get_running_loop().create_future()
         self._wanted.setdefault(user, []).append(future)
         self._someone.set()
         return await future
 
     async def run(self) -> None:
-        """Answers window after window; for ever."""
+        """Answers batch after batch until cancelled."""
         async with asyncio.TaskGroup() as group:
             while True:
                 await self._someone.wait()

@@ -1,1 +1,1 @@
-"""The REST handlers, one module per resource; `calls` is what they have in common at the border."""
+"""The REST handlers, one module per resource; `endpoint` is the way that every call takes."""

@@ -1,4 +1,4 @@
-"""What browsers of other origins may do (CORS), refused like everything else: by a problem document."""
+"""CORS: which other origins may call, with refusals as problem documents."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_AGE_S: Final = 600
 
 
 class CrossOrigin(CORSMiddleware):
-    """starlette's middleware, whose own refusals are plain text."""
+    """starlette's CORS middleware, refusing with problem documents instead of plain text."""
 
     def __init__(self, app: ASGIApp, metrics: RequestMetrics, origins: Iterable[str]) -> None:
         super().__init__(
@@ -33,7 +33,7 @@ class CrossOrigin(CORSMiddleware):
         self._metrics = metrics
 
     def preflight_response(self, request_headers: Headers) -> Response:
-        """The answer to a browser that asks before it sends."""
+        """Returns the answer to a CORS preflight request."""
         answer = super().preflight_response(request_headers)
         if answer.status_code < 400:
             return answer
@@ -46,13 +46,13 @@ class CrossOrigin(CORSMiddleware):
 
 
 class _RefusalResponse(Response):
-    """A problem document that learns the request's id when it is sent."""
+    """A problem document that gets the request's id when it is sent."""
 
     def __init__(self, refusal: problems.Unreadable) -> None:
         super().__init__(status_code=refusal.status)
         self._refusal = refusal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends it."""
+        """Sends the problem document."""
         response = problems.response(self._refusal, scope["state"]["request_id"])
         await response(scope, receive, send)

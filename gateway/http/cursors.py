@@ -1,4 +1,4 @@
-"""Page cursors: opaque to clients, signed so that nobody can make one up."""
+"""Page cursors: opaque to clients, signed, and valid for one user."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _TAG_BYTES: Final = 16
 
 
 class Cursors:
-    """Signs and opens cursors; each belongs to one user."""
+    """Signs and opens page cursors; each belongs to one user."""
 
     def __init__(self, key: bytes) -> None:
         self._key = hmac.digest(key, b"cursor", sha256)
 
     def sign(self, user: UUID, end: Cursor) -> str:
-        """The cursor that says to us where a page ended, and nothing to others."""
+        """Returns the signed cursor for the end of a page."""
         text = msgspec.json.encode(end)
         return urlsafe_b64encode(self._tag(user, text) + text).decode().rstrip("=")
 
     def open(self, user: UUID, cursor: str) -> Cursor:
-        """Where the page ended; VALIDATION_ERROR for a cursor this user was never given."""
+        """Returns the end of the page; raises VALIDATION_ERROR for a forged or another's cursor."""
         try:
             signed = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
             tag, text = signed[:_TAG_BYTES], signed[_TAG_BYTES:]
@@ -39,11 +39,11 @@ class Cursors:
         raise errors.invalid_field("/cursor", "must be the `next_cursor` of a page of yours")
 
     def after(self, user: UUID, cursor: str | None) -> Cursor | None:
-        """As `open`; None for a first page."""
+        """Returns the opened cursor, or None for a first page; raises as `open`."""
         return self.open(user, cursor) if cursor else None
 
     def next(self, user: UUID, end: Cursor | None) -> str | None:
-        """As `sign`; None behind the last page."""
+        """Returns the signed cursor of the next page, or None behind the last one."""
         return self.sign(user, end) if end else None
 
     def _tag(self, user: UUID, text: bytes) -> bytes:

@@ -1,7 +1,7 @@
-"""Bodies and query strings as strict, bounded types; what does not fit is refused.
+"""Decodes bodies and query strings into strict, bounded types, or refuses them.
 
-Unknown fields are refused, so nobody can write a state, a role or a tier; every number and every
-text has bounds, so nothing of an absurd size gets past the border.
+Unknown fields are refused, so that no client can write a state, a role or a tier; every number and
+every text has bounds.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def decode(body: bytes, kind: type[S]) -> S:
 
 
 def _misfit(body: bytes, kind: type[S]) -> errors.Refusal:
-    """Why a body does not fit: every field that is wrong."""
+    """Returns the refusal of a body with every field that is wrong."""
     try:
         return field_errors.refusal(msgspec.json.decode(body), kind)
     except RecursionError:
@@ -71,7 +71,7 @@ def _misfit(body: bytes, kind: type[S]) -> errors.Refusal:
 
 
 def decode_query(pairs: list[tuple[str, str]], kind: type[S]) -> S:
-    """A query string as its type; a parameter given twice is refused."""
+    """Returns a query string as its type; refuses a parameter given twice."""
     values = dict(pairs)
     if len(values) != len(pairs):
         names = [name for name, _ in pairs]
@@ -89,7 +89,7 @@ def decode_query(pairs: list[tuple[str, str]], kind: type[S]) -> S:
 
 
 async def read_body(request: Request) -> bytes:
-    """The raw JSON body, `{}` for an empty one; TOO_LARGE beyond 64 KiB, 415 for another type."""
+    """Returns the raw JSON body, `{}` if empty; TOO_LARGE beyond 64 KiB, 415 for another type."""
     body = await read_raw(request, MAX_BODY_BYTES)
     if not body:
         return b"{}"
@@ -98,7 +98,7 @@ async def read_body(request: Request) -> bytes:
 
 
 async def read_raw(request: Request, max_bytes: int) -> bytes:
-    """The body as it came; the rest of one that is too large is never kept (TOO_LARGE)."""
+    """Returns the body as sent; raises TOO_LARGE without keeping the rest of a larger one."""
     if announced_bytes(request) > max_bytes:
         raise errors.refusal("TOO_LARGE")
     body = bytearray()
@@ -113,7 +113,7 @@ async def read_raw(request: Request, max_bytes: int) -> bytes:
 
 
 def announced_bytes(request: Request) -> int:
-    """The size of the body as its sender announces it, 0 for one that does not; else 400."""
+    """Returns Content-Length, 0 without one; refuses a malformed one with 400."""
     announced = request.headers.get("content-length", "0")
     if not announced.isdecimal():
         raise Unreadable(400, "Content-Length is not a number.")
@@ -121,7 +121,7 @@ def announced_bytes(request: Request) -> int:
 
 
 def check_content_type(headers: Mapping[str, str]) -> None:
-    """Refuse anything but `application/json`, with 415."""
+    """Refuses anything but `application/json`, with 415."""
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise Unreadable(415, "The body must be application/json.")

@@ -1,4 +1,4 @@
-"""One REST call as a row of the URL table, and the way every call takes.
+"""One REST call as a row of the URL table, and the pipeline of every call.
 
 authenticate → may this role? → rate → decode → idempotency → handler → encode.
 The types of body, query and answer are read from the handler's annotations, so that routing,
@@ -49,24 +49,24 @@ class RequestContext(Generic[Body, Query]):
 
     @property
     def user_id(self) -> UserId:
-        """Who asks."""
+        """The caller's user id."""
         return self.caller.user_id
 
     def id(self, kind: Callable[[UUID], Id]) -> Id:
-        """The id of that type in the path: a `TaskId` stands there as `task_id`."""
+        """Returns the path's id of that type: a `TaskId` stands there as `task_id`."""
         return kind(self.path[f"{kind.__name__.removesuffix('Id').lower()}_id"])
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """An answer that the caller had already got: told with 200 where a first one says 201."""
+    """An answer that the caller had already got: sent with 200 where the first one was a 201."""
 
     value: Any
 
 
 @dataclass(frozen=True, slots=True)
 class RawResponse:
-    """An answer that is no JSON: its bytes, their media type, and headers of its own."""
+    """An answer that is not JSON: its bytes, their media type, and headers of its own."""
 
     content: bytes
     content_type: str
@@ -75,7 +75,7 @@ class RawResponse:
 
 @dataclass(frozen=True, slots=True)
 class DecodedBody:
-    """A body that was read, and the bytes that make it the same request as another one."""
+    """A decoded body, and the bytes by which two requests are compared for idempotency."""
 
     body: Struct
     identity: bytes
@@ -87,7 +87,7 @@ Reader = Callable[[Parts, Caller, Request, type[Struct]], AbstractAsyncContextMa
 
 @dataclass(frozen=True, slots=True)
 class BodyReader:
-    """How the body of a call is read, and what OpenAPI says of it."""
+    """The way an endpoint's body is read, and its OpenAPI description."""
 
     media_type: str
     read: Reader
@@ -126,33 +126,33 @@ class Endpoint:
 
     @cached_property
     def hints(self) -> Mapping[str, Any]:
-        """The handler's annotations, resolved."""
+        """The handler's resolved annotations."""
         return get_type_hints(self.handler)
 
     @cached_property
     def body_type(self) -> type[Struct]:
-        """What the body must be."""
+        """The type of the body."""
         return _argument(self.hints["context"], 0)
 
     @cached_property
     def query_type(self) -> type[Struct]:
-        """What the query string must be."""
+        """The type of the query string."""
         return _argument(self.hints["context"], 1)
 
     @cached_property
     def answer_types(self) -> tuple[type, ...]:
-        """What a success may carry; nothing for an empty answer."""
+        """The types of a success; none for an empty answer."""
         kinds = _kinds(self.hints["return"])
         return tuple(kind for kind in kinds if kind not in (RawResponse, Replayed, NoneType))
 
     @cached_property
     def may_replay(self) -> bool:
-        """Whether a repetition is told apart by its status."""
+        """Whether the status of a replayed answer differs from the first one's."""
         return Replayed in _kinds(self.hints["return"])
 
 
 def endpoint_routes(endpoints: Sequence[Endpoint], parts: Parts) -> list[Route]:
-    """One route for each path, so that a method it does not know is told all that it does."""
+    """Returns one route for each path, whose 405 names all methods of the path."""
     by_path: dict[str, dict[str, Endpoint]] = {}
     for endpoint in endpoints:
         by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
@@ -168,7 +168,7 @@ def _route(path: str, by_method: Mapping[str, Endpoint], parts: Parts) -> Route:
 
 
 async def answer(endpoint: Endpoint, parts: Parts, request: Request) -> Response:
-    """Carry one request along the common way; refusals travel as `Refusal`."""
+    """Carries one request through the pipeline; returns its response or raises `Refusal`."""
     caller = await _authenticated(parts, request)
     if caller.role not in endpoint.who:
         raise errors.refusal("HX503", "PERMISSION")
@@ -196,7 +196,7 @@ async def answer(endpoint: Endpoint, parts: Parts, request: Request) -> Response
 
 
 async def _authenticated(parts: Parts, request: Request) -> Caller:
-    """The caller; an address that shows many bad tokens is told to slow down instead."""
+    """Returns the caller; RATE_LIMITED for an address that sends many bad tokens."""
     try:
         return await parts.authenticator.caller(request.headers.get("authorization"))
     except errors.Refusal as refusal:
@@ -206,7 +206,7 @@ async def _authenticated(parts: Parts, request: Request) -> Caller:
 
 
 def _encoded(value: Any, status: int) -> Response:
-    """A handler's value as a response; None becomes 204."""
+    """Returns a handler's value as a response; None becomes 204."""
     if isinstance(value, Replayed):
         value, status = value.value, HTTPStatus.OK
     if value is None:
@@ -222,7 +222,7 @@ def _encoded(value: Any, status: int) -> Response:
 
 
 def _kinds(hint: Any) -> tuple[Any, ...]:
-    """The members of a union; any other hint alone."""
+    """Returns the members of a union; any other hint alone."""
     return get_args(hint) if isinstance(hint, UnionType) else (hint,)
 
 

@@ -72,7 +72,10 @@ async def after(parts: Parts, context: RequestContext[Nothing, EventsQuery]) -> 
 
 
 async def _woken(parts: Parts, context: RequestContext[Nothing, EventsQuery], offset: int) -> Woken:
-    """Waits, but not for a caller who has hung up: who is gone takes no news away."""
+    """Waits for news, or until the caller disconnects; returns what ended the wait.
+
+    A closed connection must not consume news.
+    """
     waiting = asyncio.create_task(
         parts.hub.polls.wait_for(context.user_id, offset, context.query.wait)
     )
@@ -91,7 +94,7 @@ async def _events_or_resync(
     log: EventPage,
     offers: list[OfferCard] | UnsetType = UNSET,
 ) -> Events | Resync:
-    """A stretch of the log as an answer, or why there is none."""
+    """Returns a page of the log as an answer, or RESYNC where the log cannot continue."""
     if log.last_seq < offset:
         return Resync("AHEAD", log.last_seq)
     first_seq = log.events[0].seq if log.events else log.last_seq + 1

@@ -1,4 +1,4 @@
-"""Is the process alive, and may it be given traffic?"""
+"""Liveness and readiness of the process, for load balancers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Probe = Callable[[], Awaitable[object]]
 
 
 class Health:
-    """Asks the parts this process leans on."""
+    """Checks the servers that this process depends on."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Health:
         self._valkey = valkey
 
     async def readiness(self) -> Readiness:
-        """Ask PostgreSQL what it lets us do and for its migrations, Valkey for a ping, all at once."""
+        """Checks PostgreSQL's rights and migrations and pings Valkey, all at once."""
         session, applied, pong = await asyncio.gather(
             _within(self._session()),
             _within(self._applied()),

@@ -1,10 +1,9 @@
-"""`Idempotency-Key`: an answer is remembered for 24 hours per user and route (contract).
+"""`Idempotency-Key`: an answer is kept for 24 hours per user and route, and replayed.
 
-The same key with another request is refused; a twin of a request that is still running is told to
-come back. A refusal that lies in the request itself is remembered like a success; one that time or
-another step can cure is not. An owner that died leaves its key behind, which may be taken over
-after 60 s: the request then runs a second time, so what it did before dying shows as its natural
-repetition.
+The same key with another request is refused; a duplicate of a request that is still running is told
+to retry. A refusal that lies in the request itself is kept like a success; one that time or another
+step can cure is not. An owner that died leaves its key behind, which may be taken over after 60 s:
+the request then runs a second time, so what it did before dying shows as its natural repetition.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ switched on, an escrow is funded."""
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A key that is ours until it is answered, given back, or 60 s old."""
+    """A claimed key: ours until it is answered, released, or 60 s old."""
 
     user: UserId
     route: str
@@ -46,13 +45,13 @@ class Claim:
 
 
 class Idempotency:
-    """Runs a request once per key."""
+    """Runs a request once per key, and replays its answer for the same key."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def run(self) -> None:
-        """Sweeps once a minute, for ever."""
+        """Sweeps once a minute until cancelled."""
         await supervise("idempotency_sweep", self._round)
 
     async def _round(self) -> None:
@@ -60,7 +59,7 @@ class Idempotency:
         await self.sweep()
 
     async def sweep(self) -> None:
-        """Delete every key older than a day."""
+        """Deletes every key older than a day."""
         while await self._store.value("sweep_idempotency_keys", SWEEP_ROWS) == SWEEP_ROWS:
             pass
 
@@ -74,7 +73,7 @@ class Idempotency:
         request_id: str,
         run: Callable[[], Awaitable[Response]],
     ) -> Response:
-        """The answer of `run`, or the one it gave under this key before.
+        """Returns the answer of `run`, or the one kept under this key.
 
         Refuses with IDEMPOTENCY_MISMATCH or IDEMPOTENCY_IN_FLIGHT.
         """
@@ -109,7 +108,7 @@ class Idempotency:
     async def _answer(
         self, claim: Claim, request_id: str, run: Callable[[], Awaitable[Response]]
     ) -> Response:
-        """Run as the key's owner; keep a lasting answer, give the key back for any other."""
+        """Runs as the key's owner; keeps a lasting answer, releases the key for any other."""
         mine = (claim.user, claim.route, claim.key, claim.claimed_at)
         try:
             response = await run()

@@ -54,7 +54,7 @@ async def switch_off(parts: Parts, context: RequestContext[Nothing, Nothing]) ->
 
 
 async def _publish_live_state(parts: Parts, user: UserId) -> LiveView:
-    """The new state; the user's sockets are told it too, as when one of them had asked."""
+    """Returns the new LIVE state, and pushes it to the user's sockets."""
     live = await parts.queries.live.state(user)
     change = server.LiveModeChange(live.state, live.reason, live.ends_at)
     parts.hub.registry.send(user, codec.encode("LIVE_MODE_STATE_CHANGE", change))
@@ -95,7 +95,7 @@ async def accept(parts: Parts, context: RequestContext[AcceptRequest, Nothing]) 
 
 
 def check_won(applied: Applied) -> None:
-    """Turn the outcome of an accept that did not win into its refusal."""
+    """Raises the refusal of an accept that did not win; returns for one that won."""
     match applied.outcome:
         case "TAKEN":
             raise errors.refusal("HX011", "TAKEN")

@@ -21,7 +21,7 @@ _GO_BETWEEN: Final = ("forwarded", "x-forwarded-", "x-real-ip", "via")
 
 
 class MapPage:
-    """`observer` makes an admin's token, or is None where admins bring their own."""
+    """Handler of the page; `observer` makes an admin's token, None where admins bring their own."""
 
     def __init__(self, observer: Callable[[], str] | None) -> None:
         self._observer = observer

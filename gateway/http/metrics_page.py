@@ -1,4 +1,4 @@
-"""The Prometheus page: with the other paths, or alone on a port of its own."""
+"""The Prometheus page: on the public port, or alone on a port of its own."""
 
 from __future__ import annotations
 
@@ -28,6 +28,6 @@ class MetricsPage:
             await self._parts.db_metrics.refresh()
         except (DatabaseAway, errors.Refusal):
             log.warning("metrics_without_database")
-        # On a thread: counting the open files of 20,000 sockets would hold everybody up.
+        # On a thread: counting the open files of 20,000 sockets would block the event loop.
         page = await asyncio.to_thread(self._parts.metrics.page)
         return Response(page, headers={"Content-Type": CONTENT_TYPE_LATEST})

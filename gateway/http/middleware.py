@@ -1,6 +1,6 @@
-"""What surrounds every request: its id, its access-log line, its figures, the security headers.
+"""Outermost middleware: request id, access log, metrics, security headers.
 
-Nothing that goes wrong inside leaves this module as anything but a problem document.
+Every exception inside becomes a problem document.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ log = structlog.get_logger(__name__)
 
 
 class RequestMiddleware:
-    """The outermost middleware of ours (plain ASGI)."""
+    """The service's outermost middleware (plain ASGI)."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class RequestMiddleware:
         self._monotonic = monotonic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass WebSockets through; surround HTTP."""
+        """Passes WebSockets through; wraps HTTP requests."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -95,7 +95,7 @@ class RequestMiddleware:
         return given if _REQUEST_ID.fullmatch(given) else self._new_id()
 
     def _note(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
-        """One line per request without query strings or headers: tokens never reach the log."""
+        """Logs one line per request without query strings or headers, so never a token."""
         route = getattr(scope.get("route"), "path", "unknown")
         self._metrics.answered(scope["method"], route, status, seconds)
         log.info(
@@ -109,7 +109,7 @@ class RequestMiddleware:
 
 
 def exception_handlers(metrics: RequestMetrics) -> dict[Any, Any]:
-    """How starlette turns each expected exception into its problem document."""
+    """Returns starlette's handlers that turn each expected exception into a problem document."""
 
     def answered(refusal: errors.Refusal, request: Request) -> Response:
         metrics.refused("rest", refusal.kind)
@@ -138,7 +138,7 @@ def exception_handlers(metrics: RequestMetrics) -> dict[Any, Any]:
 
 
 def _of_starlette(error: HTTPException) -> errors.Refusal:
-    """Routing knows two errors of its own: no such path (404) and no such method (405)."""
+    """Returns the refusal of a routing error: no such path (404), no such method (405)."""
     if error.status_code == 404:
         return errors.refusal("NOT_FOUND")
     return problems.Unreadable(error.status_code, error.detail, error.headers)

@@ -19,7 +19,7 @@ MAX_OVERHEAD_BYTES: Final = 16 * 1024
 
 
 class OneFile:
-    """A body with exactly one part, named as told; its name on the sender's disk is not looked at.
+    """Parser of a body with exactly one part, of the field's name; ignores its file name.
 
     Refuses with 415 what is no such body, TOO_LARGE what is larger, else VALIDATION_ERROR.
     """
@@ -53,7 +53,7 @@ class OneFile:
             raise self._unfit() from error
 
     def feed(self, chunk: bytes) -> None:
-        """The next bytes of the body."""
+        """Parses the next bytes of the body."""
         self._received_bytes += len(chunk)
         if self._received_bytes > self._max_bytes + MAX_OVERHEAD_BYTES:
             raise errors.refusal("TOO_LARGE")
@@ -63,7 +63,7 @@ class OneFile:
             raise self._unfit() from error
 
     def content(self) -> bytes:
-        """The file, once the body is complete."""
+        """Returns the file; refuses a body that is not complete."""
         if not (self._ended and self._parts == 1):
             raise self._unfit()
         return bytes(self._file)

@@ -1,4 +1,4 @@
-"""What the gateway's handlers work with: the opened parts, handed down by the composition root."""
+"""The opened parts that the handlers work with, handed down by the composition root."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from gateway.tracking.location_tracker import LocationTracker
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """One of each; nobody looks anything up in globals."""
+    """One instance of each part; no handler uses globals."""
 
     commands: Commands
     queries: Queries
@@ -57,4 +57,4 @@ class Parts:
     cors_origins: tuple[str, ...] = ()
     """Exact origins of browsers apps; empty allows none but our own pages."""
     trusted_proxies: tuple[Network, ...] = ()
-    """Where the `X-Forwarded-…` fields are believed; empty believes nobody."""
+    """Where the `X-Forwarded-…` fields are accepted; empty for none."""

@@ -55,7 +55,7 @@ async def show(parts: Parts, context: RequestContext[Nothing, Nothing]) -> RawRe
 async def _read_file(
     parts: Parts, caller: Caller, request: Request, _kind: type[Struct]
 ) -> AsyncIterator[DecodedBody]:
-    """The one file of the body; what makes two uploads the same is its bytes, not the boundary."""
+    """Reads the one file of the body; uploads are compared by its bytes, not by the boundary."""
     file = OneFile(request.headers.get("content-type", ""), FIELD, policy.PHOTO_BYTES_MAX)
     if decoding.announced_bytes(request) > policy.PHOTO_BYTES_MAX + MAX_OVERHEAD_BYTES:
         raise errors.refusal("TOO_LARGE")

@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 
 class StripeWebhook:
-    """The handler. Without secrets there is no such page."""
+    """Handler of Stripe's webhook; answers NOT_FOUND where no secrets are configured."""
 
     def __init__(
         self,

@@ -224,7 +224,7 @@ async def history(parts: Parts, context: RequestContext[Nothing, Nothing]) -> Hi
 
 
 def check_terms(task: TaskRequest) -> None:
-    """What fields together must satisfy: price floors (HX902 for LIVE) and the confirmations.
+    """Refuses a task below a price floor (HX902 for LIVE) or without its confirmations.
 
     The database judges the floors again; asking early spares it the work.
     """
@@ -249,7 +249,7 @@ def check_terms(task: TaskRequest) -> None:
 
 
 def changes(edit: EditRequest) -> dict[str, Any]:
-    """The columns that an edit changes, with their new values."""
+    """Returns the columns that an edit changes, with their new values."""
     sent = {
         name: getattr(edit, name)
         for name in edit.__struct_fields__
@@ -271,7 +271,7 @@ def changes(edit: EditRequest) -> dict[str, Any]:
 
 
 def draft(task: TaskRequest) -> TaskDraft:
-    """The engine's draft: the exact place, and the centre of its cell for everybody else."""
+    """Returns the engine's draft: the exact location, and its cell's centre for public views."""
     place = cells.place_centre(task.location.lat, task.location.lng)
     return TaskDraft(
         mode=task.mode,

@@ -1,4 +1,4 @@
-"""How many uploads a process receives at once: each holds its file in memory until it is kept."""
+"""Limits the uploads that a process receives at once: each holds its file in memory."""
 
 from __future__ import annotations
 
@@ -12,18 +12,21 @@ from gateway.contract import limits
 
 
 class UploadSlots:
-    """Places for uploads under way, few for each user, so that slow ones shut nobody else out."""
+    """Slots for uploads under way, few for each user, so that slow ones block no other user."""
 
     def __init__(self) -> None:
         self._taken: Counter[UUID] = Counter()
 
     def under_way(self, user: UUID) -> int:
-        """How many uploads of this user are being received or checked."""
+        """Returns how many uploads of this user are being received or checked."""
         return self._taken[user]
 
     @contextmanager
     def one(self, user: UUID) -> Iterator[None]:
-        """A place while the block runs; RATE_LIMITED when the user has too many, else UNAVAILABLE."""
+        """Holds a slot while the block runs; refuses with RATE_LIMITED or UNAVAILABLE.
+
+        RATE_LIMITED when the user has too many, UNAVAILABLE when the process has.
+        """
         if self._taken[user] >= limits.UPLOADS_AT_ONCE_PER_USER:
             raise errors.refusal("RATE_LIMITED")
         if self._taken.total() >= limits.UPLOADS_AT_ONCE:

@@ -1,1 +1,1 @@
-"""Who calls: tokens, issuers, keys."""
+"""Authentication of callers: tokens, issuers, keys; and their rate limits."""

@@ -1,6 +1,6 @@
-"""Who is calling: bearer tokens of several issuers, checked strictly, and the user behind each.
+"""Authenticates bearer tokens of several issuers, and finds the user behind each.
 
-A token is believed when its issuer is configured, its signature fits one of that issuer's fixed
+A token is accepted when its issuer is configured, its signature fits one of that issuer's fixed
 algorithms, `aud` names us, `exp` lies ahead and `nbf` behind, and `sub` is a short printable text.
 The reason of a refusal goes to the log, never to the caller.
 """
@@ -41,7 +41,7 @@ MAX_TOKEN_CHARS: Final = 8_192
 MAX_NAME_CHARS: Final = 80
 NAMELESS: Final = "Someone"
 VERIFIED_FOR_S: Final = 30.0
-"""A checked token is believed this long before its user is looked up again: a suspension takes
+"""A checked token is cached this long before its user is looked up again: a suspension takes
 effect within this time."""
 MAX_VERIFIED: Final = 20_000
 """How many checked tokens are remembered; the longest unused one goes first."""
@@ -70,14 +70,14 @@ class Caller:
 
 
 class Users(Protocol):
-    """Finds the user of a subject, and creates it at its first use (`engine.people.queries.PeopleQueries`)."""
+    """Interface that finds the user of a subject, created at its first use (`PeopleQueries`)."""
 
     async def user_for(self, issuer: str, subject: str, role: str, first_name: str) -> User:
-        """The account of this subject."""
+        """Returns the account of this issuer's subject."""
 
 
 class Claims(Struct, frozen=True):
-    """What we read from a token, whoever issued it."""
+    """The claims that are read from a token of any issuer."""
 
     iss: str
     aud: str | list[str]
@@ -91,7 +91,7 @@ class _OnlyIssuer(Struct, frozen=True):
 
 
 class _Unverified(Exception):
-    """Why a token was refused; for the log only."""
+    """Raised with the reason for which a token was refused; for the log only."""
 
 
 class Authenticator:
@@ -115,7 +115,7 @@ class Authenticator:
         self._verified: OrderedDict[bytes, tuple[Caller, float]] = OrderedDict()
 
     async def caller(self, authorization: str | None) -> Caller:
-        """The caller of a REST request by its Authorization header."""
+        """Returns the caller of a REST request by its Authorization header."""
         if not authorization:
             raise errors.refusal("HX501", "TOKEN-MISSING")
         scheme, _, token = authorization.partition(" ")
@@ -124,7 +124,7 @@ class Authenticator:
         return await self.user(token.strip())
 
     async def user(self, token: str) -> Caller:
-        """The user of a token; created when its subject is new."""
+        """Returns the user of a token; the account is created when the subject is new."""
         if len(token) > MAX_TOKEN_CHARS:
             raise _refused("token too long")
         digest = sha256(token.encode()).digest()
@@ -156,7 +156,7 @@ class Authenticator:
             self._verified.popitem(last=False)
 
     def forget(self, user: UserId) -> None:
-        """Believe no token of this user without looking at the account again."""
+        """Drops the cached tokens of this user, so that the next call reads the account again."""
         for digest in [d for d, (caller, _) in self._verified.items() if caller.user_id == user]:
             del self._verified[digest]
 
@@ -182,7 +182,7 @@ def _refused(reason: str) -> errors.Refusal:
 
 
 def _unverified_issuer(token: str) -> str:
-    """The issuer a token claims: only chooses whose keys must have signed it."""
+    """Returns the issuer that a token claims: only chooses whose keys must have signed it."""
     try:
         segment = token.split(".")[1]
         payload = urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
@@ -192,7 +192,7 @@ def _unverified_issuer(token: str) -> str:
 
 
 async def _payload(token: str, issuer: Issuer, source: keys.KeySource) -> dict[str, object]:
-    """The claims, once the signature fits the issuer's key and one of its fixed algorithms.
+    """Returns the claims of a token signed by the issuer's key with one of its fixed algorithms.
 
     PyJWT judges iss, aud, exp, nbf and iat.
     """
@@ -227,7 +227,7 @@ def _role(claims: dict[str, object], issuer: Issuer) -> Role:
 
 
 def _name(claims: dict[str, object], issuer: Issuer) -> str:
-    """The first name to show; a claim that is none is not worth a refusal."""
+    """Returns the first name to show; a malformed claim is ignored, not refused."""
     name = claims.get(issuer.name_claim)
     if not isinstance(name, str):
         return NAMELESS

@@ -1,7 +1,7 @@
-"""Who really asks where a reverse proxy stands in front.
+"""Middleware that takes client address, scheme and Host from a trusted reverse proxy.
 
-Its `X-Forwarded-…` fields are believed from the addresses in HX_TRUSTED_PROXIES alone.
-From there on the request looks as if the client had come by itself: address, scheme and Host.
+Its `X-Forwarded-…` fields are accepted from the addresses in HX_TRUSTED_PROXIES alone. From there
+on the request looks as if the client had come by itself.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ Network = IPv4Network | IPv6Network
 MAX_HOPS: Final = 20
 """So many entries of X-Forwarded-For are looked at, from the right."""
 ANY_PORT: Final = "any_port"
-"""In the scope's state: the proxy told the name by which it was asked, but no port."""
+"""In the scope's state: the proxy forwarded a Host without a port."""
 _CLIENT_PREFIX: Final = 64
 """Bits of an IPv6 address that its provider gives a customer as a whole (RFC 6177)."""
 
 
 class Forwarded:
-    """Middleware (plain ASGI) in front of everything that looks at the client."""
+    """Plain ASGI middleware in front of everything that reads the client's address."""
 
     def __init__(self, app: ASGIApp, trusted: Iterable[Network] = ()) -> None:
         self.app = app
         self._trusted = tuple(trusted)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Puts the client in the proxy's place, then goes on."""
+        """Replaces the proxy's address in the scope by the client's, then calls the application."""
         if self._trusted and scope["type"] in ("http", "websocket"):
             peer = _address(scope["client"][0]) if scope.get("client") else None
             if peer is not None and self._trusts(peer):
@@ -59,7 +59,7 @@ class Forwarded:
         headers["host"] = host
 
     def _client(self, headers: Headers, peer: Address) -> Address:
-        """The nearest address that is no proxy of ours; what stands left of it anybody may write."""
+        """Returns the nearest address that is no trusted proxy; any left of it can be forged."""
         nearest = peer
         hops = ",".join(headers.getlist("x-forwarded-for")).split(",")
         for hop in reversed(hops[-MAX_HOPS:]):
@@ -73,7 +73,10 @@ class Forwarded:
 
 
 def same_origin(origin: tuple[str, str], host: str, *, any_port: bool) -> bool:
-    """Whether an origin, as scheme and authority, names this Host; a default port may be left out."""
+    """Returns whether an origin, as scheme and authority, names this Host.
+
+    A default port may be left out.
+    """
     scheme, authority = origin
     name, _, port = _split(authority)
     own_name, _, own_port = _split(host)
@@ -84,7 +87,7 @@ def same_origin(origin: tuple[str, str], host: str, *, any_port: bool) -> bool:
 
 
 def counted_as(address: str) -> str:
-    """What limits are counted by: the address, of IPv6 the network that one customer has."""
+    """Returns the key for limits by address: of IPv6 the network that one customer has."""
     found = _address(address)
     if isinstance(found, IPv6Address):
         return str(ip_network((found, _CLIENT_PREFIX), strict=False))
@@ -92,7 +95,10 @@ def counted_as(address: str) -> str:
 
 
 def _address(text: str) -> Address | None:
-    """An address as proxies write it: bare, with a port, or in brackets; an IPv4 one in IPv6 as such."""
+    """Parses an address as proxies write it; None if it is none.
+
+    Bare, with a port, or in brackets; an IPv4 address mapped into IPv6 as IPv4.
+    """
     text = text.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -111,7 +117,7 @@ def _has_port(host: str) -> bool:
 
 
 def _split(authority: str) -> tuple[str, str, str]:
-    """Name, colon and port; an IPv6 name keeps its brackets."""
+    """Splits an authority into name, colon and port; an IPv6 name keeps its brackets."""
     name, colon, port = authority.rpartition(":")
     if (
         not colon

@@ -1,4 +1,4 @@
-"""The identity providers whose tokens are believed: `HX_JWT_ISSUERS`, parsed and checked once.
+"""The configured identity providers: `HX_JWT_ISSUERS`, parsed and checked once.
 
 Algorithms are fixed here, per issuer, and never read from a token (RFC 8725 §3.1).
 """
@@ -22,7 +22,7 @@ Algorithm = Literal[
 ASYMMETRIC: Final[tuple[Algorithm, ...]] = (
     *("EdDSA", "ES256", "ES384", "RS256", "RS384", "RS512", "PS256"),
 )
-"""Where an issuer's own list is not given: whoever verifies these cannot sign with them."""
+"""Where an issuer's own list is not given: a verifier of these cannot sign with them."""
 DISCOVERY_PATH: Final = "/.well-known/openid-configuration"
 SECRET_MIN_BYTES: Final = 32
 """An HMAC secret has at least 256 bits (RFC 8725 §3.5)."""
@@ -34,9 +34,9 @@ SAFE_URL: Final = r"^https://|^http://(127\.0\.0\.1|localhost|\[::1\])[:/]"
 
 
 class Issuer(Struct, frozen=True, forbid_unknown_fields=True):
-    """One identity provider: `key`, `jwks` or `jwks_url` says how to check it.
+    """One identity provider: `key`, `jwks` or `jwks_url` says where its keys come from.
 
-    Without any of them its address is asked (OpenID Connect Discovery 1.0).
+    Without any of them they are located by OpenID Connect Discovery 1.0.
     """
 
     issuer: Name
@@ -58,7 +58,7 @@ class Issuer(Struct, frozen=True, forbid_unknown_fields=True):
     """What its tokens may claim: administrators only where an operator says so."""
 
     def __post_init__(self) -> None:
-        """Refuse settings that would be unsafe or mean nothing."""
+        """Raises ValueError for settings that are unsafe or contradict each other."""
         given = [field for field in (self.key, self.jwks, self.jwks_url) if field is not None]
         if len(given) > 1:
             raise ValueError("give at most one of key, jwks and jwks_url")
@@ -78,7 +78,7 @@ class Issuer(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def discovery_url(self) -> str | None:
-        """Where the issuer describes itself; None where its keys are known without."""
+        """The address of the issuer's OpenID configuration; None where its keys are configured."""
         if self.key is not None or self.jwks is not None or self.jwks_url is not None:
             return None
         return self.issuer.rstrip("/") + DISCOVERY_PATH
@@ -92,7 +92,7 @@ class Issuer(Struct, frozen=True, forbid_unknown_fields=True):
             )
 
     def one_key(self) -> VerifyKey:
-        """The key of `key`: the secret itself, or the public key read from its PEM."""
+        """Returns the key of `key`: the secret itself, or the public key read from its PEM."""
         text = (self.key or "").encode()
         if self.algorithms[0].startswith("HS"):
             return text
@@ -103,7 +103,7 @@ class Issuer(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def issuers_from_json(text: str) -> tuple[Issuer, ...]:
-    """The issuers of `HX_JWT_ISSUERS`, a JSON list; ValueError says what is wrong with it."""
+    """Returns the issuers of `HX_JWT_ISSUERS`, a JSON list; raises ValueError for a bad one."""
     issuers = msgspec.json.decode(text, type=tuple[Issuer, ...])
     names = [issuer.issuer for issuer in issuers]
     if len(set(names)) != len(names):
@@ -112,7 +112,7 @@ def issuers_from_json(text: str) -> tuple[Issuer, ...]:
 
 
 def parse_jwks(body: bytes) -> dict[str | None, VerifyKey]:
-    """The public signing keys of a JSON Web Key Set by id; ValueError when it is none.
+    """Returns the public signing keys of a JSON Web Key Set by id; raises ValueError if invalid.
 
     Symmetric keys and keys of kinds we do not know are left out.
     """
@@ -129,14 +129,17 @@ def parse_jwks(body: bytes) -> dict[str | None, VerifyKey]:
 
 
 class _Description(Struct, frozen=True):
-    """What we read of an issuer's own description (OpenID Connect Discovery 1.0, §3)."""
+    """The fields that are read of an issuer's OpenID configuration (Discovery 1.0, §3)."""
 
     issuer: str
     jwks_uri: Annotated[str, Meta(pattern=SAFE_URL, max_length=2_048)]
 
 
 def parse_description(body: bytes, issuer: str) -> str:
-    """The address of the key set; ValueError for a description of another issuer (§4.3) or none."""
+    """Returns the address of the key set in an issuer's OpenID configuration.
+
+    Raises ValueError for a description of another issuer (§4.3) or none.
+    """
     description = msgspec.json.decode(body, type=_Description)
     if description.issuer != issuer:
         raise ValueError("the description is of another issuer")

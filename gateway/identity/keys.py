@@ -1,6 +1,6 @@
-"""Where an issuer's verification keys come from: one key, a key set, or one behind a URL.
+"""Sources of an issuer's verification keys: one key, a key set, or one behind a URL.
 
-The URL is set, or the issuer is asked for it (OpenID Connect Discovery).
+The URL is set, or found by OpenID Connect Discovery.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ log = structlog.get_logger(__name__)
 
 
 class KeySource(Protocol):
-    """Finds the key that a token names."""
+    """Interface that finds the key named by a token."""
 
     async def key(self, kid: str | None) -> VerifyKey | None:
-        """The key for this key id; None when there is none."""
+        """Returns the key with this key id; None when there is none."""
 
 
 class OneKey:
-    """A single configured key: the key id is not looked at."""
+    """A single configured key, whatever the key id."""
 
     def __init__(self, issuer: Issuer) -> None:
         self._key = issuer.one_key()
 
     async def key(self, kid: str | None) -> VerifyKey | None:  # noqa: ARG002 - as every source
-        """The one key."""
+        """Returns the configured key."""
         return self._key
 
 
@@ -56,15 +56,15 @@ class FixedKeySet:
         self._keys = parse_jwks(msgspec.json.encode(jwks))
 
     async def key(self, kid: str | None) -> VerifyKey | None:
-        """The key with this id; without an id only a set of one key can answer."""
+        """Returns the key with this id; without an id only the key of a set of one."""
         return pick(self._keys, kid)
 
 
 class FetchedKeySet:
     """A key set behind a URL: cached, fetched again when old or when a key id is unknown.
 
-    `locate` finds the URL, anew for each fetch: an issuer may move its keys. While anything is away
-    the last good set goes on serving.
+    `locate` finds the URL, anew for each fetch: an issuer may move its keys. While the issuer is
+    unreachable the last good set stays in use.
     """
 
     def __init__(
@@ -79,10 +79,10 @@ class FetchedKeySet:
         self._one_fetch = asyncio.Lock()
 
     async def key(self, kid: str | None) -> VerifyKey | None:
-        """The key with this id, after a new look at the URL where that may help."""
+        """Returns the key with this id, after another fetch where that may help."""
         known = pick(self._keys, kid)
         if known is not None and self._one_fetch.locked():
-            return known  # somebody looks already: who needs nothing new does not wait
+            return known  # a fetch is under way: a known key need not wait for it
         if self._due(kid):
             async with self._one_fetch:
                 if self._due(kid):
@@ -94,7 +94,7 @@ class FetchedKeySet:
         return age_s >= MAX_AGE_S or (pick(self._keys, kid) is None and age_s >= REFETCH_S)
 
     async def published(self) -> dict[str | None, VerifyKey]:
-        """The keys behind the URL now; raises what the network or the answer gives cause for."""
+        """Returns the keys behind the URL now; raises the network's or the parser's error."""
         return parse_jwks(await self._fetch(await self._locate()))
 
     async def _refresh(self) -> None:
@@ -103,12 +103,12 @@ class FetchedKeySet:
         except _UNREADABLE as error:
             log.warning("jwks_fetch_failed", issuer=self._issuer, error=f"{error!r:.200}")
         finally:
-            # only now: whoever comes during the fetch waits for it
+            # only now: a call during the fetch waits for it
             self._tried_at = self._monotonic()
 
 
 def key_source(issuer: Issuer, fetch: Fetch, monotonic: Callable[[], float]) -> KeySource:
-    """The key source that an issuer's settings ask for."""
+    """Returns the key source for an issuer's settings."""
     url, discovery_url = issuer.jwks_url, issuer.discovery_url
 
     async def locate() -> str:
@@ -125,7 +125,7 @@ def key_source(issuer: Issuer, fetch: Fetch, monotonic: Callable[[], float]) -> 
 
 
 async def unreadable(issuer: Issuer, fetch: Fetch) -> str | None:
-    """Why no token of this issuer could be checked if its keys were fetched now; None if one could."""
+    """Returns why this issuer's tokens could not be checked now; None if they could."""
     source = key_source(issuer, fetch, time.monotonic)
     if not isinstance(source, FetchedKeySet):
         return None
@@ -137,14 +137,14 @@ async def unreadable(issuer: Issuer, fetch: Fetch) -> str | None:
 
 
 def pick(keys: Mapping[str | None, VerifyKey], kid: str | None) -> VerifyKey | None:
-    """The key with this id; without an id the only key of a set of one."""
+    """Returns the key with this id; without an id the only key of a set of one; else None."""
     if kid is None and len(keys) == 1:
         return next(iter(keys.values()))
     return keys.get(kid)
 
 
 async def fetch_over_http(url: str) -> bytes:
-    """The body behind a URL: five seconds in all, 64 KiB as sent, no redirects, no compression."""
+    """Returns the body of a URL: 5 s in all, at most 64 KiB, no redirects, no compression."""
     headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
     async with (
         asyncio.timeout(FETCH_TIMEOUT_S),

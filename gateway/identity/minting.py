@@ -29,7 +29,7 @@ LIFETIME_S: Final = 86_400
 
 
 def dev_issuer(data_dir: Path) -> Issuer:
-    """The issuer whose public key belongs to the data folder's private one."""
+    """Returns the development issuer, with the public key of the data folder's private one."""
     public = (
         _key(data_dir).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     )
@@ -45,7 +45,10 @@ def dev_issuer(data_dir: Path) -> Issuer:
 def mint(
     data_dir: Path, *, subject: str, role: Role, name: str, now: float, lifetime_s: int = LIFETIME_S
 ) -> str:
-    """A token of the development issuer, valid from `now` (Unix seconds) for `lifetime_s`."""
+    """Returns a token of the development issuer.
+
+    Valid from `now` (Unix seconds) for `lifetime_s`.
+    """
     key = _key(data_dir)
     claims = {
         "iss": DEV_ISSUER,
@@ -80,7 +83,7 @@ OBSERVER_S: Final = 600
 
 
 def observer_token(data_dir: Path) -> str:
-    """A fresh token for the map of a development service; the page fetches itself a new one."""
+    """Returns a fresh token for the map of a development service."""
     return mint(
         data_dir,
         subject="observer",

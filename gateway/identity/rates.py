@@ -1,7 +1,7 @@
-"""How often one may call: token buckets in this process, and every REST limit by name.
+"""Rate limits of callers: token buckets in this process, and every REST limit by name.
 
-A user has a bucket for all calls and one for each call that needs a brake of its own.
-An address that shows bad tokens has one too: beyond it they cost it a 429 instead of a 401.
+A user has a bucket for all calls and one for each call with a limit of its own. An address that
+sends bad tokens has one too: beyond it they get a 429 instead of a 401.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from gateway.identity.token_bucket import TokenBucket
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A bucket that holds `burst` tokens and wins `per_second` back."""
+    """A limit: a bucket that holds `burst` tokens and refills by `per_second`."""
 
     name: str
     per_second: float
@@ -40,31 +40,31 @@ MAX_BUCKETS: Final = 100_000
 
 
 class Rates:
-    """All buckets of this process. Raises RATE_LIMITED with the seconds until the next token."""
+    """Token buckets of this process; a spend may raise RATE_LIMITED with the seconds to wait."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._buckets: OrderedDict[tuple[str, str | UUID], TokenBucket] = OrderedDict()
 
     def spend_user(self, user: UUID, rate: Rate | None) -> None:
-        """One call of this user, counted against all calls and against its own brake."""
+        """Counts one call of this user against the limit of all calls and against `rate`."""
         for each in (EVERY_CALL, rate):
             wait_s = self._take(each, user) if each else 0.0
             if wait_s:
                 raise _limited(wait_s)
 
     def spend_address(self, address: str) -> None:
-        """One bad token from this address.
+        """Counts one bad token from this address.
 
-        Good ones are never braked by it: many callers may share an address, and nobody's guesses
-        may shut the others out.
+        Good tokens are never limited by it: many callers may share an address, and the guesses of
+        one must not shut the others out.
         """
         wait_s = self._take(BAD_TOKEN, counted_as(address))
         if wait_s:
             raise _limited(wait_s)
 
     def _take(self, rate: Rate, who: str | UUID) -> float:
-        """0.0 when a token was there, else the seconds until one is."""
+        """Takes a token and returns 0.0, or returns the seconds until one is available."""
         now = self._monotonic()
         key = (rate.name, who)
         bucket = self._buckets.get(key)

@@ -1,4 +1,4 @@
-"""A secret file of a data folder: made at first use, whole or not at all."""
+"""Secret files of a data folder, created at first use and atomically."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from pathlib import Path
 
 
 def load_or_create(path: Path, make: Callable[[], bytes]) -> bytes:
-    """The file's content, readable by its owner alone; `make` gives it at first use.
+    """Returns the file's content; at first use `make` gives it.
 
-    A process that dies on the way leaves no half of a file, and two that start at once agree.
+    The file is readable by its owner alone. A process that dies on the way leaves no partial file,
+    and two that start at once agree.
     """
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,10 +1,10 @@
-"""A token bucket: so many a second on average, so many at once."""
+"""Token bucket: a rate limit with an average per second and a burst."""
 
 from __future__ import annotations
 
 
 class TokenBucket:
-    """Refills by `rate` per second up to `burst`; starts full. Times are monotonic seconds."""
+    """Bucket that refills by `rate` per second up to `burst`; starts full. Monotonic seconds."""
 
     __slots__ = ("_at", "_burst", "_level", "_rate")
 
@@ -15,7 +15,7 @@ class TokenBucket:
         self._at = now
 
     def take(self, now: float) -> float:
-        """Takes one token and gives 0.0, or leaves it and gives the seconds until one is there."""
+        """Takes one token and returns 0.0, or returns the seconds until one is available."""
         self._level = min(self._burst, self._level + (now - self._at) * self._rate)
         self._at = now
         if self._level < 1.0:

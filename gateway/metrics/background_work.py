@@ -1,4 +1,4 @@
-"""What waits to be done, and what was lost after a commit."""
+"""Metrics of background work: the backlog, and failures after a commit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 
 class BackgroundWorkMetrics:
-    """How much the workers are behind."""
+    """Recorder of the workers' backlog and of failed subscribers."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._settlements_pending = Gauge(
@@ -27,13 +27,13 @@ class BackgroundWorkMetrics:
         )
 
     def subscriber_failed(self, subscriber: str) -> None:
-        """A subscriber raised on a committed command."""
+        """Counts a subscriber that raised on a committed command."""
         self._subscriber_failures.labels(subscriber).inc()
 
     def settlements_waiting(self, count: int) -> None:
-        """Settlements due now."""
+        """Sets the number of settlements due now."""
         self._settlements_pending.set(count)
 
     def timer_lag(self, seconds: float) -> None:
-        """How late the oldest due timer is."""
+        """Sets how late the oldest due timer is, in seconds."""
         self._timer_lag_seconds.set(seconds)

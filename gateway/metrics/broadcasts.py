@@ -1,4 +1,4 @@
-"""Broadcasts: what the broadcaster does, and how long a task waits for its accept."""
+"""Metrics of broadcasts: the broadcaster's work, and the time from a task to its accept."""
 
 from __future__ import annotations
 
@@ -79,45 +79,45 @@ class BroadcastMetrics:
         )
 
     def offers_made(self, count: int) -> None:
-        """Offers inserted."""
+        """Counts inserted offers."""
         self._offers.inc(count)
 
     def offers_deferred(self, count: int) -> None:
-        """Pairs that a cap put off to a later tick."""
+        """Counts pairs that a cap deferred to a later tick."""
         self._deferred.inc(count)
 
     def offers_resent(self, count: int) -> None:
-        """Cards delivered again."""
+        """Counts cards delivered again."""
         self._resent.inc(count)
 
     def pairs_evaluated(self, count: int) -> None:
-        """Pairs put to the database."""
+        """Counts pairs evaluated by the database."""
         self._evaluated.inc(count)
 
     def ticked(self, seconds: float) -> None:
-        """One evaluation of all broadcasts."""
+        """Observes the duration of one evaluation of all broadcasts."""
         self._tick_seconds.observe(seconds)
 
     def database_called(self) -> None:
-        """One query of the broadcaster."""
+        """Counts one query of the broadcaster."""
         self._queries.inc()
 
     def failed(self, loop: str) -> None:
-        """One round of a loop was lost."""
+        """Counts one failed round of a loop."""
         self._failures.labels(loop).inc()
 
     def running(self, broadcasts: int) -> None:
-        """Broadcasts running now."""
+        """Sets the number of broadcasts running now."""
         self._broadcasts.set(broadcasts)
 
     def funded_to_insert(self, seconds: float) -> None:
-        """From the start of a broadcast to its first offers."""
+        """Observes the time from the start of a broadcast to its first offers."""
         self._first_offer_seconds.observe(seconds)
 
     def ended(
         self, state: str, first_card_s: float | None, accept_s: float | None, human_s: float | None
     ) -> None:
-        """One broadcast that is over; times are None where there was no card or no accept."""
+        """Records one ended broadcast; times are None where there was no card or no accept."""
         self._ended.labels(state).inc()
         for histogram, seconds in (
             (self._first_card_seconds, first_card_s),

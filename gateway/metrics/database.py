@@ -1,4 +1,4 @@
-"""The pool of database connections: how full it is, and how long calls wait for it."""
+"""Metrics of the database's connection pool: its use, and the waits for a connection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sql.pool_use import PoolUse
 
 
 class DatabaseMetrics:
-    """Use of the pool, looked at whenever somebody scrapes, and each wait for a connection."""
+    """Recorder of the pool's use at each scrape, and of each wait for a connection."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._wait_seconds = Histogram(
@@ -38,12 +38,12 @@ class DatabaseMetrics:
         )
 
     def watch(self, use: Callable[[], PoolUse]) -> None:
-        """Shows this pool from now on."""
+        """Exposes the use of this pool from now on."""
         self._connections.labels("busy").set_function(lambda: use().busy)
         self._connections.labels("idle").set_function(lambda: use().idle)
         self._connections_max.set_function(lambda: use().size_max)
         self._calls_waiting.set_function(lambda: use().waiting)
 
     def waited(self, seconds: float) -> None:
-        """How long one call waited for a connection."""
+        """Observes how long one call waited for a connection."""
         self._wait_seconds.observe(seconds)

@@ -1,4 +1,4 @@
-"""Figures that only the database knows, fetched when somebody scrapes /metrics."""
+"""Metrics that only the database knows, read at each scrape of /metrics."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ FRESH_S: Final = 1.0
 
 
 class DbMetrics:
-    """Copies how broadcasts went, and who is LIVE, into the metrics; each end is counted once."""
+    """Copies ended broadcasts and LIVE sessions from the database into the metrics.
+
+    Each end of a broadcast is counted once.
+    """
 
     def __init__(self, store: Store, metrics: Metrics, monotonic: Callable[[], float]) -> None:
         self._store = store
@@ -28,7 +31,7 @@ class DbMetrics:
         self._one_look = asyncio.Lock()
 
     async def refresh(self) -> None:
-        """Look at what ended since the last look; the first one only sets the mark."""
+        """Records what ended since the last call; the first call only sets the mark."""
         async with self._one_look:
             if self._monotonic() - self._looked_at < FRESH_S:
                 return

@@ -1,4 +1,4 @@
-"""Every metric family with its labels, when to worry about it, and the alert that says so.
+"""Table of every metric family: its labels, when to worry about it, and its alert.
 
 One table for the documentation, the Grafana dashboard and the alert rules, which `gateway.metrics.monitoring`
 draws; what a family means is its own help text in its recorder. A test holds table, registry and
@@ -16,7 +16,7 @@ Severity = Literal["page", "ticket"]
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One rule: it fires when `expr` has held for `holds`."""
+    """An alert rule: it fires when `expr` has held for `holds`."""
 
     name: str
     expr: str
@@ -26,7 +26,7 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One family as the registry names it (a counter without `_total`)."""
+    """A metric family as the registry names it (a counter without `_total`)."""
 
     family: str
     labels: tuple[str, ...] = ()
@@ -36,14 +36,14 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Families that are read together: one heading of the page, one row of the dashboard."""
+    """A group of families: one heading of the page, one row of the dashboard."""
 
     title: str
     figures: tuple[Figure, ...]
 
 
 def quantile(share: float, family: str, window: str) -> str:
-    """A quantile of a histogram over all processes and labels."""
+    """Returns the PromQL of a histogram's quantile over all processes and labels."""
     return f"histogram_quantile({share:g}, sum by (le) (rate({family}_bucket[{window}])))"
 
 

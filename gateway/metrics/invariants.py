@@ -1,4 +1,4 @@
-"""What must hold: the verifications of every derived fact."""
+"""Metrics of the invariants: the verifications of every derived fact."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 
 class InvariantMetrics:
-    """The recorder of `engine.admin.invariant_verifier`."""
+    """Recorder of `engine.admin.invariant_verifier`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._disagreements = Gauge(
@@ -27,13 +27,13 @@ class InvariantMetrics:
         )
 
     def invariant(self, check: str, disagreements: int) -> None:
-        """What one check of a verification found."""
+        """Sets the disagreements that one check of a verification found."""
         self._disagreements.labels(check).set(disagreements)
 
     def verified(self) -> None:
-        """A verification has ended."""
+        """Records the end of a verification."""
         self._verified_seconds.set_to_current_time()
 
     def interval(self, seconds: float) -> None:
-        """How often the service verifies; 0 never."""
+        """Sets the interval of the verifications in seconds; 0 for never."""
         self._verify_interval_seconds.set(seconds)

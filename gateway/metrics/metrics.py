@@ -1,4 +1,4 @@
-"""Every metric of a process: one registry, and a recorder for each part of the service.
+"""The metrics of a process: one registry, and a recorder for each part of the service.
 
 A part reports by its recorder's methods and knows nothing of Prometheus; the families' names, with
 their units, stand in the recorders, and `gateway.metrics.figures` says when to worry about each.
@@ -34,5 +34,5 @@ class Metrics:
         self.process = ProcessMetrics(self.registry)
 
     def page(self) -> bytes:
-        """The metrics now, in Prometheus's text format."""
+        """Returns the metrics of this moment in Prometheus's text format."""
         return generate_latest(self.registry)

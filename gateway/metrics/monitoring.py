@@ -1,4 +1,4 @@
-"""Draws what watches the service from the table in `gateway.metrics.figures`.
+"""Generates documentation, dashboard and alert rules from `gateway.metrics.figures`.
 
 `python -m gateway.metrics.monitoring` writes the tables of docs/operations.md, the Grafana dashboard and the
 alert rules anew; a test fails where they are not what it would write.
@@ -28,12 +28,12 @@ Families = Mapping[str, Metric]
 
 
 def families() -> dict[str, Metric]:
-    """Every family of a process, by the name that the registry gives it."""
+    """Returns every metric family of a process, by its name in the registry."""
     return {family.name: family for family in Metrics().registry.collect()}
 
 
 def exposed(family: Metric) -> str:
-    """Its name on the page of /metrics: a counter ends in `_total`, the build's labels in `_info`."""
+    """Returns a family's name on /metrics: a counter ends in `_total`, an info in `_info`."""
     return family.name + {"counter": "_total", "info": "_info"}.get(family.type, "")
 
 
@@ -41,7 +41,7 @@ def exposed(family: Metric) -> str:
 
 
 def watch_table(known: Families) -> str:
-    """The families that call for somebody, and the alert that does."""
+    """Returns the Markdown table of the families with alerts."""
     lines = ["| Metric | Worry when | Alert |", "|---|---|---|"]
     for figure in _figures():
         if figure.worry:
@@ -51,7 +51,7 @@ def watch_table(known: Families) -> str:
 
 
 def family_tables(known: Families) -> str:
-    """Every family, by section."""
+    """Returns the Markdown tables of every family, by section."""
     lines = []
     for section in SECTIONS:
         lines += [
@@ -74,7 +74,7 @@ def _kind(family: Metric) -> str:
 
 
 def page_with(page: str, known: Families) -> str:
-    """The page with its drawn parts anew."""
+    """Returns the documentation page with its generated parts replaced."""
     for name, table in (("watch", watch_table(known)), ("figures", family_tables(known))):
         before, begin, rest = page.partition(BEGIN.format(name))
         _, end, after = rest.partition(END)
@@ -86,7 +86,7 @@ def page_with(page: str, known: Families) -> str:
 
 
 def alerts(known: Families) -> str:
-    """A file of Prometheus alert rules; each text is a JSON string, which is a YAML one, too."""
+    """Returns a file of Prometheus alert rules; each text is a JSON string, also valid YAML."""
     lines = [
         "# Drawn by `python -m gateway.metrics.monitoring` from gateway/metrics/figures.py.",
         "groups:",
@@ -116,7 +116,7 @@ def _text(words: str) -> str:
 
 
 def dashboard(known: Families) -> str:
-    """A dashboard of one panel for each family, one row for each section."""
+    """Returns a Grafana dashboard: one panel for each family, one row for each section."""
     panels: list[dict[str, Any]] = []
     y = 0
     for section in SECTIONS:
@@ -210,7 +210,7 @@ def _figures() -> Iterator[Figure]:
 
 
 def drawings() -> dict[Path, str]:
-    """Each drawn file with what it should hold."""
+    """Returns the generated files, each with the content it should have."""
     known = families()
     page = PAGE.read_text(encoding="utf-8")
     return {PAGE: page_with(page, known), DASHBOARD: dashboard(known), ALERTS: alerts(known)}

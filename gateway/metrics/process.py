@@ -1,4 +1,4 @@
-"""The process: what runs, what it uses, and how late its event loop is."""
+"""Metrics of the process: build, resources, event-loop lag, garbage collection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gateway.metrics.buckets import FAST_S
 
 
 class ProcessMetrics:
-    """Build, memory, files and CPU by prometheus-client's own collectors; stalls as they are reported."""
+    """Recorder of build, memory, files, CPU, and of reported stalls of the event loop."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._loop_lag_seconds = Histogram(
@@ -33,9 +33,9 @@ class ProcessMetrics:
         )
 
     def loop_lag(self, seconds: float) -> None:
-        """How late the event loop woke a sleeper."""
+        """Observes how late the event loop woke a sleeper."""
         self._loop_lag_seconds.observe(seconds)
 
     def full_collection(self, seconds: float) -> None:
-        """One pause for a full garbage collection."""
+        """Observes the pause of one full garbage collection."""
         self._full_collection_seconds.observe(seconds)

@@ -1,4 +1,4 @@
-"""What the process itself does to everybody in it: a late event loop, pauses for full collections."""
+"""Measures the lag of the event loop and the pauses for full garbage collections."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Observe = Callable[[float], object]
 
 
 class ProcessMetrics:
-    """Watches the loop it runs in and the garbage collector, in seconds, while `run` runs."""
+    """Reports the lag of its event loop and the collector's pauses, in seconds."""
 
     def __init__(self, loop_lag: Observe, full_collection: Observe) -> None:
         self._loop_lag = loop_lag
@@ -29,7 +29,7 @@ class ProcessMetrics:
         self._pauses: deque[float] = deque(maxlen=PAUSES_MAX)
 
     async def run(self) -> None:
-        """For ever."""
+        """Measures until cancelled."""
         gc.callbacks.append(self._collecting)
         try:
             while True:

@@ -1,4 +1,4 @@
-"""What is asked of the service: requests answered, refused, cut short, or met by a lost server."""
+"""Metrics of requests: answered, refused, cut short, or failed by a lost server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Part = Literal["postgres", "valkey"]
 
 
 class RequestMetrics:
-    """Counts answers and refusals of REST and WebSocket, and connections closed early."""
+    """Recorder of answers and refusals of REST and WebSocket, and of early closes."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._requests = Counter(
@@ -58,19 +58,19 @@ class RequestMetrics:
             self._away_calls.labels(part)
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
-        """One answered REST request; `route` is the template, never the path."""
+        """Records one answered REST request; `route` is the template, never the path."""
         known = method if method in METHODS else "other"
         self._requests.labels(known, route, str(status)).inc()
         self._request_seconds.labels(route).observe(seconds)
 
     def refused(self, channel: Channel, kind: ErrorKind) -> None:
-        """One refusal sent to a client."""
+        """Counts one refusal sent to a client."""
         self._refusals.labels(kind.code, kind.invariant, channel).inc()
 
     def connection_refused(self, reason: str) -> None:
-        """One connection closed although its client would have gone on."""
+        """Counts one connection closed although its client would have gone on."""
         self._connections_refused.labels(reason).inc()
 
     def away(self, part: Part) -> None:
-        """One call that found a server away."""
+        """Counts one call that found a server unreachable."""
         self._away_calls.labels(part).inc()

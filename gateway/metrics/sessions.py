@@ -1,4 +1,4 @@
-"""WebSocket sessions: how many, how they began, what delivery to them cost."""
+"""Metrics of WebSocket sessions: how many, how they began, and their delivery."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from gateway.metrics.buckets import FAST_S
 
 
 class SessionMetrics:
-    """Counts sessions, slow sockets, replays, and times how late a poster hears of an accept."""
+    """Recorder of sessions, slow sockets, replays and the delay of a poster's notification."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._sessions = Gauge(
@@ -41,29 +41,29 @@ class SessionMetrics:
         )
 
     def connected(self) -> None:
-        """One more authenticated socket."""
+        """Counts one more authenticated socket."""
         self._sessions.inc()
 
     def disconnected(self) -> None:
-        """One authenticated socket less."""
+        """Counts one authenticated socket less."""
         self._sessions.dec()
 
     def started(self, how: str) -> None:
-        """One session opened: new, resumed, or resync."""
+        """Counts one opened session: new, resumed, or resync."""
         self._session_starts.labels(how).inc()
 
     def slow_socket_dropped(self) -> None:
-        """One socket cut because its client did not read."""
+        """Counts one socket aborted because its client did not read."""
         self._slow_sockets.inc()
 
     def events_replayed(self, count: int) -> None:
-        """Durable events sent from the log."""
+        """Counts durable events sent from the log."""
         self._replayed.inc(count)
 
     def accept_notified(self, seconds: float) -> None:
-        """From a committed accept until its poster's socket was written."""
+        """Observes the time from a committed accept to the write to its poster's socket."""
         self._accept_notified_seconds.observe(seconds)
 
     def live_sessions(self, count: int) -> None:
-        """Hustlers in LIVE mode now."""
+        """Sets the number of hustlers in LIVE mode now."""
         self._live_sessions.set(count)

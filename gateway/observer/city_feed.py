@@ -1,4 +1,4 @@
-"""CITY: the map of everything, made once per tick for all observers (contract, role admin)."""
+"""CITY: the map of hustlers and tasks, made once per tick for all observers (role admin)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _STATE_OF_TASK: Final[Mapping[TaskState, int]] = {
 
 
 class CityTaskRow(Struct, frozen=True):
-    """A running task as the query has it."""
+    """A running task as the query returns it."""
 
     id: UUID
     state: TaskState
@@ -49,7 +49,7 @@ class CityTaskRow(Struct, frozen=True):
 
 
 class CityCounts(Struct, frozen=True):
-    """What the database counts for `CityStats`."""
+    """The counts of `CityStats` that come from the database."""
 
     matching: int
     en_route: int
@@ -65,7 +65,7 @@ class CityCounts(Struct, frozen=True):
 
 
 class CityRecord(Struct, frozen=True):
-    """What the database knows of the city."""
+    """The result of the feed's query: counts and running tasks."""
 
     at: datetime
     tasks: list[CityTaskRow]
@@ -73,7 +73,7 @@ class CityRecord(Struct, frozen=True):
 
 
 class CityFeed:
-    """Joins one query a second with the positions in memory. Sleeps while nobody looks."""
+    """Joins one query a second with the positions in memory; idle without observers."""
 
     def __init__(
         self,
@@ -91,11 +91,11 @@ class CityFeed:
         self._known_at = float("-inf")
 
     async def run(self) -> None:
-        """Round after round; for ever."""
+        """Runs ticks until cancelled."""
         await supervise("city", self.tick)
 
     async def tick(self) -> None:
-        """One frame to every observer who reads them."""
+        """Sends one frame to every observer whose socket does not lag."""
         await asyncio.sleep(limits.CITY_EVERY_S)
         if not self._registry.observers:
             return
@@ -110,7 +110,7 @@ class CityFeed:
                 connection.flush()
 
     def frame(self, known: CityRecord) -> City:
-        """The picture now."""
+        """Returns the frame of this moment."""
         busy = {task.hustler_id: _STATE_OF_TASK.get(task.state, 0) for task in known.tasks}
         hustlers = [
             (

@@ -1,4 +1,4 @@
-"""DATA_DIR/pace.json: how fast the people of a simulated city live, for whoever reads figures of it.
+"""DATA_DIR/pace.json: the time scale of a simulated city, for readers of its figures.
 
 A city is made of ordinary outside clients, and nothing in what they do says that they are hurried.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 
 @contextmanager
 def recorded_time_scale(data_dir: Path, speed: float) -> Iterator[None]:
-    """While the block runs, the service of this folder says that people live `speed` times as fast."""
+    """Records the time scale `speed` in the data folder while the block runs."""
     path = _path(data_dir)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"speed": speed, "process": os.getpid()}))
@@ -27,7 +27,7 @@ def recorded_time_scale(data_dir: Path, speed: float) -> Iterator[None]:
 
 
 def time_scale(data_dir: Path) -> float | None:
-    """How many times as fast as life people live; None where no simulated city runs."""
+    """Returns the recorded time scale; None where no simulated city runs."""
     try:
         recorded = json.loads(_path(data_dir).read_text())
         os.kill(recorded["process"], 0)  # a city that was killed left its file

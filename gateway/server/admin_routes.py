@@ -1,4 +1,4 @@
-"""The admin's part of the URL table (docs/admin.md). All of it is for admins alone."""
+"""The admin part of the URL table (docs/admin.md); every row requires the role admin."""
 
 from __future__ import annotations
 

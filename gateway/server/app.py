@@ -1,4 +1,4 @@
-"""The ASGI application: the URL table inside its border."""
+"""The ASGI application: the URL table inside its middleware."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gateway.server.routes import routes
 
 
 def create_app(parts: Parts) -> Starlette:
-    """The application around opened parts; opens and closes nothing itself."""
+    """Returns the application around opened parts; opens and closes nothing itself."""
     app = Starlette(
         routes=routes(parts),
         middleware=[

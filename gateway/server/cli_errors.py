@@ -1,4 +1,4 @@
-"""What a command says when it cannot do what it was asked."""
+"""Errors that end a command with a message and an exit code."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _IN_WORDS: Final = {
 
 
 class CommandError(Exception):
-    """One sentence for the person at the terminal; the command exits with 1."""
+    """A command cannot be carried out; one sentence for the terminal, exit code 1."""
 
 
 class UsageError(CommandError):
-    """The words of the command line mean nothing together; the command exits with 2."""
+    """The arguments of the command line contradict each other; exit code 2."""
 
 
 def in_words(error: OSError) -> str:
-    """What the operating system refused, as one sentence without its number."""
+    """Returns the message of an operating system's error, as one sentence without its number."""
     if error.filename is None:
         return f"{error.strerror or error}."
     reason = _IN_WORDS.get(error.errno or 0) or f"cannot be used: {error.strerror}"

@@ -1,4 +1,4 @@
-"""The key of the start and completion codes."""
+"""The secret key from which the start and completion codes are derived."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CODE_KEY_FILE: Final = "code_key"
 
 
 def code_key(settings: Settings) -> bytes:
-    """The configured key of the task codes; in development one that the data folder keeps.
+    """Returns the key of the task codes; in development one kept in the data folder.
 
     Raises SettingsError where there is neither.
     """

@@ -1,4 +1,4 @@
-"""Opens the engine: what runs commands, what is read, and the workers beside them."""
+"""Opens the engine: its commands, its queries, and its background workers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from sql.database import Database
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """One of each part of the engine; `loops` are its workers, not yet running."""
+    """The opened parts of the engine; `loops` are its workers, not yet running."""
 
     store: Store
     commands: Commands
@@ -58,7 +58,7 @@ async def open_engine(
     metrics: Metrics,
     money_of: OpenMoney,
 ) -> AsyncIterator[Engine]:
-    """The engine on one database; every command's effects go to `effects`.
+    """Opens the engine on one database; every command's effects go to `effects`.
 
     `settlements` wakes the settlement worker; `money_of` opens the payment provider.
     """

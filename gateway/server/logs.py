@@ -1,4 +1,4 @@
-"""One line per event on standard error (or a file): JSON for machines, text for people."""
+"""Logging: one line per event on standard error or a file, as JSON or text."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ _SHARED: list[structlog.typing.Processor] = [
 
 
 def own_standard_error(log: LogSettings) -> None:
-    """As `configure_logs`, for a process whose standard error is a log and nothing else.
+    """Configures logs for a process whose standard error is a log and nothing else.
 
-    Warnings of Python and what nobody caught become records too, so that every line is one.
+    As `configure_logs`; Python's warnings and uncaught exceptions become records too, so that every
+    line is one.
     """
     configure_logs(log)
     logging.captureWarnings(capture=True)
@@ -33,7 +34,7 @@ def own_standard_error(log: LogSettings) -> None:
 
 
 def last_word(environ: Mapping[str, str], sentence: object) -> None:
-    """Why a process that logs could not start, or ended: a record, or for people a sentence.
+    """Writes why a process that logs could not start, or ended: a record, or as text a sentence.
 
     Works before and without `configure_logs`, since what it tells may be a wrong setting.
     """
@@ -85,7 +86,7 @@ def configure_logs(log: LogSettings, stream: TextIO | None = None) -> None:
 def _log_uncaught(
     kind: type[BaseException], error: BaseException, traceback: TracebackType | None
 ) -> None:
-    """What ends the process without having been expected: a record with its traceback."""
+    """Logs an uncaught exception that ends the process, with its traceback."""
     if issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, traceback)
         return
@@ -93,7 +94,7 @@ def _log_uncaught(
 
 
 def _log_unraisable(found: sys.UnraisableHookArgs) -> None:
-    """What failed where nobody can be told: in a destructor or a callback of the interpreter."""
+    """Logs an exception in a destructor or a callback of the interpreter."""
     structlog.get_logger(__name__).error(
         "ignored",
         where=repr(found.object),
@@ -102,7 +103,7 @@ def _log_unraisable(found: sys.UnraisableHookArgs) -> None:
 
 
 def _log_of_thread(found: threading.ExceptHookArgs) -> None:
-    """What ended a thread."""
+    """Logs an uncaught exception that ended a thread."""
     structlog.get_logger(__name__).error(
         "thread_failed", exc_info=(found.exc_type, found.exc_value, found.exc_traceback)
     )

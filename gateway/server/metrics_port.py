@@ -1,4 +1,4 @@
-"""/metrics on a port of its own, for a network that the public one does not reach."""
+"""Serves /metrics on a port of its own, for a network that the public one does not reach."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 @asynccontextmanager
 async def metrics_served(parts: Parts, listener: socket.socket | None) -> AsyncIterator[None]:
-    """Serves /metrics on this listener while the block runs; without one it does nothing."""
+    """Serves /metrics on this listener while the block runs; does nothing without one."""
     if listener is None:
         yield
         return
@@ -54,5 +54,5 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Takes none."""
+        """Installs no signal handlers."""
         yield

@@ -1,4 +1,4 @@
-"""Who moves the money in this deployment: the simulated provider, or Stripe."""
+"""The payment provider of this deployment: the simulated one, or Stripe."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SIMULATED_LOOK_S: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """The provider's three sides."""
+    """The three interfaces of the payment provider."""
 
     payments: PaymentProvider
     accounts: PayoutAccounts
@@ -35,7 +35,7 @@ OpenMoney = Callable[[Payments], AbstractAsyncContextManager[Money]]
 
 
 def demand_sdk(settings: Payments) -> None:
-    """Raises SettingsError where the provider's SDK is wanted and not installed."""
+    """Raises SettingsError where the provider's SDK is required and not installed."""
     if settings.provider == "stripe" and find_spec("stripe") is None:
         raise SettingsError(
             "HX_PAYMENTS=stripe needs Stripe's SDK, which is not installed: install "
@@ -45,7 +45,7 @@ def demand_sdk(settings: Payments) -> None:
 
 @asynccontextmanager
 async def open_money(settings: Payments) -> AsyncIterator[Money]:
-    """The provider that the settings name; opening it calls nobody."""
+    """Opens the provider that the settings name; sends no request."""
     if settings.provider == "simulated":
         simulated = SimulatedPayments(settings.simulated_mode)
         yield Money(simulated, simulated, books=None, look_every_s=_look_every_s(settings))
@@ -66,7 +66,10 @@ async def open_money(settings: Payments) -> AsyncIterator[Money]:
 
 
 def _look_every_s(settings: Payments) -> float | None:
-    """Delayed movements end by the clock alone: looking often is what books them in time."""
+    """Returns how often to look for ended delayed movements; None where none are delayed.
+
+    They end by the clock alone: looking often is what books them in time.
+    """
     if settings.simulated_mode == "delayed":
         return min(SIMULATED_LOOK_S, settings.reconcile_s)
     return None

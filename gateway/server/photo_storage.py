@@ -7,7 +7,7 @@ from gateway.settings.groups import Settings
 
 
 def photo_store(settings: Settings) -> PhotoStore:
-    """The store for uploaded photos; a folder is made, a bucket must be there.
+    """Returns the store for uploaded photos; creates a folder, expects a bucket to exist.
 
     Raises `engine.photos.storage.PhotoStoreAway` when the folder cannot be made.
     """

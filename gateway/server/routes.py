@@ -1,4 +1,4 @@
-"""The whole URL table: every path, who may call it, and the handler that answers."""
+"""The URL table: every path, which roles may call it, and its handler."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ ENDPOINTS: Final = (
 
 
 def routes(parts: Parts) -> list[BaseRoute]:
-    """Every route of the service: the calls above, the socket, and what needs no token."""
+    """Returns every route of the service: the table's calls, the socket, the open pages."""
     pages = open_pages.OpenPages(parts, ENDPOINTS)
     assets = StaticFiles(packages=[("gateway", "pages/map")])
     return [
@@ -105,5 +105,5 @@ def routes(parts: Parts) -> list[BaseRoute]:
 
 
 def _assets() -> list[str]:
-    """The files of the map's page; each is a path of its own, so that another one is not found."""
+    """Returns the paths of the map's files; each is a route, so that any other is not found."""
     return sorted(page.name for page in files("gateway").joinpath("pages", "map").iterdir())

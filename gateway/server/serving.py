@@ -1,4 +1,4 @@
-"""Serves the service: one port for REST, WebSocket and pages, until a signal says stop."""
+"""Serves REST, WebSocket and pages on one port until a signal ends the process."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 async def serve(
     settings: Settings, listener: socket.socket, ready: Callable[[str], None], stop: Stop
 ) -> None:
-    """Opens the parts, serves until `stop` is asked for, closes the parts in reverse.
+    """Opens the parts, serves until `stop` is requested, closes the parts in reverse.
 
     `ready` gets the URL when the first request can be answered.
     """
@@ -61,7 +61,7 @@ async def serve(
 
 
 def configured(parts: Parts, shutdown_s: float, patience: Patience = PATIENCE) -> uvicorn.Config:
-    """How uvicorn carries the application: REST, WebSocket and pages on one port."""
+    """Returns uvicorn's configuration for the application: REST, WebSocket and pages."""
     metrics = parts.metrics.requests
     return uvicorn.Config(
         create_app(parts),
@@ -79,7 +79,7 @@ def configured(parts: Parts, shutdown_s: float, patience: Patience = PATIENCE) -
         ws_ping_timeout=None,
         lifespan="off",
         log_config=None,
-        # Who is in front is told by HX_TRUSTED_PROXIES (gateway/identity/client_address.py), not believed.
+        # Who is in front is set by HX_TRUSTED_PROXIES (gateway/identity/client_address.py) alone.
         proxy_headers=False,
         access_log=False,
         server_header=False,
@@ -88,12 +88,15 @@ def configured(parts: Parts, shutdown_s: float, patience: Patience = PATIENCE) -
 
 
 def listen(http: Http) -> socket.socket:
-    """The listening socket; raises CommandError if the address is taken or not ours."""
+    """Returns the listening socket; raises CommandError if the address is taken or not ours."""
     return _listening(http.host, http.port, "--port or HX_PORT")
 
 
 def listen_for_metrics(own: MetricsPort) -> socket.socket | None:
-    """The listening socket of /metrics, if it has a port of its own; raises as `listen`."""
+    """Returns the listening socket of /metrics; None without a port of its own.
+
+    Raises as `listen`.
+    """
     return None if own.port is None else _listening(own.host, own.port, "HX_METRICS_PORT")
 
 
@@ -115,26 +118,26 @@ def _listening(host: str, port: int, named_by: str) -> socket.socket:
 
 
 def url_of(listener: socket.socket) -> str:
-    """The service's address as a client on this machine writes it."""
+    """Returns the service's URL for a client on this machine."""
     host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
     return f"http://{host}:{port}"
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server with our own signals and a word when it is ready."""
+    """uvicorn's server with our own signal handling and a callback when it is ready."""
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Starts to accept, then says so."""
+        """Starts to accept connections, then calls `ready`."""
         await super().startup(sockets)
         self._ready()
 
     def wind_down(self) -> None:
-        """Lets requests and sockets finish; asked again, cuts them."""
+        """Lets requests and sockets finish; a second call cuts them."""
         self.force_exit = self.should_exit
         self.should_exit = True
 

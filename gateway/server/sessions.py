@@ -1,4 +1,4 @@
-"""Opens what the WebSocket sessions of a process need: authentication, tracking, delivery's loops."""
+"""Opens the parts behind the WebSocket sessions: authentication, tracking, delivery."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from geo.presence.presence import Presence
 
 @dataclass(frozen=True, slots=True)
 class Sessions:
-    """One of each part behind the sockets; `loops` are their workers, not yet running."""
+    """The opened parts behind the sockets; `loops` are their workers, not yet running."""
 
     authenticator: Authenticator
     rates: Rates
@@ -48,7 +48,10 @@ def make_sessions(
     *,
     metrics: Metrics,
 ) -> Sessions:
-    """The sockets' side of one process; `changes` says whose LIVE state or task is to be read anew."""
+    """Returns the parts behind one process's sockets.
+
+    `changes` collects the hustlers whose LIVE state or task is to be read anew.
+    """
     commands, queries = engine.commands, engine.queries
     development = settings.development
     issuers = (*settings.auth.issuers, *([dev_issuer(settings.data_dir)] if development else []))

@@ -1,4 +1,4 @@
-"""How a command that runs on is ended: by a signal, or by a part that sees that it is over."""
+"""Ends a long-running command: by a signal, or by a part that has finished."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stop:
-    """What a signal does: it cancels the command, unless a part has a gentler way to end it.
+    """Stop request of a command: cancels it, unless a part has set a graceful way to end.
 
     The same signal once more does not wait for the gentle way: see `at_once`.
     """
@@ -26,7 +26,7 @@ class Stop:
         self._signals: set[signal.Signals] = set()
 
     def hear(self, number: signal.Signals) -> None:
-        """A signal: the first of its kind asks, and the second ends the command at once.
+        """Handles a signal: the first of its kind asks, and the second ends the command at once.
 
         By kind, since a city behind `hustlexp dev` gets the terminal's SIGINT and dev's SIGTERM.
         """
@@ -38,15 +38,16 @@ class Stop:
         self.ask()
 
     def ask(self) -> None:
-        """Ends the command: the first signal, or whoever sees that it is over."""
+        """Requests the end of the command, gracefully where a part has set a way."""
         self.asked = True
         self.gently()
 
     @contextlib.contextmanager
     def by(self, gently: Callable[[], object]) -> Iterator[None]:
-        """While the block runs, `gently` is called instead; afterwards all is being closed.
+        """Sets `gently` as the graceful way to end while the block runs.
 
-        Closing is quick and is not cut short: servers that were started are ended, too.
+        Afterwards all is being closed. Closing is quick and is not cut short: servers that were
+        started are ended, too.
         """
         self.gently = gently
         try:
@@ -60,7 +61,7 @@ def _nothing() -> None:
 
 
 def run(main: Callable[[Stop], Coroutine[Any, Any, int]]) -> int:
-    """Runs a command on the quick loop until it ends or SIGINT, SIGTERM or SIGHUP ends it."""
+    """Runs a command on uvloop until it ends or SIGINT, SIGTERM or SIGHUP ends it."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_stoppable(main))
 

@@ -1,4 +1,4 @@
-"""The composition root: every part is opened here, in order, handed down, and closed in reverse."""
+"""Composition root: opens every part in order, hands it down, and closes in reverse."""
 
 from __future__ import annotations
 
@@ -39,10 +39,12 @@ from sql.schema_files import read_schema
 
 @asynccontextmanager
 async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> AsyncIterator[Parts]:
-    """One process with all roles: gateway, broadcaster, worker; `money_of` opens the provider.
+    """Opens the parts of one process with all roles: gateway, broadcaster, worker.
 
-    Raises `sql.database.DatabaseAway` when PostgreSQL cannot be reached at the start, or lets in
-    somebody with other rights than hx_app's; losing it or Valkey later only delays.
+    `money_of` opens the payment provider.
+
+    Raises `sql.database.DatabaseAway` when PostgreSQL cannot be reached at the start, or the login
+    has other rights than hx_app's; losing PostgreSQL or Valkey later only delays.
     """
     async with AsyncExitStack() as stack:
         # The servers

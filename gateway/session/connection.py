@@ -1,4 +1,4 @@
-"""One socket and its session: writes what the session says, cuts what does not read."""
+"""One socket and its session: writes the session's output, aborts clients that do not read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gateway.session.transport import Transport
 
 
 class Connection:
-    """Joins a `Session` to a `Transport`. Nothing here waits. Times are monotonic seconds."""
+    """Joins a `Session` to a `Transport`; no call blocks. Times are monotonic seconds."""
 
     __slots__ = ("_outbound", "_shut", "address", "cut_for", "session", "transport")
 
@@ -27,20 +27,20 @@ class Connection:
 
     @property
     def gone(self) -> bool:
-        """Closed or cut by us: nothing more is written."""
+        """Whether the socket is closed or aborted: nothing more is written."""
         return self._shut
 
     def closed(self) -> None:
-        """The socket has closed, whoever began it."""
+        """Marks the socket as closed, by whichever side."""
         self._shut = True
 
     @property
     def lags(self) -> bool:
-        """The client reads late: what the next message replaces anyway is left out."""
+        """Whether the client reads late, so that volatile messages are left out."""
         return self.transport.unsent_bytes() > limits.VOLATILE_OUTBOUND_BYTES
 
     def flush(self) -> None:
-        """Writes everything the session has to say in one go, then its close if it ends."""
+        """Writes the session's outbox at once, then the close frame if the session has ended."""
         if self._shut:
             self.session.outbox.clear()
             return
@@ -63,7 +63,7 @@ class Connection:
             self.transport.shut(ending.code, ending.meaning)
 
     def tick(self, now: float, unix_now: float, *, check_silence: bool = True) -> None:
-        """Once a second: time-outs of the session, slow and silent clients."""
+        """Applies the session's time-outs and ends slow or silent clients; called once a second."""
         if self._shut:
             return
         self.session.tick(now, unix_now)

@@ -1,14 +1,17 @@
-"""The order of one session's durable events: seq n is written only after n - 1 (design §7).
+"""Order of one session's durable events: seq n is written only after n - 1 (design §7).
 
-Two processes may push 6 before 5, a push may be lost, the log may repeat what was pushed.
-Whatever arrives, the client sees a gap-free row; what is missing is asked of the log.
+Two processes may push 6 before 5, a push may be lost, the log may repeat what was pushed. Whatever
+arrives, the client receives a sequence without gaps; what is missing is read from the log.
 """
 
 from __future__ import annotations
 
 
 class EventOrder:
-    """Positions in one user's log. `known` may run ahead of `written`: then the log must be read."""
+    """Offsets in one user's log: `written` to the client, and `known` to exist.
+
+    While `known` is ahead of `written`, the log must be read.
+    """
 
     __slots__ = ("known", "written")
 
@@ -20,20 +23,20 @@ class EventOrder:
 
     @property
     def behind(self) -> bool:
-        """Something is missing that only the log can bring."""
+        """Whether events are missing that must be read from the log."""
         return self.known > self.written
 
     def start_at(self, seq: int) -> None:
-        """The client has everything up to `seq`."""
+        """Sets the offset: the client has every event up to `seq`."""
         self.written = seq
         self.known = max(self.known, seq)
 
     def heard_of(self, seq: int) -> None:
-        """An event with this seq exists."""
+        """Notes that an event with this seq exists."""
         self.known = max(self.known, seq)
 
     def admit(self, seq: int) -> bool:
-        """Whether this event is the next to write; a repeat or one after a gap is not."""
+        """Returns whether this event is the next to write; False for a repeat or after a gap."""
         self.known = max(self.known, seq)
         if seq != self.written + 1:
             return False
@@ -41,6 +44,6 @@ class EventOrder:
         return True
 
     def restart_at(self, seq: int) -> None:
-        """The log could not continue: the client starts again from `seq` (RESYNC)."""
+        """Resets the offset to `seq` after RESYNC: the log could not continue."""
         self.written = seq
         self.known = seq

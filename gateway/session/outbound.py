@@ -1,7 +1,7 @@
-"""What waits to be read by one client: bounded in bytes and in age.
+"""Limits on what is written but unread by one client, in bytes and in age.
 
-Nothing is queued by us: frames go to the transport, and what it has not handed to the kernel is the
-queue (TCP_NOTSENT_LOWAT keeps the kernel from hiding megabytes).  This only judges it.
+No frames are queued here: they go to the transport, and what it has not handed to the kernel is the
+queue (TCP_NOTSENT_LOWAT keeps the kernel from hiding megabytes).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from gateway.contract import limits
 
 
 class Outbound:
-    """Judges whether a client reads what is written to it. Times are monotonic seconds."""
+    """Decides whether a client reads too slowly. Times are monotonic seconds."""
 
     __slots__ = ("_mark_at", "_mark_bytes", "_written_bytes")
 
@@ -20,11 +20,11 @@ class Outbound:
         self._mark_at = now
 
     def wrote(self, size_bytes: int) -> None:
-        """So many bytes more were handed to the transport."""
+        """Adds the size of frames that were handed to the transport."""
         self._written_bytes += size_bytes
 
     def too_slow(self, now: float, unsent_bytes: int) -> bool:
-        """Whether the client must be cut: too much unsent, or something unsent for too long."""
+        """Returns whether to abort the client: too much unsent, or unsent for too long."""
         if unsent_bytes > limits.MAX_OUTBOUND_BYTES:
             return True
         if self._written_bytes - unsent_bytes >= self._mark_bytes:
@@ -36,7 +36,7 @@ class Outbound:
 
 
 def text_frame(payload: bytes) -> bytes:
-    """A whole WebSocket text message as a server sends it: unmasked, one frame (RFC 6455 §5.2)."""
+    """Returns a WebSocket text message of a server: one unmasked frame (RFC 6455 §5.2)."""
     size = len(payload)
     if size < 126:
         return b"\x81" + size.to_bytes(1) + payload

@@ -1,4 +1,4 @@
-"""Durable events as their user may see them: the log never holds a code (design §2, Codes)."""
+"""Fills codes into durable events for their user: the log never holds a code (design §2)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from engine.tasks.codes import TaskCodes
 
 
 def needs_code(event: UserEvent) -> bool:
-    """JOB_ASSIGNED for the poster: the start code is filled in when it is told."""
+    """Returns whether the start code is to be filled in: JOB_ASSIGNED for the poster."""
     return event.type == "JOB_ASSIGNED" and event.data["hustler_id"] != str(event.user_id)
 
 
 async def complete(codes: TaskCodes, events: Iterable[UserEvent]) -> list[UserEvent]:
-    """The events with their codes, which are read by one query."""
+    """Returns the events with their start codes, which are read by one query."""
     events = list(events)
     assigned = {_task(event) for event in events if needs_code(event)}
     if not assigned:

@@ -1,8 +1,8 @@
-"""The protocol of one session, without sockets, clocks or databases.
+"""Protocol state machine of one WebSocket session, without sockets, clocks or databases.
 
 Frames, events, cards and the passing of time go in; frames to write collect in `outbox` and the
-reason to close in `ending`.  `receive` gives back the requests that somebody else must carry out.
-Times are monotonic seconds unless they are named otherwise.
+close code in `ending`.  `receive` returns the requests that the caller must carry out. Times are
+monotonic seconds unless they are named otherwise.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NEVER: Final = float("inf")
 
 
 class Phase(Enum):
-    """Where a session stands."""
+    """The states of a session."""
 
     GREETING = "before AUTH"
     AUTHENTICATING = "authenticated; the snapshot is being read"
@@ -37,7 +37,7 @@ class Phase(Enum):
 
 
 class Session:
-    """One socket's conversation, from the handshake to the close."""
+    """State machine of one session, from the handshake to the close."""
 
     __slots__ = (
         "_auth_by",
@@ -85,7 +85,7 @@ class Session:
         self.cards = ShownCards()
         self.watched: set[UUID] = set()
         self.outbox: list[bytes] = []
-        """Messages to write, in order; whoever drives the session empties it."""
+        """Messages to write, in order; the session's driver empties it."""
         self.ending: CloseCode | None = None
         self._auth_by = now + limits.AUTH_WITHIN_S
         self._auth_sent = False
@@ -100,7 +100,7 @@ class Session:
     # ── What the client says ─────────────────────────────────────────────────────────────────────
 
     def receive(self, raw: str, now: float, server_time: datetime) -> client.ClientMessage | None:
-        """The request in a text frame, when it is one that must be carried out."""
+        """Decodes a text frame; returns its request when the caller must carry it out."""
         self.heard_at = now
         if len(raw) > limits.MAX_MESSAGE_CHARS:
             self.refuse(errors.refusal("TOO_LARGE"), None, now)
@@ -128,7 +128,7 @@ class Session:
         return None
 
     def receive_binary(self, now: float) -> None:
-        """A binary frame: refused, the session goes on."""
+        """Refuses a binary frame with ERROR; the session goes on."""
         self.heard_at = now
         self.refuse(errors.refusal("VALIDATION_ERROR", message="Text frames only."), None, now)
 
@@ -149,11 +149,11 @@ class Session:
     # ── What the server answers ──────────────────────────────────────────────────────────────────
 
     def reply(self, kind: str, data: object, ref: client.Reference | None) -> None:
-        """Answers one request."""
+        """Writes the answer to one request."""
         self.outbox.append(codec.encode(kind, data, ref=ref))
 
     def refuse(self, refusal: errors.Refusal, ref: client.Reference | None, now: float) -> None:
-        """Answers one request with ERROR; a flood of them, or a refused token, ends the session."""
+        """Answers one request with ERROR; too many of them, or a refused token, end the session."""
         self._refused(refusal.kind)
         self.reply("ERROR", problems.error_data(refusal), ref)
         closes = problems.close_code(refusal.kind)
@@ -163,14 +163,14 @@ class Session:
             self.end(close_codes.FLOOD)
 
     def end(self, code: CloseCode) -> None:
-        """Closes the session; the first reason stands."""
+        """Ends the session with a close code; the first one stands."""
         if self.ending is None:
             self.ending = code
 
     # ── Opening ──────────────────────────────────────────────────────────────────────────────────
 
     def authenticated(self, caller: Caller, ref: client.Reference | None, now: float) -> bool:
-        """The token is good: the snapshot may be read. False when it names somebody else."""
+        """Accepts a verified token; returns False when it names another user."""
         if self.user_id is not None and caller.user_id != self.user_id:
             self.refuse(
                 errors.refusal("HX503", "PERMISSION", "This session is another user's."), ref, now
@@ -184,14 +184,14 @@ class Session:
         return True
 
     def not_joined(self, refusal: errors.Refusal, ref: client.Reference | None, now: float) -> None:
-        """AUTH could not be carried out: ERROR, then the close that says what to do."""
+        """Answers an AUTH that could not be carried out with ERROR, and ends the session."""
         self.refuse(refusal, ref, now)
         if refusal.kind.code == "HX503":
             self.end(close_codes.NOT_ALLOWED)
         self.end(close_codes.UNAVAILABLE)
 
     def begin(self, snapshot_seq: int, last_seq: int | None) -> int | None:
-        """Sets the point up to which WELCOME speaks; the seq after which the log must be replayed.
+        """Sets the seq that WELCOME covers; returns the seq after which to replay the log.
 
         None when nothing is missing.  A cursor beyond the log is answered with RESYNC.
         """
@@ -207,14 +207,14 @@ class Session:
         return last_seq if last_seq < snapshot_seq else None
 
     def replay(self, events: Iterable[tuple[UserEvent, bytes]]) -> bool:
-        """Writes missed events up to WELCOME's point; False when the page did not get there."""
+        """Writes missed events up to WELCOME's seq; returns False when the page ends before."""
         for event, payload in events:
             if event.seq <= self._welcomed_to and self.order.admit(event.seq):
                 self.outbox.append(payload)
         return self.order.written >= self._welcomed_to
 
     def resync(self, reason: Literal["AHEAD", "TOO_OLD"]) -> None:
-        """The log cannot continue from the client's cursor."""
+        """Writes RESYNC: the log cannot continue from the client's cursor."""
         self.outbox.append(codec.encode("RESYNC", server.Resync(reason)))
         seq = self._welcomed_to if self.phase is not Phase.OPEN else self.order.known
         self.order.restart_at(seq)
@@ -222,7 +222,7 @@ class Session:
     def open(
         self, snapshot: Snapshot, ended: Callable[[UUID], bool], ref: client.Reference | None
     ) -> list[UUID]:
-        """Writes WELCOME and the cards that came meanwhile; the broadcasts now on the screen."""
+        """Writes WELCOME and the cards queued meanwhile; returns the broadcasts now shown."""
         offers = [offer for offer in snapshot.offers if self._wanted(offer, ended)]
         welcome = server.Welcome(
             session_id=self.session_id,
@@ -257,7 +257,10 @@ class Session:
     # ── Durable events ───────────────────────────────────────────────────────────────────────────
 
     def push(self, seq: int, payload: bytes) -> bool:
-        """Writes an event if it is the next one; before WELCOME it is only noted."""
+        """Writes an event if it is the next one and returns whether; only notes it before WELCOME.
+
+        An event before WELCOME is read from the log.
+        """
         if self.phase is not Phase.OPEN:
             self.order.heard_of(seq)
             return False
@@ -268,13 +271,13 @@ class Session:
 
     @property
     def behind(self) -> bool:
-        """The log must be read for this session."""
+        """Whether the log must be read for this session."""
         return self.phase is Phase.OPEN and self.order.behind
 
     # ── Cards ────────────────────────────────────────────────────────────────────────────────────
 
     def show(self, broadcast_id: UUID, task_id: UUID, payload: bytes) -> bool:
-        """Writes a card unless this screen has it; True when it is on the screen."""
+        """Writes a card unless it is shown already; returns True when it is shown."""
         if self.phase is Phase.OPEN:
             if self.cards.show(broadcast_id, task_id):
                 self.outbox.append(payload)
@@ -288,7 +291,7 @@ class Session:
         return False
 
     def hide(self, broadcast_id: UUID, close_message: bytes) -> None:
-        """A card goes: told only where it was shown."""
+        """Withdraws a card; writes the close message only where the card was shown."""
         if self.phase is Phase.AUTHENTICATING:
             self._early.pop(broadcast_id, None)
             self._gone_early.add(broadcast_id)
@@ -297,7 +300,7 @@ class Session:
             self.outbox.append(due)
 
     def withdraw(self) -> None:
-        """The hustler is not offerable for now: every card goes, and may come back."""
+        """Withdraws every card while the hustler is not offerable; they may be shown again."""
         if self.phase is Phase.AUTHENTICATING:
             self._early = {}
             self._withdrawn_early = True
@@ -335,15 +338,15 @@ class Session:
             self.end(close_codes.TOKEN_EXPIRED)
 
     def silent(self, now: float) -> bool:
-        """The client has said nothing for longer than a heartbeat and its slack."""
+        """Returns whether the client has sent nothing for longer than a heartbeat and its slack."""
         return now - self.heard_at > limits.HEARTBEAT_S + limits.HEARTBEAT_SLACK_S
 
 
 def close_message(broadcast_id: UUID, task_id: UUID, reason: ClosedReason) -> bytes:
-    """LIVE_TASK_UNAVAILABLE, encoded once for all who show the card."""
+    """Returns LIVE_TASK_UNAVAILABLE, encoded once for all sockets that show the card."""
     return codec.encode("LIVE_TASK_UNAVAILABLE", server.Unavailable(broadcast_id, task_id, reason))
 
 
 def durable(event: UserEvent) -> bytes:
-    """A durable event as the message every socket of its user gets."""
+    """Returns a durable event encoded as the message that every socket of its user gets."""
     return codec.encode(event.type, codec.logged(event.type, event.data), seq=event.seq)

@@ -1,7 +1,7 @@
-"""Which cards one socket shows: each broadcast at most once, and each that goes is taken away.
+"""The offer cards that one socket shows: each broadcast at most once, until its end.
 
-A card under answer keeps its close message back until the outcome is known, so that the winner's own
-socket is told WON and not that the task is gone.
+A card under answer keeps its close message back until the outcome is known, so that the winner's
+own socket gets WON and not that the task is gone.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from uuid import UUID
 
 
 class ShownCards:
-    """The cards on one screen: broadcast id → task id."""
+    """The cards shown on one socket: broadcast id → task id."""
 
     __slots__ = ("_answering", "_shown", "_withdrawn")
 
@@ -26,20 +26,20 @@ class ShownCards:
         return len(self._shown) + len(self._answering)
 
     def broadcasts(self) -> list[UUID]:
-        """Every broadcast whose end this socket must hear of: on the screen, or withdrawn."""
+        """Returns every broadcast whose end this socket must get: shown or withdrawn."""
         return [*self._shown, *self._answering, *self._withdrawn]
 
     def awaits_end(self, broadcast_id: UUID) -> bool:
-        """Whether the broadcast is one of `broadcasts`."""
+        """Returns whether the broadcast is one of `broadcasts`."""
         return broadcast_id in self or broadcast_id in self._withdrawn
 
     @property
     def has_withdrawn(self) -> bool:
-        """Some card was withdrawn and may come back when it is open again."""
+        """Whether a card was withdrawn and may be shown again when it is open again."""
         return bool(self._withdrawn)
 
     def show(self, broadcast_id: UUID, task_id: UUID) -> bool:
-        """Whether the card is new on this screen."""
+        """Adds a card; returns whether it is new on this socket."""
         if broadcast_id in self:
             return False
         self._shown[broadcast_id] = task_id
@@ -47,7 +47,10 @@ class ShownCards:
         return True
 
     def hide(self, broadcast_id: UUID, close_message: bytes) -> bytes | None:
-        """The close message to write now: None where the card was not shown or is under answer."""
+        """Removes a card; returns the close message to write now.
+
+        None where the card was not shown or is under answer.
+        """
         self._withdrawn.discard(broadcast_id)
         if broadcast_id in self._answering:
             self._answering[broadcast_id] = (self._answering[broadcast_id][0], close_message)
@@ -55,26 +58,26 @@ class ShownCards:
         return close_message if self._shown.pop(broadcast_id, None) is not None else None
 
     def withdraw(self) -> list[tuple[UUID, UUID]]:
-        """Takes every card away that is not under answer; (broadcast, task) of each."""
+        """Withdraws every card that is not under answer; returns (broadcast, task) of each."""
         gone = list(self._shown.items())
         self._withdrawn.update(self._shown)
         self._shown.clear()
         return gone
 
     def answering(self, broadcast_id: UUID) -> None:
-        """The hustler has answered; the outcome is not known yet."""
+        """Marks a card as under answer: its outcome is not known yet."""
         task_id = self._shown.pop(broadcast_id, None)
         if task_id is not None:
             self._answering[broadcast_id] = (task_id, None)
 
     def settled(self, broadcast_id: UUID) -> None:
-        """The answer took the card off the screen: won, declined or skipped."""
+        """Removes a card whose answer was final: won, declined or skipped."""
         self._answering.pop(broadcast_id, None)
         self._shown.pop(broadcast_id, None)
         self._withdrawn.discard(broadcast_id)
 
     def unsettled(self, broadcast_id: UUID) -> bytes | None:
-        """The answer changed nothing: the card is back, or its close message is due now."""
+        """Ends an answer that changed nothing; returns the close message that is due, if any."""
         task_id, close_message = self._answering.pop(broadcast_id, (None, None))
         if task_id is not None and close_message is None:
             self._shown[broadcast_id] = task_id

@@ -1,7 +1,7 @@
 """uvicorn's WebSocket protocol, made to show the application its transport.
 
 ASGI has no way to write without waiting, to see the unsent bytes or to cut a socket; a single
-client that stops reading would block its sender for ever.
+client that stops reading would block its sender indefinitely.
 The scope's extension `hustlexp.wire` holds the connection as a `Transport`.
 A handshake that is none is answered with a problem document, and frames that carry no message are
 counted against a bucket of the socket.
@@ -37,23 +37,23 @@ _TCP_NOTSENT_LOWAT: Final = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 
 
 class Transport(Protocol):
-    """An open WebSocket as the gateway drives it: nothing here waits."""
+    """Interface of an open WebSocket as the gateway drives it; no call blocks."""
 
     def write(self, frames: bytes) -> None:
-        """Hands whole frames to the transport; nothing after a close."""
+        """Hands whole frames to the transport; drops them after a close."""
 
     def unsent_bytes(self) -> int:
-        """What the kernel has not taken yet."""
+        """Returns the bytes that the kernel has not taken yet."""
 
     def shut(self, code: int, reason: str) -> None:
-        """Starts the closing handshake; the socket is cut if the peer does not finish it."""
+        """Starts the closing handshake; aborts the socket if the peer does not finish it."""
 
     def abort(self) -> None:
-        """Cuts the socket now."""
+        """Aborts the connection now, without a close frame."""
 
 
 class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's protocol class with the transport in reach and no close that waits for ever."""
+    """uvicorn's protocol class with access to the transport and a bounded closing handshake."""
 
     def __init__(
         self,
@@ -98,13 +98,13 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
             super().data_received(data[start : start + limits.CONTROL_SLICE_BYTES])
 
     def _drop(self, size_bytes: int) -> None:
-        """Counts what is dropped: a flood that does not end is not listened to for long."""
+        """Counts dropped bytes, and aborts a peer that does not stop sending."""
         self._dropped_bytes += size_bytes
         if self._dropped_bytes > limits.MAX_LINGER_BYTES:
             self.transport.abort()
 
     async def send(self, message: ASGISendEvent) -> None:
-        """Sends; the frames that waited for the answer to the handshake are read behind it."""
+        """Sends an ASGI message; behind the handshake's answer reads the frames that waited."""
         await super().send(message)
         if self._early and self.handshake_complete:
             early = bytes(self._early)
@@ -113,7 +113,7 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
             self.data_received(early)
 
     def handle_connect(self, event: Request) -> None:
-        """Adds the wire to the scope of an accepted handshake; counts one that is none."""
+        """Adds the transport to an accepted handshake's scope; counts one that is invalid."""
         super().handle_connect(event)
         if self.response.status_code == 101:
             extensions = cast("dict[str, object]", self.scope["extensions"])
@@ -122,17 +122,17 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
             self._refused(_NO_HANDSHAKE.kind)
 
     def handle_ping(self) -> None:
-        """Answers, while the bucket of such frames lasts."""
+        """Answers with a pong, as long as the rate of control frames allows."""
         super().handle_ping()
         self._count_control()
 
     def handle_pong(self, event: Frame) -> None:
-        """Counts it: none was asked for."""
+        """Counts an unsolicited pong against the rate of control frames."""
         super().handle_pong(event)
         self._count_control()
 
     def handle_cont(self, event: Frame) -> None:
-        """The next part of a message; an empty one costs as much as a long one."""
+        """Takes a continuation frame; an empty one costs as much as a long one."""
         super().handle_cont(event)
         self._count_control()
 
@@ -143,12 +143,12 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
             self.shut(flood.code, flood.meaning)
 
     def handle_close(self, event: Frame) -> None:
-        """The peer closes; one that reads no more does not keep the transport."""
+        """Handles the peer's close frame; closes the transport of a peer that no longer reads."""
         super().handle_close(event)
         self._cut_later()
 
     def handle_parser_exception(self) -> None:
-        """Says why (1002, 1007, 1009) and leaves the peer time to read it.
+        """Sends the close code (1002, 1007, 1009) and leaves the peer time to read it.
 
         Closing with unread data in the kernel would reset the connection and lose the reason.
         """
@@ -166,23 +166,23 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
         self._read_on()
 
     def shutdown(self) -> None:
-        """The server stops: 1012, and no waiting for those who do not read it."""
+        """Closes with 1012 for the server's stop, without waiting for clients that do not read."""
         super().shutdown()
         self._cut_later()
 
     # ── Wire ─────────────────────────────────────────────────────────────────────────────────────
 
     def write(self, frames: bytes) -> None:
-        """Hands whole frames to the transport; nothing after a close."""
+        """Hands whole frames to the transport; drops them after a close."""
         if self.handshake_complete and not (self.close_sent or self.transport.is_closing()):
             self.transport.write(frames)
 
     def unsent_bytes(self) -> int:
-        """What the kernel has not taken yet."""
+        """Returns the bytes that the kernel has not taken yet."""
         return self.transport.get_write_buffer_size()
 
     def shut(self, code: int, reason: str) -> None:
-        """Starts the closing handshake; the socket is cut if the peer does not finish it."""
+        """Starts the closing handshake; aborts the socket if the peer does not finish it."""
         if self.close_sent or self.disconnected or self.transport.is_closing():
             return
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
@@ -193,7 +193,7 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
         self._read_on()
 
     def abort(self) -> None:
-        """Cuts the socket now."""
+        """Aborts the connection now, without a close frame."""
         self.transport.abort()
 
     def _cut_later(self) -> None:
@@ -203,7 +203,7 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
             self.close_timer = self.loop.call_later(limits.CLOSE_WITHIN_S, self.transport.abort)
 
     def _read_on(self) -> None:
-        """The peer's answer to a close must be read even if the application reads no more."""
+        """Resumes reading after a close frame, so that the peer's answer to it arrives."""
         if self.read_paused:
             self.read_paused = False
             self.transport.resume_reading()
@@ -215,10 +215,10 @@ _NO_HANDSHAKE: Final = problems.Unreadable(
 
 
 class _Handshake(ServerProtocol):
-    """The library's handshake, refused as everything else is: by a problem document."""
+    """The library's handshake, refused with a problem document."""
 
     def process_request(self, request: Request) -> tuple[str, str | None, str | None]:
-        """Another version of the protocol is another protocol: 426 (RFC 6455 §4.4)."""
+        """Refuses another version of the protocol with 426 (RFC 6455 §4.4)."""
         try:
             return super().process_request(request)
         except InvalidHeader as error:
@@ -227,7 +227,7 @@ class _Handshake(ServerProtocol):
             raise
 
     def reject(self, status: StatusLike, text: str) -> Response:
-        """The problem document of a status."""
+        """Returns the problem document of a status."""
         del text  # the library's own words
         status = HTTPStatus(status)
         refusal = problems.Unreadable(status, _NO_HANDSHAKE.message)

@@ -1,4 +1,4 @@
-"""Every setting of the service, in the groups that its parts take.
+"""The settings of the service, in one group for each part that takes them.
 
 A setting is a field with its name, unit, default and meaning; `docs/configuration.md` is drawn from
 this module.
@@ -21,7 +21,7 @@ from gateway.settings.loading import SettingsError, setting
 
 @dataclass(frozen=True, slots=True)
 class Http:
-    """The one port that carries REST, WebSocket and pages."""
+    """Settings of the port for REST, WebSocket and pages."""
 
     host: str = setting("HX_HOST", "127.0.0.1", "address the service listens on")
     port: int = setting(
@@ -64,7 +64,7 @@ class Http:
 
 @dataclass(frozen=True, slots=True)
 class MetricsPort:
-    """A port of its own for /metrics, which the public one then does not show."""
+    """Settings of a port for /metrics alone, which the public port then does not serve."""
 
     host: str = setting(
         "HX_METRICS_HOST", "127.0.0.1", "address on which HX_METRICS_PORT is opened"
@@ -81,7 +81,7 @@ class MetricsPort:
 
 @dataclass(frozen=True, slots=True)
 class Postgres:
-    """The truth."""
+    """Settings of the PostgreSQL database."""
 
     dsn: str = setting(
         "HX_POSTGRES_DSN",
@@ -117,7 +117,7 @@ class Postgres:
 
 @dataclass(frozen=True, slots=True)
 class Verify:
-    """The look at every derived fact, as `hustlexp invariants verify` takes it."""
+    """Settings of the periodic check of every derived fact (`hustlexp invariants verify`)."""
 
     every_s: int = setting(
         "HX_VERIFY_S",
@@ -130,7 +130,7 @@ class Verify:
 
 @dataclass(frozen=True, slots=True)
 class Redis:
-    """Presence: Redis from 7.0 on, or Valkey from 8 on."""
+    """Settings of the presence server: Redis from 7.0 on, or Valkey from 8 on."""
 
     url: str = setting(
         "HX_REDIS_URL",
@@ -143,7 +143,7 @@ class Redis:
 
 @dataclass(frozen=True, slots=True)
 class Auth:
-    """Whose tokens are believed, and what the task codes are made from."""
+    """Settings of the accepted token issuers and of the key of the task codes."""
 
     issuers: tuple[Issuer, ...] = setting(
         "HX_JWT_ISSUERS",
@@ -164,7 +164,7 @@ class Auth:
 
 @dataclass(frozen=True, slots=True)
 class Broadcast:
-    """The plan of each new broadcast, and the caps of the broadcaster."""
+    """Settings of each new broadcast's plan, and the caps of the broadcaster."""
 
     initial_miles: float = setting(
         "HX_BROADCAST_INITIAL_MILES",
@@ -216,7 +216,7 @@ class Broadcast:
     )
 
     def plan(self) -> BroadcastPlan:
-        """What each new broadcast is started with."""
+        """Returns the plan with which each new broadcast is started."""
         return BroadcastPlan(
             ttl_s=self.ttl_s,
             initial_radius_miles=self.initial_miles,
@@ -226,7 +226,7 @@ class Broadcast:
         )
 
     def wave_limits(self) -> WaveLimits:
-        """How fast and how much the broadcaster works."""
+        """Returns the limits of the broadcaster's speed and volume."""
         return WaveLimits(
             tick_s=self.tick_s,
             offers_per_tick=self.offers_per_tick,
@@ -236,7 +236,7 @@ class Broadcast:
 
 @dataclass(frozen=True, slots=True)
 class Photos:
-    """Where uploaded photos are kept."""
+    """Settings of the store of uploaded photos."""
 
     url: str = setting(
         "HX_PHOTOS_URL",
@@ -262,7 +262,7 @@ class Photos:
 
 @dataclass(frozen=True, slots=True)
 class Payments:
-    """Who moves the money."""
+    """Settings of the payment provider."""
 
     provider: Literal["simulated", "stripe"] = setting(
         "HX_PAYMENTS",
@@ -311,7 +311,7 @@ class Payments:
         return "_live_" in self.stripe_key[:9]
 
     def check(self) -> None:
-        """Raises SettingsError for what does not fit together."""
+        """Raises SettingsError for settings that contradict each other."""
         if self.provider == "stripe" and not (self.stripe_key and self.webhook_secrets):
             raise SettingsError(
                 "HX_PAYMENTS=stripe needs HX_STRIPE_KEY and HX_STRIPE_WEBHOOK_SECRETS."
@@ -322,7 +322,7 @@ class Payments:
 
 @dataclass(frozen=True, slots=True)
 class LogSettings:
-    """What the process writes to standard error."""
+    """Settings of the log on standard error."""
 
     level: str = setting(
         "HX_LOG_LEVEL", "info", "least level", parsers.choice("debug", "info", "warning", "error")

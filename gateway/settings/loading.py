@@ -1,4 +1,4 @@
-"""How settings are declared, read from a mapping of names to texts (the environment), and listed.
+"""Declares settings, reads them from a mapping of names to texts (the environment), lists them.
 
 A setting is a field of a dataclass made by `setting`; a field without one is a group of settings.
 An unknown `HX_` name is an error, so a misspelled setting never passes in silence.
@@ -30,13 +30,16 @@ def setting(
     unit: str = "",
     secret: bool = False,
 ) -> Any:
-    """A field of a group that is read from the text of this name; a secret is never shown."""
+    """Returns a dataclass field that is read from the text of this name.
+
+    The value of a secret is never shown.
+    """
     metadata = {"name": name, "meaning": meaning, "parse": parse, "unit": unit, "secret": secret}
     return field(default=default, repr=not secret, metadata=metadata)
 
 
 def load(group: type[Group], environ: Mapping[str, str]) -> Group:
-    """The group with what `environ` sets; raises SettingsError for an unknown or bad setting.
+    """Returns the group with what `environ` sets; raises SettingsError for a bad setting.
 
     An empty text counts as unset.
     """
@@ -73,7 +76,7 @@ def _parsed(metadata: Mapping[str, Any], text: str) -> object:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One setting: where it stands, what it means."""
+    """One setting in the catalogue: its name, type and meaning."""
 
     name: str
     path: tuple[str, ...]
@@ -83,14 +86,14 @@ class Item:
     secret: bool
 
     def value_in(self, settings: object) -> object:
-        """Its value in these settings."""
+        """Returns its value in these settings."""
         value = settings
         for step in self.path:
             value = getattr(value, step)
         return value
 
     def shown(self, value: object) -> str:
-        """The value for a reader; of a secret only whether it is set."""
+        """Returns the value as text for a reader; of a secret only whether it is set."""
         if value in ("", (), None):
             return "unset"
         if self.secret:
@@ -101,7 +104,7 @@ class Item:
 
 
 def catalogue(group: type[Any], path: tuple[str, ...] = ()) -> list[Item]:
-    """The settings of a group and of the groups within, in the order of their declaration."""
+    """Returns the settings of a group and its groups, in the order of declaration."""
     items: list[Item] = []
     for member in dataclasses.fields(group):
         here = (*path, member.name)
@@ -119,7 +122,7 @@ def catalogue(group: type[Any], path: tuple[str, ...] = ()) -> list[Item]:
 
 
 def markdown(items: Iterable[Item]) -> str:
-    """A table of settings, as in `docs/configuration.md`."""
+    """Returns a Markdown table of settings, as in `docs/configuration.md`."""
     lines = ["| Setting | Default | Unit | Meaning |", "|---|---|---|---|"]
     for item in items:
         default = item.shown(item.default)

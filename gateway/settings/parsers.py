@@ -1,4 +1,4 @@
-"""How the text of a setting becomes its value: each parser raises ValueError with what it expects."""
+"""Parsers from a setting's text to its value; each raises ValueError with what it expects."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 
 def whole(low: int, high: int) -> Callable[[str], int]:
-    """A parser of whole numbers within these bounds."""
+    """Returns a parser of whole numbers within these bounds."""
 
     def parse(text: str) -> int:
         try:
@@ -25,7 +25,7 @@ def whole(low: int, high: int) -> Callable[[str], int]:
 
 
 def number(low: float, high: float) -> Callable[[str], float]:
-    """A parser of finite numbers within these bounds."""
+    """Returns a parser of finite numbers within these bounds."""
 
     def parse(text: str) -> float:
         try:
@@ -40,7 +40,7 @@ def number(low: float, high: float) -> Callable[[str], float]:
 
 
 def choice(*words: str) -> Callable[[str], str]:
-    """A parser that takes one of these words."""
+    """Returns a parser that accepts one of these words."""
 
     def parse(text: str) -> str:
         if text not in words:
@@ -51,7 +51,7 @@ def choice(*words: str) -> Callable[[str], str]:
 
 
 def yes_no(text: str) -> bool:
-    """A truth value, as true, yes or 1, and false, no or 0."""
+    """Parses a truth value: true, yes or 1; false, no or 0."""
     words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
     if text.lower() not in words:
         raise ValueError("true or false")
@@ -59,7 +59,7 @@ def yes_no(text: str) -> bool:
 
 
 def url(*schemes: str) -> Callable[[str], str]:
-    """A parser of URLs with one of these schemes."""
+    """Returns a parser of URLs with one of these schemes."""
 
     def parse(text: str) -> str:
         if not text.startswith(tuple(f"{scheme}://" for scheme in schemes)):
@@ -73,7 +73,7 @@ def url(*schemes: str) -> Callable[[str], str]:
 
 
 def photos_url(text: str) -> str:
-    """The URL of a folder (file) or of a bucket with an optional prefix (s3)."""
+    """Parses the URL of a folder (file) or of a bucket with an optional prefix (s3)."""
     parts = urlsplit(url("file", "s3")(text))
     if parts.query or parts.fragment:
         raise ValueError("a URL without ? and #")
@@ -89,7 +89,7 @@ _DEFAULT_PORT = re.compile(r"(?<=^http)(://.*):80$|(?<=^https)(://.*):443$")
 
 
 def origins(text: str) -> tuple[str, ...]:
-    """Origins of web and hybrid apps, comma-separated, as browsers send them."""
+    """Parses comma-separated origins of web and hybrid apps, as browsers send them."""
     words = [word.strip().rstrip("/").lower() for word in text.split(",") if word.strip()]
     if not all(_ORIGIN.fullmatch(word) for word in words):
         raise ValueError(
@@ -100,7 +100,7 @@ def origins(text: str) -> tuple[str, ...]:
 
 
 def networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
-    """IP addresses and networks, comma-separated."""
+    """Parses comma-separated IP addresses and networks."""
     try:
         return tuple(ipaddress.ip_network(word.strip()) for word in text.split(",") if word.strip())
     except ValueError:
@@ -108,14 +108,14 @@ def networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, 
 
 
 def secret_key(text: str) -> str:
-    """A secret long enough to derive keys from."""
+    """Parses a secret that is long enough to derive keys from."""
     if len(text.encode()) < 32:
         raise ValueError("a secret of at least 32 bytes")
     return text
 
 
 def webhook_secrets(text: str) -> tuple[str, ...]:
-    """Signing secrets of a webhook endpoint, comma-separated."""
+    """Parses comma-separated signing secrets of a webhook endpoint."""
     secrets = tuple(word.strip() for word in text.split(",") if word.strip())
     if not all(secret.startswith("whsec_") for secret in secrets):
         raise ValueError("a comma-separated list of secrets like whsec_…")
@@ -123,7 +123,7 @@ def webhook_secrets(text: str) -> tuple[str, ...]:
 
 
 def stripe_key(text: str) -> str:
-    """A secret or restricted API key of Stripe."""
+    """Parses a secret or restricted API key of Stripe."""
     if not text.startswith(("sk_test_", "sk_live_", "rk_test_", "rk_live_")):
         raise ValueError("a secret or restricted key: sk_… or rk_…")
     return text

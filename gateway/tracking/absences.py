@@ -1,4 +1,4 @@
-"""LIVE sessions nobody has heard of for five minutes end as OFFLINE (design §2, Live mode)."""
+"""Ends LIVE sessions without a heartbeat for five minutes as OFFLINE (design §2, Live mode)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _AWAY: Final = timedelta(seconds=limits.IDLE_ENDS_SESSION_S)
 
 
 class Absences:
-    """Asks the directory who is still there; never right after Valkey or this process began."""
+    """Asks presence who is still there; never right after Valkey or this process began."""
 
     def __init__(
         self, commands: Commands, queries: Queries, presence: Presence, heartbeats: Heartbeats
@@ -35,17 +35,17 @@ class Absences:
         self._heartbeats = heartbeats
 
     async def run(self) -> None:
-        """Round after round; for ever."""
+        """Runs rounds until cancelled."""
         await supervise("absences", self.round)
 
     async def round(self) -> None:
-        """Looks now and then."""
+        """Waits for the next interval, then sweeps."""
         await asyncio.sleep(limits.IDLE_SWEEP_EVERY_S)
         if time.monotonic() - self._heartbeats.lost_at >= limits.IDLE_ENDS_SESSION_S:
             await self.sweep()
 
     async def sweep(self) -> list[UserId]:
-        """Ends the sessions of those the directory does not know; whose they were."""
+        """Ends long-open sessions of hustlers absent from presence; returns those hustlers."""
         sessions = await self._queries.live.open_sessions()
         if not sessions:
             return []
@@ -58,7 +58,7 @@ class Absences:
         return [user for user in away if await self._ended(user)]
 
     async def _ended(self, user: UserId) -> bool:
-        """Not where somebody else holds the session just now: then in the next sweep."""
+        """Ends one session; returns False while its row is locked, for the next sweep to retry."""
         try:
             await self._commands.live.expire_idle_session(user)
         except Refusal as refusal:

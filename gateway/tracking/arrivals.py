@@ -1,4 +1,4 @@
-"""Arrivals at the place of a task: seen in a fix or claimed by the hustler, recorded in the database."""
+"""Arrivals at a task's location: seen in a fix or claimed by the hustler, then recorded."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from geo.valkey import ValkeyAway
 log = structlog.get_logger(__name__)
 
 OLD_FIX_S: Final = OLD_FIX_MS / 1000
-"""A fix older than this says where somebody was, not where they are."""
+"""A fix older than this is too stale to show an arrival."""
 AGAIN_S: Final = 1.0
-"""After which a row that somebody else held is tried again."""
+"""Seconds after which a row that was locked is tried again."""
 
 
 class Arrivals:
-    """Arrivals that wait to be recorded; `wake` is called when there is a new one."""
+    """Queue of arrivals to record in the database; `wake` is called when there is a new one."""
 
     def __init__(
         self,
@@ -50,23 +50,23 @@ class Arrivals:
         self._seen: set[tuple[UserId, TaskId]] = set()
 
     def __bool__(self) -> bool:
-        """Whether any waits."""
+        """Returns whether any arrival waits to be recorded."""
         return bool(self._seen)
 
     async def claim(self, user: UserId, task: TaskId) -> None:
-        """The hustler says that they are at the place; the last known fix confirms or refuses it.
+        """Records the hustler's claim to have arrived; the last known fix confirms or refuses it.
 
-        HX021 ARRIVAL for a fresh fix elsewhere; without a fresh one it stays a claim.
+        Raises HX021 ARRIVAL for a fresh fix elsewhere; without a fresh one it stays a claim.
         """
         await self._commands.tasks.arrived(user, task, await self._known_position(user))
 
     def moved(self, user: UserId, point: LatLng) -> None:
-        """A fresh fix of a hustler: shown to the posters of their tasks, and looked at for arrivals."""
+        """Sends a hustler's fresh fix to the posters of their tasks, and queues arrivals in it."""
         for task in self._en_route.moved(user, point):
             self._see(user, task)
 
     def look(self, user: UserId) -> None:
-        """Looks at the last fix of a hustler whose tasks have changed."""
+        """Checks the last fix of a hustler whose tasks have changed for arrivals."""
         tracked = self._tracked.get(user)
         if tracked is None or time.monotonic() - tracked.fixed_at > OLD_FIX_S:
             return
@@ -74,7 +74,7 @@ class Arrivals:
             self.moved(user, tracked.track.point)
 
     async def record(self) -> None:
-        """Records what waits; what was refused is looked for again with the next fix."""
+        """Records the queued arrivals; a refused one is detected again with the next fix."""
         for user, task in tuple(self._seen):
             if not await self._record(user, task):
                 await self._en_route.load([user])
@@ -89,13 +89,13 @@ class Arrivals:
         except Refusal as refusal:
             log.info("arrival_refused", task=str(task), code=refusal.kind.code)
             if refusal.kind.retryable:
-                # Somebody else holds the row: tried again, and delays nobody.
+                # The row is locked: tried again later, without waiting.
                 asyncio.get_running_loop().call_later(AGAIN_S, self._see, user, task)
             return False
         return True
 
     async def _known_position(self, user: UserId) -> KnownPosition | None:
-        """What this process knows of the hustler, else what presence does."""
+        """Returns the hustler's position known to this process, else presence's."""
         tracked = self._tracked.get(user)
         if tracked is not None:
             return KnownPosition(tracked.track.point, self._unix() - tracked.track.at_s)

@@ -11,7 +11,7 @@ from gateway.delivery.hub import MOVES_HUSTLER
 
 
 class HustlerChanges:
-    """Collects whom a committed command, or an event of another process, has changed."""
+    """Collects the hustlers changed by a committed command or an event of another process."""
 
     def __init__(self) -> None:
         self.users: set[UserId] = set()
@@ -19,19 +19,19 @@ class HustlerChanges:
         """Set when there is something for the tracker to do."""
 
     def applied(self, applied: Applied) -> None:
-        """Take what a command of this process did."""
+        """Adds the hustlers that a command of this process changed."""
         self.heard(applied.events)
         for hustler in applied.withdrawn:
             self._add(UserId(hustler))
 
     def heard(self, events: Iterable[UserEvent]) -> None:
-        """Take events, whoever committed them."""
+        """Adds the hustlers of events, whichever process committed them."""
         for event in events:
             if event.type in MOVES_HUSTLER:
                 self._add(UserId(event.user_id))
 
     def take(self) -> set[UserId]:
-        """Who has changed since the last call."""
+        """Returns and clears the hustlers changed since the last call."""
         users, self.users = self.users, set()
         return users
 

@@ -1,4 +1,4 @@
-"""Hustlers on the way to a task in ACCEPTED: the poster sees them come, and arrival is noticed."""
+"""Hustlers on the way to an ACCEPTED task: sends their location, and detects arrivals."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from geo.points import LatLng
 
 @dataclass(slots=True)
 class Trip:
-    """One task a hustler drives to."""
+    """One task to which a hustler is on the way."""
 
     task: TaskId
     poster: UserId
@@ -27,11 +27,11 @@ class Trip:
     arrived: bool
     last_sent_at: float = float("-inf")
     pending: LatLng | None = None
-    """The newest place, when the poster was told too lately to be told again."""
+    """The newest place, pending while the poster got one too recently."""
 
 
 class EnRoute:
-    """hustler → trips. Positions come in, HUSTLER_LOCATION and arrivals go out."""
+    """Index of hustler → trips: takes positions, sends HUSTLER_LOCATION, returns arrivals."""
 
     def __init__(self, registry: ConnectionRegistry, tasks: TaskQueries) -> None:
         self._registry = registry
@@ -45,7 +45,7 @@ class EnRoute:
         return hustler in self._trips
 
     async def load(self, hustlers: Sequence[UserId]) -> None:
-        """Reads anew which tasks these hustlers drive to; what was asked last stands."""
+        """Reads the trips of these hustlers anew; of overlapping reads the last request stands."""
         self._loads += 1
         number = self._loads
         self._loading.add(number)
@@ -79,7 +79,7 @@ class EnRoute:
                 self._trips.pop(hustler, None)
 
     def moved(self, hustler: UserId, position: LatLng) -> list[TaskId]:
-        """Tells the posters; the tasks at which the hustler has just arrived."""
+        """Sends the position to the posters; returns the tasks where the hustler just arrived."""
         arrived = []
         now = time.monotonic()
         for trip in self._trips.get(hustler, {}).values():
@@ -93,7 +93,7 @@ class EnRoute:
         return arrived
 
     async def round(self) -> None:
-        """Pays what is owed, so that a poster's last view is never an old one."""
+        """Sends pending positions, so that a poster's last view is never an old one."""
         await asyncio.sleep(limits.POSTER_VIEW_EVERY_S / 4)
         now = time.monotonic()
         for trips in self._trips.values():
@@ -105,7 +105,7 @@ class EnRoute:
                     self._send(trip, trip.pending, now)
 
     def _send(self, trip: Trip, position: LatLng, now: float) -> None:
-        """The newest place replaces the one before: a poster who reads late is spared it."""
+        """Sends the newest position to the poster; left out for a socket that lags."""
         trip.last_sent_at = now
         trip.pending = None
         if not self._registry.sockets(trip.poster):

@@ -1,4 +1,4 @@
-"""Positions on their way to Valkey: gathered for a few ms, written back after a loss (design §4)."""
+"""Writes positions to presence: batched for a few ms, written back after a loss (design §4)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _WATCH_EVERY_S: Final = 1.0
 
 
 class Heartbeats:
-    """One pipeline after another; nobody waits for it."""
+    """Batched writer of heartbeats, one pipeline at a time; callers do not wait for it."""
 
     def __init__(self, presence: Presence) -> None:
         self._presence = presence
@@ -42,22 +42,22 @@ class Heartbeats:
 
     @property
     def live(self) -> Collection[TrackedHustler]:
-        """Everybody whose presence is kept up from here."""
+        """The hustlers in LIVE mode whose presence this process keeps up."""
         return self._live.values()
 
     def moved(self, tracked: TrackedHustler) -> None:
-        """A new position of a hustler in LIVE mode."""
+        """Queues a new position of a hustler in LIVE mode."""
         self._live[tracked.user] = tracked
         self._moved[tracked.user] = tracked
         self._wake.set()
 
     def keep_alive(self, tracked: TrackedHustler) -> None:
-        """A sign of life without a position."""
+        """Queues a heartbeat without a position."""
         self._keep_alives[tracked.user] = tracked
         self._wake.set()
 
     async def stop(self, tracked: TrackedHustler) -> None:
-        """Takes the hustler out of presence at once; what Valkey misses expires in 90 s."""
+        """Removes the hustler from presence at once; what Valkey misses expires in 90 s."""
         for waiting in (self._live, self._moved, self._keep_alives):
             waiting.pop(tracked.user, None)
         async with self._writing:
@@ -72,15 +72,15 @@ class Heartbeats:
             log.info("presence_left_to_expire", hustler=str(tracked.user))
 
     async def last_positions(self, hustlers: Collection[UserId]) -> dict[UUID, LastPosition]:
-        """Where presence had these hustlers last; raises ValkeyAway."""
+        """Returns the last positions of these hustlers in presence; raises ValkeyAway."""
         return await self._presence.last_positions(hustlers)
 
     async def run(self) -> None:
-        """Round after round; for ever."""
+        """Runs rounds until cancelled."""
         await supervise("heartbeats", self.round, backoff=Backoff(_PAUSE_S))
 
     async def round(self) -> None:
-        """Writes what came, watches for a new server."""
+        """Writes one batch, and writes everything back when Valkey has restarted."""
         try:
             async with asyncio.timeout(_WATCH_EVERY_S):
                 await self._wake.wait()
@@ -101,7 +101,7 @@ class Heartbeats:
             raise
 
     async def _watch(self) -> None:
-        """A new run id, or a server that was away: everything is written back."""
+        """Writes everything back after a new run id of the server, or its absence."""
         run_id = await self._presence.run_id()
         if self._away or self._run_id not in (None, run_id):
             await self._write_back()
@@ -110,7 +110,7 @@ class Heartbeats:
         self._away = False
 
     async def _write_back(self) -> None:
-        """Every live position whose hustler was heard lately, spread over two seconds at most."""
+        """Writes back the positions of recently heard hustlers, spread over at most two seconds."""
         now = time.monotonic()
         heard = [
             tracked for tracked in self._live.values() if now - tracked.heard_at < limits.PRESENT_S
@@ -151,7 +151,7 @@ class Heartbeats:
         )
 
     async def _write(self, tracked_hustlers: Sequence[TrackedHustler]) -> None:
-        """Writes those who are still live when their turn comes."""
+        """Writes the tracked hustlers who are still LIVE when their turn comes."""
         async with self._writing:
             await self._write_live([t for t in tracked_hustlers if self._live.get(t.user) is t])
 

@@ -1,7 +1,7 @@
-"""Positions of hustlers: whose are believed, and where they go (design §4).
+"""Tracks hustlers' positions: which source is accepted, and who gets them (design §4).
 
-A hustler in LIVE mode goes to presence and is matchable; whoever drives to a task in ACCEPTED is
-seen by its poster, LIVE or not.  Sockets and REST use the same entries.
+A hustler in LIVE mode goes to presence and is matchable; a hustler on the way to a task in ACCEPTED
+is shown to its poster, LIVE or not.  Sockets and REST use the same entries.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 
 
 class LocationTracker:
-    """hustler → tracked hustler, and the work that follows from a move."""
+    """Index of hustler → tracked hustler, with the work that follows from a move."""
 
     def __init__(
         self,
@@ -70,9 +70,9 @@ class LocationTracker:
     # ── LIVE mode ────────────────────────────────────────────────────────────────────────────────
 
     async def go_live(self, user: UserId, wish: GoLive, source: Source = "REST") -> None:
-        """Switches LIVE mode on; from now on this source alone is believed.
+        """Switches LIVE mode on; from now on positions are accepted from this source alone.
 
-        HX021 for a bad fix, HX904 too soon, HX905 banned, HX503 for who may not work.
+        Raises HX021 for a bad fix, HX904 too soon, HX905 banned, HX503 for a user who may not work.
         """
         fix = fix_of(wish.location, wish.at.timestamp() if wish.at else self._unix())
         try:
@@ -95,13 +95,13 @@ class LocationTracker:
             )
 
     async def end_live(self, user: UserId, reason: EndReason) -> None:
-        """Ends LIVE mode; the hustler leaves presence at once."""
+        """Ends LIVE mode and removes the hustler from presence at once."""
         await self._keep(user)
         await self._commands.live.end(user, reason)
         await self._leave(user)
 
     async def _keep(self, user: UserId) -> None:
-        """Keeps the last believed position for whatever process judges the next one."""
+        """Saves the last accepted position for the process that checks the next one."""
         tracked = self._tracked.get(user)
         if tracked is not None:
             track = tracked.track
@@ -110,7 +110,7 @@ class LocationTracker:
             await self._commands.live.keep_fix(user, fix)
 
     async def _last_track(self, user: UserId) -> fixes.Track | None:
-        """What the next fix of this hustler is judged by; None when nothing is known."""
+        """Returns the track by which the hustler's next fix is checked; None when unknown."""
         now_s = self._unix()
         last = None if user in self._tracked else await self._queries.live.last_fix(user)
         tracked = self._tracked.get(user)
@@ -126,7 +126,7 @@ class LocationTracker:
         return track
 
     async def _meet(self, user: UserId, track: fixes.Track, age_s: float) -> None:
-        """A LIVE session that another process saw begin: its suspects count here from now on."""
+        """Starts to count suspects of a LIVE session that began in another process."""
         is_live = (await self._queries.live.state(user)).state != "OFF"
         if is_live and user not in self._tracked:
             fixed_at = time.monotonic() - age_s
@@ -147,7 +147,10 @@ class LocationTracker:
     # ── Moves ────────────────────────────────────────────────────────────────────────────────────
 
     async def move(self, user: UserId, update: LocationUpdate, source: Source = "REST") -> None:
-        """A new position. HX021 for one that is not believed, HX903 when it is nobody's business."""
+        """Applies a new position.
+
+        Raises HX021 for a rejected fix, HX903 for a user neither LIVE nor on the way to a task.
+        """
         if self.move_at_once(user, update, source):
             return
         fix = fix_of(update.location, update.at.timestamp() if update.at else self._unix())
@@ -160,7 +163,7 @@ class LocationTracker:
         self._accept_from(user, source, track, live=live)
 
     def move_at_once(self, user: UserId, update: LocationUpdate, source: Source) -> bool:
-        """As `move`, at once; False when the database must be asked first."""
+        """As `move`, without I/O; returns False when the database must be asked first."""
         tracked = self._tracked.get(user)
         if tracked is None or not (tracked.live or user in self._en_route):
             return False
@@ -172,7 +175,7 @@ class LocationTracker:
         return True
 
     def heard(self, user: UserId, connection: Connection) -> None:
-        """A frame of this socket: a sign of life when it is the source of a LIVE session."""
+        """Counts a frame as a heartbeat when its socket is the source of a LIVE session."""
         tracked = self._tracked.get(user)
         if tracked is None or not tracked.live or tracked.source is not connection:
             return
@@ -183,9 +186,9 @@ class LocationTracker:
             self._heartbeats.keep_alive(tracked)
 
     def returned(self, user: UserId, connection: Connection) -> None:
-        """A hustler in LIVE mode is back on a socket: it carries on for a source that is gone.
+        """Makes a socket the source of the hustler's LIVE session where the old source is gone.
 
-        If this process never knew the place, presence may: another one wrote it before it died.
+        If this process never knew the position, presence may: another one wrote it before it died.
         """
         tracked = self._tracked.get(user)
         if tracked is None:
@@ -196,7 +199,7 @@ class LocationTracker:
             self.heard(user, connection)
 
     def left(self, connection: Connection) -> None:
-        """The socket closed: its hustler stays present until 90 s after the last heartbeat."""
+        """Removes a closed socket; its hustler stays present for 90 s after its last heartbeat."""
         user = connection.session.user_id
         tracked = self._tracked.get(user) if user is not None else None
         if tracked is not None and tracked.source is connection:
@@ -204,17 +207,17 @@ class LocationTracker:
 
     @property
     def live(self) -> Iterable[TrackedHustler]:
-        """Hustlers in LIVE mode heard within 90 s."""
+        """Returns the hustlers in LIVE mode with a heartbeat within 90 s."""
         now = time.monotonic()
         return (t for t in self._heartbeats.live if now - t.heard_at < limits.PRESENT_S)
 
     def last_point(self, user: UserId) -> LatLng | None:
-        """Where a hustler was last, if known here."""
+        """Returns the hustler's last position; None where this process knows none."""
         tracked = self._tracked.get(user)
         return tracked.track.point if tracked else None
 
     def nearest(self, point: LatLng, within_miles: float) -> UserId | None:
-        """Who of those that move was last seen nearest to a point."""
+        """Returns the tracked hustler nearest to a point within this distance; None without one."""
         seen = (
             (distance.distance_m(tracked.track.point, point), tracked.user)
             for tracked in self._tracked.values()
@@ -223,13 +226,13 @@ class LocationTracker:
         return user if metres <= within_miles * METRES_PER_MILE else None
 
     def _speaks(self, tracked: TrackedHustler) -> bool:
-        """The present source is still there; a REST caller is, for a while after each call."""
+        """Returns whether the present source is connected; a REST caller is for a while."""
         if tracked.source == "REST":
             return time.monotonic() - tracked.heard_at < limits.POLL_GRACE_S
         return tracked.source is not None and not tracked.source.gone
 
     def _checked(self, user: UserId, last: fixes.Track | None, fix: fixes.Fix) -> fixes.Track:
-        """The track after a good fix; raises HX021, and remembers what makes a suspect."""
+        """Returns the track after an accepted fix; raises HX021, and notes a suspect."""
         known = self._tracked.get(user)
         result = fixes.check_fix(last, fix, self._unix())
         if known is not None and result.track is not None and result.rejection is not None:
@@ -241,7 +244,7 @@ class LocationTracker:
         return result.track
 
     def _accept_from(self, user: UserId, source: Source, track: fixes.Track, *, live: bool) -> None:
-        """A new source: its generation is asked of Valkey with its first heartbeat."""
+        """Sets a new source; its generation is asked of Valkey with its first heartbeat."""
         now = time.monotonic()
         before = self._tracked.get(user)
         tracked = TrackedHustler(user, source, track, now, now, live=live)
@@ -256,19 +259,19 @@ class LocationTracker:
         if tracked.live:
             self._heartbeats.moved(tracked)
         if age_s > OLD_FIX_S:
-            return  # where somebody was is not where they are: no view for the poster, no arrival
+            return  # stale: not sent to the poster, no arrival
         self.arrivals.moved(tracked.user, track.point)
 
     # ── What follows ─────────────────────────────────────────────────────────────────────────────
 
     async def run(self) -> None:
-        """Round after round; for ever."""
+        """Runs rounds until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(supervise("location-tracker", self.round), name="location-tracker")
             group.create_task(supervise("en-route", self._en_route.round), name="en-route")
 
     async def round(self) -> None:
-        """Reads anew what changed, records arrivals, ends suspect sessions."""
+        """Reads changed hustlers anew, records arrivals, ends suspect sessions."""
         await self._work.wait()
         await self._read_changed()
         await self.arrivals.record()
@@ -279,7 +282,7 @@ class LocationTracker:
             self._work.clear()
 
     async def _take_over(self) -> None:
-        """Whoever came back to a process that does not know them stands where they stood."""
+        """Restores from presence the positions of hustlers who returned to this process."""
         returned = dict(self._returned)
         positions = await self._heartbeats.last_positions(returned)
         for user, connection in returned.items():
@@ -317,7 +320,7 @@ class LocationTracker:
             raise
 
     async def _read_live(self, user: UserId) -> None:
-        """Lets go of a hustler who is no longer LIVE."""
+        """Stops tracking a hustler who is neither LIVE nor on the way to a task any more."""
         tracked = self._tracked.get(user)
         if user in self._returned or (tracked is not None and tracked.live):
             is_off = (await self._queries.live.state(user)).state == "OFF"
@@ -342,7 +345,7 @@ class LocationTracker:
             except Refusal as refusal:
                 if not refusal.kind.retryable:
                     raise
-                # Somebody else holds the row: tried again, and delays nobody.
+                # The row is locked: tried again later, without waiting.
                 asyncio.get_running_loop().call_later(AGAIN_S, self._suspect, user)
             else:
                 await self._leave(user)

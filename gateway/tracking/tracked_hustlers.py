@@ -1,4 +1,4 @@
-"""What is known of one hustler on the move, and whether the next fix is believed."""
+"""State of one tracked hustler, and the conversion of its fixes and their rejections."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class TrackedHustler:
 
     user: UserId
     source: Source | None
-    """Who is believed: the latest to switch LIVE mode on; None once that socket has closed."""
+    """The accepted source: the latest to switch LIVE mode on; None once that socket has closed."""
     track: fixes.Track
     heard_at: float
     fixed_at: float
@@ -36,19 +36,19 @@ class TrackedHustler:
     """When last-seen was last refreshed without a position."""
 
     def accept_fix(self, track: fixes.Track, now: float, age_s: float) -> None:
-        """Moves to the place of a good fix, measured `age_s` ago."""
+        """Sets the position to that of an accepted fix, measured `age_s` ago."""
         self.track = track
         self.heard_at = self.kept_alive_at = now
         self.fixed_at = now - age_s
 
 
 def fix_of(location: Location, at_s: float) -> fixes.Fix:
-    """The device's claim as the rules want it; Unix seconds."""
+    """Returns a client's location as a fix for the checks; `at_s` in Unix seconds."""
     return fixes.Fix(location.lat, location.lng, at_s, location.accuracy_m)
 
 
 def refused(rejection: fixes.FixRejection) -> errors.Refusal:
-    """HX021 with the rule that was broken."""
+    """Returns HX021 with the rule that the fix broke."""
     return errors.refusal(
         "HX021", "LOCATION", f"The location was refused: {rejection.value}.", reason=rejection.value
     )

@@ -1,1 +1,1 @@
-"""The WebSocket: messages, the session's pure protocol, and its I/O shell."""
+"""The WebSocket endpoint: admission, the read loop, and the handlers of its requests."""

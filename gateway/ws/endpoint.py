@@ -1,4 +1,4 @@
-"""The WebSocket's door: who may open one, and the loop that reads it."""
+"""The WebSocket endpoint: admits or refuses handshakes, and reads each socket until it closes."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ class WebSocketEndpoint:
         self._requests: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
-        """Owns the requests under way; for ever."""
+        """Owns the tasks of requests under way until cancelled."""
         async with asyncio.TaskGroup() as group:
             self._requests = group
             await asyncio.Event().wait()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuses before the upgrade, or reads the socket until it closes."""
+        """Refuses the handshake with a problem document, or serves the socket until it closes."""
         address = counted_as(scope["client"][0] if scope.get("client") else "unknown")
         await receive()
         if not self._allows_origin(scope):
@@ -94,7 +94,7 @@ class WebSocketEndpoint:
         self._metrics.refused("socket", kind)
 
     def _allows_origin(self, scope: Scope) -> bool:
-        """Only browsers send Origin: ours, and those that are configured, may connect."""
+        """Returns whether the Origin is absent, our own, or configured."""
         headers = Headers(scope=scope)
         origin = headers.get("origin")
         if origin is None or origin.lower() in self._origins:
@@ -105,19 +105,19 @@ class WebSocketEndpoint:
 
 
 class Elsewhere:
-    """The ASGI application behind every other path: no WebSocket lives there."""
+    """The ASGI application for WebSocket handshakes on every other path: refuses them all."""
 
     def __init__(self, metrics: RequestMetrics) -> None:
         self._metrics = metrics
 
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
-        """Refuses before the upgrade."""
+        """Refuses the handshake with a problem document."""
         await receive()
         await _deny(errors.refusal("NOT_FOUND"), self._metrics, send)
 
 
 async def _deny(refusal: errors.Refusal, metrics: RequestMetrics, send: Send) -> None:
-    """An HTTP problem in place of the upgrade."""
+    """Answers the handshake with a problem document instead of the upgrade."""
     metrics.refused("socket", refusal.kind)
     response = problems.response(refusal, uuid4().hex)
     await send(
@@ -131,6 +131,6 @@ async def _deny(refusal: errors.Refusal, metrics: RequestMetrics, send: Send) ->
 
 
 def _bearer(headers: Headers) -> str | None:
-    """The token of the handshake, for a client whose AUTH gives only `last_seq`."""
+    """Returns the handshake's bearer token, for a client whose AUTH gives only `last_seq`."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None

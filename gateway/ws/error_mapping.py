@@ -1,4 +1,4 @@
-"""What a client is told of anything that went wrong."""
+"""Maps any exception to the refusal that a client gets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ log = structlog.get_logger(__name__)
 
 
 def refusal_for(error: Exception) -> Refusal:
-    """A refusal as it is, a server that is away as UNAVAILABLE; the rest is a defect of ours."""
+    """Returns a refusal unchanged, UNAVAILABLE for a lost server, else INTERNAL_ERROR."""
     if isinstance(error, Refusal):
         return error
     if isinstance(error, (DatabaseAway, ValkeyAway)):

@@ -1,4 +1,4 @@
-"""What each request of a session does: one handler per message, one place for refusals."""
+"""Handlers of the WebSocket requests: one per message type, with one place for refusals."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Handler = Callable[[Connection, Any], Awaitable[None]]
 
 
 class MessageHandlers:
-    """Carries requests out and writes their answers."""
+    """Carries out the requests of sessions and writes their answers."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class MessageHandlers:
         }
 
     def move_at_once(self, connection: Connection, message: client.UpdateLocation) -> bool:
-        """Takes a position at once; False when the database must be asked first."""
+        """Applies a position without the database; returns False when it must be asked first."""
         try:
             return self._location_tracker.move_at_once(_user(connection), message.data, connection)
         except Refusal as refusal:
@@ -65,18 +65,18 @@ class MessageHandlers:
             return True
 
     def left(self, connection: Connection) -> None:
-        """The socket is closed."""
+        """Removes a closed socket from the tracker and the hub."""
         self._hub.left(connection)
         self._location_tracker.left(connection)
 
     def heard(self, connection: Connection) -> None:
-        """Any frame is a sign of life."""
+        """Counts any frame as a heartbeat of the socket's hustler."""
         user = connection.session.user_id
         if user is not None:
             self._location_tracker.heard(user, connection)
 
     async def answer(self, connection: Connection, message: client.ClientMessage) -> None:
-        """Carries one request out. Never raises: a refusal, or a defect, is the answer."""
+        """Carries out one request and writes its answer; every exception becomes ERROR."""
         try:
             await self._handlers[type(message)](connection, message)
         except Exception as error:  # noqa: BLE001 - sorted below, once for all handlers
@@ -101,7 +101,7 @@ class MessageHandlers:
         await self._send_live_state(connection, message.id)
 
     async def _send_live_state(self, connection: Connection, ref: client.Reference | None) -> None:
-        """The answer, and the same without `id` for the user's other sockets."""
+        """Sends the answer, and the same without `id` to the user's other sockets."""
         user = _user(connection)
         change = _live_change(await self._queries.live.state(user))
         connection.session.reply("LIVE_MODE_STATE_CHANGE", change, ref)
@@ -145,7 +145,7 @@ class MessageHandlers:
         connection.session.reply("TASK_STATUS_UPDATE", status, message.id)
 
     async def _status(self, connection: Connection, task_id: object) -> server.TaskStatus:
-        """The task's state, for those who may see the task; NOT_FOUND to others."""
+        """Returns the state of a task that the user may see; NOT_FOUND for any other."""
         found = await self._store.maybe(
             server.TaskStatus, "task_status", _user(connection), task_id
         )
@@ -172,7 +172,7 @@ def _user(connection: Connection) -> UserId:
 
 
 def _hustler(connection: Connection) -> UserId:
-    """The user, who must be one who may work: what REST asks of the same calls."""
+    """Returns the user, who must have a role that may work, as REST requires."""
     user = _user(connection)
     if connection.session.role not in MAY_WORK:
         raise errors.refusal("HX503", "PERMISSION")

@@ -1,4 +1,4 @@
-"""The requests of one socket, one after the other: a client that sends two gets two answers in turn.
+"""The requests of one socket, carried out one after the other and answered in that order.
 
 What needs no database (heartbeats, most positions) does not wait behind what does.
 """
@@ -16,7 +16,7 @@ from gateway.ws.handlers import MessageHandlers
 
 
 class RequestQueue:
-    """Queues the requests of a socket; its worker exists only while there are some."""
+    """Queue of one socket's requests; its worker task exists only while there are some."""
 
     __slots__ = ("_connection", "_group", "_handlers", "_waiting", "_working")
 
@@ -30,7 +30,7 @@ class RequestQueue:
         self._working = False
 
     def take(self, message: client.ClientMessage) -> None:
-        """Carries the request out now, or after those that wait."""
+        """Carries the request out now, or queues it behind those that wait."""
         if (
             isinstance(message, client.UpdateLocation)
             and not self._working
@@ -48,7 +48,7 @@ class RequestQueue:
             self._group.create_task(self._work(), name="socket-requests")
 
     async def _work(self) -> None:
-        """Ends when nothing waits; what is under way when the socket closes is finished."""
+        """Carries out requests until none waits; the one under way survives the socket's close."""
         try:
             while self._waiting and not self._connection.gone:
                 await self._handlers.answer(self._connection, self._waiting.popleft())

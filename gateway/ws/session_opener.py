@@ -1,4 +1,4 @@
-"""AUTH: from a token to WELCOME, with everything that was missed in between (design §7)."""
+"""AUTH: verifies the token, replays missed events and sends WELCOME (design §7)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from gateway.ws import error_mapping
 
 
 class SessionOpener:
-    """Opens sessions, and refreshes their tokens."""
+    """Opens sessions, and refreshes the tokens of open ones."""
 
     def __init__(
         self,
@@ -43,9 +43,10 @@ class SessionOpener:
         self._rates = rates
 
     async def open(self, connection: Connection, message: client.Auth) -> Snapshot | None:
-        """Authenticates, registers, replays, welcomes; in this order, so that no push is missed.
+        """Authenticates, registers, replays and welcomes a socket; returns its snapshot.
 
-        What the WELCOME said; None when there was none.
+        In this order, so that no push is missed. None when the session was refused or the socket
+        has closed.
         """
         session = connection.session
         again = session.user_id is not None
@@ -71,13 +72,13 @@ class SessionOpener:
             raise errors.refusal("HX501", "TOKEN-MISSING")
         caller = await self._caller(connection, token)
         if connection.gone:
-            return  # its place has been given up: nobody would take it out again
+            return  # the socket was removed already: nothing would unregister it again
         unauthenticated = session.user_id is None
         if session.authenticated(caller, message.id, time.monotonic()) and unauthenticated:
             self._hub.registry.joined(connection)
 
     async def _caller(self, connection: Connection, token: str) -> Caller:
-        """The user of a token; refused ones are counted against the address that shows them."""
+        """Returns the user of a token; refused tokens count against the client's address."""
         try:
             return await self._authenticator.user(token)
         except errors.Refusal as refusal:
@@ -86,7 +87,7 @@ class SessionOpener:
             raise
 
     async def _brake(self, connection: Connection) -> None:
-        """RATE_LIMITED, late, for an address that has shown too many bad tokens."""
+        """Raises RATE_LIMITED, late, for an address that has sent too many bad tokens."""
         try:
             self._rates.spend_address(connection.address)
         except errors.Refusal:

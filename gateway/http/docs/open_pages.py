@@ -1,4 +1,4 @@
-"""What needs no token: health, the machine-readable contracts, the docs page."""
+"""The handlers that need no token: health, the machine-readable contracts, the docs page."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NAMES: Final = {
 
 
 class OpenPages:
-    """The handlers; documents are rendered once."""
+    """Handlers of the open pages; their documents are rendered once."""
 
     def __init__(self, parts: Parts, endpoints: Sequence[Endpoint]) -> None:
         self._parts = parts
@@ -64,7 +64,7 @@ class OpenPages:
 
 
 def _fixed(content: bytes, media_type: str) -> Callable[[Request], Awaitable[Response]]:
-    """The handler of a document that never changes while the process lives."""
+    """Returns the handler of a document that never changes while the process lives."""
 
     async def document(_: Request) -> Response:
         return Response(content, media_type=media_type)

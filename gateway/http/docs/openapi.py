@@ -24,7 +24,7 @@ Schema = dict[str, Any]
 
 
 def document(endpoints: Sequence[Endpoint], version: str) -> Schema:
-    """The whole description as a JSON-ready dict."""
+    """Returns the OpenAPI description as a JSON-ready dict."""
     types = _types(endpoints)
     schema_of, components = schemas.components(types, REF)
     paths: dict[str, Schema] = {}
@@ -55,7 +55,7 @@ def document(endpoints: Sequence[Endpoint], version: str) -> Schema:
 
 
 def _types(endpoints: Sequence[Endpoint]) -> list[Any]:
-    """Every type that appears in a body, a query or an answer, once."""
+    """Returns every type of a body, a query or an answer, once."""
     seen: dict[Any, None] = {Problem: None}
     for endpoint in endpoints:
         for kind in (endpoint.query_type, *endpoint.answer_types):
@@ -67,7 +67,7 @@ def _types(endpoints: Sequence[Endpoint]) -> list[Any]:
 
 
 def _has_shape(endpoint: Endpoint) -> bool:
-    """Whether the body's schema is drawn from the handler's type."""
+    """Returns whether the body's schema is drawn from the handler's type."""
     return endpoint.body_type is not Nothing and endpoint.consumes.schema is None
 
 
@@ -132,7 +132,7 @@ def _parameters(endpoint: Endpoint, components: Schema) -> list[Schema]:
 
 
 def _with_example(schema: Schema, components: Schema, *, brief: bool = False) -> Schema:
-    """What a media type carries, and one such value."""
+    """Returns a media type's schema with one example value."""
     return {"schema": schema, "example": examples.of(schema, components, brief=brief)}
 
 
@@ -153,7 +153,7 @@ def _answers(endpoint: Endpoint, schema_of: Mapping[Any, Schema], components: Sc
 
 
 def _statuses(endpoint: Endpoint) -> set[int]:
-    """The error statuses a call can give: what every call can, and what writing ones can."""
+    """Returns the error statuses that a call can answer."""
     every = {401, 403, 422, 429, 500, 503}
     if "{" in endpoint.path:
         every.add(404)
@@ -163,7 +163,7 @@ def _statuses(endpoint: Endpoint) -> set[int]:
 
 
 def _responses(schema_of: Mapping[Any, Schema], components: Schema) -> Schema:
-    """One reusable response per error status, naming the identities that have it."""
+    """Returns one reusable response per error status, naming its errors."""
     by_status: dict[int, list[str]] = {400: ["VALIDATION_ERROR"], 415: ["VALIDATION_ERROR"]}
     for kind in errors.REGISTRY.values():
         name = problems.problem_type(kind).removeprefix(problems.TYPE_PREFIX)
@@ -184,7 +184,7 @@ def _responses(schema_of: Mapping[Any, Schema], components: Schema) -> Schema:
 
 
 def _problem(name: str, status: int) -> Schema:
-    """The fields of a problem that follow from its status."""
+    """Returns the fields of a problem that follow from its status."""
     code = name.partition("-")[0] if name.startswith("HX") else name
     titles = {kind.code: kind.title for kind in errors.REGISTRY.values()}
     title = titles.get(code, HTTPStatus(status).phrase)
@@ -198,7 +198,7 @@ def _problem(name: str, status: int) -> Schema:
 
 
 def _open_paths() -> dict[str, Schema]:
-    """What needs no token."""
+    """Returns the paths that need no token."""
     return {
         path: {
             "get": {

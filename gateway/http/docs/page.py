@@ -41,7 +41,7 @@ Machine-readable: <a href="/openapi.json">OpenAPI</a>, <a href="/asyncapi.json">
 
 
 def render(openapi: Schema, version: str) -> str:
-    """The whole page as HTML."""
+    """Returns the whole page as HTML."""
     shapes = _message_shapes() | openapi["components"]["schemas"]
     sections = {
         "calls": ("REST calls", _calls(openapi["paths"], shapes)),
@@ -112,7 +112,7 @@ def _content(answer: Schema) -> str:
 
 
 def _fields_inline(schema: Schema, shapes: Mapping[str, Schema]) -> str:
-    """A body's fields on one line; optional ones carry a question mark."""
+    """Returns a body's fields on one line; optional ones carry a question mark."""
     shape = shapes[_name(schema)] if "$ref" in schema else schema
     required = shape.get("required", ())
     fields = ", ".join(
@@ -146,7 +146,7 @@ def _server_messages() -> str:
 
 
 def _message_shapes() -> dict[str, Schema]:
-    """The shapes that only messages use."""
+    """Returns the shapes that only messages use."""
     kinds = [*get_args(client.ClientMessage), *server.SERVER_MESSAGES.values()]
     _, shapes = schemas.components(kinds, "#/{name}")
     return shapes
@@ -204,7 +204,7 @@ def _shapes(shapes: Mapping[str, Schema]) -> str:
 
 
 def _kind(schema: Schema) -> str:
-    """A schema in a few words."""
+    """Returns a short description of a schema."""
     if "$ref" in schema:
         return f'<a href="#shape-{_name(schema)}">{_name(schema)}</a>'
     if "enum" in schema:
@@ -230,7 +230,7 @@ def _name(schema: Schema) -> str:
 
 
 def _prose(text: str) -> str:
-    """A docstring's text with its `names` as code."""
+    """Returns a docstring's text as HTML, with its `names` as code."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 

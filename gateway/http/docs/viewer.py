@@ -1,4 +1,4 @@
-"""The vendored viewer of the REST calls (Swagger UI), served from here and packed as it lies here."""
+"""The vendored viewer of the REST calls (Swagger UI), served as it is stored: compressed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CACHED: Final = "public, max-age=604800, immutable"
 
 
 class Viewer:
-    """Two files of `gateway/pages/swagger_ui`; who does not take gzip gets them unpacked."""
+    """Handlers of two files of `gateway/pages/swagger_ui`; unpacked for clients without gzip."""
 
     def __init__(self) -> None:
         folder = files("gateway").joinpath("pages", "swagger_ui")
@@ -26,7 +26,7 @@ class Viewer:
         self._style = folder.joinpath("swagger-ui.css.gz").read_bytes()
 
     def routes(self) -> list[Route]:
-        """Where the page asks for them."""
+        """Returns the routes of the two files."""
         return [Route(SCRIPT_URL, self.script), Route(STYLE_URL, self.style)]
 
     async def script(self, request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""The chunked transfer coding (RFC 9112 §7.1), read strictly from bytes without a socket."""
+"""Parser of the chunked transfer coding (RFC 9112 §7.1): strict, on bytes without a socket."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _QUOTED: Final = rb'"[\t\x20\x21\x23-\x5b\x5d-\x7e]*"'
 _EXTENSION: Final = rb"[ \t]*;[ \t]*%b(?:[ \t]*=[ \t]*(?:%b|%b))?" % (TOKEN, TOKEN, _QUOTED)
 _SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,8})((?:%b)*)" % _EXTENSION)
 _NOT_BEHIND: Final = {b"content-length", b"transfer-encoding"}
-"""Fields that no trailer may hold: whoever heeds them there frames the body in another way."""
+"""Fields that no trailer may hold: a server that heeds them there frames the body differently."""
 _LINE_BYTES: Final = 8 + limits.MAX_CHUNK_EXTENSION_BYTES
 
 
 class Unframed(Exception):
-    """The connection cannot go on: what is answered before it is closed."""
+    """Raised where the framing is invalid: the answer to send before the connection is closed."""
 
     def __init__(self, status: int, detail: str, reason: Reason = "framing") -> None:
         super().__init__(detail)
@@ -41,7 +41,7 @@ class _Next(Enum):
 
 
 class Chunks:
-    """One chunked body. Trailer fields are checked and dropped: nothing here uses them."""
+    """Parser of one chunked body; trailer fields are checked and dropped."""
 
     __slots__ = ("_excess_bytes", "_extra_bytes", "_left", "_next", "ended")
 
@@ -54,7 +54,7 @@ class Chunks:
         """The last chunk and the trailer have been read."""
 
     def take(self, buffer: bytearray) -> bytes:
-        """Takes from the buffer what has arrived of the body. Raises `Unframed`."""
+        """Takes and returns the body's bytes that the buffer holds; raises `Unframed`."""
         parts: list[bytes] = []
         at = 0
         while not self.ended:
@@ -96,21 +96,21 @@ class Chunks:
                 self.ended = not line
 
     def _weigh(self, size_bytes: int) -> None:
-        """A chunk costs the same however small it is: not too many of them may be tiny."""
+        """Limits the number of tiny chunks: a chunk costs the same however small it is."""
         tiny = limits.TINY_CHUNK_BYTES
         self._excess_bytes = max(0, self._excess_bytes + tiny - size_bytes)
         if self._excess_bytes > limits.MAX_TINY_CHUNKS * tiny:
             raise _malformed()
 
     def _extra(self, size_bytes: int) -> None:
-        """What is beside the body is bounded for the whole of it."""
+        """Limits the bytes beside the body, over all its chunks."""
         self._extra_bytes += size_bytes
         if self._extra_bytes > limits.MAX_CHUNK_EXTENSION_BYTES:
             raise _malformed()
 
 
 def _line(buffer: bytearray, at: int) -> bytes | None:
-    """The line at this place without its CRLF; None until it is complete."""
+    """Returns the line at this place without its CRLF; None until it is complete."""
     end = buffer.find(b"\r\n", at, at + _LINE_BYTES + 2)
     if end < 0:
         if len(buffer) - at >= _LINE_BYTES + 2 or buffer.find(b"\n", at) >= 0:

@@ -1,4 +1,4 @@
-"""The time by which a connection must have taken its next step."""
+"""Timer for a connection's deadline, which moves with each step."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 
 class Deadline:
-    """Calls `expired` when it has passed; set anew with every step, so one timer serves them all.
+    """Timer that calls `expired` when its deadline has passed; each step sets it anew.
 
     A later deadline leaves the timer as it is, and it looks again when it fires.
     """
@@ -20,7 +20,7 @@ class Deadline:
         self._timer: asyncio.TimerHandle | None = None
 
     def set(self, seconds: float) -> None:
-        """So long from now; infinity waits for nothing."""
+        """Sets the deadline to so many seconds from now; infinity for none."""
         if seconds == math.inf:
             self._at = math.inf
             return
@@ -32,7 +32,7 @@ class Deadline:
         self._timer = self._loop.call_later(seconds, self._look)
 
     def cancel(self) -> None:
-        """Nothing is waited for, and no timer is left."""
+        """Cancels the deadline and its timer."""
         self._at = math.inf
         if self._timer is not None:
             self._timer.cancel()

@@ -1,4 +1,4 @@
-"""Where an HTTP/1.1 request begins and ends (RFC 9112), read from bytes without a socket.
+"""Parser of HTTP/1.1 request framing (RFC 9112), on bytes without a socket.
 
 Only one reading of a request is ever acted upon: what two servers could frame in two ways raises
 `Unframed`, and its connection is closed (RFC 9112 §11.2, request smuggling).
@@ -24,7 +24,7 @@ _LINE_SLACK_BYTES: Final = 32
 
 
 class Head(NamedTuple):
-    """A request's line and fields, and how its body is delimited."""
+    """A request's line and fields, and the delimitation of its body."""
 
     method: str
     path: bytes
@@ -40,11 +40,11 @@ class Head(NamedTuple):
     upgrades: bool
     """It asks for a WebSocket."""
     expects_continue: bool
-    """The client sends its body only once it is told to."""
+    """The client sends its body only after 100 Continue."""
 
 
 class Requests:
-    """The requests of one connection, one after another: `head`, then `body` while `in_body`."""
+    """Parser of a connection's requests, in turn: `head`, then `body` while `in_body`."""
 
     __slots__ = ("_after_blank", "_buffer", "_chunks", "_left", "_seen", "in_body")
 
@@ -59,26 +59,26 @@ class Requests:
 
     @property
     def waiting_bytes(self) -> int:
-        """What has arrived and was not taken yet."""
+        """The number of received bytes that were not taken yet."""
         return len(self._buffer)
 
     @property
     def remaining_bytes(self) -> int | None:
-        """How much of the body was not taken yet; None where nobody knows."""
+        """The number of the body's bytes that were not taken yet; None for chunks."""
         return None if self._chunks is not None else self._left
 
     def feed(self, arrived: bytes) -> None:
-        """Adds what has arrived."""
+        """Adds received bytes to the buffer."""
         self._buffer += arrived
 
     def rest(self) -> bytes:
-        """Everything behind the last head: after an upgrade it is HTTP no more."""
+        """Takes and returns everything behind the last head: after an upgrade it is not HTTP."""
         rest = bytes(self._buffer)
         self._buffer.clear()
         return rest
 
     def head(self) -> Head | None:
-        """The next request's head; None until it is complete."""
+        """Returns the next request's head; None until it is complete; raises `Unframed`."""
         buffer = self._buffer
         if not self._after_blank and buffer.startswith(b"\r\n"):
             # One empty line before a request is a habit of old clients (RFC 9112 §2.2).
@@ -98,7 +98,7 @@ class Requests:
         return head
 
     def body(self) -> bytes:
-        """What has arrived of the body."""
+        """Takes and returns the body's bytes received so far; raises `Unframed`."""
         if self._chunks is not None:
             part = self._chunks.take(self._buffer)
             self.in_body = not self._chunks.ended
@@ -110,7 +110,7 @@ class Requests:
         return part
 
     def _check_part(self) -> None:
-        """Refuses early what no further byte makes a request, and what is too long already."""
+        """Refuses early a partial head that is malformed or too long already."""
         buffer = self._buffer
         if not buffer or buffer == b"\r":
             return
@@ -121,7 +121,7 @@ class Requests:
 
 
 def _parsed(raw: bytes) -> Head:
-    """The head in `raw`, whose every line ends with CRLF."""
+    """Returns the head in `raw`, whose every line ends with CRLF; raises `Unframed`."""
     _check_sizes(raw)
     line = _REQUEST_LINE.match(raw)
     if line is None:
@@ -170,7 +170,7 @@ _HEARD: Final = frozenset({*_SINGLE, b"connection", b"upgrade", b"expect"})
 
 
 def _check_sizes(raw: bytes) -> None:
-    """Refuses a head, or the beginning of one, that is longer than is read here."""
+    """Refuses a head, or the beginning of one, that is over the size limits."""
     line_bytes = raw.find(b"\r\n")
     if line_bytes < 0:
         line_bytes = len(raw)
@@ -191,7 +191,7 @@ def _too_large(detail: str) -> Unframed:
 
 
 def _fields(raw: bytes, at: int) -> tuple[list[tuple[bytes, bytes]], dict[bytes, bytes]]:
-    """Every field from there on, and those that are `_HEARD`, lists joined.
+    """Returns every field from `at` on, and those in `_HEARD` by name, lists joined.
 
     Folded lines, blanks before the colon and stray controls are no fields.
     """
@@ -213,7 +213,7 @@ def _fields(raw: bytes, at: int) -> tuple[list[tuple[bytes, bytes]], dict[bytes,
 
 
 def _host(said: dict[bytes, bytes], *, newer: bool) -> bytes | None:
-    """The one Host; only HTTP/1.0 may leave it out (RFC 9112 §3.2)."""
+    """Returns the one Host; only HTTP/1.0 may leave it out (RFC 9112 §3.2)."""
     host = said.get(b"host")
     if host is None and not newer:
         return None
@@ -223,7 +223,7 @@ def _host(said: dict[bytes, bytes], *, newer: bool) -> bytes | None:
 
 
 def _origin_form(method: bytes, target: bytes, host: bytes | None) -> tuple[bytes, bytes]:
-    """Path and query of a target (RFC 9112 §3.2); a whole URL must name the same host as Host."""
+    """Returns path and query of a target (RFC 9112 §3.2); a whole URL must name the Host."""
     if target == b"*" and method == b"OPTIONS":
         return target, b""
     if not target.startswith(b"/"):
@@ -242,7 +242,7 @@ def _origin_form(method: bytes, target: bytes, host: bytes | None) -> tuple[byte
 
 
 def _length(said: dict[bytes, bytes], *, newer: bool) -> int | None:
-    """Bytes of the body, None for chunks (RFC 9112 §6.3)."""
+    """Returns the bytes of the body, None for chunks (RFC 9112 §6.3)."""
     announced = said.get(b"content-length")
     coding = said.get(b"transfer-encoding")
     if coding is not None:
@@ -257,5 +257,5 @@ def _length(said: dict[bytes, bytes], *, newer: bool) -> int | None:
 
 
 def _tokens(value: bytes) -> list[bytes]:
-    """The members of a comma-separated list, in lower case."""
+    """Returns the members of a comma-separated list, in lower case."""
     return [word.strip(b" \t") for word in value.lower().split(b",")]

@@ -1,4 +1,4 @@
-"""How long a connection may take for each of its steps."""
+"""Time-outs of a connection's steps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gateway.contract import limits
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a connection may take for each of its steps, in seconds."""
+    """Time-outs of a connection's steps, in seconds."""
 
     head_within_s: float = limits.HEAD_WITHIN_S
     body_stall_s: float = limits.BODY_STALL_S

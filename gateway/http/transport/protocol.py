@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 
 class GatewayHttpProtocol(HttpToolsProtocol):
-    """One connection, until it is closed or becomes a WebSocket."""
+    """Protocol of one connection, until it is closed or becomes a WebSocket."""
 
     cycle: RequestResponseCycle | None  # type: ignore[assignment]
 
@@ -66,17 +66,17 @@ class GatewayHttpProtocol(HttpToolsProtocol):
     # ── asyncio.Protocol ─────────────────────────────────────────────────────────────────────────
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The first head is waited for."""
+        """Starts the deadline of the first head."""
         super().connection_made(cast("asyncio.Transport", transport))
         self._wait_s(self._patience.head_within_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing is waited for any more."""
+        """Cancels the deadline."""
         super().connection_lost(exc)
         self._deadline.cancel()
 
     def data_received(self, data: bytes) -> None:
-        """Reads on; what comes behind the last answer is dropped."""
+        """Parses received bytes; drops what comes behind the last answer."""
         if self._lingering:
             self._lingered_bytes += len(data)
             if self._lingered_bytes > limits.MAX_LINGER_BYTES:
@@ -88,7 +88,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         self._advance()
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Keeps the connection for its answers: a client that sends no more may still read."""
+        """Keeps a half-closed connection open for its answers."""
         cycle = self.cycle
         if cycle is None or cycle.response_complete or self._requests.in_body:
             return False
@@ -97,13 +97,13 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         return True
 
     def pause_writing(self) -> None:
-        """The client is given time to take what was written."""
+        """Starts the deadline for the client to read what was written."""
         super().pause_writing()
         self._unsent_bytes = self.transport.get_write_buffer_size()
         self._deadline.set(self._patience.answer_stall_s)
 
     def resume_writing(self) -> None:
-        """It has: what was waited for before is waited for again."""
+        """Restores the deadline that was set before writing paused."""
         super().resume_writing()
         if self._requests.in_body:
             self._await_body()
@@ -113,7 +113,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
             self._wait_s(math.inf)
 
     def shutdown(self) -> None:
-        """The server stops: an idle connection closes now, another one behind its answer."""
+        """Closes an idle connection now, and any other behind its answer."""
         if self._lingering:
             self.transport.abort()
         elif self.cycle is not None and not self.cycle.response_complete:
@@ -124,7 +124,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
     # ── Requests ─────────────────────────────────────────────────────────────────────────────────
 
     def _advance(self) -> None:
-        """Takes whatever has arrived as far as the request under way allows."""
+        """Parses what has arrived as far as the request under way allows."""
         try:
             while not (self._lingering or self.transport.is_closing()):
                 if self._requests.in_body and not self._take_body():
@@ -146,18 +146,18 @@ class GatewayHttpProtocol(HttpToolsProtocol):
             self._refuse(unframed.status, unframed.detail, unframed.reason)
 
     def _close_if_ended(self) -> None:
-        """What is not complete by the client's end never will be."""
+        """Closes a half-closed connection whose request is incomplete: it never will be."""
         if self._ended:
             self.transport.close()
 
     def _await_head(self) -> None:
-        """A head that has begun must be complete in time, counted from its first byte."""
+        """Starts the deadline of a head, counted from its first byte."""
         if self._requests.waiting_bytes and not self._spoke:
             self._spoke = True
             self._wait_s(self._patience.head_within_s)
 
     def _hold_back(self) -> None:
-        """Requests that come before the answer to the one before them wait in the kernel."""
+        """Pauses reading while pipelined requests wait for the answer before them."""
         if self._requests.waiting_bytes:
             self.flow.pause_reading()
 
@@ -191,7 +191,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         self._start_asgi_task(self.cycle, cast("ASGI3Application", self.app))
 
     def _take_body(self) -> bool:
-        """Whether the body is complete, once what has arrived of it was passed on, or dropped."""
+        """Passes on or drops the body's bytes received so far; returns whether it is complete."""
         cycle = self.cycle
         assert cycle is not None
         part = self._requests.body()
@@ -214,7 +214,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         self._wait_s(by - self.loop.time())
 
     def may_go_on(self) -> bool:
-        """Whether another request can follow the answer that begins now.
+        """Returns whether another request can follow the answer that begins now.
 
         Not where the rest of this one's body may never come, as it need not after `Expect`, or is
         too long to be read for nothing.
@@ -230,12 +230,12 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         )
 
     def on_response_complete(self) -> None:
-        """The next request, once the body of this one has been read to its end."""
+        """Starts the next request, once this one's body has been read."""
         self.server_state.total_requests += 1
         if self._lingering or self.transport.is_closing():
             return
         assert self.cycle is not None
-        self.cycle.body.clear()  # what nobody read; the connection may idle for long
+        self.cycle.body.clear()  # unread by the application; the connection may idle for long
         self.flow.resume_reading()
         if self._requests.in_body:
             self._body_by = self.loop.time() + self._patience.body_within_s
@@ -251,7 +251,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
     # ── WebSocket ────────────────────────────────────────────────────────────────────────────────
 
     def _upgrade(self, head: Head) -> None:
-        """The connection becomes a WebSocket; bytes behind the handshake are its frames."""
+        """Turns the connection into a WebSocket; bytes behind the handshake are its frames."""
         self._deadline.cancel()
         self.connections.discard(self)
         target = head.path + b"?" + head.query if head.query else head.path
@@ -268,7 +268,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
     # ── The end ──────────────────────────────────────────────────────────────────────────────────
 
     def _refuse(self, status: int, detail: str, reason: Reason) -> None:
-        """Answers for the application, and closes."""
+        """Answers instead of the application, and closes."""
         self._closed(reason)
         log.info("connection_refused", reason=reason, status=status)
         cycle = self.cycle
@@ -304,7 +304,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
     # ── Time ─────────────────────────────────────────────────────────────────────────────────────
 
     def _wait_s(self, seconds: float) -> None:
-        """Gives the client's next step so long, unless its present one is to read."""
+        """Sets the deadline of the client's next step, unless its present one is to read."""
         if not self.flow.write_paused:
             self._deadline.set(seconds)
 
@@ -321,7 +321,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
             self._expire_idle()
 
     def _expire_unread(self) -> None:
-        """Cuts who has taken nothing of the answer since the last look."""
+        """Aborts a client that has read nothing of the answer since the last look."""
         unsent_bytes = self.transport.get_write_buffer_size()
         if unsent_bytes >= self._unsent_bytes:
             self._closed("slow_reader")
@@ -331,7 +331,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         self._deadline.set(self._patience.answer_stall_s)
 
     def _expire_body(self) -> None:
-        """Gives up a body that does not come, unless it is we who do not read it."""
+        """Closes a connection whose body does not arrive, unless the server is not reading it."""
         if self.flow.read_paused and self.loop.time() < self._body_by:
             self._await_body()
         elif self.cycle is not None and self.cycle.response_complete:
@@ -368,10 +368,10 @@ class _Cycle(RequestResponseCycle):
         )
         self._may_go_on = protocol.may_go_on
         self.gone = gone
-        """The client sends no more: whether it still reads nobody knows."""
+        """The client sends no more: whether it still reads is unknown."""
 
     async def receive(self) -> ASGIReceiveEvent:
-        """The body, and then its client's end: who waits for news waits no longer."""
+        """Returns the next part of the body, and then the client's disconnect."""
         if self.gone and not self.message_event.is_set():
             return {"type": "http.disconnect"}
         return await super().receive()
@@ -384,7 +384,7 @@ class _Cycle(RequestResponseCycle):
 
 
 class _Out:
-    """The transport as an answer sees it: its close waits for what the client still sends."""
+    """The transport as an answer sees it: its close still reads what the client sends."""
 
     __slots__ = ("close", "is_closing", "write")
 

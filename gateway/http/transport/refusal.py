@@ -1,4 +1,4 @@
-"""The answer to a request that no application sees."""
+"""The answer to a request that does not reach the application."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gateway.http.middleware import REQUEST_ID_HEADER, SECURITY_HEADERS
 
 
 def refusal(status: int, detail: str, headers: list[tuple[bytes, bytes]]) -> bytes:
-    """The bytes of a whole answer with these header fields: a problem document, then the end."""
+    """Returns a whole answer as bytes: a problem document with these header fields, then close."""
     request_id = uuid4().hex
     response: Response = problems.response(problems.Unreadable(status, detail), request_id)
     for name, value in {**SECURITY_HEADERS, REQUEST_ID_HEADER: request_id}.items():
