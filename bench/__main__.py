@@ -1,4 +1,4 @@
-"""All benchmarks, one after another: `make bench`. Each prints its ratios against a peer."""
+"""Runs every benchmark in turn and prints each one's ratios against its peer: `make bench`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BENCHMARKS: Final = (
 
 
 def main() -> int:
-    """Run them all; the exit code of the first that failed, or 0."""
+    """Runs all benchmarks; returns the exit code of the first that failed, or 0."""
     for module in BENCHMARKS:
         print(f"\n── python -m {module}", flush=True)
         code = subprocess.run([sys.executable, "-m", module], check=False).returncode

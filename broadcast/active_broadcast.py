@@ -1,4 +1,4 @@
-"""One running broadcast as a broadcaster remembers it: a projection, never the judge."""
+"""The in-memory state of one running broadcast; PostgreSQL decides, this only caches."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _REASONS: dict[BroadcastState, ClosedReason] = {
 
 
 class ActiveBroadcast:
-    """A broadcast's plan, who was evaluated for it, and what its poster was told."""
+    """A broadcast's plan, its evaluation cache, and the last update sent to its poster."""
 
     def __init__(self, params: BroadcastParams) -> None:
         self.params = params
@@ -42,7 +42,7 @@ class ActiveBroadcast:
         self._sent_at_s = float("-inf")
 
     def update(self, at: datetime) -> BroadcastUpdate:
-        """How the broadcast stands at `at`."""
+        """Returns the broadcast's progress at `at`, as its poster is shown it."""
         return BroadcastUpdate(
             self.params.id,
             self.params.task_id,
@@ -54,7 +54,7 @@ class ActiveBroadcast:
         )
 
     def due_update(self, at: datetime, now_s: float, gap_s: float) -> BroadcastUpdate | None:
-        """The update to tell the poster, if radius or count changed and the last is old enough."""
+        """Returns an update if radius or count changed and the last is old enough, else None."""
         standing = (self.plan.radius_miles(at), self.notified)
         if standing == self._sent or now_s - self._sent_at_s < gap_s:
             return None
@@ -62,7 +62,7 @@ class ActiveBroadcast:
         return self.update(at)
 
     def final_update(self, ending: Ending) -> BroadcastUpdate:
-        """The update that tells the poster how it ended."""
+        """Returns the update that tells the poster how the broadcast ended."""
         return BroadcastUpdate(
             self.params.id,
             self.params.task_id,
@@ -74,5 +74,5 @@ class ActiveBroadcast:
         )
 
     def closed(self, ending: Ending) -> ClosedBroadcast:
-        """What takes the cards off the screens."""
+        """Returns the notice that withdraws the broadcast's cards from their hustlers."""
         return ClosedBroadcast(self.params.id, self.params.task_id, _REASONS[ending.state])

@@ -1,14 +1,14 @@
-"""The broadcaster: four loops that bring every running broadcast to everyone it may reach.
+"""The broadcaster: four supervised loops that offer running broadcasts to eligible hustlers.
 
 - *wake*: evaluates a broadcast the moment it is woken, funded → first card in milliseconds;
 - *tick*: evaluates all running broadcasts, for growing radii, late joiners and drive-ins;
-- *poll*: asks the database who runs, each second: the net under lost wake-ups, other processes and
-  psql; it closes what has ended and sends again what no socket took;
-- *acks*: writes down which cards reached a socket.
+- *poll*: reads the active broadcasts each second, to catch lost wake-ups and changes by other
+  processes or psql; closes those that ended and resends cards that no socket acknowledged;
+- *acks*: records which cards reached a socket.
 
-A round that fails is logged, counted and lost; its loop backs off and goes on. Nothing here is
-truth: after a kill of this process, of PostgreSQL or of Valkey the next rounds find everything
-again, and the primary key of `offers` keeps anyone from being offered twice.
+A round that fails is logged, counted and lost; its loop backs off and goes on. No state here
+is authoritative: after a kill of this process, of PostgreSQL or of Valkey the next rounds find
+everything again, and the primary key of `offers` prevents a second offer of the same pair.
 """
 
 from __future__ import annotations
@@ -66,17 +66,17 @@ class Broadcaster:
         self._next_tick_s = 0.0
 
     def wake(self, broadcast_id: UUID) -> None:
-        """Evaluate this broadcast now; it may be new, known, or over."""
+        """Schedules an evaluation of this broadcast now; it may be new, known, or over."""
         self._woken.add(broadcast_id)
         self._wake.set()
 
     def applied(self, applied: Applied) -> None:
-        """Evaluate what a committed command has started."""
+        """Wakes every broadcast that a committed command has started."""
         for broadcast_id in applied.started:
             self.wake(broadcast_id)
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Runs the four loops until cancelled; a failed round is logged, counted and backed off."""
         rounds = {
             "wake": self._evaluate_woken,
             "tick": self._tick,
@@ -93,7 +93,7 @@ class Broadcaster:
         await self._wake.wait()
         self._wake.clear()
         woken, self._woken = self._woken, set()
-        # A round lost here is caught by the poll, which wakes the evaluation of every unknown broadcast.
+        # A round lost here is caught by the poll, which wakes every unknown broadcast.
         unknown = woken - self._running.keys()
         if unknown:
             for params in await self._store.broadcasts(unknown):

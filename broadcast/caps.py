@@ -1,4 +1,4 @@
-"""Which of the new pairs are offered now: the caps, best score first."""
+"""The offer caps: which new pairs are offered now, best score first."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Rows of the pairs: to offer now, put off by the hustler's cap, left for the next tick."""
+    """Rows of pairs: offered now, deferred by the hustler's cap, left for the next tick."""
 
     now: list[int]
     hustler_full: list[int]
@@ -27,7 +27,7 @@ def select(
     offers_per_tick: int,
     open_offers_max: int,
 ) -> Selection:
-    """Walk the pairs in `order` and take what both caps allow.
+    """Returns which pairs, taken in `order`, both caps allow now, and which cap defers the others.
 
     `broadcasts` and `hustlers` name the sides of each pair by a number, `open_offers` is how many
     the hustler has already.

@@ -1,4 +1,4 @@
-"""The database's clock, carried between looks at it by the monotonic one."""
+"""The database's clock, extrapolated between its answers by the monotonic clock."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 
 class DatabaseClock:
-    """What time the database has: an offset measured with each answer that brings `hx_clock()`.
+    """An estimate of the database's time: an offset measured by each answer with `hx_clock()`.
 
     The own wall clock never decides: it may be wrong, and tests move only the database's. What is
     measured by the process alone goes by `monotonic`, in seconds.
@@ -18,11 +18,11 @@ class DatabaseClock:
         self._anchor: tuple[datetime, float] | None = None
 
     def set(self, answered: datetime, asked_at_s: float) -> None:
-        """Take an answer to a question asked at `asked_at_s` (monotonic); errs by half the way."""
+        """Takes the answer to a query sent at `asked_at_s` (monotonic); errs by half the trip."""
         self._anchor = (answered, (asked_at_s + self.monotonic()) / 2)
 
     def now(self) -> datetime:
-        """The database's time; RuntimeError before the first answer."""
+        """Returns the database's time; raises RuntimeError before the first answer."""
         if self._anchor is None:
             raise RuntimeError("the database was not asked for its time yet")
         answered, at_s = self._anchor

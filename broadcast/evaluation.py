@@ -1,4 +1,4 @@
-"""One evaluation: presence → who is new → results → scores → caps → one insert → delivery.
+"""The evaluation pipeline: presence → new pairs → eligibility → scores → caps → insert → delivery.
 
 Postgres decides every pair twice, when it is asked and again in the insert; what is delivered is
 exactly what the insert returned. A quiet evaluation touches presence only.
@@ -39,7 +39,7 @@ _CARDS_AT_ONCE = 32
 
 
 class Evaluation:
-    """Evaluates broadcasts; safe to be entered by several tasks for different broadcasts."""
+    """Evaluates broadcasts; concurrent calls for different broadcasts are safe."""
 
     def __init__(
         self,
@@ -63,7 +63,10 @@ class Evaluation:
         self._covered: tuple[frozenset[tuple[UUID, float]], Cells] | None = None
 
     async def evaluate(self, broadcasts: Sequence[ActiveBroadcast]) -> None:
-        """Offer these to everyone new inside their radius; those in evaluation are passed over."""
+        """Offers these to every new eligible hustler in radius; skips those in evaluation.
+
+        Raises what `sql.database` and `geo.valkey` raise; what was not inserted stays unevaluated.
+        """
         at = self._clock.now()
         due = [b for b in broadcasts if not b.evaluating and not b.plan.over(at)]
         if not due:
@@ -94,9 +97,10 @@ class Evaluation:
                 await self._offer_pairs(part)
 
     def _parts(self, round_: Round) -> Iterator[Round]:
-        """A new broadcast asks for the nearest few first, and so has its first card early.
+        """Yields a new broadcast's nearest few first, so that its first card is early.
 
-        Only where the tick's cap lets all of them have their offer, whoever comes first.
+        Splits only where the tick's cap lets every pair have its offer, in whatever order they
+        come.
         """
         pairs, few = round_.pairs, self._limits.asked_first
         if len(round_.due) > 1 or not few < pairs.row.size <= self._limits.offers_per_tick:
@@ -131,7 +135,7 @@ class Evaluation:
         round_.record(again_at)
 
     async def _make_offers(self, round_: Round, total: Floats, rows: Sequence[int]) -> list[float]:
-        """Insert and deliver these rows; when to ask each of them again."""
+        """Inserts and delivers these rows; returns when to ask each of them again."""
         pairs = [(round_.broadcasts[row], round_.hustlers[row]) for row in rows]
         async with self._inserting:
             wave = await self._store.make_offers(
@@ -149,7 +153,7 @@ class Evaluation:
         return [NEVER if pair in made else later for pair in pairs]
 
     async def deliver(self, wave: Wave) -> None:
-        """Hand over the cards in slices, best first."""
+        """Hands the wave's cards to delivery in slices, best first, yielding between them."""
         loop_yield = LoopYield(self._limits.block_s)
         cards = wave.deliveries()
         while slice_ := list(islice(cards, _CARDS_AT_ONCE)):
@@ -157,7 +161,7 @@ class Evaluation:
             await loop_yield.maybe_yield()
 
     def _cells(self, due: Sequence[ActiveBroadcast], radii: Sequence[float]) -> Cells:
-        """Every cell that any of them reaches; the last answer is kept, for radii seldom grow."""
+        """Returns all cells these broadcasts reach; caches the last result: radii seldom grow."""
         reach = frozenset((b.params.id, radius) for b, radius in zip(due, radii, strict=True))
         if self._covered is None or self._covered[0] != reach:
             covers = [
@@ -169,7 +173,7 @@ class Evaluation:
         return self._covered[1]
 
     async def _round(self, due: Sequence[ActiveBroadcast], at: datetime) -> Round | None:
-        """Who is inside a radius now and is to be asked for; None when nobody is."""
+        """Returns the pairs inside a radius to evaluate now; None when there are none."""
         radii = [broadcast.plan.radius_miles(at) for broadcast in due]
         here = PresenceSnapshot(await self._presence.within(self._cells(due, radii)))
         loop_yield = LoopYield(self._limits.block_s)

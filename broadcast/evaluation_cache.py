@@ -1,7 +1,7 @@
-"""Who was evaluated already: what keeps quiet ticks away from the database.
+"""The evaluated hustlers of a broadcast: what keeps quiet ticks away from the database.
 
-Per broadcast three parallel columns, sorted by hustler id: the generation a hustler was evaluated at
-and when to ask again. All look-ups are vectorised; memory is 32 bytes per hustler evaluated.
+Per broadcast three parallel columns, sorted by hustler id: the generation a hustler was evaluated
+at and when to ask again. All look-ups are vectorised; memory is 32 bytes per hustler evaluated.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NEVER: Final = float("inf")
 
 
 class EvaluationCache:
-    """The results of one broadcast."""
+    """The results of one broadcast by hustler."""
 
     def __init__(self) -> None:
         self._ids: Ids = np.empty(0, "S16")
@@ -30,7 +30,7 @@ class EvaluationCache:
         return self._ids.size
 
     def to_ask(self, ids: Ids, generations: NDArray[np.int64], now_s: float) -> NDArray[np.bool_]:
-        """Which hustlers to judge: new ones, due ones, and those of another generation.
+        """Returns a mask of hustlers to evaluate: new, due, or of another generation.
 
         A final result stands whatever the generation.
         """
@@ -45,7 +45,7 @@ class EvaluationCache:
     def record(
         self, ids: Ids, generations: NDArray[np.int64], ask_again_at: NDArray[np.float64]
     ) -> None:
-        """Remember results of distinct hustlers; a newer one replaces an older one."""
+        """Stores the results of distinct hustlers; a newer one replaces an older one."""
         if not ids.size:
             return
         merged = np.concatenate((ids, self._ids))

@@ -1,4 +1,4 @@
-"""Every pace and limit of the broadcaster, named once."""
+"""The intervals and limits of the broadcaster, each named once."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from engine.matching.score import HX_1_0, Profile
 
 @dataclass(frozen=True, slots=True)
 class WaveLimits:
-    """Paces in seconds, limits in counts; the defaults are those of design §2 and §6."""
+    """Intervals in seconds, limits in counts; the defaults are those of design §2 and §6."""
 
     tick_s: float = 0.5
     """Between two evaluations of all broadcasts."""
     poll_s: float = 1.0
-    """Between two looks at the active set: the net under every lost wake-up."""
+    """Between two reads of the active set, which catch every lost wake-up."""
     ack_s: float = 0.2
     """Between two UPDATEs of what sockets took."""
     resend_after_s: float = 2.0
-    """How long a card may stay without a report before it is sent again."""
+    """How long a card may stay unacknowledged before it is sent again."""
     refusal_holds_s: float = 30.0
     """A refused pair is asked again after this, or when the hustler's generation changes."""
     deferral_holds_s: float = 5.0
-    """A pair that a full hustler put off is asked again after this."""
+    """A pair deferred by the hustler's cap is asked again after this."""
     update_gap_s: float = 0.5
     """Between two updates of one broadcast to its poster."""
     offers_per_tick: int = 200
@@ -32,7 +32,7 @@ class WaveLimits:
     pairs_per_call: int = 4096
     """Pairs put to the database in one call."""
     asked_first: int = 16
-    """The nearest of a new broadcast are judged and offered by themselves: a short list is early."""
+    """So many nearest hustlers of a new broadcast are evaluated first: a short list is early."""
     resends_per_poll: int = 1000
     """Cards sent again, and hustlers looked for, in one poll."""
     block_s: float = 0.004

@@ -1,4 +1,4 @@
-"""What the score needs of pairs: the tasks' facts beside what the database says of the hustlers."""
+"""The inputs of the score for pairs: task facts joined with the database's facts on hustlers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def score_inputs(
     eligibility: EligibilityResult,
     at: datetime,
 ) -> ScoreInputs:
-    """Columns of n pairs; `numbers` (n,) says which of the broadcasts each pair belongs to."""
+    """Returns columns of n pairs; `numbers` (n,) says which of the broadcasts each belongs to."""
     price = np.array([b.params.price_cents for b in broadcasts], np.float64)
     market = np.array([_market_price_cents(b) for b in broadcasts], np.float64)
     hours = np.array([_hours_to_deadline(b, at) for b in broadcasts], np.float64)

@@ -1,4 +1,4 @@
-"""What a broadcaster needs of the layers above it: somebody who delivers, somebody who counts."""
+"""The ports of the broadcaster: delivery to sockets, and metrics."""
 
 from __future__ import annotations
 
@@ -27,57 +27,57 @@ class BroadcastUpdate(Struct, frozen=True):
 
 
 class Delivery(Protocol):
-    """Brings cards to screens. Nothing here awaits, raises, or blocks.
+    """Delivers cards and updates to sockets. No method awaits, raises, or blocks.
 
-    Whatever is lost on the way comes again: cards until `taken` reports them,
-    closings with every list of open offers.
+    What is lost is sent again: cards until `taken` reports them, closings with every list of open
+    offers.
     """
 
     def cards(self, cards: Sequence[tuple[UserId, OfferCard]]) -> None:
-        """Show each card to its hustler: at most once per socket, never after its `closed`."""
+        """Shows each card to its hustler: at most once per socket, never after its `closed`."""
 
     def broadcast_update(self, poster: UserId, update: BroadcastUpdate) -> None:
-        """Tell the poster how the broadcast stands; not durable."""
+        """Sends the poster the broadcast's progress; not durable."""
 
     def closed(self, closed: ClosedBroadcast) -> None:
-        """Take the broadcast's cards off every screen and drop late ones; repeats are harmless."""
+        """Withdraws the broadcast's cards from all sockets and drops late ones; idempotent."""
 
     def connected(self) -> Collection[UserId]:
-        """Users who can be shown a card now."""
+        """Returns the users who can be shown a card now."""
 
     def taken(self) -> Mapping[tuple[UUID, UUID], float]:
-        """(broadcast, hustler) of the cards that reached a socket since the last call, and when.
+        """Returns (broadcast, hustler) → when, of cards that reached a socket since the last call.
 
-        Monotonic seconds; repeats count, too: what is never reported is sent again.
+        Times are monotonic seconds. Repeats are reported, too; a card never reported is sent again.
         """
 
 
 class WaveMetrics(Protocol):
-    """Counts what the broadcaster does (`gateway.metrics.broadcasts`). Nothing here raises."""
+    """Counts what the broadcaster does (`gateway.metrics.broadcasts`). No method raises."""
 
     def offers_made(self, count: int) -> None:
-        """Offers inserted."""
+        """Counts offers inserted."""
 
     def offers_deferred(self, count: int) -> None:
-        """Pairs that a cap put off to a later tick."""
+        """Counts pairs that a cap deferred to a later tick."""
 
     def offers_resent(self, count: int) -> None:
-        """Cards delivered again since no socket reported them."""
+        """Counts cards delivered again since no socket acknowledged them."""
 
     def pairs_evaluated(self, count: int) -> None:
-        """Pairs put to the database and judged."""
+        """Counts pairs whose eligibility the database evaluated."""
 
     def ticked(self, seconds: float) -> None:
-        """One evaluation of all broadcasts and how long it took."""
+        """Observes the duration of one evaluation of all broadcasts."""
 
     def database_called(self) -> None:
-        """One query of the broadcaster; none in a quiet tick."""
+        """Counts one query of the broadcaster; a quiet tick makes none."""
 
     def failed(self, loop: str) -> None:
-        """One round of a loop (bell, tick, pulse, report) was lost to a failure."""
+        """Counts a failed round of a loop (wake, tick, poll, acks)."""
 
     def running(self, broadcasts: int) -> None:
-        """How many broadcasts are running now."""
+        """Sets the number of broadcasts running now."""
 
     def funded_to_insert(self, seconds: float) -> None:
-        """From the start of a broadcast to its first offers, where its bell found somebody."""
+        """Observes seconds from a broadcast's start to the offers of its first evaluation."""

@@ -1,4 +1,4 @@
-"""Everyone present near the running broadcasts at one instant, as columns."""
+"""The hustlers present near the running broadcasts at one instant, as columns."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SLACK = 1e-12
 
 
 class PresenceSnapshot:
-    """The sightings of one read of presence, each hustler once."""
+    """The records of one read of presence, one row for each hustler."""
 
     def __init__(self, present_hustlers: PresentHustlers) -> None:
         self.ids: Ids = np.ascontiguousarray(present_hustlers.hustler).view("S16").reshape(-1)
@@ -33,9 +33,9 @@ class PresenceSnapshot:
         self._unit = _unit_vectors(np.radians(self._lat), np.radians(self._lng))
 
     def inside(self, exact: LatLng, radius_m: float) -> tuple[Rows, Floats]:
-        """Rows within the radius of an exact place, and their metres; the rim is inside.
+        """Returns the rows within a radius of an exact place, rim included, and their metres.
 
-        A dot product with slack sorts out the many; the exact distance decides on the few.
+        A dot product with slack discards most rows; the exact distance decides on the rest.
         """
         centre = _unit_vectors(np.radians([exact.lat]), np.radians([exact.lng]))[0]
         near = np.flatnonzero(self._unit @ centre >= math.cos(radius_m / EARTH_RADIUS_M) - _SLACK)
@@ -44,11 +44,11 @@ class PresenceSnapshot:
         return near[kept], metres[kept]
 
     def metres_from(self, point: LatLng, rows: Rows) -> Floats:
-        """Exact metres from a point to each row."""
+        """Returns exact metres from a point to each row."""
         return distances_m(point, self._lat[rows], self._lng[rows])
 
     def hustler(self, row: int) -> UUID:
-        """The hustler of one row; numpy would drop an id's trailing zero bytes."""
+        """Returns the hustler of one row; numpy would drop an id's trailing zero bytes."""
         return UUID(bytes=self._raw[16 * row : 16 * row + 16])
 
 
@@ -67,14 +67,14 @@ class Pairs:
     place_miles: Floats
 
     def take(self, rows: NDArray[np.intp]) -> Pairs:
-        """Some of them, in this order."""
+        """Returns the given rows, in this order."""
         return Pairs(
             self.broadcast[rows], self.row[rows], self.exact_miles[rows], self.place_miles[rows]
         )
 
     @classmethod
     def joined(cls, parts: list[Pairs]) -> Pairs:
-        """Several rounds' columns as one."""
+        """Returns several rounds' columns as one."""
         return cls(
             np.concatenate([part.broadcast for part in parts]),
             np.concatenate([part.row for part in parts]),

@@ -1,4 +1,4 @@
-"""How far a broadcast reaches at an instant: a function of its row and the clock, nothing else.
+"""The radius of a broadcast at an instant: a pure function of its row and the clock.
 
 3, 5, 7, 9, 10 miles at 0, 60, 120, 180, 240 s, ending at min(600 s, deadline) (LIVE-4, LIVE-5).
 The SQL twins are `broadcast_radius_miles` and `broadcast_next_expansion_at`.
@@ -25,20 +25,20 @@ class RadiusPlan:
     interval: timedelta = timedelta(seconds=60)
 
     def __post_init__(self) -> None:
-        """Refuse a plan that could not be followed."""
+        """Raises ValueError for a plan that could not be followed."""
         if self.interval <= timedelta(0):
             raise ValueError("the radius must grow at a positive interval")
 
     def over(self, at: datetime) -> bool:
-        """Whether the broadcast has ended by the clock (LIVE-5)."""
+        """Returns whether the broadcast has ended by the clock (LIVE-5)."""
         return at >= self.ends_at
 
     def radius_miles(self, at: datetime) -> float:
-        """The radius at `at`; after the end, the last one that was reached."""
+        """Returns the radius at `at`; after the end, the last one that was reached."""
         return self._after(self._steps(at))
 
     def next_expansion_at(self, at: datetime) -> datetime | None:
-        """When the radius grows next, or None when it never will again."""
+        """Returns when the radius grows next, or None when it never will again."""
         steps = self._steps(at)
         due = self.started_at + self.interval * (steps + 1)
         grows = self._after(steps + 1) > self._after(steps)

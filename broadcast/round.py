@@ -30,25 +30,25 @@ class Round:
 
     @cached_property
     def broadcasts(self) -> list[UUID]:
-        """The broadcast of each pair."""
+        """Returns the broadcast of each pair."""
         return [self.due[number].params.id for number in self.pairs.broadcast.tolist()]
 
     @cached_property
     def hustlers(self) -> list[UUID]:
-        """The hustler of each pair."""
+        """Returns the hustler of each pair."""
         return [self.here.hustler(row) for row in self.pairs.row.tolist()]
 
     def take(self, rows: NDArray[np.intp]) -> Round:
-        """The round with some of its pairs, in this order."""
+        """Returns the round with some of its pairs, in this order."""
         return replace(self, pairs=self.pairs.take(rows))
 
     def score_inputs(self, eligibility: EligibilityResult) -> ScoreInputs:
-        """What the score needs of the pairs, with what the database says of each."""
+        """Returns the score's inputs of the pairs, with the database's facts on each."""
         pairs = self.pairs
         return score_inputs(self.due, pairs.broadcast, pairs.place_miles, eligibility, self.at)
 
     def best_first(self, total: Floats, rows: NDArray[np.intp]) -> NDArray[np.intp]:
-        """These rows in the order of the ranking."""
+        """Returns these rows in the order of the ranking."""
         price = np.array([b.params.price_cents for b in self.due], np.float64)
         created = np.array([b.params.created_at.timestamp() for b in self.due], np.float64)
         numbers = self.pairs.broadcast[rows]
@@ -62,7 +62,7 @@ class Round:
         return rows[order]
 
     def record(self, again_at: Floats) -> None:
-        """Notes in each broadcast when its pairs are to be asked for again, in monotonic seconds."""
+        """Stores in each broadcast when to ask for its pairs again, in monotonic seconds."""
         for number in np.unique(self.pairs.broadcast).tolist():
             mine = self.pairs.broadcast == number
             rows = self.pairs.row[mine]

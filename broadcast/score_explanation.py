@@ -1,4 +1,4 @@
-"""Why a pair scores what it scores: for `hustlexp explain-offer`."""
+"""The score of one pair split into its parts, for `hustlexp explain-offer`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sql.database import Database
 async def explain_score(
     database: Database, metrics: WaveMetrics, broadcast_id: UUID, hustler: UUID, where: LatLng
 ) -> list[Part] | None:
-    """The parts of the score a hustler at `where` would have now; None when nothing runs.
+    """Returns the parts of a hustler's score at `where` now; None unless the broadcast runs.
 
     Raises what `sql.database` raises.
     """

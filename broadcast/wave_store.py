@@ -1,4 +1,4 @@
-"""The broadcaster's questions to the database, typed; each one is counted.
+"""The broadcaster's queries, typed and counted.
 
 The rules behind them stand in `sql/schema/matching/`.
 Raises what `sql.database` raises; the loops of `broadcast.broadcaster` survive it.
@@ -26,7 +26,7 @@ from sql.database import Database
 
 
 class BroadcastParams(Struct, frozen=True):
-    """What never changes of a running broadcast; radii in miles, places in degrees."""
+    """The constant parameters of a running broadcast; radii in miles, places in degrees."""
 
     id: UUID
     task_id: UUID
@@ -50,7 +50,7 @@ class BroadcastParams(Struct, frozen=True):
 
 
 class Poll(Struct, frozen=True):
-    """The active set; `unsent`: hustlers with a card that waits for its socket for too long."""
+    """The active broadcasts, and `unsent`: hustlers whose card has waited too long for a socket."""
 
     now: datetime
     running: list[UUID]
@@ -83,7 +83,7 @@ class Wave(Struct, frozen=True):
     cards: list[OfferCard]
 
     def deliveries(self) -> Iterator[tuple[UserId, OfferCard]]:
-        """Each hustler's own card: the shared one with the own distance and score."""
+        """Yields each hustler's own card: the shared one with the own distance and score."""
         shared = {card.broadcast_id: card for card in self.cards}
         for offer in self.offers:
             card = shared[offer.broadcast_id]
@@ -96,16 +96,16 @@ class Wave(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class EligibilityResult:
-    """The answer to n pairs, in the order they were asked."""
+    """The eligibility of n pairs, in the order they were asked."""
 
     result: NDArray[np.str_]
     open_offers: NDArray[np.int64]
     hustlers: Mapping[str, Floats]
-    """Inputs of the score by name, as `wave_candidates` has them; NaN where a hustler says nothing."""
+    """Inputs of the score by name, as `wave_candidates` has them; NaN where a hustler gave none."""
 
     @classmethod
     def joined(cls, parts: Sequence[EligibilityResult]) -> EligibilityResult:
-        """Several answers as one."""
+        """Returns several results as one."""
         return cls(
             np.concatenate([part.result for part in parts]),
             np.concatenate([part.open_offers for part in parts]),
@@ -128,7 +128,7 @@ _DECODE_WAVE = msgspec.json.Decoder(Wave).decode
 
 
 class WaveStore:
-    """Asks, counts, decodes; answers that bring the time set the clock."""
+    """Runs, counts and decodes the queries; answers that bring the time set the clock."""
 
     def __init__(
         self,
@@ -142,7 +142,7 @@ class WaveStore:
         self._metrics = metrics
 
     async def poll(self, unsent_age_s: float, limit: int) -> Poll:
-        """Who runs, and at most `limit` hustlers whose cards are unsent for longer than that."""
+        """Returns the active broadcasts, and at most `limit` hustlers with cards unsent so long."""
         asked_at_s = self._monotonic()
         age = timedelta(seconds=unsent_age_s)
         poll = _DECODE_POLL(await self._call("wave_poll", age, limit))
@@ -150,14 +150,14 @@ class WaveStore:
         return poll
 
     async def broadcasts(self, ids: Collection[UUID]) -> list[BroadcastParams]:
-        """The facts of those that run; the others are left out."""
+        """Returns the parameters of those that are running; the others are left out."""
         asked_at_s = self._monotonic()
         answer = _DECODE_PARAMS(await self._call("wave_broadcasts", list(ids)))
         self._clock.set(answer.now, asked_at_s)
         return answer.broadcasts
 
     async def endings(self, ids: Collection[UUID]) -> list[Ending]:
-        """How those ended that no longer run; the others are left out."""
+        """Returns how those ended that are no longer running; the others are left out."""
         return _DECODE_ENDINGS(await self._call("wave_endings", list(ids)))
 
     async def eligibility(
@@ -166,7 +166,7 @@ class WaveStore:
         hustlers: Sequence[UUID],
         exact_miles: Sequence[float],
     ) -> EligibilityResult:
-        """Judge n pairs, n > 0."""
+        """Returns the eligibility of n pairs, n > 0, as the database evaluates it."""
         self._metrics.database_called()
         self._metrics.pairs_evaluated(len(hustlers))
         (row,) = await self._database.rows("wave_candidates", broadcasts, hustlers, exact_miles)
@@ -188,7 +188,7 @@ class WaveStore:
         scores: Sequence[float],
         open_offers_max: int,
     ) -> Wave:
-        """Insert what still holds; exactly the rows that were inserted come back."""
+        """Inserts offers for pairs still eligible; returns exactly the rows that were inserted."""
         return _DECODE_WAVE(
             await self._call(
                 "make_offers",
@@ -202,13 +202,13 @@ class WaveStore:
         )
 
     async def unsent(self, hustlers: Collection[UUID], age_s: float, limit: int) -> Wave:
-        """Open offers of these hustlers that no socket took within `age_s`, oldest first."""
+        """Returns open offers of these hustlers unsent after `age_s`, oldest first."""
         return _DECODE_WAVE(
             await self._call("unsent_offers", list(hustlers), timedelta(seconds=age_s), limit)
         )
 
     async def sent(self, taken: Mapping[tuple[UUID, UUID], float]) -> None:
-        """Note when the cards of these (broadcast, hustler) reached a socket: monotonic seconds."""
+        """Records when the cards of (broadcast, hustler) reached a socket, in monotonic seconds."""
         self._metrics.database_called()
         broadcasts, hustlers = zip(*taken, strict=True)
         now_s = self._monotonic()

@@ -15,17 +15,17 @@ MACHINES = {"amd64": "x86_64", "x86_64": "x86_64", "arm64": "arm64", "aarch64": 
 
 @dataclass(frozen=True)
 class Binaries:
-    """Where the programs are: PostgreSQL's `bin` folder and Valkey's server."""
+    """Paths of the server programs: PostgreSQL's `bin` folder and Valkey's server."""
 
     postgres_bin: Path
     valkey_server: Path
 
     def postgres(self, program: str) -> str:
-        """The path of one PostgreSQL program, as a command-line word."""
+        """Returns the path of one PostgreSQL program, as a command-line word."""
         return str(self.postgres_bin / program)
 
     def copied_to(self, folder: Path) -> Binaries:
-        """The same programs copied under `folder`, for a user who cannot reach the wheels."""
+        """Copies the programs under `folder`, for a user who cannot reach the wheels."""
         wheel = self.postgres_bin.parents[1]
         install, libs = self.postgres_bin.parent.name, wheel.with_name(f"{wheel.name}.libs")
         target = folder / wheel.name
@@ -41,7 +41,7 @@ class Binaries:
 
 
 def find_binaries() -> Binaries:
-    """Looks into the two wheels of the extra `embedded`; raises EmbeddedError if they are absent."""
+    """Returns the programs of the extra `embedded`; raises EmbeddedError if they are absent."""
     system, machine = platform.system().lower(), MACHINES.get(platform.machine().lower(), "")
     if system == "linux" and machine == "arm64":
         machine = "aarch64"

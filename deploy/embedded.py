@@ -1,7 +1,7 @@
-"""PostgreSQL and Valkey for a laptop, a test run or a demo: two servers out of Python wheels.
+"""Embedded PostgreSQL and Valkey from Python wheels, for a laptop, a test run or a demo.
 
-They keep running while the context is open, whatever kills them; leaving the context stops them.
-A launcher killed by force leaves them behind; the next start on the same folder takes them over.
+Both are restarted when they die while the context is open; leaving the context stops them. A
+launcher killed by force leaves them behind; the next start on the same folder takes them over.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ LOG_BYTES_MAX = 16 * 2**20
 
 @dataclass(frozen=True)
 class Servers:
-    """How to reach the two servers, each login with its own DSN."""
+    """Connection strings of the two servers, a DSN for each login."""
 
     postgres_dsn: str = field(repr=False)  # role hx_app
     postgres_owner_dsn: str = field(repr=False)  # role hx_owner: migrations
     redis_url: str = field(repr=False)
-    # None when PostgreSQL is somebody else's.
+    # None when PostgreSQL is not ours.
     postgres_superuser_dsn: str | None = field(repr=False, default=None)
 
 
@@ -43,9 +43,9 @@ async def embedded_servers(
     durable: bool = True,
     identity: Identity | None = None,
 ) -> AsyncIterator[Servers]:
-    """Runs the servers that no given DSN or URL replaces; raises EmbeddedError if one cannot.
+    """Runs the servers that no DSN or URL replaces; raises EmbeddedError if one cannot run.
 
-    `durable=False` turns fsync off: quicker, for clusters that nobody will miss.
+    `durable=False` turns fsync off: quicker, for throw-away clusters.
     `identity` says under whom the servers run; by default the safest way that works here.
     """
     if postgres_dsn is not None and redis_url is not None:
@@ -97,6 +97,6 @@ async def _running(server: Supervised) -> AsyncIterator[None]:
 
 
 def _shorten(log: Path) -> None:
-    """Starts a log anew when it has grown beyond 16 MiB."""
+    """Truncates a log that has grown beyond 16 MiB."""
     if log.exists() and log.stat().st_size > LOG_BYTES_MAX:
         log.unlink()

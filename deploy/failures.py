@@ -1,7 +1,7 @@
-"""The one error of this package."""
+"""The error of this package."""
 
 from __future__ import annotations
 
 
 class EmbeddedError(Exception):
-    """The embedded servers cannot run; the text is one sentence for the person at the terminal."""
+    """Raised when the embedded servers cannot run; its text is one sentence for the operator."""

@@ -1,4 +1,4 @@
-"""Where one pair of embedded servers keeps its files, sockets and passwords."""
+"""Files, sockets and passwords of one pair of embedded servers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SOCKET_FOLDER = re.compile(r"[A-Za-z0-9_./-]{1,85}")
 
 @dataclass(frozen=True)
 class Passwords:
-    """One random password per login; they live in a file that only its owner can read."""
+    """One random password per login, kept in a file that only its owner can read."""
 
     superuser: str = field(repr=False)
     owner: str = field(repr=False)
@@ -36,7 +36,7 @@ class Passwords:
 
 @dataclass(frozen=True)
 class Folders:
-    """The places of one pair of servers; `mark` is in the process title of each of them."""
+    """The folders of one pair of servers; `mark` is in the process title of each of them."""
 
     data: Path  # what the caller named: passwords, logs, lock
     servers: Path  # the cluster; the same as `data` unless the servers run as another user
@@ -45,7 +45,7 @@ class Folders:
 
     @property
     def cluster(self) -> Path:
-        """PostgreSQL's data directory."""
+        """Returns PostgreSQL's data directory."""
         return self.servers / "postgres"
 
     def tidy(self) -> None:
@@ -55,12 +55,12 @@ class Folders:
                 self.sockets.rmdir()
 
     def log(self, server: str) -> Path:
-        """The file that takes the output of one server."""
+        """Returns the file that takes the output of one server."""
         return self.data / f"{server}.log"
 
 
 def open_folders(data_dir: Path, identity: Identity) -> Folders:
-    """Creates what is missing, each new folder 0700; changes no folder that was there before."""
+    """Creates missing folders as 0700 and returns them all; existing ones are left unchanged."""
     data = data_dir.expanduser().absolute()
     data.parent.mkdir(parents=True, exist_ok=True)
     data.mkdir(mode=0o700, exist_ok=True)
@@ -81,7 +81,7 @@ def open_folders(data_dir: Path, identity: Identity) -> Folders:
 
 
 def _private_folder(name: str, *, mode: int) -> Path:
-    """A folder of ours below the temporary one; refuses one that somebody else put there."""
+    """Returns our folder below the temporary one; EmbeddedError if it is not ours alone."""
     base = Path(tempfile.gettempdir())
     if not SOCKET_FOLDER.fullmatch(str(base / name / "sockets")):
         base = Path("/tmp")  # noqa: S108  # checked below: ours, closed to others, no link
@@ -97,7 +97,7 @@ def _private_folder(name: str, *, mode: int) -> Path:
 
 
 def load_passwords(data: Path) -> Passwords:
-    """Reads the passwords, or makes them at the first start; the file is 0600 from its birth."""
+    """Returns the passwords, created at the first start in a file that is 0600 from its birth."""
     path = data / "passwords.json"
     if not path.exists():
         fresh = Passwords(*(secrets.token_hex(16) for _ in range(4)))

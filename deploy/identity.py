@@ -1,4 +1,4 @@
-"""Under whom the servers run: PostgreSQL refuses to run as root, and rightly so."""
+"""The user that the servers run as: PostgreSQL refuses to run as root."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ UNPRIVILEGED = "nobody"
 
 @dataclass(frozen=True)
 class Identity:
-    """How a server process sheds root: by words before its command, by a user id, or not at all."""
+    """How a server process drops root: by a command prefix, by a user id, or not at all."""
 
     prefix: tuple[str, ...] = ()
     # User and group to become before the program starts; None keeps the caller's.
@@ -47,18 +47,21 @@ class Identity:
 
 
 def clean_environment() -> dict[str, str]:
-    """What the servers see: nothing of the caller's locale, nothing of its PG* variables."""
+    """Returns the servers' environment: without the caller's locale and PG* variables."""
     path = os.environ.get("PATH", "/usr/local/bin:/usr/bin:/bin")
     return {"PATH": path, "LC_ALL": "C", "TZ": "UTC"}
 
 
 def caller() -> Identity:
-    """Nothing to shed: an ordinary user runs the servers as itself."""
+    """Returns the identity of an ordinary user, who runs the servers as itself."""
     return Identity()
 
 
 def in_user_namespace() -> Identity | None:
-    """Root looks like `nobody` inside a user namespace, files stay root's; None if not allowed."""
+    """Returns an identity that is `nobody` in a user namespace; None if not allowed.
+
+    Files stay root's.
+    """
     unshare = shutil.which("unshare")
     user = _unprivileged_user()
     if unshare is None or user is None:
@@ -71,13 +74,13 @@ def in_user_namespace() -> Identity | None:
 
 
 def as_unprivileged_user() -> Identity | None:
-    """The servers really run as `nobody`; None if this machine has no such user."""
+    """Returns an identity that runs servers as `nobody`; None if the machine has no such user."""
     user = _unprivileged_user()
     return None if user is None else Identity(user_id=user.pw_uid, group_id=user.pw_gid)
 
 
 def choose_identity() -> Identity:
-    """The least surprising way to run a server that must not be root (design §9)."""
+    """Returns the least surprising way to run a server that must not be root (design §9)."""
     if os.geteuid() != 0:
         return caller()
     identity = in_user_namespace() or as_unprivileged_user()

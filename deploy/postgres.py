@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: a cluster with the project's roles and database, on a unix socket."""
+"""The embedded PostgreSQL: a cluster with the project's roles and database, on a Unix socket."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ grant connect on database hustlexp to hx_app, hx_ai, hx_readonly;
 
 
 def dsn(folders: Folders, user: str, password: str, database: str = DATABASE) -> str:
-    """A URI that asyncpg and libpq both read; host and port name the socket file."""
+    """Returns a URI that asyncpg and libpq both read; host and port name the socket file."""
     host = quote(str(folders.sockets), safe="/")
     return f"postgresql://{user}:{password}@/{database}?host={host}&port={PORT}"
 
@@ -72,7 +72,7 @@ def dsn(folders: Folders, user: str, password: str, database: str = DATABASE) ->
 async def prepare(
     folders: Folders, binaries: Binaries, identity: Identity, passwords: Passwords
 ) -> None:
-    """Makes the cluster at the first start; a start that was interrupted leaves no half of one.
+    """Initialises the cluster at the first start; an interrupted start leaves no half of one.
 
     Raises EmbeddedError for a cluster of another PostgreSQL, which this one cannot read.
     """
@@ -120,7 +120,7 @@ async def _demand_own_version(folders: Folders, binaries: Binaries) -> None:
 
 
 async def create_roles(folders: Folders, binaries: Binaries, passwords: Passwords) -> None:
-    """Creates what is missing of roles and database; repeated at each start, as it is quick."""
+    """Creates missing roles and the database; idempotent, run at each start."""
     # By standard input and environment: everyone can read the arguments of a process.
     script = f"\\set owner {passwords.owner}\n\\set app {passwords.app}\n{ROLES}"
     process = await asyncio.create_subprocess_exec(
@@ -142,7 +142,7 @@ async def create_roles(folders: Folders, binaries: Binaries, passwords: Password
 def server(
     folders: Folders, binaries: Binaries, identity: Identity, *, durable: bool
 ) -> Supervised:
-    """The server as something to be kept running."""
+    """Returns the server as a supervised process."""
     log = folders.log("postgres")
     settings = {
         **SETTINGS,
@@ -187,7 +187,7 @@ def _ready_check(folders: Folders) -> Callable[[int], bool]:
 
 
 def _forget_recycled_pid(folders: Folders) -> None:
-    """Removes what a dead server left: another program may have its pid by now.
+    """Removes a dead server's pid file, whose pid another program may have by now.
 
     The sweep before has made sure that no process of this cluster lives, so PostgreSQL's own
     guard against two servers on one cluster is not weakened.

@@ -1,4 +1,4 @@
-"""Keeps one server process running, and finds those that an earlier launcher left behind."""
+"""Supervises one server process, and finds those that an earlier launcher left behind."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 def marked(mark: str, program: str) -> list[tuple[psutil.Process, list[str]]]:
-    """The processes of one server with their command lines, by the mark in those.
+    """Returns the processes of one server with their command lines, found by the mark in those.
 
     The mark says more than a remembered pid with its start time: it finds every child too, and
     no other program can carry it by accident.
@@ -43,7 +43,7 @@ def marked(mark: str, program: str) -> list[tuple[psutil.Process, list[str]]]:
 
 
 async def end_marked(mark: str, program: str, first: signal.Signals) -> None:
-    """Ends every process of a server: by the signal `first`, after two seconds by force.
+    """Ends every process of a server: by the signal `first`, after two seconds by SIGKILL.
 
     Raises EmbeddedError for one that lives on: another user's, or stuck in the kernel.
     """
@@ -80,35 +80,35 @@ class Process(Protocol):
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """Returns its process id."""
 
     def poll(self) -> int | None:
-        """None while it runs."""
+        """Returns the exit status, or None while it runs."""
 
     def send_signal(self, number: int, /) -> None:
-        """Nothing happens to a process that has ended."""
+        """Sends a signal; does nothing to a process that has ended."""
 
 
 class Adopted:
-    """A server that an earlier launcher left running; the start time tells a recycled pid."""
+    """A server that an earlier launcher left running; the start time detects a recycled pid."""
 
     def __init__(self, process: psutil.Process) -> None:
         self._process = process
         self.pid = process.pid
 
     def poll(self) -> int | None:
-        """None while it runs; how it ended only its parent could know."""
+        """Returns None while it runs, else -1: only its parent could know the exit status."""
         return None if _alive(self._process) else -1
 
     def send_signal(self, number: int, /) -> None:
-        """Nothing happens to a process that has ended."""
+        """Sends a signal; does nothing to a process that has ended."""
         with contextlib.suppress(psutil.Error):
             self._process.send_signal(number)
 
 
 @dataclass
 class Supervised:
-    """One server: how it starts, when it is ready, how it stops; started again whenever it dies."""
+    """One supervised server: how it starts, is ready and stops; restarted whenever it dies."""
 
     name: str
     spawn: Callable[[], Process]
@@ -123,7 +123,7 @@ class Supervised:
     process: Process | None = None
 
     async def start(self) -> None:
-        """Returns when the server answers; raises EmbeddedError with its last words otherwise.
+        """Returns when the server answers; raises EmbeddedError with the end of its log otherwise.
 
         A healthy server that a killed launcher left is taken over, with all that it remembers;
         anything else of it is stopped in good order and replaced.
@@ -144,7 +144,7 @@ class Supervised:
             await asyncio.sleep(POLL_S)
 
     async def watch(self) -> Never:
-        """Starts the server again, on the same address, whenever it ends; pauses grow to 5 s."""
+        """Restarts the server on the same address whenever it ends; back-off grows to 5 s."""
         pause_s = 0.0
         while True:
             await asyncio.sleep(WATCH_S)
@@ -157,12 +157,12 @@ class Supervised:
                 await self._launch()
                 pause_s = 0.0
             except Exception:
-                # A full disk or a lost folder may heal, and nobody else would start it again.
+                # A full disk or a lost folder may heal, and nothing else would restart it.
                 log.exception("%s could not be started again", self.name)
                 pause_s = min(BACKOFF_S_MAX, 2 * pause_s + WATCH_S)
 
     async def stop(self) -> None:
-        """Asks the server to stop, and insists after ten seconds; EmbeddedError if that fails."""
+        """Stops the server, by force after ten seconds; raises EmbeddedError if that fails."""
         if self.process is None:
             return
         if self.process.poll() is None:
@@ -177,7 +177,7 @@ class Supervised:
 
 
 def last_words(log: Path) -> str:
-    """The last lines of a server's log, on one line."""
+    """Returns the last lines of a server's log, on one line."""
     if not log.exists():
         return "it said nothing"
     lines = log.read_text(errors="replace").strip().splitlines()

@@ -1,4 +1,4 @@
-"""The embedded Valkey: no persistence, a password, a unix socket in a closed folder."""
+"""The embedded Valkey: no persistence, a password, a Unix socket in a private folder."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ ANSWER_LIMIT_S = 1.0
 
 
 def url(folders: Folders, passwords: Passwords) -> str:
-    """A URL for redis-py; the password is hexadecimal, the path needs no quoting."""
+    """Returns a URL for redis-py; the password is hexadecimal, the path needs no quoting."""
     return f"unix://:{passwords.valkey}@{_socket(folders)}?db=0"
 
 
 def server(
     folders: Folders, binaries: Binaries, identity: Identity, passwords: Passwords
 ) -> Supervised:
-    """The server as something to be kept running; its presence data are rebuilt after a death."""
+    """Returns the server as a supervised process; its presence data are rebuilt after a death."""
     log = folders.log("valkey")
     configuration = "\n".join(
         [

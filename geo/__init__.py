@@ -1,1 +1,1 @@
-"""Where things are: points, distances, cells, checks of a fix, and who is present where."""
+"""Geography: points, distances, cells, checks of a fix, and the presence of hustlers."""

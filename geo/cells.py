@@ -1,4 +1,4 @@
-"""H3 cells: which cell a point lives in, and which cells a radius may touch. The door to `h3`.
+"""H3 cells: the cell of a point, and the cells a radius may touch. The only importer of `h3`.
 
 Cells are 64-bit ints, never strings.
 A record lives in a cell whose centre is within `REACH_M` of its point; the cover rests on that.
@@ -36,13 +36,13 @@ Cells = NDArray[np.uint64]
 
 
 def cell_of(point: LatLng, resolution: int = PRESENCE_RESOLUTION) -> int:
-    """The cell that contains the point."""
+    """Returns the cell that contains the point."""
     cell: int = h3.latlng_to_cell(point.lat, point.lng, resolution)
     return cell
 
 
 def settle(point: LatLng, settled: int | None) -> int:
-    """The presence cell to keep a point in: the one it is settled in, until it has left its reach.
+    """Returns the presence cell to keep a point in: the present one while the point is in reach.
 
     A hustler who drives along an edge, or whose fix jitters over it, thus writes no cell changes.
     """
@@ -56,17 +56,17 @@ def settle(point: LatLng, settled: int | None) -> int:
 
 @lru_cache(maxsize=65_536)
 def centre_of(cell: int) -> LatLng:
-    """The centre of a cell."""
+    """Returns the centre of a cell."""
     return LatLng(*h3.cell_to_latlng(cell))
 
 
 def place_centre(lat: float, lng: float) -> LatLng:
-    """What strangers see of a place: the centre of its resolution-8 cell. Raises `BadPoint`."""
+    """Returns the public position of a place: its resolution-8 cell's centre. Raises `BadPoint`."""
     return centre_of(cell_of(LatLng(lat, lng), PLACE_RESOLUTION))
 
 
 def cover(point: LatLng, radius_m: float, resolution: int = PRESENCE_RESOLUTION) -> Cells:
-    """Every cell that a record inside the radius may live in: uint64 (n,), read-only, cached.
+    """Returns every cell a record inside the radius may live in: uint64 (n,), read-only, cached.
 
     Exact by construction; filter its records by distance afterwards.
     Raises ValueError for a radius that is negative, not finite or over 25 miles, for a resolution
@@ -84,7 +84,7 @@ def cover(point: LatLng, radius_m: float, resolution: int = PRESENCE_RESOLUTION)
 
 @lru_cache(maxsize=CACHED_COVERS)
 def _ring_stop_cover(lat: float, lng: float, radius_m: float, resolution: int) -> Cells:
-    """Walk rings outwards, keep cells whose centre is near enough, stop at a ring that keeps none.
+    """Returns the cells near enough, ring by ring outwards, up to the first ring without any.
 
     Cells that touch the disc hang together and neighbours differ by one ring at most, so no ring
     before the last touching one is empty, around a pentagon neither. A record that settled in a
@@ -108,7 +108,7 @@ def _ring_stop_cover(lat: float, lng: float, radius_m: float, resolution: int) -
 
 
 def place_partition(lat: float, lng: float) -> int:
-    """The partition, 0–63, of a task at this place: that of its resolution-8 cell.
+    """Returns the partition, 0–63, of a task at this place: that of its resolution-8 cell.
 
     Raises `BadPoint`.
     """
@@ -116,7 +116,7 @@ def place_partition(lat: float, lng: float) -> int:
 
 
 def partition_of(cell: int) -> int:
-    """The partition, 0–63, of a cell of resolution 4 or finer: a hash of its res-4 parent.
+    """Returns the partition, 0–63, of a cell of resolution ≥ 4: a hash of its res-4 parent.
 
     Always taken from the cell and never from the point: 6–7 % of points lie outside the parent of
     their own cell.

@@ -1,4 +1,4 @@
-"""Great-circle distance, one formula for one pair and for arrays, and the time it takes.
+"""Great-circle distance by one formula for pairs and arrays, and the driving time.
 
 The sphere errs by −0.30 % to +0.38 % against WGS84 at US latitudes: at most 90 m in 10 miles.
 """
@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 
 
 def distance_m(a: LatLng, b: LatLng) -> float:
-    """Metres between two points; bit-equal to `distances_m` of the same pair, whichever is first.
+    """Returns metres between two points; symmetric, bit-equal to `distances_m` of the same pair.
 
     >>> round(distance_m(LatLng(37.7749, -122.4194), LatLng(37.8044, -122.2712)))
     13430
@@ -32,38 +32,38 @@ def distance_m(a: LatLng, b: LatLng) -> float:
 
 
 def distances_m(origin: LatLng, lat: Floats, lng: Floats) -> Floats:
-    """Metres from `origin` to n points given in degrees: float64 (n,) → float64 (n,)."""
+    """Returns metres from `origin` to n points given in degrees: float64 (n,) → float64 (n,)."""
     metres: Floats = _haversine_m(origin.lat, origin.lng, lat, lng)
     return metres
 
 
 def within(origin: LatLng, lat: Floats, lng: Floats, radius_m: float) -> NDArray[np.bool_]:
-    """Which of n points lie inside the radius; a point exactly on the circle is inside."""
+    """Returns which of n points lie inside the radius; a point exactly on the circle is inside."""
     inside: NDArray[np.bool_] = distances_m(origin, lat, lng) <= radius_m
     return inside
 
 
 def is_within(a: LatLng, b: LatLng, radius_m: float) -> bool:
-    """Whether b lies within `radius_m` of a, as `within` has it, without trigonometry when far."""
+    """Returns whether b is within `radius_m` of a, as `within` does; no trigonometry when far."""
     if abs(a.lat - b.lat) * _METRES_PER_DEGREE > radius_m * _SLACK + 1e-6:
         return False  # the latitudes alone are farther apart than that
     return distance_m(a, b) <= radius_m
 
 
 def at_most_m(a: LatLng, b: LatLng) -> float:
-    """An upper bound of the distance in metres by plain arithmetic: north first, then east."""
+    """Returns an upper bound of the distance in metres by plain arithmetic: north, then east."""
     east = abs(a.lng - b.lng)
     east = min(east, 360.0 - east)
     return (abs(a.lat - b.lat) + east) * _METRES_PER_DEGREE * _SLACK
 
 
 def eta_minutes(metres: float) -> int:
-    """Minutes to drive a crow's flight of so many metres, rounded up: × 1.4 at 25 mph."""
+    """Returns minutes to drive a crow-fly distance in metres, rounded up: × 1.4 at 25 mph."""
     return math.ceil(metres * ROAD_FACTOR / METRES_PER_MILE / CITY_SPEED_MPH * 60.0)
 
 
 def _haversine_m(lat1: float, lng1: float, lat2: Any, lng2: Any) -> Any:
-    """Haversine by numpy's functions for one pair too: those of `math` differ in the last bit.
+    """Returns haversine metres by numpy for one pair too: `math` differs in the last bit.
 
     The argument of arcsin is clamped, since rounding lifts it above 1 at antipodes.
     Differences are taken in degrees, so that equal points give exactly 0.

@@ -1,14 +1,14 @@
-"""Whether to believe a position: pure rules over one session's fixes (design §4).
+"""Plausibility checks of positions: pure rules over one session's fixes (design §4).
 
 A fix is refused when it is not finite, out of range, (0, 0), from the future, older than the last,
 worse than 100 m, or reached faster than 320 km/h; the last good position then stands.
 A suspect is noted for every refusal by speed and for every second fix in a row over 160 km/h
 (which is accepted); three suspects within ten minutes end the session.
 
-The last believed fix outlives its session: the first of the next one is judged by it like any other,
-so nobody jumps by switching off and on. After six hours it says nothing any more, for people fly; so
-somebody whose first fix was the wrong one waits until the right one could be true, and no longer.
-A previous fix from the future was taken before this server's clock was set back, and says nothing.
+The last accepted fix outlives its session: the first of the next one is checked against it like any
+other, so switching off and on allows no jump. It is ignored after six hours, since people fly; so a
+hustler whose first fix was wrong waits until the right one is plausible, and no longer.
+A previous fix from the future was taken before this server's clock was set back, and is ignored.
 
 Jitter: a standing phone's fixes dance by their accuracy, often several within a second.
 So the way travelled is shortened by both accuracies, and the time it took is never taken as less
@@ -38,7 +38,7 @@ REMEMBERED_S: Final = 6 * 3600.0  # how long a session that has ended says where
 
 
 class FixRejection(StrEnum):
-    """Why a fix was not believed."""
+    """Why a fix was rejected."""
 
     NOT_FINITE = "not_finite"
     OUT_OF_RANGE = "out_of_range"
@@ -61,7 +61,7 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """What a session remembers of its fixes: the last good one, and what made it suspect."""
+    """What a session remembers of its fixes: the last good one, and its suspects."""
 
     point: LatLng
     at_s: float
@@ -84,7 +84,7 @@ class FixResult:
 
 
 def check_fix(previous: Track | None, fix: Fix, now_s: float) -> FixResult:
-    """Check a fix at `now_s` (Unix seconds); `previous` is None where nothing is known."""
+    """Checks a fix at `now_s` (Unix s) against the session's track, None where nothing is known."""
     rejection = _rejection_alone(fix, now_s)
     if rejection is not None:
         return FixResult(previous, rejection)
@@ -93,7 +93,7 @@ def check_fix(previous: Track | None, fix: Fix, now_s: float) -> FixResult:
 
 
 def _check_step(previous: Track, track: Track, now_s: float) -> FixResult:
-    """Check the way from one good fix to the next."""
+    """Checks the way from one good fix to the next."""
     if previous.at_s > now_s:
         return FixResult(replace(track, suspects_s=previous.suspects_s))
     if track.at_s < previous.at_s:
@@ -111,7 +111,7 @@ def _check_step(previous: Track, track: Track, now_s: float) -> FixResult:
 
 
 def _rejection_alone(fix: Fix, now_s: float) -> FixRejection | None:
-    """What is wrong with a fix whatever came before it."""
+    """Returns what is wrong with a fix regardless of earlier ones, or None."""
     accuracy_m = 0.0 if fix.accuracy_m is None else fix.accuracy_m
     if not all(map(math.isfinite, (fix.lat, fix.lng, fix.at_s, accuracy_m))):
         return FixRejection.NOT_FINITE
@@ -127,7 +127,7 @@ def _rejection_alone(fix: Fix, now_s: float) -> FixRejection | None:
 
 
 def _is_over(before: Track, after: Track, speed_m_per_s: float) -> bool:
-    """Whether the way between two fixes needs more than this speed."""
+    """Returns whether the way between two fixes needs more than this speed."""
     reach_m = speed_m_per_s * max(after.at_s - before.at_s, SHORTEST_STEP_S)
     reach_m += before.accuracy_m + after.accuracy_m
     # Nearly every heartbeat is settled by the cheap bound.
@@ -137,7 +137,7 @@ def _is_over(before: Track, after: Track, speed_m_per_s: float) -> bool:
 
 
 def _suspected(track: Track, now_s: float) -> tuple[Track, bool]:
-    """The track with one suspect more, and whether that ends the session."""
+    """Returns the track with one suspect more, and whether that ends the session."""
     recent = tuple(at for at in track.suspects_s if now_s - at < SUSPECT_WINDOW_S)
     suspects = (*recent, now_s)[-SUSPECTS_TO_END:]
     return replace(track, suspects_s=suspects), len(suspects) >= SUSPECTS_TO_END

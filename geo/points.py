@@ -1,4 +1,4 @@
-"""A point on the sphere, checked once, at the border."""
+"""A point on the sphere, validated once, at the edge of the system."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 class BadPoint(ValueError):
-    """Coordinates that name no place: not finite, or outside ±90 / ±180 degrees."""
+    """Raised for coordinates that are no point: not finite, or outside ±90 / ±180 degrees."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,15 +5,15 @@ EARTH_RADIUS_M = 6_371_008.7714  # mean radius (IUGG); the sphere differs from W
 
 
 def metres(miles: float) -> float:
-    """Convert miles to metres."""
+    """Converts miles to metres."""
     return miles * METRES_PER_MILE
 
 
 def miles(metres: float) -> float:
-    """Convert metres to miles."""
+    """Converts metres to miles."""
     return metres / METRES_PER_MILE
 
 
 def metres_per_second(km_per_hour: float) -> float:
-    """Convert km/h to m/s."""
+    """Converts km/h to m/s."""
     return km_per_hour / 3.6

@@ -1,4 +1,4 @@
-"""The door to Redis or Valkey: pipelines over a few connections, in bounded time, one exception.
+"""The client for Redis or Valkey: pipelines with a deadline over few connections, one exception.
 
 Commands go out packed and replies come back as hiredis parses them; the client's own pipeline costs
 twice the time for a few hundred replies (measured).
@@ -28,7 +28,7 @@ DEADLINE_S: Final = 1.0  # of one pipeline, waiting for a connection and all att
 FIRST_PAUSE_S: Final = 0.01
 LONGEST_PAUSE_S: Final = 0.2
 
-# Told by a server that will not do its work just now: as good as away.
+# Errors of a server that cannot serve just now: handled as unavailable.
 _UNFIT: Final = (
     refusals.OutOfMemoryError,
     refusals.ReadOnlyError,
@@ -46,11 +46,11 @@ Argument = bytes | str | int
 
 
 class ValkeyAway(Exception):
-    """The server gave no answer in time, or none that helps. Nothing is known of what it did."""
+    """Raised when the server gave no usable answer in time; the commands may have run."""
 
 
 class Script:
-    """A Lua script by the hash of its text."""
+    """A Lua script, addressed by the hash of its text."""
 
     def __init__(self, path: Path) -> None:
         self.text = path.read_bytes()
@@ -58,7 +58,7 @@ class Script:
 
 
 def packed(*arguments: Argument) -> bytes:
-    """One command as it goes over the wire.
+    """Returns one command as it goes over the wire.
 
     Raises TypeError for anything but bytes, str and int: a numpy scalar is a float to isinstance,
     and would be sent as its repr.
@@ -74,7 +74,7 @@ _PLAIN: Final = frozenset({bytes, str, int})
 
 
 class Valkey:
-    """One server, up to eight pipelines at a time."""
+    """A client of one server, up to eight pipelines at a time."""
 
     def __init__(self, connections: Sequence[Connection]) -> None:
         self._connections = connections
@@ -84,13 +84,13 @@ class Valkey:
             self._idle.put_nowait(connection)
 
     def add_scripts(self, scripts: Sequence[Script]) -> None:
-        """Load these whenever the server turns out not to know them."""
+        """Registers scripts to load whenever the server turns out not to know them."""
         self._scripts.extend(scripts)
 
     async def run(
         self, commands: bytes, replies: int, *, deadline_s: float = DEADLINE_S
     ) -> list[Any]:
-        """Send packed commands in one go and return their replies in order.
+        """Sends packed commands in one go and returns their replies in order.
 
         Raises `ValkeyAway`, and a ResponseError unchanged when a command itself was wrong.
         """
@@ -112,16 +112,16 @@ class Valkey:
             raise ValkeyAway(f"no answer within {deadline_s} s{why}") from error
 
     async def one(self, *arguments: Argument) -> Any:
-        """Run one command and return its reply."""
+        """Runs one command and returns its reply."""
         (reply,) = await self.run(packed(*arguments), 1)
         return reply
 
     async def ping(self) -> None:
-        """Return when the server answers; raises `ValkeyAway`."""
+        """Returns when the server answers; raises `ValkeyAway`."""
         await self.one(b"PING")
 
     async def facts(self) -> dict[str, str]:
-        """What the server says of itself (INFO); raises `ValkeyAway`, also where it may not say."""
+        """Returns the server's INFO; raises `ValkeyAway`, also where INFO is not permitted."""
         try:
             info: bytes = await self.one(b"INFO")
         except refusals.ResponseError as error:
@@ -129,7 +129,7 @@ class Valkey:
         return dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line)
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Closes every connection."""
         for connection in self._connections:
             await connection.disconnect()
 
@@ -151,7 +151,7 @@ class Valkey:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
-        """Lend a connection; one whose exchange broke off holds half a reply and is closed."""
+        """Lends a connection; closes one whose exchange broke off with half a reply unread."""
         connection = await self._idle.get()
         try:
             await connection.connect()  # type: ignore[no-untyped-call]
@@ -164,7 +164,7 @@ class Valkey:
 
 
 def open_valkey(url: str, *, connections: int = CONNECTIONS) -> Valkey:
-    """A client for redis://, rediss:// or unix:// `url`; it connects when first used."""
+    """Returns a client for redis://, rediss:// or unix:// `url`; it connects when first used."""
     pool = ConnectionPool.from_url(
         url,
         retry=Retry(NoBackoff(), 0),  # `run` is the one place that tries again
@@ -177,7 +177,7 @@ def open_valkey(url: str, *, connections: int = CONNECTIONS) -> Valkey:
 
 
 async def _exchange(connection: Connection, commands: bytes, replies: int) -> list[Any]:
-    """Send, then read so many replies; errors among them are returned like the others."""
+    """Sends, reads so many replies and returns them, errors among them included."""
     await connection.send_packed_command(commands, check_health=False)
     answers: list[Any] = []
     read = connection.read_response

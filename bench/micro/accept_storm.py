@@ -4,7 +4,7 @@
 
 Peer: `accept_task` with its first three steps replaced by one `select … for update`; same checks,
 same events, same server, same pool, same run, rounds in turn.
-It decides whether asking before the lock, and waiting only when somebody holds it, is worth its
+It decides whether asking before the lock, and waiting only when it is held, is worth its
 code (design §6). Both must give one winner and a definite answer to everybody.
 """
 
@@ -31,7 +31,7 @@ CONNECTIONS = 16
 
 
 async def main() -> None:
-    """Measure and print."""
+    """Measures both accepts and prints the comparison."""
     with tempfile.TemporaryDirectory(prefix="hx-bench-") as folder:
         async with embedded_servers(Path(folder)) as servers:
             await migrate(servers.postgres_owner_dsn)
@@ -39,7 +39,7 @@ async def main() -> None:
 
 
 async def measure(dsn: str, owner_dsn: str) -> None:
-    """Both in turn on a migrated database; exits unless each storm has one winner."""
+    """Measures both in turn on a migrated database; exits unless each storm has one winner."""
     owner = await asyncpg.connect(owner_dsn)
     await _make_peer(owner)
     pool = await asyncpg.create_pool(dsn, min_size=CONNECTIONS, max_size=CONNECTIONS)
@@ -98,7 +98,7 @@ async def _hustlers(owner: asyncpg.Connection) -> list[uuid.UUID]:
 async def _storm(
     pool: asyncpg.Pool, owner: asyncpg.Connection, function: str, hustlers: list[uuid.UUID]
 ) -> tuple[float, float]:
-    """Seconds until everybody has an answer, and the slowest single one."""
+    """Returns seconds until every accept has an answer, and those of the slowest single one."""
     task = await _offered_task(owner, hustlers)
     outcomes: Counter[str] = Counter()
     waits: list[float] = []
@@ -125,7 +125,7 @@ async def _storm(
 
 
 async def _offered_task(owner: asyncpg.Connection, hustlers: list[uuid.UUID]) -> uuid.UUID:
-    """A funded LIVE task that everybody was offered; all are ACTIVE and free again."""
+    """Returns a funded LIVE task offered to all hustlers, each ACTIVE and without a task again."""
     poster, task, broadcast = await _ids(owner, 3)
     async with owner.transaction():
         await owner.execute(

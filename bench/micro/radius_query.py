@@ -1,6 +1,7 @@
 """Radius query: presence by H3 cell against Redis GEOSEARCH, on one server, in one run.
 
-Run `python -m bench.micro.radius_query`. 100,000 hustlers around ten metros, 3 and 10 miles, seeded.
+Run `python -m bench.micro.radius_query`.
+100,000 hustlers around ten metros, 3 and 10 miles, seeded.
 Both sides go through the same client and yield the same hustlers; the run checks that.
 """
 
@@ -56,7 +57,7 @@ Query = Callable[[LatLng, float], Awaitable[Any]]
 
 @dataclass(frozen=True)
 class City:
-    """Everybody's place: ids and degrees, (n,) each."""
+    """The positions of all hustlers: ids and degrees, (n,) each."""
 
     hustlers: list[UUID]
     lat: Floats
@@ -72,7 +73,7 @@ class Timing:
 
 
 def settle_city(rng: np.random.Generator, count: int) -> City:
-    """Normal clouds of about 8 miles around each metro, all of the same size."""
+    """Returns a city of equal normal clouds of about 8 miles around each metro."""
     metro = rng.integers(len(METROS), size=count)
     lat = np.array([METROS[m].lat for m in metro]) + rng.normal(0, 0.12, count)
     lng = np.array([METROS[m].lng for m in metro]) + rng.normal(0, 0.15, count)
@@ -80,7 +81,7 @@ def settle_city(rng: np.random.Generator, count: int) -> City:
 
 
 async def load(client: Valkey, presence: Presence, city: City) -> None:
-    """Put everybody into both structures."""
+    """Writes every hustler to both structures."""
     rows = zip(city.hustlers, city.lat.tolist(), city.lng.tolist(), strict=True)
     people = [(hustler, LatLng(*point)) for hustler, *point in rows]
     await presence.write([Heartbeat(hustler, point, 1, 1) for hustler, point in people])
@@ -92,7 +93,7 @@ async def load(client: Valkey, presence: Presence, city: City) -> None:
 
 
 def geosearch(client: Valkey, *options: bytes) -> Query:
-    """GEOSEARCH around a point, in metres, with these options."""
+    """Returns a query that runs GEOSEARCH around a point, in metres, with these options."""
 
     async def query(origin: LatLng, radius_m: float) -> Any:
         return await client.one(
@@ -104,7 +105,7 @@ def geosearch(client: Valkey, *options: bytes) -> Query:
 
 
 def by_cells(presence: Presence) -> Query:
-    """Presence read by the cover's cells, then filtered by exact distance."""
+    """Returns a query that reads presence by the cover's cells and filters by exact distance."""
 
     async def query(origin: LatLng, radius_m: float) -> Any:
         found = await presence.within(cover(origin, radius_m))
@@ -114,7 +115,7 @@ def by_cells(presence: Presence) -> Query:
 
 
 async def check(ours: Query, theirs: Query, origins: Sequence[LatLng], radius_m: float) -> float:
-    """Mean number of hits; raises when the two differ by more than the grid of GEO's geohash."""
+    """Returns the mean number of hits; raises when both differ by more than GEO's geohash grid."""
     hits = 0
     for origin in origins:
         found = await ours(origin, radius_m)
@@ -127,7 +128,7 @@ async def check(ours: Query, theirs: Query, origins: Sequence[LatLng], radius_m:
 
 
 async def timed(client: Valkey, query: Query, origins: Sequence[LatLng], radius_m: float) -> Timing:
-    """Run every query once, one after the other."""
+    """Runs every query once, one after the other, and returns the times."""
     before = await server_cpu_s(client)
     waits = []
     for origin in origins:
@@ -139,14 +140,14 @@ async def timed(client: Valkey, query: Query, origins: Sequence[LatLng], radius_
 
 
 async def server_cpu_s(client: Valkey) -> float:
-    """Seconds of CPU that the server's main thread has used."""
+    """Returns seconds of CPU that the server's main thread has used."""
     info: bytes = await client.one(b"INFO", b"cpu")
     fields = dict(line.split(b":") for line in info.splitlines() if b":" in line)
     return float(fields[b"used_cpu_user_main_thread"]) + float(fields[b"used_cpu_sys_main_thread"])
 
 
 async def compare(client: Valkey, hustlers: int, rounds: int) -> None:
-    """Load, check, measure in turns, print."""
+    """Loads both structures, checks that they agree, measures them in turns and prints."""
     rng = np.random.default_rng(SEED)
     city = settle_city(rng, hustlers)
     presence = Presence(client)
@@ -187,7 +188,7 @@ async def compare(client: Valkey, hustlers: int, rounds: int) -> None:
 
 
 def report(timings: dict[str, list[Timing]]) -> None:
-    """One line each: wait, server CPU, and how many times ours it is."""
+    """Prints one line each: wait, server CPU, and how many times ours it is."""
     medians = {
         name: (
             statistics.median(timing.wall_ms for timing in rounds),
@@ -204,7 +205,7 @@ def report(timings: dict[str, list[Timing]]) -> None:
 
 
 async def run(hustlers: int, rounds: int) -> None:
-    """Against HX_REDIS_URL (an empty database of it), or the embedded server."""
+    """Runs the comparison on HX_REDIS_URL (an empty database of it) or the embedded server."""
     url = os.environ.get("HX_REDIS_URL")
     with tempfile.TemporaryDirectory(prefix="hx-bench-") as folder:
         # Any DSN means: PostgreSQL is not needed here.
@@ -220,7 +221,7 @@ async def run(hustlers: int, rounds: int) -> None:
 
 
 def main() -> None:
-    """Read the command line and run."""
+    """Reads the command line and runs the comparison."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hustlers", type=int, default=HUSTLERS)
     parser.add_argument("--rounds", type=int, default=ROUNDS)

@@ -1,4 +1,4 @@
-"""How a benchmark speaks: ours, the peer's in the same run, and the ratio."""
+"""The report of a benchmark: our figure, the peer's of the same run, and their ratio."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.table import Table
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure: lower is better, and the ratio says how many times lower ours is."""
+    """One figure of ours and of the peer; lower is better."""
 
     what: str
     ours: float
@@ -26,7 +26,7 @@ class Row:
 
 
 def print_report(title: str, rows: Sequence[Row], *, peer: str) -> None:
-    """A table on standard output."""
+    """Prints the rows as a table on standard output."""
     table = Table(title=title, title_justify="left")
     for heading in ("", "ours", peer, "ratio", "target"):
         table.add_column(heading, justify="left" if heading in {"", "target"} else "right")

@@ -1,1 +1,1 @@
-"""The simulated city of Marlow Bay, and recorded traces: people as ordinary outside clients."""
+"""A load simulator: hustlers and posters of an invented city or of recorded traces, as clients."""

@@ -1,6 +1,6 @@
-"""The city: hires hustlers and posters, lets tasks arrive, and ends cleanly.
+"""The run of a simulation: hires people, posts tasks, closes every session at the end.
 
-Who the hustlers are and what is wished for comes from a `Crowd`: Marlow Bay or recorded traces.
+Hustlers and wishes come from a `Crowd`: Marlow Bay or recorded traces.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ CONNECTIONS: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a run is: where the service is, who takes part, how fast, how long (None: forever)."""
+    """The settings of a run: service, crowd, speed and duration (None: until stopped)."""
 
     base_url: str
     ws_url: str
@@ -46,25 +46,25 @@ class Setting:
 
 
 class Crowd(Protocol):
-    """Who takes part in a city, and what its posters wish."""
+    """A source of hustlers and of the tasks to post."""
 
     name: str
 
     async def staff(self, city: City) -> None:
-        """Hire hustlers as they are needed; returns when nobody will come any more."""
+        """Hires hustlers as they are needed; returns when the crowd has no more."""
         ...
 
     def wishes(self) -> Iterator[tuple[float, Wish]]:
-        """(seconds of life to wait, wish), one after the other."""
+        """Yields (seconds of life to wait, wish), one after the other."""
         ...
 
 
 class CityOver(Exception):
-    """Ends the run's task group."""
+    """Raised inside the run's task group to end it."""
 
 
 class City:
-    """A run; `people` and `posters` are those hired so far, for the view and the summary."""
+    """A running simulation; `people` and `posters` are those hired so far, for view and summary."""
 
     def __init__(self, setting: Setting, crowd: Crowd, mint: Mint, run_log: RunLog) -> None:
         self.setting = setting
@@ -81,23 +81,23 @@ class City:
 
     @property
     def on_duty(self) -> int:
-        """Hustlers that are live or hold a task."""
+        """Returns the number of hustlers that are live or hold a task."""
         return sum(hustler.live or hustler.task is not None for hustler in self.people)
 
     def anyone_near(self, place: LatLng) -> bool:
-        """Whether a free hustler stands inside the first radius around a place."""
+        """Returns whether a free hustler stands inside the first radius around a point."""
         return any(
             hustler.free and miles_between(hustler.mover.where(), place) <= FIRST_RADIUS_MILES
             for hustler in self.people
         )
 
     def sessions(self) -> list[Session]:
-        """Every session opened so far."""
+        """Returns every session opened so far."""
         hustlers = [hustler.session for hustler in self.people]
         return hustlers + [poster.session for poster in self.posters]
 
     async def run(self) -> None:
-        """Live until the duration is over; every session is closed on the way out."""
+        """Runs until the duration is over; closes every session on the way out."""
         limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
         http = httpx.AsyncClient(
             base_url=self.setting.base_url, limits=limits, timeout=20, trust_env=False
@@ -122,13 +122,13 @@ class City:
         raise CityOver
 
     async def _staff_and_post(self) -> None:
-        """Ends when a crowd comes to its end."""
+        """Hires and posts until the crowd has no more of either."""
         async with asyncio.TaskGroup() as both:
             both.create_task(self.crowd.staff(self))
             both.create_task(self._post())
 
     def end(self) -> None:
-        """Let the run end at once."""
+        """Ends the run at once."""
         self._over.set()
 
     # People
@@ -136,7 +136,7 @@ class City:
     async def hire(
         self, number: int, home: LatLng, mover: Mover, habits: Habits
     ) -> asyncio.Task[None]:
-        """Give a new hustler an account and send it on its shift, which is returned."""
+        """Gives a new hustler an account and starts its shift, whose asyncio task is returned."""
         async with self._hiring:
             person = await enrol(self._mint, "hustler", self.setting.seed, number, home)
         hustler = Hustler(

@@ -1,6 +1,7 @@
-"""The poster's start and completion codes, handed to the hustler in person.
+"""In-memory hand-over of a poster's start and completion codes to the hustler.
 
-The contract shows the codes to the poster alone; only here, outside of the service, do they pass.
+The contract shows the codes to the poster alone; people pass them on in person, outside of the
+service.
 """
 
 from __future__ import annotations
@@ -12,31 +13,31 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class Codes:
-    """The six digits that start the work and those that end it."""
+    """The six-digit codes that start a task's work and complete it."""
 
     start: str
     completion: str
 
 
 class CodeExchange:
-    """The codes by task: posters publish them, hustlers wait for them."""
+    """Codes by task: posters publish them, hustlers wait for them."""
 
     def __init__(self) -> None:
         self._codes: dict[UUID, asyncio.Future[Codes]] = {}
 
     def publish(self, task_id: UUID, codes: Codes) -> None:
-        """Makes a task's codes known; the first ones count."""
+        """Publishes a task's codes; later calls for the same task are ignored."""
         future = self._at(task_id)
         if not future.done():
             future.set_result(codes)
 
     async def wait_for(self, task_id: UUID, timeout_s: float) -> Codes:
-        """The codes, once the poster has published them; TimeoutError when that takes too long."""
+        """Returns a task's codes once published; raises TimeoutError when that takes too long."""
         async with asyncio.timeout(timeout_s):
             return await asyncio.shield(self._at(task_id))
 
     def forget(self, task_id: UUID) -> None:
-        """The task is over."""
+        """Drops the codes of a task that has ended."""
         self._codes.pop(task_id, None)
 
     def _at(self, task_id: UUID) -> asyncio.Future[Codes]:

@@ -1,4 +1,4 @@
-"""`hustlexp simulate`: a city of ordinary clients against a running service."""
+"""`hustlexp simulate`: runs a city of ordinary clients against a running service."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ async def _simulate(wanted: _Run, stop: Stop) -> int:
 
 
 async def _watched(city: City, wanted: _Run) -> None:
-    """The run, with the view beside it."""
+    """Runs the city with the terminal view beside it."""
     watching = asyncio.create_task(_watch(city, wanted))
     try:
         await city.run()
@@ -132,7 +132,7 @@ def _crowd(wanted: _Run, run_log: RunLog) -> Crowd:
 
 
 def _mint(dev_accounts: DevAccounts, seed: int) -> Mint:
-    """Accounts of their own for every run, so that no rest of an earlier one lasts into it."""
+    """Returns a maker of tokens for accounts new to each run, free of earlier cool-downs."""
     run_name = f"city-{seed}-{time.time_ns():x}"
 
     async def mint(role: Role, name: str, home: LatLng | None) -> tuple[str, UUID]:
@@ -152,7 +152,7 @@ def _read(folder: Path) -> Recording:
 
 
 def _url_of(settings: Settings) -> str:
-    """What `hustlexp dev` announced in the data folder; else where `serve` would listen."""
+    """Returns the URL `hustlexp dev` announced in the data folder, else `serve`'s default."""
     with suppress(OSError, ValueError, KeyError):
         return str(json_text.loads((settings.data_dir / "run.json").read_text())["url"])
     return f"http://{settings.http.host}:{settings.http.port}"

@@ -11,8 +11,8 @@ from bench.simulator.time_scale import human_s
 from hustlexp_client import Offer
 
 LOOK_MEDIAN_S = 36.0
-"""From the card's buzz to the thumb, in life, for a task 0.5 miles away; farther ones take longer
-to think about."""
+"""Seconds of life from a card's arrival to the answer, for a task 0.5 miles away; farther ones take
+longer."""
 NEAREST_MILES = 0.1
 DECLINE_SHARE = 0.10
 SKIP_SHARE = 0.15
@@ -21,7 +21,7 @@ FAR_MILES = 4.0
 LOW_PRICE_CENTS = 2_000
 RELEASE_SHARE = 0.03
 REVIEW_MEDIAN_S = 35.0
-"""A look at the finished work, in life."""
+"""Seconds of life a poster takes to review submitted work."""
 REJECT_SHARE = 0.05
 DISPUTE_SHARE = 0.01
 """Of the finished works; one that was done again is always good enough."""
@@ -30,20 +30,20 @@ RAISE = 1.25
 
 @dataclass(frozen=True, slots=True)
 class Temper:
-    """What sets one hustler apart: `choosy` lowers the odds, `quick` multiplies the delay."""
+    """A hustler's traits: `choosy` lowers the odds of accepting, `quick` multiplies the delay."""
 
     choosy: float
     quick: float
 
     @staticmethod
     def drawn(rng: Random) -> Temper:
-        """A temper from the crowd."""
+        """Returns a random temper."""
         return Temper(rng.gauss(0.0, 0.7), rng.lognormvariate(0.0, 0.25))
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewDecision:
-    """What a poster thinks of finished work after `after_s` seconds of life."""
+    """A poster's verdict on submitted work, given after `after_s` seconds of life."""
 
     choice: Literal["APPROVE", "REJECT", "DISPUTE"]
     after_s: float
@@ -59,7 +59,7 @@ class OfferDecision:
 
 
 def chance(score: float, distance_miles: float, price_cents: int, choosy: float = 0.0) -> float:
-    """How likely a card is accepted: logistic in score, distance and price.
+    """Returns the probability that a card is accepted: logistic in score, distance and price.
 
     >>> chance(0.8, 0.5, 4000) > chance(0.8, 3.0, 4000) > chance(0.8, 3.0, 1500)
     True
@@ -75,7 +75,7 @@ def chance(score: float, distance_miles: float, price_cents: int, choosy: float 
 
 
 def weigh(offer: Offer, temper: Temper, rng: Random) -> OfferDecision:
-    """The hustler's answer to an offer."""
+    """Returns a hustler's answer to an offer."""
     task = offer.task
     hesitation = 0.6 + 0.8 * task.distance_miles
     after_s = human_s(rng, LOOK_MEDIAN_S * temper.quick * hesitation)
@@ -89,7 +89,7 @@ def weigh(offer: Offer, temper: Temper, rng: Random) -> OfferDecision:
 
 
 def review(rng: Random, *, again: bool) -> ReviewDecision:
-    """A poster's decision on a proof; `again` when an earlier one was turned down."""
+    """Returns a poster's decision on a proof; `again` when an earlier one was rejected."""
     after_s = human_s(rng, REVIEW_MEDIAN_S)
     mood = rng.random()
     if again or mood >= REJECT_SHARE + DISPUTE_SHARE:
@@ -98,7 +98,7 @@ def review(rng: Random, *, again: bool) -> ReviewDecision:
 
 
 def higher_price_cents(price_cents: int) -> int:
-    """What a poster offers after nobody came: a quarter more, in steps of 50 cents.
+    """Returns the price after a broadcast without an accept: a quarter more, in steps of 50 cents.
 
     >>> higher_price_cents(4010)
     5050
@@ -113,7 +113,7 @@ def _reason(distance_miles: float, price_cents: int) -> str:
 
 
 def draw_for(seed: int, hustler: int, offer: Offer) -> Random:
-    """The random source of one hustler's thoughts about one card.
+    """Returns the random source of one hustler's decision on one card.
 
     It depends on what the card says, not on when it came or on ids the service drew, so the same
     seed thinks the same thoughts in every run.

@@ -1,7 +1,7 @@
-"""A hustler: goes live, looks at cards, answers some, drives, works, gets paid, comes back.
+"""A simulated hustler: goes LIVE, answers offers, drives, works, submits proof and is paid.
 
-An ordinary outside client: everything it knows came over its own session, its own REST calls,
-or through the exchange of codes at the door.
+An ordinary outside client: it learns everything from its own session, its own REST calls, or the
+exchange of codes in person.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ from hustlexp_client import (
 
 DOOR_WAIT_S: Final = 60.0
 CODE_MEDIAN_S: Final = 8.0
-"""From standing at the door to having typed the code, in life."""
+"""Seconds of life from arrival to having typed the start code."""
 REWORK_MEDIAN_S: Final = 60.0
 REVIEW_PATIENCE_S: Final = 300.0
-"""In life: doing again what was turned down, and waiting for a review before going home."""
+"""In life: redoing rejected work, and waiting for a review before ending the shift."""
 SWITCH_AGAIN: Final = timedelta(minutes=5, seconds=2)
 """HX904: LIVE mode is switched on at most once in 5 minutes, by the service's clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """What breaks a shift, in seconds of the run; None is never.
+    """Intervals between a shift's interruptions, in seconds of the run; None is never.
 
     Mean time between coffee pauses and between lost connections, and the length of the shift.
     """
@@ -63,7 +63,7 @@ class Habits:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody with an account: `number` seeds everything they decide."""
+    """A simulated user with an account: `number` seeds all its decisions."""
 
     number: int
     name: str
@@ -72,11 +72,11 @@ class Person:
 
 
 class ShiftOver(Exception):
-    """Ends a shift's task group, whatever is still pending in it."""
+    """Raised inside a shift's task group to end it, whatever is still pending."""
 
 
 class Hustler:
-    """One hustler's shift. `free` says whether offers can reach it right now."""
+    """One hustler's shift; `free` says whether offers can reach it right now."""
 
     def __init__(  # noqa: PLR0913  # named in test_structure
         self,
@@ -114,11 +114,11 @@ class Hustler:
 
     @property
     def free(self) -> bool:
-        """ACTIVE and without a task."""
+        """Returns whether the hustler is ACTIVE and without a task."""
         return self.live and self.task is None
 
     async def shift(self) -> None:
-        """Work from going live to the end of the shift; returns when it is over."""
+        """Runs from going LIVE to the end of the shift; returns when it is over."""
         try:
             async with self.session, asyncio.TaskGroup() as self._group:
                 self._group.create_task(self._listen())
@@ -150,11 +150,11 @@ class Hustler:
         raise ShiftOver
 
     def _draw(self, habit: str) -> Random:
-        """Each habit has its own source, so that none depends on the timing of another."""
+        """Returns one habit's own random source, so that none depends on another's timing."""
         return Random(f"{habit} {self._seed} {self.person.number}")
 
     async def _send(self, place: LatLng, at: datetime | None) -> bool:
-        """The app reports positions only while live or holding a task."""
+        """Reports a position only while LIVE or holding a task; returns whether it was sent."""
         if not self.live and self.task is None:
             return False
         return await self.session.move(place.lat, place.lng, at) is not None
@@ -174,7 +174,7 @@ class Hustler:
         self._heard(state)
 
     async def _stay_live(self) -> None:
-        """Come back when a pause or a cool-down is over."""
+        """Goes LIVE again when a pause or a cool-down is over."""
         while True:
             await asyncio.sleep(0.5)
             due = self.session.server_now() >= self._back_at
@@ -182,7 +182,7 @@ class Hustler:
                 await self._go_live()
 
     async def _pauses(self, every_s: float) -> None:
-        """A coffee now and then: off, and on again when the service allows it."""
+        """Switches LIVE off for a break now and then, and on again when the service allows it."""
         draw = self._draw("pauses")
         while True:
             await asyncio.sleep(draw.expovariate(1 / every_s))
@@ -199,7 +199,7 @@ class Hustler:
             self._run_log.refused("OFF", str(refused))
 
     async def _outages(self, every_s: float) -> None:
-        """Tunnels and lifts: the connection breaks without a goodbye."""
+        """Cuts the connection without a close frame now and then, as tunnels and lifts do."""
         draw = self._draw("outages")
         while True:
             await asyncio.sleep(draw.expovariate(1 / every_s))
@@ -340,7 +340,7 @@ class Hustler:
         self._run_log.state_of(task.id, "PROOF_SUBMITTED")
 
     async def _do_again(self, task: HeldTask, codes: Codes) -> None:
-        """What was turned down, after whatever is being done now."""
+        """Submits rejected work again, after the current job is done."""
         while self._job is not None and not self._job.done():
             await asyncio.wait([self._job])
         self._job, self.task = asyncio.current_task(), task
@@ -356,7 +356,7 @@ class Hustler:
             self.task = None
 
     async def _find_nobody(self, offer: Offer) -> None:
-        """Whoever stands before a closed door lets an admin decide."""
+        """Opens a dispute for a task whose poster does not open the door."""
         self._run_log.record("nobody", f"{self.person.name} finds nobody at the door")
         try:
             await self._api.dispute(offer.task.id, "Nobody opens the door")
@@ -371,5 +371,5 @@ class Hustler:
 
 
 def draw_for_task(seed: int, hustler: int, task: HeldTask) -> Random:
-    """The random source of one hustler's doings on one task."""
+    """Returns the random source of one hustler's decisions on one task."""
     return Random(f"{seed} {hustler} {task.title} {task.price_cents} {task.location.lat:.4f}")

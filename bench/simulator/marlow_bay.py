@@ -1,4 +1,4 @@
-"""Marlow Bay as a crowd: N hustlers on its streets, relieved when they rest or go home."""
+"""The crowd of Marlow Bay: N hustlers on duty, replaced when they rest or end their shift."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ REPORTS_PER_S: Final = 150
 
 
 class MarlowBay:
-    """The invented city; the same seed is the same city."""
+    """A crowd generated from a seed; the same seed gives the same people and tasks."""
 
     name = "Marlow Bay"
 
@@ -45,7 +45,7 @@ class MarlowBay:
         self.streets = Streets(seed)
 
     async def staff(self, city: City) -> None:
-        """Keep N hustlers on duty while reliefs last; never returns."""
+        """Keeps N hustlers on duty while replacements last; never returns."""
         number = 0
         while True:
             starting = sum(hustler.starting for hustler in city.people)
@@ -70,14 +70,14 @@ class MarlowBay:
         await city.hire(number, to_degrees(home), car, habits)
 
     def wishes(self) -> Iterator[tuple[float, Wish]]:
-        """Poisson arrivals; the opening ones at once."""
+        """Yields tasks to post as Poisson arrivals, the opening ones at once."""
         rate = TASKS_PER_HUSTLER_HOUR * self._hustlers
         for plan in plans.task_plans(self._seed, self.streets, rate):
             yield (0.0 if plan.number < OPENING_TASKS else plan.wait_s), wish_of(plan)
 
 
 def wish_of(plan: TaskPlan) -> Wish:
-    """A plan in the poster's words."""
+    """Returns a plan as the poster's wish."""
     return Wish(
         number=plan.number,
         title=plan.task_kind.title,

@@ -1,7 +1,7 @@
-"""Where the money of a run is when it ends, counted from events, tasks and calls.
+"""Balances the money of a finished run from the posters' own calls, events and tasks.
 
-What the posters paid comes from their own funding calls, what was paid and given back from the
-events in their log, what is held from their tasks: three sources that must add up.
+Payments in come from the funding calls, payouts and refunds from the event log, held money from the
+tasks: three sources that must add up.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ UNPAID: Final = frozenset({"PENDING", "CANCELLED"})
 
 
 class Money(Struct, frozen=True):
-    """All in cents; `differs_by` is what does not add up."""
+    """The balance of a run in cents; `differs_by` is what does not add up."""
 
     taken_in: int
     paid: int
@@ -35,7 +35,7 @@ class Money(Struct, frozen=True):
     differs_by: int
 
     def __str__(self) -> str:
-        """One line."""
+        """Returns the balance as one line."""
         fault = f"DIFFERS by {dollars(self.differs_by)}" if self.differs_by else "adds up"
         return (
             f"in {dollars(self.taken_in)} = paid {dollars(self.paid)} + fees {dollars(self.fees)}"
@@ -44,12 +44,12 @@ class Money(Struct, frozen=True):
 
 
 def dollars(cents: int) -> str:
-    """Cents as people write them."""
+    """Returns cents as a dollar amount for people."""
     return f"${cents / 100:,.2f}"
 
 
 async def balance(city: City) -> Money | None:
-    """The balance of all posters; None when the service cannot be asked any more."""
+    """Returns the balance of all posters; None when the service no longer answers."""
     try:
         async with (
             asyncio.timeout(WITHIN_S),
@@ -73,7 +73,7 @@ async def _counted(city: City, http: httpx.AsyncClient) -> Money:
 
 
 async def _account(poster: Poster, http: httpx.AsyncClient) -> tuple[int, int, int, int, int]:
-    """One poster's money: in, paid, fees, refunded, held."""
+    """Returns one poster's cents: paid in, paid out, fees, refunded, held."""
     api = Api(http, poster.person.token)
     events = [message.body for message in await api.events()]
     tasks = await api.tasks("poster")

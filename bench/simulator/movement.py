@@ -1,4 +1,4 @@
-"""How hustlers get about: along the streets of Marlow Bay."""
+"""Movement of hustlers: the interface of a mover, and a car on the streets of Marlow Bay."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.simulator.streets import Route, Streets
 from bench.simulator.time_scale import TimeScale, human_s
 
 WAIT_MEDIAN_S = 45.0
-"""How long somebody without a task stands at a corner before cruising on, in life."""
+"""Seconds of life a hustler without a task stands at a corner before cruising on."""
 CRUISE_M = 1_300.0
 
 
@@ -24,31 +24,31 @@ Send = Callable[[LatLng, datetime | None], Awaitable[bool]]
 
 
 class Mover(Protocol):
-    """Whatever carries a hustler and reports where it is."""
+    """Moves a hustler and reports its position."""
 
     def where(self) -> LatLng:
-        """The position right now."""
+        """Returns the position right now."""
         ...
 
     def seen_at(self) -> datetime | None:
-        """The device's time of that position; None is now."""
+        """Returns the device's time of that position; None is now."""
         ...
 
     async def report(self, send: Send) -> None:
-        """Send positions until the way has no more of them (recordings end, cars do not)."""
+        """Sends positions until the way has no more of them (recordings end, cars do not)."""
         ...
 
     async def go_to(self, goal: LatLng) -> None:
-        """Return when the hustler stands at `goal`."""
+        """Returns when the hustler stands at `goal`."""
         ...
 
     def roam(self) -> None:
-        """Nothing to do any more: back to waiting and cruising."""
+        """Returns to waiting and cruising after a task."""
         ...
 
 
 class Car:
-    """Cruises near home, drives to tasks, always on streets."""
+    """A mover that cruises near home and drives to tasks, always on streets."""
 
     def __init__(
         self, streets: Streets, home: Spot, time_scale: TimeScale, rng: Random, every_s: float
@@ -63,17 +63,17 @@ class Car:
         self._on_task = False
 
     def where(self) -> LatLng:
-        """The position right now."""
+        """Returns the position right now."""
         return to_degrees(self._spot())
 
     def seen_at(self) -> None:
-        """Always now."""
+        """Returns None: a car's position is always current."""
 
     def _spot(self) -> Spot:
         return self._route.at((time.monotonic() - self._left_at) * self._time_scale.driving)
 
     async def report(self, send: Send) -> None:
-        """Send the position every few seconds; in between, decide where to cruise."""
+        """Sends the position every few seconds; in between, decides where to cruise."""
         await asyncio.sleep(self._rng.uniform(0, self._every_s))
         cruise_at = time.monotonic() + self._rng.uniform(0, 20) / self._time_scale.speed
         while True:
@@ -85,13 +85,13 @@ class Car:
             await asyncio.sleep(self._every_s)
 
     async def go_to(self, goal: LatLng) -> None:
-        """Drive there along streets."""
+        """Drives to `goal` along streets; returns on arrival."""
         self._on_task = True
         self._set_out(to_spot(*goal))
         await asyncio.sleep(self._drive_s())
 
     def roam(self) -> None:
-        """Back to cruising."""
+        """Returns to cruising."""
         self._on_task = False
 
     def _next_corner(self) -> Spot:

@@ -1,4 +1,4 @@
-"""Accounts for the simulated people: names drawn by seed, tokens made by whoever runs the city."""
+"""Accounts for the simulated people: names drawn by seed, tokens from the caller."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ FIRST_NAMES = (
 
 
 def first_name(seed: int, number: int) -> str:
-    """The name of the city's number-th inhabitant."""
+    """Returns the name of the city's number-th inhabitant."""
     names = list(FIRST_NAMES)
     Random(f"names {seed} {number // len(names)}").shuffle(names)
     return names[number % len(names)]
 
 
 async def enrol(mint: Mint, role: Role, seed: int, number: int, home: LatLng | None) -> Person:
-    """The number-th inhabitant with a fresh token."""
+    """Returns the number-th inhabitant with a fresh token."""
     name = first_name(seed, number)
     token, user_id = await mint(role, name, home)
     return Person(number, name, token, user_id)

@@ -1,4 +1,4 @@
-"""What the city wants: neighbourhoods, kinds of tasks, and an endless seeded list of tasks to post."""
+"""The city's demand: neighbourhoods, kinds of tasks, an endless seeded list of tasks to post."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from engine.kernel import policy
 CANCEL_SHARE = 0.04
 SWITCH_SHARE = 0.5
 RAISE_SHARE = 0.3
-"""What posters do whose broadcast nobody took; the rest cancels."""
+"""What posters choose after a broadcast without an accept; the rest cancel."""
 
 
 class Neighbourhood(NamedTuple):
-    """Where people are: a round cloud of `spread_m`; shares of homes (hustlers) and of demand.
+    """A round cloud of `spread_m`, with its shares of homes (hustlers) and of demand (tasks).
 
-    `fare` is how many times the usual price posters pay where somebody has to drive far.
+    `fare` is how many times the usual price posters pay where the hustler has to drive far.
     """
 
     name: str
@@ -46,7 +46,7 @@ NEIGHBOURHOODS = (
     Neighbourhood("Timber Gap", Spot(17200, 2300), 300, 0, 5, fare=1.8),
 )
 VILLAGE = NEIGHBOURHOODS[-1]
-"""Nobody lives there: its broadcasts wait for their radius to grow."""
+"""No hustler lives there: its broadcasts wait for their radius to grow."""
 VILLAGE_OPENS: Final = 1
 """Which of the first tasks comes from there, so that a visitor sees it from the start."""
 
@@ -79,7 +79,7 @@ CATEGORIES = tuple(sorted({task_kind.category for task_kind in TASK_KINDS}))
 
 @dataclass(frozen=True, slots=True)
 class TaskPlan:
-    """One task somebody will post: when, where, what, and the poster's whims.
+    """A task to be posted: when, where, what, and how its poster will behave.
 
     `wait_s` counts from the task before, in life; `patience_s` is None for posters who wait on.
     """
@@ -95,26 +95,26 @@ class TaskPlan:
 
 
 def home(rng: Random, streets: Streets) -> Spot:
-    """Where somebody lives."""
+    """Returns a random home."""
     weights = [n.homes for n in NEIGHBOURHOODS]
     return address(rng.choices(NEIGHBOURHOODS, weights)[0], rng, streets)
 
 
 def cruising(rng: Random, streets: Streets) -> Spot:
-    """Where somebody without a task drives to: where much is wanted, never out to the village."""
+    """Returns where a hustler without a task drives to: by demand, never out to the village."""
     weights = [n.demand if n.homes else 0 for n in NEIGHBOURHOODS]
     return address(rng.choices(NEIGHBOURHOODS, weights)[0], rng, streets)
 
 
 def address(area: Neighbourhood, rng: Random, streets: Streets) -> Spot:
-    """A crossing near a point of a neighbourhood's cloud."""
+    """Returns a crossing near a random point of a neighbourhood's cloud."""
     aim = Spot(rng.gauss(area.centre.x, area.spread_m), rng.gauss(area.centre.y, area.spread_m))
     corner = streets.nearest(aim)
     return Spot(corner.x + rng.uniform(-40, 40), corner.y + rng.uniform(-40, 40))
 
 
 def task_plans(seed: int, streets: Streets, per_hour: float) -> Iterator[TaskPlan]:
-    """Tasks of the city: Poisson arrivals, log-normal prices around each kind's usual one."""
+    """Yields tasks: Poisson arrivals, log-normal prices around each kind's usual one."""
     rng = Random(f"tasks {seed}")
     number = 0
     while True:

@@ -1,4 +1,4 @@
-"""A poster: posts tasks, funds them, opens the door, tells the codes, looks at the work, pays."""
+"""A simulated poster: posts and funds tasks, passes on the codes, reviews the work and pays."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ from hustlexp_client import (
 
 FUND_MEDIAN_S: Final = 9.0
 CHOICE_MEDIAN_S: Final = 45.0
-"""In life: the card payment, and what to do when nobody came."""
+"""In life: the card payment, and the choice after a broadcast without an accept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a poster wants done; `number` seeds every whim about it."""
+    """A task a poster wants done; `number` seeds every decision about it."""
 
     number: int
     title: str
@@ -83,7 +83,7 @@ class Poster:
         """What was paid, in cents, by escrow."""
 
     async def attend(self) -> None:
-        """Listen and answer until cancelled."""
+        """Reads the session and reacts to its messages until cancelled."""
         try:
             async with self.session, asyncio.TaskGroup() as self._group:
                 self._run_log.counts["session"] += 1
@@ -93,7 +93,7 @@ class Poster:
             self._run_log.refused("POSTER", f"sent away: {lost.exceptions[0]}")
 
     async def post(self, wish: Wish) -> None:
-        """Create and fund a LIVE task; perhaps lose patience later."""
+        """Creates and funds a LIVE task; may cancel it later when patience runs out."""
         draw = Random(f"poster {self._seed} {wish.number}")
         try:
             task = await self._api.create_task(
@@ -217,7 +217,7 @@ class Poster:
             self._record_refusal(refused)
 
     async def _pay_more(self, trace: TaskTrace, draw: Random) -> None:
-        """Fund the replacement; the task goes out again for the higher price."""
+        """Funds the replacement; the task is broadcast again at the higher price."""
         trace.raised = True
         await self._time_scale.people(human_s(draw, FUND_MEDIAN_S, 0.4))
         await self._pay(trace.task_id)
@@ -226,7 +226,7 @@ class Poster:
         self._run_log.record("funded", f"{trace.title}, now ${trace.price_cents / 100:.2f}")
 
     def _carry_on(self, task_id: UUID, successor: UUID | None) -> None:
-        """A released task lives on as its successor; a switch to standard leaves this city."""
+        """Follows a released task to its successor; drops one switched to standard."""
         wish = self._wishes.get(task_id)
         trace = self._run_log.task_traces.get(task_id)
         if wish is None or trace is None or successor is None or trace.accepted_at is None:

@@ -1,4 +1,4 @@
-"""Flat ground: metres east and north of downtown Marlow Bay, and how they become degrees.
+"""A local plane projection: metres east and north of downtown Marlow Bay, to and from degrees.
 
 Marlow Bay is invented; it lies on the real coast of Oregon, sea to the west.
 Within its 25 km a plane is accurate to a few metres.
@@ -32,7 +32,7 @@ class LatLng(NamedTuple):
 
 
 def to_degrees(spot: Spot) -> LatLng:
-    """Where a spot lies on Earth, rounded to 11 cm."""
+    """Returns the position of a spot in degrees, rounded to 11 cm."""
     return LatLng(
         round(CENTRE_LAT + spot.y / _METRES_PER_DEGREE, 6),
         round(CENTRE_LNG + spot.x / _METRES_PER_DEGREE_LNG, 6),
@@ -40,19 +40,19 @@ def to_degrees(spot: Spot) -> LatLng:
 
 
 def to_spot(lat: float, lng: float) -> Spot:
-    """The inverse of `to_degrees`."""
+    """Returns the spot of a position: the inverse of `to_degrees`."""
     return Spot(
         (lng - CENTRE_LNG) * _METRES_PER_DEGREE_LNG, (lat - CENTRE_LAT) * _METRES_PER_DEGREE
     )
 
 
 def apart_m(a: Spot, b: Spot) -> float:
-    """The straight distance between two spots in metres."""
+    """Returns the straight distance between two spots in metres."""
     return math.hypot(a.x - b.x, a.y - b.y)
 
 
 def miles_between(a: LatLng, b: LatLng) -> float:
-    """Great-circle distance in miles, anywhere on Earth."""
+    """Returns the great-circle distance in miles between any two positions."""
     lat_a, lat_b = math.radians(a.lat), math.radians(b.lat)
     half = (
         math.sin((lat_b - lat_a) / 2) ** 2

@@ -50,16 +50,16 @@ class TraceClock:
     _ends_at: float = 0.0
 
     def start(self) -> None:
-        """Trace time runs from now on."""
+        """Starts trace time now."""
         self._began_at = time.monotonic()
         self._ends_at = time.time() + (self.end_s - self.start_s) / self.speed
 
     def due_at(self, second: float) -> float:
-        """The monotonic time at which a second of the trace is played."""
+        """Returns the monotonic time at which a second of the trace is played."""
         return self._began_at + (second - self.start_s) / self.speed
 
     def stamp(self, second: float) -> datetime:
-        """What the device's clock shows at a second of the trace."""
+        """Returns the device's time stamp for a second of the trace."""
         return datetime.fromtimestamp(self._ends_at - (self.end_s - second), UTC)
 
 
@@ -76,15 +76,15 @@ class TraceDrive:
         self._last = fixes[0]
 
     def where(self) -> LatLng:
-        """The last recorded position that was played."""
+        """Returns the last recorded position that was played."""
         return LatLng(self._last.lat, self._last.lng)
 
     def seen_at(self) -> datetime:
-        """When the device recorded it."""
+        """Returns when the device recorded it."""
         return self._clock.stamp(self._last.second)
 
     async def report(self, send: Send) -> None:
-        """Send every fix when it is due; fixes due while away or off are lost."""
+        """Sends every fix when it is due; fixes due while away or off are lost."""
         for fix in self._fixes:
             await asyncio.sleep(self._clock.due_at(fix.second) - time.monotonic())
             self._last = fix
@@ -92,12 +92,12 @@ class TraceDrive:
             self._run_log.counts["fix" if sent else "fix_lost"] += 1
 
     async def go_to(self, goal: LatLng) -> None:
-        """Let the drive's usual time pass."""
+        """Returns after the time the drive would usually take."""
         hours = miles_between(self.where(), goal) * ROAD_FACTOR / ROAD_MPH
         await self._time_scale.people(hours * 3600)
 
     def roam(self) -> None:
-        """The recording goes on as it is."""
+        """Does nothing: a recording cannot be steered."""
 
 
 class Replay:
@@ -121,7 +121,7 @@ class Replay:
 
     @property
     def hustlers(self) -> int:
-        """How many cab-days have at least two fixes inside the window."""
+        """Returns how many cab-days have at least two fixes inside the window."""
         return len(self._ways)
 
     def _inside(self, day: CabDay) -> tuple[Fix, ...]:
@@ -130,7 +130,7 @@ class Replay:
         return inside if len(inside) > 1 else ()
 
     async def staff(self, city: City) -> None:
-        """Each cab-day comes when its first fix is due; returns when all have gone home."""
+        """Hires each cab-day when its first fix is due; returns when all shifts have ended."""
         self._clock.start()
         async with asyncio.TaskGroup() as group:
             for number, way in enumerate(self._ways):
@@ -142,7 +142,7 @@ class Replay:
         await (await city.hire(number, drive.where(), drive, HABITS))
 
     def wishes(self) -> Iterator[tuple[float, Wish]]:
-        """Poisson arrivals, each where some cab will soon pass."""
+        """Yields tasks to post: Poisson arrivals, each where some cab will soon pass."""
         rng = Random(f"wishes {self._seed}")
         per_hour = TASKS_PER_HUSTLER_HOUR * self.hustlers
         second = self._clock.start_s

@@ -1,4 +1,4 @@
-"""What happened in a run, as its own people saw it: the source of the view and of the summary.
+"""The log of a run as its own clients saw it: the source of the view and of the summary.
 
 Times are seconds of the monotonic clock unless named otherwise.
 """
@@ -15,7 +15,7 @@ LAST_EVENTS = 200
 
 @dataclass(slots=True)
 class TaskTrace:
-    """One task's timestamps and ends. `in_reach` tells whether a free hustler stood inside the first radius."""
+    """A task's timestamps and ends; `in_reach`: a free hustler stood inside the first radius."""
 
     task_id: UUID
     title: str
@@ -41,29 +41,29 @@ class TaskTrace:
     hustler_name: str = ""
 
     def successor(self, successor: UUID) -> TaskTrace:
-        """The trace of the task that carries this one on, from its beginning."""
+        """Returns a new trace for the task that succeeds this one."""
         return TaskTrace(successor, self.title, self.place, self.price_cents, self.pay_cents)
 
     @property
     def time_to_card_s(self) -> float | None:
-        """Machinery: the poster's fund call leaves → the first card is on a device."""
+        """Returns seconds from the fund call to the first card on a device: the service's share."""
         return _between(self.funded_at, self.first_card_at)
 
     @property
     def time_to_decide_s(self) -> float | None:
-        """People: first card → the winner's accept leaves."""
+        """Returns seconds from the first card to the winner's accept: people's share."""
         return _between(self.first_card_at, self.accepted_at)
 
     @property
     def time_to_notify_s(self) -> float | None:
-        """Machinery: accept leaves → winner and poster are both notified."""
+        """Returns seconds from the accept to both sides' notification: the service's share."""
         if self.hustler_notified_at is None or self.poster_notified_at is None:
             return None
         return _between(self.accepted_at, max(self.hustler_notified_at, self.poster_notified_at))
 
     @property
     def time_to_accept_s(self) -> float | None:
-        """The product's measure: funded → both notified."""
+        """Returns seconds from funded to both sides notified: the product's measure."""
         if self.hustler_notified_at is None or self.poster_notified_at is None:
             return None
         return _between(self.funded_at, max(self.hustler_notified_at, self.poster_notified_at))
@@ -97,28 +97,28 @@ class RunLog:
     refunded_cents: int = 0
 
     def record(self, kind: str, text: str) -> None:
-        """Add an event and count its kind."""
+        """Adds an event and counts its kind."""
         self.counts[kind] += 1
         self.recorded += 1
         self.events.append(Event(time.monotonic() - self.began_at, kind, text))
 
     def elapsed_s(self) -> float:
-        """Seconds since the run began."""
+        """Returns seconds since the run began."""
         return time.monotonic() - self.began_at
 
     def open_trace(self, trace: TaskTrace) -> TaskTrace:
-        """A task was created (or succeeds another)."""
+        """Adds the trace of a new or succeeding task; returns the one there if it is known."""
         return self.task_traces.setdefault(trace.task_id, trace)
 
     def card_shown(self, task_id: UUID) -> None:
-        """A card reached a device."""
+        """Notes that a card reached a device."""
         self.counts["card"] += 1
         trace = self.task_traces.get(task_id)
         if trace is not None and trace.first_card_at is None:
             trace.first_card_at = time.monotonic()
 
     def state_of(self, task_id: UUID, state: str) -> None:
-        """A transition became known; terminal states end the trace."""
+        """Notes a task's transition; terminal states end the trace."""
         trace = self.task_traces.get(task_id)
         if trace is None or trace.ended_at is not None:
             return
@@ -128,7 +128,7 @@ class RunLog:
             trace.ended_at = time.monotonic()
 
     def paid(self, task_id: UUID) -> None:
-        """The money arrived; both sides hear of it, once is enough."""
+        """Notes a payout once, although both sides hear of it."""
         trace = self.task_traces.get(task_id)
         if trace is None or trace.paid_at is not None:
             return
@@ -139,10 +139,10 @@ class RunLog:
         self.record("paid", f"{trace.hustler_name} is paid {amount}, {took_s:.0f} s after funding")
 
     def refunded(self, cents: int) -> None:
-        """Money went back to a poster."""
+        """Notes a refund to a poster."""
         self.counts["refund"] += 1
         self.refunded_cents += cents
 
     def refused(self, code: str, message: str) -> None:
-        """The service refused something that was not a position."""
+        """Notes a refusal by the service of anything but a position."""
         self.refusals[f"{code} {message}"] += 1

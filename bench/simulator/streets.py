@@ -1,6 +1,6 @@
-"""The streets of Marlow Bay: a grid that thins outwards, two avenues, a river with five bridges.
+"""The street graph of Marlow Bay: a grid that thins outwards, two avenues, a river, five bridges.
 
-One road leaves the city eastwards and ends in the lanes of a village, miles from everybody.
+One road leaves the city eastwards and ends in the lanes of a village several miles away.
 
 Everything follows from the seed; distances in metres, speeds in metres per second.
 """
@@ -25,7 +25,7 @@ BRIDGE_COLUMNS = (-5, 0, 5, 12, 20)
 PARK = Spot(2600.0, 3300.0)
 PARK_RADIUS_M = 800.0
 CLOSED_SHARE = 0.07
-"""Share of side streets that end blind, so that the grid does not look drawn with a ruler."""
+"""Share of side streets that are dead ends, so that the grid looks irregular."""
 
 VALLEY_ROAD_FROM = Spot(11_900.0, 1_300.0)
 VILLAGE = Spot(16_900.0, 2_300.0)
@@ -39,17 +39,17 @@ Crossing = tuple[int, int]
 
 
 def _line_m(index: int) -> float:
-    """Where the index-th street of the grid runs: 230 m apart downtown, 700 m at the edge."""
+    """Returns where the grid's index-th street runs: 230 m apart downtown, 700 m at the edge."""
     return math.copysign(230.0 * abs(index) + 9.5 * index * index, index)
 
 
 def river_y(x: float) -> float:
-    """The middle of the river at an easting."""
+    """Returns the northing of the river's middle at an easting."""
     return -1150.0 + 420.0 * math.sin(x / 2100.0) + 0.06 * x
 
 
 def coast_x(y: float) -> float:
-    """The shore at a northing; the sea lies west of it."""
+    """Returns the easting of the shore at a northing; the sea lies west of it."""
     return -3400.0 + 520.0 * math.sin(y / 2600.0) + 230.0 * math.sin(y / 900.0 + 1.0)
 
 
@@ -68,11 +68,11 @@ class Route:
 
     @property
     def duration_s(self) -> float:
-        """How long the whole way takes at the streets' own speeds."""
+        """Returns how long the whole way takes at the streets' own speeds."""
         return self.seconds[-1]
 
     def at(self, elapsed_s: float) -> Spot:
-        """The spot after `elapsed_s` on the way; the ends outside of it."""
+        """Returns the spot after `elapsed_s` on the way; the ends outside of it."""
         if elapsed_s <= 0:
             return self.corners[0]
         if elapsed_s >= self.duration_s:
@@ -134,7 +134,7 @@ class Streets:
         self._next[b].append((a, seconds))
 
     def _lay_the_valley(self, rng: Random) -> None:
-        """The road to the village, winding, and the village's few lanes."""
+        """Adds the winding road to the village, and the village's few lanes."""
         before = self._crossing(VALLEY_ROAD_FROM)
         first = self._spots[before]
         for corner in range(1, VALLEY_CORNERS + 1):
@@ -172,14 +172,14 @@ class Streets:
         self._next = {c: self._next[c] for c in self._spots}
 
     def nearest(self, spot: Spot) -> Spot:
-        """The crossing nearest to a spot."""
+        """Returns the crossing nearest to a spot."""
         return self._spots[self._crossing(spot)]
 
     def _crossing(self, spot: Spot) -> Crossing:
         return min(self._spots, key=lambda crossing: apart_m(self._spots[crossing], spot))
 
     def route(self, start: Spot, end: Spot) -> Route:
-        """The fastest way between two spots, entering and leaving the streets at crossings."""
+        """Returns the fastest way between two spots, from crossing to crossing."""
         first, last = self._crossing(start), self._crossing(end)
         goal = self._spots[last]
         came: dict[Crossing, Crossing] = {}

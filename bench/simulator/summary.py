@@ -1,4 +1,4 @@
-"""A run in figures: what the closing note of a run cites, as text and as JSON."""
+"""The summary of a run: counts, spreads of latencies and the balance, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Spread(Struct, frozen=True):
     count: int
 
     def __str__(self) -> str:
-        """Milliseconds where they say more."""
+        """Returns the figures for people, in milliseconds where they are small."""
         return f"median {_duration(self.median_s)}, p95 {_duration(self.p95_s)} (n={self.count})"
 
 
 class Tasks(Struct, frozen=True):
-    """How many tasks came how far. `waited` had no free hustler within 3 miles at first."""
+    """Counts of tasks by progress; `waited` had no free hustler within 3 miles at first."""
 
     posted: int
     funded: int
@@ -41,7 +41,7 @@ class Tasks(Struct, frozen=True):
 
 
 class Fixes(Struct, frozen=True):
-    """Recorded positions; `lost` were due while the connection was away."""
+    """Counts of recorded positions; `lost` were due while the connection was away."""
 
     read: int
     junk_lines: int
@@ -51,7 +51,7 @@ class Fixes(Struct, frozen=True):
 
 
 class Summary(Struct, frozen=True):
-    """What happened, from the outside."""
+    """All figures of a run as its clients saw it."""
 
     crowd: str
     seed: int
@@ -80,7 +80,7 @@ def _duration(seconds: float) -> str:
 
 
 def spread(values: Iterable[float | None]) -> Spread | None:
-    """The spread of what was measured; None when nothing was."""
+    """Returns the spread of what was measured; None when nothing was."""
     known = sorted(value for value in values if value is not None)
     if not known:
         return None
@@ -93,13 +93,13 @@ def spread(values: Iterable[float | None]) -> Spread | None:
 def times(
     run_log: RunLog, measure: Callable[[TaskTrace], float | None], *, in_reach: bool
 ) -> Spread | None:
-    """A measure over all tasks, or only those that had a free hustler in reach at once."""
+    """Returns a measure's spread over all tasks, or those with a free hustler in reach at once."""
     task_traces = run_log.task_traces.values()
     return spread(measure(trace) for trace in task_traces if trace.in_reach or not in_reach)
 
 
 def summarise(city: City, recorded: tuple[int, int] | None, money: Money | None = None) -> Summary:
-    """The figures of a run; `recorded` is (fixes read, junk lines) of a replay."""
+    """Returns the figures of a run; `recorded` is (fixes read, junk lines) of a replay."""
     run_log, counts = city.run_log, city.run_log.counts
     sessions = [session.counts for session in city.sessions()]
     return Summary(
@@ -159,7 +159,7 @@ def _fixes(run_log: RunLog, read: int, junk_lines: int) -> Fixes:
 
 
 def text(summary: Summary) -> str:
-    """The summary for people."""
+    """Returns the summary for people."""
     tasks = summary.tasks
     lines = [
         (

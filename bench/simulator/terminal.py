@@ -1,7 +1,7 @@
-"""The run on a terminal: figures, running tasks with their growing radius, the latest events.
+"""The terminal view of a run: figures, running tasks with their growing radius, latest events.
 
-`screen` is a pure function of the city and the terminal's size; without a terminal the latest events is
-printed line by line.
+`screen` is a pure function of the city and the terminal's size; without a terminal the latest
+events are printed line by line.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ EVENT_STYLE = {
 
 
 def screen(city: City, width: int, height: int, map_url: str) -> RenderableType:
-    """Everything in one picture of exactly that size (80x24 is enough, more shows more)."""
+    """Returns the whole view at exactly that size (80x24 is enough, more shows more)."""
     layout = Layout()
     rest = height - 1 - FIGURES_ROWS
     tasks, events = Layout(name="tasks"), Layout(name="events")
@@ -147,7 +147,7 @@ def _accept_line(city: City) -> Text:
 
 
 def at_lifes_pace_s(city: City) -> float | None:
-    """The median time to accept if people took as long as in life; the machinery stays as it is."""
+    """Returns the median time to accept with people's share at life's pace."""
     whole = times(city.run_log, lambda trace: trace.time_to_accept_s, in_reach=False)
     human = times(city.run_log, lambda trace: trace.time_to_decide_s, in_reach=False)
     if whole is None or human is None or city.setting.speed == 1:
@@ -200,7 +200,7 @@ def _task_table(city: City, rows: int, columns: int) -> RenderableType:
 
 
 def _running(city: City, now: float) -> list[TaskTrace]:
-    """Newest first; what ended stays for a moment."""
+    """Returns the traces to show, newest first; ended ones stay for a moment."""
     shown = [
         trace
         for trace in city.run_log.task_traces.values()
@@ -235,7 +235,7 @@ def _line(event: Event) -> Text:
 
 
 async def watch(city: City, console: Console, map_url: str) -> None:
-    """Show the run until cancelled: full screen on a terminal, plain lines elsewhere."""
+    """Shows the run until cancelled: full screen on a terminal, plain lines elsewhere."""
     if not console.is_terminal:
         await _print_lines(city, console)
     with Live(console=console, screen=True, auto_refresh=False) as live:
@@ -245,7 +245,7 @@ async def watch(city: City, console: Console, map_url: str) -> None:
 
 
 async def _print_lines(city: City, console: Console) -> None:
-    """The diary, each line once."""
+    """Prints each event of the run log once, line by line."""
     printed = 0
     while True:
         fresh = city.run_log.recorded - printed

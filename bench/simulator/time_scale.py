@@ -1,4 +1,4 @@
-"""How fast the simulated people live: `speed` times as fast as life.
+"""The time scale of a run: simulated people live `speed` times as fast as life.
 
 Scaled: human delays, working time, arrivals of tasks, trace time, and driving, the last only up to
 `MAX_DRIVING` (the service refuses positions that imply an impossible speed, as it should).
@@ -18,24 +18,24 @@ MAX_DRIVING = 3.0
 
 @dataclass(frozen=True, slots=True)
 class TimeScale:
-    """Seconds of life turned into seconds of the run."""
+    """Converts seconds of life to seconds of the run."""
 
     speed: float = 1.0
 
     @property
     def driving(self) -> float:
-        """How many times faster than life cars move."""
+        """Returns how many times faster than life cars move."""
         return min(self.speed, MAX_DRIVING)
 
     async def people(self, life_s: float) -> None:
-        """Sleep as long as a person takes for `life_s` of life."""
+        """Sleeps as long as a person takes for `life_s` of life."""
         await asyncio.sleep(life_s / self.speed)
 
     async def drive(self, life_s: float) -> None:
-        """Sleep as long as a drive of `life_s` takes."""
+        """Sleeps as long as a drive of `life_s` takes."""
         await asyncio.sleep(life_s / self.driving)
 
 
 def human_s(rng: Random, median_s: float, spread: float = 0.6) -> float:
-    """A human delay: log-normal, so most are quick and some take very long."""
+    """Returns a random human delay: log-normal, so most are short and some very long."""
     return median_s * rng.lognormvariate(0.0, spread)

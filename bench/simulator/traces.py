@@ -1,9 +1,9 @@
-"""Recorded GPS traces: how files are read, and how days fold onto one.
+"""Recorded GPS traces: reads the files and folds their days onto one.
 
 One fix a line: latitude, longitude, occupied (0 or 1), Unix time in seconds; any order, plain or
 gzipped. Every day of every recorder becomes one hustler: shifted onto the same day they give a
-crowd. Lines that are no fix are counted, never guessed at; fixes are not cleaned: judging them is
-the service's work.
+crowd. Lines that are no fix are counted, never guessed at; fixes are not cleaned: checking them
+is the service's work.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Recording:
 
 
 def read_folder(folder: Path) -> Recording:
-    """Every `*.txt` and `*.txt.gz` of the folder; ValueError when none holds a fix."""
+    """Reads every `*.txt` and `*.txt.gz` of the folder; raises ValueError when none holds a fix."""
     days: list[CabDay] = []
     fixes = junk = 0
     for path in sorted([*folder.glob("*.txt"), *folder.glob("*.txt.gz")]):
@@ -71,7 +71,7 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def _parse(line: str) -> tuple[int, LatLng, bool] | None:
-    """(Unix time, position, occupied), or None for a line that is no fix."""
+    """Returns (Unix time, position, occupied), or None for a line that is no fix."""
     words = line.split()
     if len(words) != 4 or words[2] not in ("0", "1"):
         return None
@@ -85,7 +85,7 @@ def _parse(line: str) -> tuple[int, LatLng, bool] | None:
 
 
 def fold(recorder: str, fixes: Iterable[tuple[int, LatLng, bool]]) -> list[CabDay]:
-    """A recorder's fixes as one CabDay per UTC day."""
+    """Returns a recorder's fixes as one CabDay per UTC day."""
     by_day: dict[int, list[Fix]] = {}
     for at, place, occupied in sorted(fixes, key=lambda fix: fix[0]):
         fix = Fix(at % DAY_S, place.lat, place.lng, occupied)
@@ -94,7 +94,7 @@ def fold(recorder: str, fixes: Iterable[tuple[int, LatLng, bool]]) -> list[CabDa
 
 
 def busiest_start(days: Iterable[CabDay], window_s: float) -> int:
-    """The second of the day at which a window of that length holds most fixes (steps of 15 min)."""
+    """Returns the second of the day whose window of that length holds most fixes (15 min steps)."""
     steps = DAY_S // WINDOW_STEP_S
     per_step = [0] * steps
     for cab_day in days:

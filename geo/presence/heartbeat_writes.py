@@ -1,4 +1,4 @@
-"""A heartbeat on its way into presence: keys, packed commands, and what their replies mean.
+"""The protocol of a heartbeat write: keys, packed commands, and what their replies mean.
 
 Pure; `presence` sends. Keys carry the number of the record's layout, so that a newer layout never
 meets an older reader, and the partition as hash tag: no script touches two of them.
@@ -63,7 +63,7 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class KeepAlive:
-    """A sign of life without a position: any frame of a live session."""
+    """A keep-alive without a position: any frame of a live session."""
 
     hustler: UUID
     generation: int
@@ -71,7 +71,7 @@ class KeepAlive:
 
 
 class HeartbeatWrite:
-    """One heartbeat between its first command and its last reply."""
+    """The state of one heartbeat's write, from its first command to its last reply."""
 
     __slots__ = ("heartbeat", "held", "home", "trusts", "written")
 
@@ -87,21 +87,21 @@ class HeartbeatWrite:
 
     @property
     def stays(self) -> bool:
-        """Whether the record is trusted to be in this cell already."""
+        """Returns whether the record is assumed to be in this cell already."""
         return self.trusts and self.heartbeat.slot == self.home
 
     @property
     def is_lost(self) -> bool:
-        """Whether record or directory entry was not where it was trusted to be."""
+        """Returns whether record or directory entry was not where it was assumed to be."""
         return self.trusts and (self.written == -1 or (self.stays and self.held == 0))
 
     @property
     def kept(self) -> CellSlot | None:
-        """Where the hustler is kept now; None when something newer stands."""
+        """Returns where the hustler is kept now; None when a newer generation stands."""
         return self.home if self.written == 1 and self.held is not None else None
 
     def commands(self) -> bytes:
-        """Two commands: the heartbeat, then the directory's entry prolonged or claimed."""
+        """Returns two commands: the heartbeat, then the directory's entry prolonged or claimed."""
         heartbeat, home = self.heartbeat, self.home
         keys: tuple[bytes, ...] = keys_of(home.cell)
         if self.trusts and not self.stays:
@@ -117,7 +117,7 @@ class HeartbeatWrite:
         return command + claim_command(heartbeat.hustler, heartbeat.generation, heartbeat.seq, home)
 
     def leftovers(self) -> Iterator[bytes]:
-        """Commands that clear what is superseded: cells left, or this record if it lost."""
+        """Yields commands that delete superseded records: in cells left, or this one if it lost."""
         heartbeat = self.heartbeat
         if self.held is None:
             yield vacate_command(heartbeat.hustler, self.home, heartbeat.generation, heartbeat.seq)
@@ -132,24 +132,24 @@ class HeartbeatWrite:
 
 @lru_cache(maxsize=65_536)
 def slot_of(cell: int) -> CellSlot:
-    """A cell with its partition."""
+    """Returns a cell with its partition."""
     return CellSlot(cells.partition_of(cell), cell)
 
 
 @lru_cache(maxsize=65_536)
 def keys_of(cell: int) -> tuple[bytes, bytes]:
-    """A cell's hash (hustler → record) and its index by time (hustler → last seen)."""
+    """Returns a cell's hash (hustler → record) and its index by time (hustler → last seen)."""
     tag = b"hx1:{p%02d}:" % cells.partition_of(cell)
     return tag + b"cell:%x" % cell, tag + b"seen:%x" % cell
 
 
 def directory_key(hustler: UUID) -> bytes:
-    """The key that names the hustler's cell."""
+    """Returns the key that names the hustler's cell."""
     return b"hx1:at:" + hustler.hex.encode()
 
 
 def refresh_command(keep_alive: KeepAlive) -> bytes:
-    """Replies 1, or 0 when this generation has no record there."""
+    """Returns a command that replies 1, or 0 when this generation has no record there."""
     keys = keys_of(keep_alive.slot.cell)
     return packed(
         b"EVALSHA", REFRESH.sha, 2, *keys, keep_alive.hustler.bytes, keep_alive.generation
@@ -157,12 +157,12 @@ def refresh_command(keep_alive: KeepAlive) -> bytes:
 
 
 def prolong_command(hustler: UUID) -> bytes:
-    """Replies 1, or 0 when the directory does not know the hustler."""
+    """Returns a command that replies 1, or 0 when the directory does not know the hustler."""
     return packed(b"EXPIRE", directory_key(hustler), DIRECTORY_TTL_S)
 
 
 def claim_command(hustler: UUID, generation: int, seq: int, home: CellSlot | None) -> bytes:
-    """Replies the cell claimed before, see `claimed_cell`; nil when a newer claim stands.
+    """Returns a command whose reply `claimed_cell` reads; nil when a newer claim stands.
 
     A `home` of None gives the claim up.
     """
@@ -172,11 +172,11 @@ def claim_command(hustler: UUID, generation: int, seq: int, home: CellSlot | Non
 
 
 def claimed_cell(reply: bytes | int | None) -> CellSlot | None:
-    """The cell that a claim replaced, if it did."""
+    """Returns the cell that a claim replaced, or None."""
     return slot_of(int(reply, 16)) if isinstance(reply, bytes) and reply else None
 
 
 def vacate_command(hustler: UUID, slot: CellSlot, generation: int, seq: int) -> bytes:
-    """Replies 1, or 0 when something newer stays."""
+    """Returns a command that replies 1, or 0 when a newer record stays."""
     keys = keys_of(slot.cell)
     return packed(b"EVALSHA", VACATE.sha, 2, *keys, hustler.bytes, generation, seq)

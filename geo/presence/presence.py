@@ -1,4 +1,4 @@
-"""Who is where: H3-indexed sorted sets with hashes in Redis or Valkey (design §4).
+"""Presence of hustlers: H3-indexed sorted sets with hashes in Redis or Valkey (design §4).
 
 Per resolution-7 cell there is a hash (hustler → record) and its index by time, a sorted set
 (hustler → last seen), both gone 120 s after the last write.
@@ -6,7 +6,8 @@ A directory key per hustler names the cell, for 300 s; it decides between two wr
 
 Inside a partition a heartbeat is one atomic step. Across partitions the new cell is written, the
 directory claimed, then the old cell cleared: a crash in between leaves a record that readers rank
-behind the newer one and that falls silent by itself. Whoever loses the claim clears its own record.
+behind the newer one and that expires by itself. The writer that loses the claim clears its own
+record.
 """
 
 from __future__ import annotations
@@ -67,14 +68,14 @@ class LastPosition:
 
 
 class Presence:
-    """Reads and writes presence. Every method raises `ValkeyAway` when the server is."""
+    """Reads and writes presence. Every method raises `ValkeyAway` when the server is away."""
 
     def __init__(self, client: Valkey) -> None:
         self._client = client
         client.add_scripts((HEARTBEAT, REFRESH, VACATE, CLAIM, _GENERATION))
 
     async def new_generations(self, hustlers: Sequence[UUID]) -> list[int]:
-        """Generations above all earlier ones, for sockets that become location sources.
+        """Returns generations above all earlier ones, for sockets that become location sources.
 
         Sixty-four counters serve all hustlers, so none needs a key of its own.
         """
@@ -93,7 +94,7 @@ class Presence:
         return given
 
     async def write(self, heartbeats: Sequence[Heartbeat]) -> list[CellSlot | None]:
-        """Write heartbeats; returns where each is kept now, in their order.
+        """Writes heartbeats; returns where each is kept now, in their order.
 
         None where something newer stands: another socket has become the source.
         One round trip for a batch; two more for those who were not found or changed partition.
@@ -110,7 +111,7 @@ class Presence:
         return [write.kept for write in writes]
 
     async def refresh(self, keep_alives: Sequence[KeepAlive]) -> list[bool]:
-        """Move last-seen to now, positions untouched; False: write the last position again.
+        """Moves last-seen to now, positions untouched; False: write the last position again.
 
         False means that nothing of this generation is there: expired, lost, or superseded.
         """
@@ -133,9 +134,9 @@ class Presence:
         slot: CellSlot | None = None,
         generation: int = LAST_GENERATION,
     ) -> None:
-        """Take a hustler out of presence, unless a generation after `generation` has come in.
+        """Removes a hustler from presence, unless a generation after `generation` has come in.
 
-        Where no residence is known, the directory tells.
+        Where no cell is known, the directory names it.
         """
         given_up = claim_command(hustler, generation, LAST_SEQ, None)
         (reply,) = await self._client.run(given_up, 1)
@@ -144,7 +145,7 @@ class Presence:
         await self._client.run(b"".join(commands), len(commands))
 
     async def within(self, cells: Cells) -> PresentHustlers:
-        """Everybody matchable in these cells: seen within 90 s, position at most 5 min old.
+        """Returns matchable hustlers in these cells: seen within 90 s, position at most 5 min old.
 
         Exact positions; the caller filters by distance. `cells` is uint64 (n,), as `cover` has it.
         """
@@ -157,7 +158,7 @@ class Presence:
         return present_hustlers(found, now_ms)
 
     async def counts(self, cells: Cells) -> NDArray[np.int64]:
-        """How many hustlers were seen in each cell within 90 s: int64 (n,)."""
+        """Returns how many hustlers were seen in each cell within 90 s: int64 (n,)."""
         since_ms = _milliseconds(await self._client.one(b"TIME")) - STALE_MS
         counts: list[int] = []
         for batch in _batches(cells.tolist(), CELLS_AT_ONCE):
@@ -166,7 +167,7 @@ class Presence:
         return np.array(counts, dtype=np.int64)
 
     async def present(self, hustlers: Collection[UUID]) -> set[UUID]:
-        """Those of whom the directory knows: with a heartbeat in the last 300 s."""
+        """Returns those the directory knows: with a heartbeat in the last 300 s."""
         known: set[UUID] = set()
         for batch in _batches(list(hustlers), HUSTLERS_AT_ONCE):
             commands = [packed(b"EXISTS", directory_key(hustler)) for hustler in batch]
@@ -175,7 +176,7 @@ class Presence:
         return known
 
     async def last_positions(self, hustlers: Collection[UUID]) -> dict[UUID, LastPosition]:
-        """Where those were whom the directory and their cell still know, silent or not.
+        """Returns the last positions of those the directory and their cell know, silent or not.
 
         For a process that has just taken a hustler's socket over: at most 300 s old.
         """
@@ -207,7 +208,7 @@ class Presence:
         return found
 
     async def run_id(self) -> str:
-        """The server's run id: another one means that presence is lost and must be written back."""
+        """Returns the server's run id: another one means that presence must be written back."""
         info: bytes = await self._client.one(b"INFO", b"server")
         lines = (line.partition(b":") for line in info.splitlines())
         return next(value.decode() for name, _, value in lines if name == b"run_id")
@@ -221,7 +222,7 @@ class Presence:
 
 @lru_cache(maxsize=1_024)
 def _reads(cells: bytes) -> bytes:
-    """The packed commands that read so many cells; covers come back with every tick."""
+    """Returns the packed commands that read so many cells; cached, as covers recur each tick."""
     return _TIME + b"".join(
         packed(b"HVALS", keys_of(cell)[0]) for cell in np.frombuffer(cells, np.uint64).tolist()
     )

@@ -1,4 +1,4 @@
-"""What a read of cells yields: one row for each hustler, as numpy columns."""
+"""The result of reading cells: one row for each hustler, as numpy columns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 STALE_MS: Final = 90_000  # three heartbeats missed
-OLD_FIX_MS: Final = 300_000  # a sign of life keeps the session, but not its place
+OLD_FIX_MS: Final = 300_000  # a keep-alive keeps the session, but not its position
 
 # The record of a cell's hash, written by heartbeat.lua. It carries the hustler, so that the values
 # of many cells join into one buffer. Up to 64 bytes Redis keeps a hash compact.
@@ -45,17 +45,17 @@ class PresentHustlers:
         return len(self.lat)
 
     def take(self, rows: NDArray[Any]) -> PresentHustlers:
-        """The rows of a boolean mask or of an index array."""
+        """Returns the rows of a boolean mask or of an index array."""
         return PresentHustlers(*(getattr(self, column.name)[rows] for column in fields(self)))
 
     def hustlers(self) -> list[UUID]:
-        """The column `hustler` as UUIDs."""
+        """Returns the column `hustler` as UUIDs."""
         joined = self.hustler.tobytes()
         return [UUID(bytes=joined[at : at + 16]) for at in range(0, len(joined), 16)]
 
 
 def present_hustlers(cells: Iterable[Sequence[bytes]], now_ms: int) -> PresentHustlers:
-    """Parse the records of many cells: those alive at `now_ms`, the newest of each hustler.
+    """Parses the records of many cells: those alive at `now_ms`, the newest of each hustler.
 
     A hustler may be found twice, where a writer died between writing the new cell and clearing the
     old one. Silent for over 90 s is gone; a fix over 5 min old is no place to be matched at.
@@ -70,7 +70,7 @@ def present_hustlers(cells: Iterable[Sequence[bytes]], now_ms: int) -> PresentHu
 
 
 def _newest(rows: NDArray[np.void]) -> NDArray[np.void]:
-    """Keep each hustler's row of the highest (generation, seq)."""
+    """Keeps each hustler's row of the highest (generation, seq)."""
     halves = np.ascontiguousarray(rows["hustler"]).view(np.uint64).reshape(-1, 2)
     low = np.sort(
         halves[:, 1]

@@ -1,8 +1,9 @@
-"""Funded → first offer: `python -m bench.micro.first_offer`.
+"""Time from funding to the first offer on a socket: `python -m bench.micro.first_offer`.
 
-It decides whether a wave may be judged as a whole (one query for all verdicts, one score, one
+It decides whether a wave may be evaluated as a whole (one query for all results, one score, one
 insert) or whether offers must go out one by one to be early. Two services run one after the other
-on the same machine with the same 2,000 sockets, seed and tasks: ours, and `bench.micro.first_offer.peer`.
+on the same machine with the same 2,000 sockets, seed and tasks: ours, and
+`bench.micro.first_offer.peer`.
 Clocked from the broadcast's `started_at`, which the database sets inside the funding transaction,
 to the arrival at a client's socket; both clocks are this machine's.
 """
@@ -46,7 +47,7 @@ PING_EVERY_S: Final = 15.0
 
 @dataclass
 class DbMetrics:
-    """Milliseconds from funded, one entry per task; how many cards a task made."""
+    """Milliseconds from funded, one entry per task, and the number of cards a task made."""
 
     first_ms: list[float] = field(default_factory=list)
     last_ms: list[float] = field(default_factory=list)
@@ -54,7 +55,7 @@ class DbMetrics:
 
 
 def scattered(rng: np.random.Generator, count: int, within_miles: float) -> list[LatLng]:
-    """Places spread evenly over a disc."""
+    """Returns points spread evenly over a disc."""
     miles = within_miles * np.sqrt(rng.random(count))
     angle = rng.random(count) * 2 * np.pi
     north = miles * np.cos(angle) / MILES_PER_DEGREE
@@ -67,7 +68,7 @@ def scattered(rng: np.random.Generator, count: int, within_miles: float) -> list
 
 @asynccontextmanager
 async def service(module: str, folder: Path) -> AsyncIterator[dict[str, str]]:
-    """`dev --json` of one of the two services; what it printed when it was ready."""
+    """Runs one of the two services by `dev --json`; yields what it printed when it was ready."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", module, "dev", "--json", "--port", "0", "--data-dir", str(folder),
         stdout=asyncio.subprocess.PIPE,
@@ -85,7 +86,7 @@ async def service(module: str, folder: Path) -> AsyncIterator[dict[str, str]]:
 
 
 async def measure(module: str, sessions: int, tasks: int) -> DbMetrics:
-    """Run one service with the crowd and fund the tasks one after the other."""
+    """Runs one service with the crowd, funds the tasks in turn and returns the latencies."""
     rng = np.random.default_rng(SEED)
     with tempfile.TemporaryDirectory() as folder:
         async with service(module, Path(folder)) as running:
@@ -148,7 +149,7 @@ async def _one_task(
 
 
 async def _feed_peer(redis_url: str, everybody: Crowd) -> None:
-    """The peer's index: what its gateway would write with each heartbeat."""
+    """Writes the crowd's positions to the peer's GEO index, as its gateway would per heartbeat."""
     valkey = open_valkey(redis_url)
     for member in everybody.members:
         where = (repr(member.at.lng), repr(member.at.lat))
@@ -161,7 +162,7 @@ def _token(folder: Path, subject: str, role: Any) -> str:
 
 
 async def compare(sessions: int, tasks: int) -> None:
-    """Ours, then the peer, then the table."""
+    """Measures our service, then the peer, and prints the table."""
     ours = await measure("gateway.cli", sessions, tasks)
     peer = await measure("bench.micro.first_offer.peer", sessions, tasks)
     figures = (

@@ -21,7 +21,7 @@ PING = '{"type":"PING"}'
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One hustler of the crowd."""
+    """A hustler of the crowd with its position."""
 
     user_id: UUID
     at: LatLng
@@ -41,7 +41,7 @@ class _Card(msgspec.Struct, frozen=True):
 
 
 class Crowd:
-    """Notes when each card arrived: broadcast → Unix times, in order."""
+    """Sockets of live hustlers and when each card arrived: broadcast → Unix times, in order."""
 
     def __init__(self) -> None:
         self.arrivals: defaultdict[UUID, list[float]] = defaultdict(list)
@@ -49,12 +49,12 @@ class Crowd:
         self._sockets: list[ClientConnection] = []
 
     async def ping(self) -> None:
-        """Every socket says that it lives."""
+        """Sends a heartbeat on every socket."""
         for socket in self._sockets:
             await socket.send(PING)
 
     async def join(self, ws_url: str, token: str, at: LatLng) -> ClientConnection:
-        """One hustler goes live."""
+        """Opens one hustler's socket, goes LIVE on it and returns it."""
         socket = await connect(ws_url, compression=None, ping_interval=None, max_size=1 << 20)
         await socket.send(msgspec.json.encode({"type": "AUTH", "data": {"token": token}}).decode())
         welcome = msgspec.json.decode(await _answer(socket, "WELCOME"), type=_Welcome)
@@ -70,7 +70,7 @@ class Crowd:
         return socket
 
     async def watch(self, socket: ClientConnection) -> None:
-        """Note the cards of one socket until it closes."""
+        """Notes the arrival of each card on one socket until it closes."""
         async for frame in socket:
             at = time.time()
             envelope = msgspec.json.decode(frame, type=_Envelope)
@@ -90,7 +90,7 @@ async def _answer(socket: ClientConnection, wanted: str) -> msgspec.Raw:
 
 @asynccontextmanager
 async def crowd(ws_url: str, people: Sequence[tuple[str, LatLng]]) -> AsyncIterator[Crowd]:
-    """Everybody live, by (token, place); they leave at the end."""
+    """Yields the crowd with every (token, point) LIVE; closes the sockets at the end."""
     made = Crowd()
     gate = asyncio.Semaphore(AT_ONCE)
 

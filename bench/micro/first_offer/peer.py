@@ -1,6 +1,6 @@
-"""The peer: the same service, but its broadcaster is the loop that first comes to mind.
+"""The peer service: a broadcaster that asks for hustlers and inserts offers one by one.
 
-GEOSEARCH for everyone in the radius, nearest first, then one guarded INSERT and one push for each.
+GEOSEARCH for all hustlers in the radius, nearest first, then one guarded INSERT and one push each.
 Same process, hub, sockets, SQL rules and caps; it neither scores nor looks again.
 Started by `bench.micro.first_offer` as `python -m bench.micro.first_offer.peer dev …`.
 """
@@ -27,7 +27,7 @@ from geo.valkey import Valkey, open_valkey
 from sql.database import Database
 
 GEO_KEY: Final = b"bench:first_offer"
-"""Where the crowd put everybody's position."""
+"""The GEO set that holds the crowd's positions."""
 OFFERS: Final = 200
 OPEN_OFFERS: Final = 10
 
@@ -37,7 +37,7 @@ class _Answer(msgspec.Struct, frozen=True):
 
 
 class OneByOne:
-    """Has the broadcaster's face towards the composition root."""
+    """The peer's broadcaster, with the interface that the composition root expects."""
 
     def __init__(
         self,
@@ -53,14 +53,14 @@ class OneByOne:
         self._woken: asyncio.Queue[UUID] = asyncio.Queue()
 
     def wake(self, broadcast_id: UUID) -> None:
-        """A broadcast has started."""
+        """Queues a broadcast that has started."""
         self._woken.put_nowait(broadcast_id)
 
     def sent(self, pairs: Iterable[tuple[UUID, UUID]]) -> None:
-        """It does not remember what reached a socket."""
+        """Ignores delivery acknowledgements: the peer does not resend."""
 
     async def run(self) -> None:
-        """One broadcast after the other, for ever."""
+        """Offers one queued broadcast after the other until cancelled."""
         broadcast_id = await self._woken.get()
         valkey = open_valkey(deployment(None, os.environ).redis.url)
         while True:

@@ -1,4 +1,4 @@
-"""A small asynchronous client of HustleXP Live: all it knows is the public contract.
+"""A small asynchronous client of HustleXP Live, written against the public contract alone.
 
 `Session` is a user's WebSocket that survives its connections; `Api` is the REST half.
 Needs `websockets`, `httpx` and `msgspec`; imports nothing of the service.

@@ -1,4 +1,4 @@
-"""The REST half of the contract: one method per call, typed answers, retries that are safe.
+"""The REST half of the contract: one typed method per call, with safe retries.
 
 Every POST and PUT carries an `Idempotency-Key` that its retries share, so a lost answer never does
 a thing twice. Retried: lost connections, 503, 429 and problems marked retryable.
@@ -28,14 +28,14 @@ T = TypeVar("T")
 
 
 class Choice(Struct, frozen=True):
-    """What follows a broadcast that nobody accepted: the (successor) task and its escrow."""
+    """The result of a broadcast choice: the (successor) task and its escrow."""
 
     task: HeldTask
     escrow: Escrow | None = None
 
 
 class Upload(Struct, frozen=True):
-    """A photo that was taken in, to be named in a proof."""
+    """An accepted photo, to be named in a proof."""
 
     id: UUID
     content_type: str
@@ -43,7 +43,7 @@ class Upload(Struct, frozen=True):
 
 
 class Proof(Struct, frozen=True):
-    """Evidence that the work was done."""
+    """Submitted evidence of the work."""
 
     id: UUID
     task_id: UUID
@@ -61,7 +61,7 @@ class Me(Struct, frozen=True):
 
 
 class _Problem(Struct, frozen=True):
-    """The part of an RFC 9457 document that a program may rely on."""
+    """The part of an RFC 9457 problem document that a program may rely on."""
 
     code: str = "INTERNAL_ERROR"
     title: str = ""
@@ -130,7 +130,7 @@ class Api:
         return await self._call("POST", "/v1/tasks", HeldTask, body)
 
     async def task(self, task_id: UUID) -> HeldTask:
-        """GET /v1/tasks/{id}: as this user may see it."""
+        """GET /v1/tasks/{id}: the task in this user's view."""
         return await self._call("GET", f"/v1/tasks/{task_id}", HeldTask)
 
     async def fund(self, task_id: UUID) -> Escrow:
@@ -143,7 +143,7 @@ class Api:
         return await self._call("POST", f"/v1/tasks/{task_id}/accept", HeldTask, body)
 
     async def arrived(self, task_id: UUID) -> HeldTask:
-        """POST …/arrived: the hustler stands at the door."""
+        """POST …/arrived: the hustler is at the task's location."""
         return await self._call("POST", f"/v1/tasks/{task_id}/arrived", HeldTask, {})
 
     async def start(self, task_id: UUID, code: str) -> HeldTask:
@@ -170,11 +170,11 @@ class Api:
         return await self._call("POST", f"/v1/tasks/{task_id}/proofs", Proof, body)
 
     async def approve(self, task_id: UUID) -> HeldTask:
-        """POST …/approve: the poster is content; the money moves."""
+        """POST …/approve: the poster accepts the work; the escrow is paid out."""
         return await self._call("POST", f"/v1/tasks/{task_id}/approve", HeldTask, {})
 
     async def reject(self, task_id: UUID, reason: str) -> HeldTask:
-        """POST …/reject: the proof is turned down; the third time it becomes a dispute."""
+        """POST …/reject: the proof is rejected; the third rejection opens a dispute."""
         return await self._call("POST", f"/v1/tasks/{task_id}/reject", HeldTask, {"reason": reason})
 
     async def dispute(self, task_id: UUID, reason: str) -> HeldTask:
@@ -189,12 +189,12 @@ class Api:
         return await self._call("POST", f"/v1/tasks/{task_id}/price-proposals", Proposal, body)
 
     async def agree_to_price(self, task_id: UUID, proposal_id: UUID) -> Proposal:
-        """POST …/accept: the other side's price; then the poster funds the replacement."""
+        """POST …/accept: agrees to the other side's price; the poster then pays the replacement."""
         path = f"/v1/tasks/{task_id}/price-proposals/{proposal_id}/accept"
         return await self._call("POST", path, Proposal, {})
 
     async def decline_price(self, task_id: UUID, proposal_id: UUID) -> Proposal:
-        """POST …/decline: the other side's price, or one's own is taken back."""
+        """POST …/decline: declines the other side's price, or withdraws one's own."""
         path = f"/v1/tasks/{task_id}/price-proposals/{proposal_id}/decline"
         return await self._call("POST", path, Proposal, {})
 
@@ -227,7 +227,7 @@ class Api:
             cursor = f"&cursor={page.next_cursor}"
 
     async def events(self, after: int = 0) -> list[Message]:
-        """GET /v1/events: everything the caller was told for good since `after`."""
+        """GET /v1/events: the caller's durable events since `after`."""
         found: list[Message] = []
         while True:
             page = await self._call("GET", f"/v1/events?after={after}", _Events)

@@ -11,7 +11,7 @@ from hustlexp_client.tasks import TaskState
 
 
 class CityTask(Struct, frozen=True):
-    """A running task on the map; `hustler` is (lat, lng) of whoever holds it, when known."""
+    """A running task on the map; `hustler` is its holder's (lat, lng), when known."""
 
     id: UUID
     state: TaskState
@@ -29,7 +29,7 @@ class CityTask(Struct, frozen=True):
 
 
 class CityStats(Struct, frozen=True):
-    """Figures of the whole city: what is now, what was today (UTC), and medians in seconds."""
+    """Figures of the whole city: current, today's (UTC), and medians in seconds."""
 
     sessions: int
     live: int

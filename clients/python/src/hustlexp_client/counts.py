@@ -1,4 +1,4 @@
-"""What a session lived through, for load tests and monitoring."""
+"""The counters of a session, for load tests and monitoring."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Counts:
-    """Connections, events that came twice or never, log resyncs, and heartbeat round trips."""
+    """Connections, duplicate and missing events, log resyncs, and heartbeat round trips."""
 
     connects: int = 0
     reconnects: int = 0

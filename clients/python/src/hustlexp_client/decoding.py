@@ -58,7 +58,7 @@ _decoders = {name: msgspec.json.Decoder(body) for name, body in BODIES.items()}
 
 
 def decode(frame: bytes | str) -> Message:
-    """A frame as a typed message; `msgspec.DecodeError` when it breaks the contract.
+    """Returns a frame as a typed message; raises `msgspec.DecodeError` when it breaks the contract.
 
     >>> decode('{"type": "RESYNC", "data": {"reason": "TOO_OLD"}}').body
     Resync(reason='TOO_OLD')
@@ -70,7 +70,7 @@ def decode(frame: bytes | str) -> Message:
 
 
 def event(kind: str, data: bytes | msgspec.Raw, seq: int, reference: str | None = None) -> Message:
-    """A durable event of the log as the message that the socket brings.
+    """Returns a durable event of the log as the message that the socket brings.
 
     The log outlives versions of the service: an event in a shape of another one is `Unknown`.
     """

@@ -2,7 +2,7 @@
 
 Field for field what `/asyncapi.json` of the service says; a field that the server may leave out has
 the value that its absence means. Unknown fields are ignored and unknown types arrive as `Unknown`,
-so a newer server breaks nobody.
+so a newer server breaks no client.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class ProofRejected(Struct, frozen=True):
 
 
 class EvidenceAdded(Struct, frozen=True):
-    """EVIDENCE_ADDED: there is something new to read in the task's dispute."""
+    """EVIDENCE_ADDED: the task's dispute has new evidence."""
 
     task_id: UUID
     dispute_id: UUID
@@ -193,7 +193,7 @@ class HustlerLocation(Struct, frozen=True):
 
 
 class Outcome(Struct, frozen=True):
-    """BROADCAST_RESPONSE: what became of an answer to an offer; the winner gets the task."""
+    """BROADCAST_RESPONSE: the outcome of an answer to an offer; the winner gets the task."""
 
     broadcast_id: UUID
     outcome: Literal["WON", "TAKEN", "EXPIRED", "DECLINED", "SKIPPED"]
@@ -255,7 +255,7 @@ class Resync(Struct, frozen=True):
 
 
 class Gap(Struct, frozen=True):
-    """Made by the client: events between `after` and `before` (both exclusive) never came."""
+    """A gap in `seq`, found by the client: events between `after` and `before` (exclusive)."""
 
     after: int
     before: int

@@ -1,4 +1,4 @@
-"""How a connection to the service is opened, and what a failure to open it asks for."""
+"""Opens a connection to the service, and maps a failure to open it to the next step."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FAILURES = (OSError, TimeoutError, InvalidHandshake)
 
 
 async def open_socket(url: str) -> ClientConnection:
-    """An open socket; heartbeats are the session's own, so websockets sends none."""
+    """Returns an open socket; heartbeats are the session's own, so websockets sends none."""
     return await connect(
         url,
         compression=None,
@@ -27,7 +27,7 @@ async def open_socket(url: str) -> ClientConnection:
 
 
 def after_failure(error: Exception) -> Step:
-    """The step after a failed opening: stop where the service refuses the caller or the path."""
+    """Returns the step after a failed opening: stop where the service refuses caller or path."""
     if isinstance(error, InvalidStatus):
         refused = error.response.status_code in (401, 403, 404)
         return Step.STOP if refused else Step.WAIT

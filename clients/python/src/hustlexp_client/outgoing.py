@@ -16,12 +16,12 @@ Response = Literal["ACCEPT", "DECLINE", "SKIP"]
 
 
 def encode(kind: str, data: Data | None = None, reference: str | None = None) -> str:
-    """One message in its envelope; the reply repeats `reference` as its `id`."""
+    """Returns one message in its envelope; the reply repeats `reference` as its `id`."""
     return msgspec.json.encode(_given(type=kind, id=reference, data=data)).decode()
 
 
 def credentials(token: str, last_seq: int | None) -> Data:
-    """The data of AUTH: who this is, and the last durable event it has kept."""
+    """Returns the data of AUTH: the token, and the last durable event the client has kept."""
     return _given(token=token, last_seq=last_seq)
 
 
@@ -31,18 +31,18 @@ def go_live(
     radius_miles: float | None,
     categories: list[str] | None,
 ) -> Data:
-    """The data of SUBSCRIBE_LIVE_MODE; `location` is (lat, lng) in degrees."""
+    """Returns the data of SUBSCRIBE_LIVE_MODE; `location` is (lat, lng) in degrees."""
     return _given(**moved(location, at), radius_miles=radius_miles, categories=categories)
 
 
 def moved(location: tuple[float, float], at: datetime) -> Data:
-    """The data of UPDATE_LOCATION: a position and when the device measured it."""
+    """Returns the data of UPDATE_LOCATION: a position and when the device measured it."""
     lat, lng = location
     return {"location": {"lat": lat, "lng": lng}, "at": at}
 
 
 def answer(broadcast_id: UUID, response: Response, decline_reason: str | None) -> Data:
-    """The data of RESPOND_TO_BROADCAST."""
+    """Returns the data of RESPOND_TO_BROADCAST."""
     return _given(broadcast_id=broadcast_id, response=response, decline_reason=decline_reason)
 
 

@@ -1,4 +1,4 @@
-"""When to come back after a connection ended: pure rules, so that storms are tested on paper.
+"""The reconnect policy: pure functions from close codes and failures to the next try.
 
 The ranges of close codes are the contract's; the waiting is exponential back-off with full jitter
 (every client draws its delay from zero to the cap), which spreads a crowd best.
@@ -16,7 +16,7 @@ AT_ONCE_JITTER_S = 0.25
 
 
 class Step(Enum):
-    """What a close code asks of the client."""
+    """What the client does after a close code."""
 
     AT_ONCE = "reconnect at once and resume"
     FRESH_AUTH = "reconnect with a fresh token"
@@ -26,7 +26,7 @@ class Step(Enum):
 
 
 def after_close(code: int) -> Step:
-    """The step for a close code; codes outside 4000 to 4399 (1001, 1006, 1011 …) back off."""
+    """Returns the step for a close code; codes outside 4000 to 4399 (1001, 1006 …) back off."""
     if 4000 <= code <= 4099:
         return Step.AT_ONCE
     if 4100 <= code <= 4199:
@@ -39,7 +39,7 @@ def after_close(code: int) -> Step:
 
 
 def delay_s(step: Step, failures: int, rng: Random) -> float:
-    """Seconds to wait before the next try; `failures` counts tries since the last WELCOME.
+    """Returns seconds to wait before the next try; `failures` counts tries since the last WELCOME.
 
     The first try after AT_ONCE or FRESH_AUTH comes within a quarter of a second; WAIT never takes
     less than a second; every further failure doubles the span up to a minute.

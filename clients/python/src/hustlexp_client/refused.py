@@ -1,4 +1,4 @@
-"""The exceptions of this client: the service said no, gave no answer, or sent us away."""
+"""The exceptions of this client: refused, no answer, closed for good, messages left unread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One user's WebSocket session that survives its connections.
+"""One user's WebSocket session: reconnects, resumes by `last_seq`, and yields each event once.
 
     async with Session("ws://127.0.0.1:8000/ws", token) as session:
         await session.go_live(44.97, -124.0)
@@ -60,7 +60,7 @@ class _Pending:
 
 
 class Session:
-    """A session; open it with `async with`, iterate over it for messages.
+    """A reconnecting session; open it with `async with`, iterate over it for messages.
 
     `last_seq` resumes where an earlier session of the same user ended; without it the session
     starts at the user's present. Randomness (jitter) comes from `rng`.
@@ -91,7 +91,7 @@ class Session:
         self.last_seq = last_seq
         self.counts = Counts()
 
-    # Life
+    # Lifecycle
 
     async def __aenter__(self) -> Self:
         self._runner = asyncio.create_task(self._run(), name="client session")
@@ -107,18 +107,18 @@ class Session:
         await self.close()
 
     async def close(self) -> None:
-        """Close the connection (1000) and stop reconnecting; unread messages stay readable."""
+        """Closes the connection (1000) and stops reconnecting; unread messages stay readable."""
         if self._runner is not None and not self._runner.done():
             self._runner.cancel()
             await asyncio.wait([self._runner])
 
     @property
     def connected(self) -> bool:
-        """Whether a welcomed connection is open right now."""
+        """Returns whether a welcomed connection is open right now."""
         return self._socket is not None and self._welcomed.is_set()
 
     async def ready(self, timeout_s: float = 30.0) -> None:
-        """Wait until the server has said WELCOME; `NoAnswer` or why the session ended."""
+        """Returns after the server's WELCOME; raises `NoAnswer` or why the session ended."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._welcomed.wait()
@@ -128,11 +128,11 @@ class Session:
             raise self._ended
 
     def server_now(self) -> datetime:
-        """The server's clock as far as this client can tell (from the last WELCOME)."""
+        """Returns the server's time, estimated from the last WELCOME."""
         return datetime.now(UTC) + self._server_ahead
 
     def drop(self) -> None:
-        """Cut the connection without a goodbye, as a tunnel does; the session reconnects."""
+        """Cuts the connection without a close frame, as a tunnel does; the session reconnects."""
         if self._socket is not None:
             self._socket.transport.abort()
 
@@ -153,7 +153,7 @@ class Session:
     async def request(
         self, kind: str, data: outgoing.Data | None = None, *, timeout_s: float = 15.0
     ) -> Message:
-        """Send a message and wait for the reply that repeats its id.
+        """Sends a message and returns the reply that repeats its id.
 
         Retryable refusals are tried again until the time-out. Raises `Refused`, `NoAnswer`
         (the command may have worked: repeat it) or why the session ended.
@@ -194,7 +194,7 @@ class Session:
             del self._pending[reference]
 
     async def tell(self, kind: str, data: outgoing.Data | None = None) -> str | None:
-        """Send a message that has no answer; returns its id, or None when not connected.
+        """Sends a message that has no answer; returns its id, or None when not connected.
 
         An ERROR to it is yielded by the iteration and carries that id.
         """
@@ -213,7 +213,7 @@ class Session:
         at: datetime | None = None,
         timeout_s: float = 15.0,
     ) -> LiveState:
-        """Start receiving offers from here; kept up over reconnects until `go_off`.
+        """Starts receiving offers from here, over reconnects too, until `go_off`.
 
         `at` is when the device measured the position; later positions must not be older.
         """
@@ -224,14 +224,17 @@ class Session:
         return reply.body
 
     async def go_off(self) -> LiveState:
-        """Stop receiving offers."""
+        """Stops receiving offers; returns the new state."""
         self._live = None
         reply = await self.request("UNSUBSCRIBE_LIVE_MODE")
         assert isinstance(reply.body, LiveState)
         return reply.body
 
     async def move(self, lat: float, lng: float, at: datetime | None = None) -> str | None:
-        """Report a position; `at` defaults to now on the server's clock. Id, or None if away."""
+        """Reports a position; returns the message's id, or None if not connected.
+
+        `at` defaults to now on the server's clock.
+        """
         moved = outgoing.moved((lat, lng), at or self.server_now())
         if self._live is not None:
             self._live |= moved
@@ -243,13 +246,13 @@ class Session:
         response: outgoing.Response,
         decline_reason: str | None = None,
     ) -> Outcome:
-        """Answer an offer; the outcome says whether it was won."""
+        """Answers an offer; the returned outcome says whether it was won."""
         data = outgoing.answer(broadcast_id, response, decline_reason)
         reply = await self.request("RESPOND_TO_BROADCAST", data)
         assert isinstance(reply.body, Outcome)
         return reply.body
 
-    # The connection, again and again
+    # Connecting and reconnecting
 
     async def _run(self) -> None:
         step, failures = Step.AT_ONCE, 0
@@ -263,7 +266,7 @@ class Session:
                 raise ended_by
 
     async def _connect_once(self, *, fresh: bool) -> tuple[Step, Exception]:
-        """One connection from handshake to close; what to do next, and why it ended."""
+        """Runs one connection from handshake to close; returns the next step and why it ended."""
         try:
             token = await self._take_token(fresh=fresh)
             socket = await open_socket(self._url)
@@ -294,7 +297,7 @@ class Session:
         return self._token
 
     async def _converse(self, socket: ClientConnection) -> None:
-        """Read until the connection ends; a heartbeat left unanswered for a period ends it too."""
+        """Reads until the connection ends; a heartbeat left unanswered for a period ends it too."""
         heartbeat_s: float | None = None
         next_heartbeat = time.monotonic() + WELCOME_TIMEOUT_S
         while True:
@@ -335,7 +338,7 @@ class Session:
                 self._live = None
 
     def _take(self, message: Message) -> None:
-        """Route one message: replies to their request, everything else to the iteration."""
+        """Routes one message: replies to their request, everything else to the iteration."""
         pending = self._pending.get(message.id) if message.id is not None else None
         if pending is not None and not pending.answer.done():
             pending.answer.set_result(message)
@@ -370,7 +373,7 @@ class Session:
         self._unread.put_nowait(message)
 
     async def _write(self, frame: str) -> bool:
-        """Write to the open socket; False when it has gone (the reader notices and reconnects)."""
+        """Writes to the open socket; returns False when it has gone (the reader reconnects)."""
         socket = self._socket
         if socket is None:
             return False
@@ -381,7 +384,7 @@ class Session:
         return True
 
     def _ran(self, runner: asyncio.Task[None]) -> None:
-        """Tell everyone who waits that the session is over, and why."""
+        """Ends the session: hands the reason to every waiter."""
         self._ended = None if runner.cancelled() else runner.exception()
         closed = self._ended or NoAnswer("the session was closed")
         for pending in self._pending.values():

@@ -1,4 +1,4 @@
-"""What a task is made of on the wire: place, money, broadcast, price proposal, offer card.
+"""The parts of a task on the wire: place, money, broadcast, price proposal, offer card.
 
 Shared by WELCOME, BROADCAST_RESPONSE and the REST answers. Times are aware UTC datetimes, money
 integer cents, positions degrees, distances miles.
@@ -45,7 +45,7 @@ class Point(Struct, frozen=True):
 
 
 class Place(Struct, frozen=True):
-    """An exact position, with its address for those who may know it."""
+    """An exact position, with its address for those who may see it."""
 
     lat: float
     lng: float
@@ -70,7 +70,7 @@ class Escrow(Struct, frozen=True):
 
 
 class Proposal(Struct, frozen=True):
-    """Another price; once agreed to, `escrow` waits for the poster's payment."""
+    """A proposed price; once agreed to, `escrow` waits for the poster's payment."""
 
     id: UUID
     task_id: UUID
@@ -155,7 +155,7 @@ class OfferedTask(Struct, frozen=True):
 
 
 class Poster(Struct, frozen=True):
-    """Who posted, as much as a hustler sees before accepting."""
+    """The poster, as much as a hustler sees before accepting."""
 
     first_name: str
     trust_tier: int
