@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable
 from typing import Any, Final
 from unittest.mock import patch
 from uuid import UUID
@@ -18,6 +17,7 @@ import msgspec
 
 from broadcast.ports import Delivery, WaveMetrics
 from broadcast.wave_store import BroadcastParams, Wave
+from engine.kernel.applied import Applied
 from gateway.cli import main
 from gateway.cli.run_file import deployment
 from gateway.server import wiring
@@ -52,12 +52,10 @@ class OneByOne:
         self._delivery = delivery
         self._woken: asyncio.Queue[UUID] = asyncio.Queue()
 
-    def wake(self, broadcast_id: UUID) -> None:
-        """Queues a broadcast that has started."""
-        self._woken.put_nowait(broadcast_id)
-
-    def sent(self, pairs: Iterable[tuple[UUID, UUID]]) -> None:
-        """Ignores delivery acknowledgements: the peer does not resend."""
+    def applied(self, applied: Applied) -> None:
+        """Queues the broadcasts that a committed command has started."""
+        for broadcast_id in applied.started:
+            self._woken.put_nowait(broadcast_id)
 
     async def run(self) -> None:
         """Offers one queued broadcast after the other until cancelled."""
@@ -68,7 +66,7 @@ class OneByOne:
             broadcast_id = await self._woken.get()
 
     async def _offer(self, valkey: Valkey, broadcast_id: UUID) -> None:
-        answer = await self._database.json("wave_broadcasts", [broadcast_id])
+        answer = await self._database.call("wave_broadcasts", [broadcast_id])
         for params in msgspec.json.decode(answer, type=_Answer).broadcasts:
             found = await valkey.one(
                 b"GEOSEARCH", GEO_KEY, b"FROMLONLAT", repr(params.lng), repr(params.lat),
