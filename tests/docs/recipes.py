@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Collection, Iterator, Sequence
@@ -79,7 +80,7 @@ class Step:
         for edit in self.edits:
             edit.apply(tree / self.files[0])
         for command in self.commands:
-            text = command.replace(".venv/bin/", f"{ROOT}/.venv/bin/")
+            text = command.replace(".venv/bin/", f"{shlex.quote(str(ROOT))}/.venv/bin/")
             subprocess.run(
                 ["sh", "-eu"], input=text, cwd=tree, env=inside(tree), text=True, check=True
             )
