@@ -8,7 +8,6 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from engine.kernel import errors
 from engine.kernel.ids import TaskId, UserId
 from engine.kernel.states import Mode, TaskState
 from engine.kernel.store import Store
@@ -127,14 +126,8 @@ class Stories:
 
     async def task(self, task: TaskId) -> TaskStory:
         """Returns the history of a task from its posting to the payment, or to any other end."""
-        story = await self._store.maybe(TaskStory, "task_story", task)
-        if story is None:
-            raise errors.refusal("NOT_FOUND")
-        return story
+        return await self._store.found(TaskStory, "task_story", task)
 
     async def hustler(self, user: UserId) -> HustlerStory:
         """Returns the offers and tasks that a hustler had in the last 24 hours."""
-        story = await self._store.maybe(HustlerStory, "hustler_story", user)
-        if story is None:
-            raise errors.refusal("NOT_FOUND")
-        return story
+        return await self._store.found(HustlerStory, "hustler_story", user)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from engine.kernel.applied import Applied
 from engine.kernel.execution import Execution
@@ -16,6 +16,8 @@ from engine.live.queries import LastFix
 
 OfferResponse = Literal["ACCEPT", "DECLINE", "SKIP"]
 EndReason = Literal["MANUAL", "OFFLINE", "FORCED"]
+PATIENCE_MS: Final = 50
+"""How long the sweep over idle sessions waits for a row that somebody else holds."""
 
 
 class LiveCommands:
@@ -61,4 +63,6 @@ class LiveCommands:
 
     async def expire_idle_session(self, hustler: UserId) -> Applied:
         """Ends the session of a hustler who has been away, unless they hold a task."""
-        return await self._execution.run("expire_idle_session", hustler, lock_timeout_ms=50)
+        return await self._execution.run(
+            "expire_idle_session", hustler, lock_timeout_ms=PATIENCE_MS
+        )

@@ -146,12 +146,7 @@ class MessageHandlers:
 
     async def _status(self, connection: Connection, task_id: object) -> server.TaskStatus:
         """Returns the state of a task that the user may see; NOT_FOUND for any other."""
-        found = await self._store.maybe(
-            server.TaskStatus, "task_status", _user(connection), task_id
-        )
-        if found is None:
-            raise errors.refusal("NOT_FOUND")
-        return found
+        return await self._store.found(server.TaskStatus, "task_status", _user(connection), task_id)
 
     # ── City ─────────────────────────────────────────────────────────────────────────────────────
 
