@@ -64,8 +64,11 @@ class WaveMetrics(Protocol):
     def offers_resent(self, count: int) -> None:
         """Counts cards delivered again since no socket acknowledged them."""
 
-    def pairs_evaluated(self, count: int) -> None:
-        """Counts pairs whose eligibility the database evaluated."""
+    def pairs_asked(self, count: int) -> None:
+        """Counts pairs put to the database, which inserts their offers or refuses them."""
+
+    def hustlers_read(self, count: int) -> None:
+        """Counts hustlers whose facts were read from the database."""
 
     def ticked(self, seconds: float) -> None:
         """Observes the duration of one evaluation of all broadcasts."""

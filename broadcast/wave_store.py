@@ -7,7 +7,6 @@ Raises what `sql.database` raises; the loops of `broadcast.broadcaster` survive 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
@@ -15,38 +14,15 @@ from uuid import UUID
 import msgspec
 import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
+from broadcast.broadcast_params import BroadcastParams
 from broadcast.database_clock import DatabaseClock
+from broadcast.hustler_columns import HustlerColumns, Ids, Vocabulary, hustler_columns
+from broadcast.market_prices import MarketPrices
 from broadcast.ports import WaveMetrics
 from engine.kernel.ids import UserId
 from engine.live.views import BroadcastState, OfferCard
-from engine.matching.score import Floats
 from sql.database import Database
-
-
-class BroadcastParams(Struct, frozen=True):
-    """The constant parameters of a running broadcast; radii in miles, places in degrees."""
-
-    id: UUID
-    task_id: UUID
-    poster_id: UUID
-    started_at: datetime
-    expires_at: datetime
-    initial_radius_miles: float
-    max_radius_miles: float
-    expansion_step_miles: float
-    expansion_interval_s: int
-    lat: float
-    lng: float
-    place_lat: float
-    place_lng: float
-    category: str
-    price_cents: int
-    created_at: datetime
-    deadline: datetime | None
-    market_price_cents: float | None
-    hustlers_notified: int
 
 
 class Poll(Struct, frozen=True):
@@ -75,12 +51,21 @@ class OfferMade(Struct, frozen=True, array_like=True):
     matching_score: float
 
 
+class PairRefused(Struct, frozen=True, array_like=True):
+    """A pair that the insert turned down, and the rule that did (`wave_eligibility`, or FULL)."""
+
+    broadcast_id: UUID
+    hustler_id: UUID
+    result: str
+
+
 class Wave(Struct, frozen=True):
-    """Offers to deliver, best first, and the cards they share by broadcast."""
+    """Offers to deliver, best first, the cards they share by broadcast, and the pairs refused."""
 
     at: datetime | None
     offers: list[OfferMade]
     cards: list[OfferCard]
+    refused: list[PairRefused] = []
 
     def deliveries(self) -> Iterator[tuple[UserId, OfferCard]]:
         """Yields each hustler's own card: the shared one with the own distance and score."""
@@ -94,28 +79,6 @@ class Wave(Struct, frozen=True):
             )
 
 
-@dataclass(frozen=True, slots=True)
-class EligibilityResult:
-    """The eligibility of n pairs, in the order they were asked."""
-
-    result: NDArray[np.str_]
-    open_offers: NDArray[np.int64]
-    hustlers: Mapping[str, Floats]
-    """Inputs of the score by name, as `wave_candidates` has them; NaN where a hustler gave none."""
-
-    @classmethod
-    def joined(cls, parts: Sequence[EligibilityResult]) -> EligibilityResult:
-        """Returns several results as one."""
-        return cls(
-            np.concatenate([part.result for part in parts]),
-            np.concatenate([part.open_offers for part in parts]),
-            {
-                name: np.concatenate([part.hustlers[name] for part in parts])
-                for name in parts[0].hustlers
-            },
-        )
-
-
 class _ParamsAnswer(Struct, frozen=True):
     now: datetime
     broadcasts: list[BroadcastParams]
@@ -124,6 +87,7 @@ class _ParamsAnswer(Struct, frozen=True):
 _DECODE_POLL = msgspec.json.Decoder(Poll).decode
 _DECODE_PARAMS = msgspec.json.Decoder(_ParamsAnswer).decode
 _DECODE_ENDINGS = msgspec.json.Decoder(list[Ending]).decode
+_DECODE_PRICES = msgspec.json.Decoder(MarketPrices).decode
 _DECODE_WAVE = msgspec.json.Decoder(Wave).decode
 
 
@@ -135,11 +99,13 @@ class WaveStore:
         database: Database,
         clock: DatabaseClock,
         metrics: WaveMetrics,
+        vocabulary: Vocabulary,
     ) -> None:
         self._database = database
         self._clock = clock
         self._monotonic = clock.monotonic
         self._metrics = metrics
+        self._vocabulary = vocabulary
 
     async def poll(self, unsent_age_s: float, limit: int) -> Poll:
         """Returns the active broadcasts, and at most `limit` hustlers with cards unsent so long."""
@@ -160,23 +126,22 @@ class WaveStore:
         """Returns how those ended that are no longer running; the others are left out."""
         return _DECODE_ENDINGS(await self._call("wave_endings", list(ids)))
 
-    async def eligibility(
-        self,
-        broadcasts: Sequence[UUID],
-        hustlers: Sequence[UUID],
-        exact_miles: Sequence[float],
-    ) -> EligibilityResult:
-        """Returns the eligibility of n pairs, n > 0, as the database evaluates it."""
+    async def roster(self, hustlers: Sequence[UUID]) -> HustlerColumns:
+        """Returns what is known of each hustler, in the order asked; unknown ones are inactive."""
         self._metrics.database_called()
-        self._metrics.pairs_evaluated(len(hustlers))
-        (row,) = await self._database.rows("wave_candidates", broadcasts, hustlers, exact_miles)
-        columns = dict(row)
-        order = np.argsort(np.array(columns.pop("n"), np.int64))
-        return EligibilityResult(
-            np.array(columns.pop("result"), np.str_)[order],
-            np.array(columns.pop("open_offers"), np.int64)[order],
-            {name: np.array(column, np.float64)[order] for name, column in columns.items()},
-        )
+        self._metrics.hustlers_read(len(hustlers))
+        rows = await self._database.rows("roster", hustlers)
+        return hustler_columns(rows, self._vocabulary)
+
+    async def offered(self, broadcasts: Sequence[UUID]) -> dict[UUID, Ids]:
+        """Returns whom each of these broadcasts has been offered to."""
+        self._metrics.database_called()
+        rows = await self._database.rows("offered_hustlers", broadcasts)
+        return {row["broadcast_id"]: np.frombuffer(row["hustlers"], "S16") for row in rows}
+
+    async def market_prices(self) -> MarketPrices:
+        """Returns what the newest tasks of each category cost."""
+        return _DECODE_PRICES(await self._call("market_prices"))
 
     async def make_offers(
         self,
@@ -188,7 +153,8 @@ class WaveStore:
         scores: Sequence[float],
         open_offers_max: int,
     ) -> Wave:
-        """Inserts offers for pairs still eligible; returns exactly the rows that were inserted."""
+        """Inserts offers for pairs still eligible; returns what was inserted and what was refused."""
+        self._metrics.pairs_asked(len(hustlers))
         return _DECODE_WAVE(
             await self._call(
                 "make_offers",

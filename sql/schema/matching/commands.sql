@@ -1,6 +1,69 @@
 -- The wave: who is offered what, and the one insert of offers.
--- One row per pair asked: the result, how many open offers the hustler has, and what the score
--- needs of the hustler. The result is OFFER, or the first rule that forbids it:
+-- What a broadcaster keeps of hustlers, in the order asked: whether they can be offered work at all, what
+-- a task may demand, and what the score needs. Advice: make_offers judges again. `changes_at` is when time
+-- changes the LIVE state next; whoever is unknown is never offerable.
+create or replace function roster(p_hustlers uuid[]) returns table (
+    hustler_id uuid,
+    active boolean,
+    changes_at timestamptz,
+    busy boolean,
+    works boolean,
+    open_offers bigint,
+    trust_tier double precision,
+    verified_trades text[],
+    insurance_valid boolean,
+    background_check_valid boolean,
+    completion_rate double precision,
+    approval_rate double precision,
+    preferred_categories text[],
+    category_counts jsonb,
+    minimum_price_cents double precision,
+    available_hours double precision,
+    radius_miles double precision,
+    categories text[]
+)
+language plpgsql stable
+set plan_cache_mode = 'force_generic_plan'
+set enable_seqscan = 'off'
+as $$
+#variable_conflict use_column
+declare
+    at timestamptz := hx_clock();
+    first_running uuid := first_running_broadcast();
+    last_running uuid := last_running_broadcast();
+begin
+    return query
+    select
+        a.hustler_id,
+        coalesce(live_state(s, at) = 'ACTIVE', false),
+        live_state_changes_at(s, at),
+        exists (
+            select from tasks as held
+            where held.assigned_hustler_id = a.hustler_id and counts_as_busy(held)
+        ),
+        coalesce(may_work(u.role) and u.account_status = 'ACTIVE' and p.user_id is not null, false),
+        running_offers(a.hustler_id, first_running, last_running, at),
+        u.trust_tier::double precision,
+        coalesce(p.verified_trades, '{}'),
+        coalesce(p.insurance_valid, false),
+        coalesce(p.background_check_valid, false),
+        p.completion_rate,
+        p.approval_rate,
+        coalesce(p.preferred_categories, '{}'),
+        coalesce(p.category_counts, '{}'),
+        p.minimum_price_cents::double precision,
+        p.available_minutes / 60.0::double precision,
+        s.radius_miles,
+        s.categories
+    from unnest(p_hustlers) with ordinality as a (hustler_id, n)
+    left join users as u on u.id = a.hustler_id
+    left join hustler_profiles as p on p.user_id = a.hustler_id
+    left join live_status as s on s.user_id = a.hustler_id
+    order by a.n;
+end;
+$$;
+
+-- One row per pair asked: OFFER, or the first rule that forbids it:
 --   OVER            the broadcast has ended (LIVE-5)
 --   OFFERED         the pair has its offer: nobody twice within a broadcast
 --   RELEASED        the hustler gave this work back
@@ -11,21 +74,7 @@
 --   OWN_CATEGORIES  not what the hustler wants
 create or replace function wave_eligibility(
     p_broadcasts uuid[], p_hustlers uuid[], p_distances double precision[]
-) returns table (
-    n bigint,
-    result text,
-    open_offers bigint,
-    broadcast_id uuid,
-    hustler_id uuid,
-    task_id uuid,
-    trust_tier double precision,
-    completion_rate double precision,
-    approval_rate double precision,
-    category_preferred double precision,
-    category_count double precision,
-    minimum_price_cents double precision,
-    available_hours double precision
-)
+) returns table (n bigint, result text, broadcast_id uuid, hustler_id uuid, task_id uuid)
 language plpgsql stable
 -- One plan, of index look-ups alone: planning for each array would take longer than the answer, and
 -- a plan must not depend on how little a table held when the connection first asked.
@@ -60,25 +109,9 @@ begin
             when t.category <> all(s.categories) then 'OWN_CATEGORIES'
             else 'OFFER'
         end,
-        (
-            select count(*)
-            from offers as o
-            inner join live_broadcasts as other on other.id = o.broadcast_id
-            where o.hustler_id = a.hustler_id and o.response is null
-                and o.broadcast_id between first_running and last_running and broadcast_runs(other, at)
-        ),
         a.broadcast_id,
         a.hustler_id,
-        t.id,
-        u.trust_tier::double precision,
-        p.completion_rate,
-        p.approval_rate,
-        (t.category = any(p.preferred_categories))::integer::double precision,
-        case jsonb_typeof(p.category_counts -> t.category)
-            when 'number' then (p.category_counts -> t.category)::double precision
-        end,
-        p.minimum_price_cents::double precision,
-        p.available_minutes / 60.0::double precision
+        t.id
     from unnest(p_broadcasts, p_hustlers, p_distances)
         with ordinality as a (broadcast_id, hustler_id, distance_miles, n)
     left join live_broadcasts as b on b.id = a.broadcast_id
@@ -90,7 +123,9 @@ end;
 $$;
 
 -- The one insert of offers. Every rule is judged again in this statement; what it returns is
--- delivered, nothing else. Of a hustler's several new offers the best scored fill the free places.
+-- delivered, nothing else, and `refused` says of every other pair why: [[broadcast, hustler, result], …],
+-- where FULL is a hustler without a free place. Of a hustler's several new offers the best scored fill
+-- the free places.
 -- p_exact: miles between exact places (the radius); p_distances: to the rounded place (the card).
 create or replace function make_offers(
     p_broadcasts uuid[],
@@ -101,25 +136,36 @@ create or replace function make_offers(
     p_open_max integer
 ) returns jsonb
 language plpgsql
+set plan_cache_mode = 'force_generic_plan'
+set enable_seqscan = 'off'
 as $$
 declare
     at timestamptz := hx_clock();
+    first_running uuid := first_running_broadcast();
+    last_running uuid := last_running_broadcast();
     made offers[];
+    refused jsonb;
 begin
-    with granted as (
-        select
-            v.broadcast_id,
-            v.hustler_id,
-            v.task_id,
-            a.distance_miles,
-            a.score,
-            v.open_offers + row_number() over (
-                partition by v.hustler_id order by a.score desc, v.n
-            ) as place
+    with judged as (
+        select v.n, v.result, v.broadcast_id, v.hustler_id, v.task_id, a.distance_miles, a.score
         from wave_eligibility(p_broadcasts, p_hustlers, p_exact) as v
         inner join unnest(p_distances, p_scores) with ordinality as a (distance_miles, score, n)
             on a.n = v.n
-        where v.result = 'OFFER'
+    ),
+
+    places as (
+        select h.hustler_id, running_offers(h.hustler_id, first_running, last_running, at) as taken
+        from (select distinct j.hustler_id from judged as j where j.result = 'OFFER') as h
+    ),
+
+    granted as (
+        select
+            j.*,
+            p.taken + row_number() over (
+                partition by j.hustler_id order by j.score desc, j.n
+            ) as place
+        from judged as j inner join places as p on p.hustler_id = j.hustler_id
+        where j.result = 'OFFER'
     ),
 
     inserted as (
@@ -135,9 +181,45 @@ begin
         returning *
     )
 
-    select array_agg(i::offers order by i.matching_score desc, i.hustler_id) into made
-    from inserted as i;
-    return wave_json(coalesce(made, '{}'));
+    select
+        (select array_agg(i::offers order by i.matching_score desc, i.hustler_id) from inserted as i),
+        (
+            select jsonb_agg(jsonb_build_array(
+                j.broadcast_id, j.hustler_id,
+                case
+                    when j.result <> 'OFFER' then j.result
+                    when g.place > p_open_max then 'FULL'
+                    else 'OFFERED'
+                end
+            ))
+            from judged as j left join granted as g on g.n = j.n
+            where not exists (
+                select from inserted as i
+                where i.broadcast_id = j.broadcast_id and i.hustler_id = j.hustler_id
+            )
+        )
+    into made, refused;
+    return wave_json(coalesce(made, '{}')) || jsonb_build_object('refused', coalesce(refused, '[]'));
+end;
+$$;
+
+-- Whom running broadcasts have been offered to, for a broadcaster that takes them over: ids of 16 bytes
+-- each, joined.
+create or replace function offered_hustlers(p_broadcasts uuid[]) returns table (
+    broadcast_id uuid, hustlers bytea
+)
+language plpgsql stable
+set plan_cache_mode = 'force_generic_plan'
+set enable_seqscan = 'off'
+as $$
+#variable_conflict use_column
+begin
+    return query
+    select b.id, coalesce((
+        select string_agg(uuid_send(o.hustler_id), ''::bytea)
+        from offers as o where o.broadcast_id = b.id
+    ), ''::bytea)
+    from unnest(p_broadcasts) as b (id);
 end;
 $$;
 

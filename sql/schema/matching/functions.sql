@@ -138,6 +138,30 @@ begin atomic
         and broadcast_runs(b, at);
 end;
 
+-- How many places of a hustler unanswered offers of running broadcasts take. The offers are read first,
+-- and the broadcast of each by its key: whatever the statistics say, nobody's count costs what runs
+-- elsewhere. Plpgsql, since a function in SQL is inlined and its order of joins is the planner's again.
+create or replace function running_offers(
+    p_hustler uuid, p_first uuid, p_last uuid, at timestamptz
+) returns bigint
+language plpgsql stable
+set plan_cache_mode = 'force_generic_plan'
+set enable_seqscan = 'off'
+as $$
+begin
+    return (
+        select count(*)
+        from (
+            select o.broadcast_id from offers as o
+            where o.hustler_id = p_hustler and o.response is null
+                and o.broadcast_id between p_first and p_last
+            offset 0
+        ) as o
+        where (select broadcast_runs(b, at) from live_broadcasts as b where b.id = o.broadcast_id)
+    );
+end;
+$$;
+
 -- Everyone who released this task or one before it: never offered it again (design §2, Task).
 create or replace function releasers(p_task uuid) returns uuid[]
 language sql stable
@@ -152,16 +176,38 @@ return (
     where t.cancel_reason = 'HUSTLER_RELEASED'
 );
 
--- The mean of the category's newest other tasks; null where they are too few for a market.
-create or replace function market_price_cents(task tasks) returns double precision
+-- The newest tasks of each category: how many of them, what they cost together, and since when. A task's
+-- market is the mean of the others among them; too few are no market (market_tasks_min).
+create or replace function market_prices() returns jsonb
 language sql stable
 return (
-    select case when count(*) >= market_tasks_min() then avg(n.price)::double precision end
+    select jsonb_build_object(
+        'at', hx_clock(),
+        'categories', coalesce(jsonb_object_agg(c.category, jsonb_build_object(
+            'tasks', n.tasks, 'total_cents', n.total_cents, 'since', n.since
+        )), '{}')
+    )
     from (
-        select o.price from tasks as o
-        where o.category = task.category and o.id <> task.id
-        order by o.created_at desc
-        limit market_tasks_max()
+        -- one step along the index for each category, however many tasks it has
+        with recursive known as (
+            (select t.category from tasks as t order by t.category limit 1)
+            union all
+            select (
+                select t.category from tasks as t
+                where t.category > known.category order by t.category limit 1
+            )
+            from known where known.category is not null
+        )
+        select known.category from known where known.category is not null
+    ) as c
+    cross join lateral (
+        select count(*) as tasks, sum(m.price) as total_cents, min(m.created_at) as since
+        from (
+            select o.price, o.created_at from tasks as o
+            where o.category = c.category
+            order by o.created_at desc
+            limit market_tasks_max()
+        ) as m
     ) as n
 );
 
@@ -304,36 +350,41 @@ return (
     from (select hx_clock() as at) as clock
 );
 
--- All that a broadcaster keeps of running broadcasts; a funded task's place, price, category and
+-- What a broadcaster keeps of a running broadcast; a funded task's place, price, category, demands and
 -- deadline never change.
+create or replace function broadcast_params(b live_broadcasts, t tasks) returns jsonb
+language sql stable
+return jsonb_build_object(
+    'id', b.id,
+    'task_id', t.id,
+    'poster_id', t.poster_id,
+    'started_at', b.started_at,
+    'expires_at', b.expires_at,
+    'initial_radius_miles', b.initial_radius_miles,
+    'max_radius_miles', b.max_radius_miles,
+    'expansion_step_miles', b.expansion_step_miles,
+    'expansion_interval_s', b.expansion_interval_s,
+    'lat', t.location_lat,
+    'lng', t.location_lng,
+    'place_lat', t.place_lat,
+    'place_lng', t.place_lng,
+    'category', t.category,
+    'price_cents', t.price,
+    'created_at', t.created_at,
+    'deadline', t.deadline,
+    'required_trust_tier', t.required_trust_tier,
+    'required_trade', t.required_trade,
+    'insurance_required', t.insurance_required,
+    'background_check_required', t.background_check_required
+);
+
+-- Those of these broadcasts that run.
 create or replace function wave_broadcasts(p_ids uuid[]) returns jsonb
 language sql stable
 return (
     select jsonb_build_object(
         'now', max(clock.at),
-        'broadcasts', coalesce(jsonb_agg(jsonb_build_object(
-            'id', b.id,
-            'task_id', t.id,
-            'poster_id', t.poster_id,
-            'started_at', b.started_at,
-            'expires_at', b.expires_at,
-            'initial_radius_miles', b.initial_radius_miles,
-            'max_radius_miles', b.max_radius_miles,
-            'expansion_step_miles', b.expansion_step_miles,
-            'expansion_interval_s', b.expansion_interval_s,
-            'lat', t.location_lat,
-            'lng', t.location_lng,
-            'place_lat', t.place_lat,
-            'place_lng', t.place_lng,
-            'category', t.category,
-            'price_cents', t.price,
-            'created_at', t.created_at,
-            'deadline', t.deadline,
-            'market_price_cents', market_price_cents(t),
-            'hustlers_notified', (
-                select count(*) from offers as o where o.broadcast_id = b.id
-            )
-        )) filter (where b.id is not null), '[]')
+        'broadcasts', coalesce(jsonb_agg(broadcast_params(b, t)) filter (where b.id is not null), '[]')
     )
     from (select hx_clock() as at) as clock
     left join live_broadcasts as b
