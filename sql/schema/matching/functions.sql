@@ -321,9 +321,8 @@ return (
     ) as u
 );
 
--- The active set, once a second: who runs, what time it is, and whose cards wait for too long: the
--- newest first, so that those who are away cannot keep the others out of p_limit.
-create or replace function wave_poll(p_age interval, p_limit integer) returns jsonb
+-- The active set, and what time it is.
+create or replace function wave_poll() returns jsonb
 language sql stable
 return (
     select jsonb_build_object(
@@ -331,20 +330,6 @@ return (
         'running', (
             select coalesce(jsonb_agg(b.id), '[]') from live_broadcasts as b
             where b.state = 'ACTIVE' and b.expires_at > clock.at
-        ),
-        'unsent', (
-            select coalesce(jsonb_agg(u.hustler_id), '[]')
-            from (
-                select o.hustler_id
-                from live_broadcasts as b
-                inner join offers as o on o.broadcast_id = b.id
-                where b.state = 'ACTIVE' and b.expires_at > clock.at
-                    and o.sent_at is null and o.response is null
-                    and offer_waits(o.offered_at, clock.at, p_age)
-                group by o.hustler_id
-                order by max(o.offered_at) desc
-                limit p_limit
-            ) as u
         )
     )
     from (select hx_clock() as at) as clock
