@@ -8,8 +8,8 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from broadcast.broadcast_params import BroadcastParams
 from engine.kernel import policy
+from engine.kernel.broadcast_params import TaskParams
 from engine.matching.score import CATEGORY_MEDIAN_CENTS
 
 
@@ -27,7 +27,7 @@ class MarketPrices(Struct, frozen=True):
     at: datetime
     categories: Mapping[str, CategoryPrices]
 
-    def of(self, params: BroadcastParams) -> float:
+    def of(self, params: TaskParams) -> float:
         """Returns the mean of the category's other newest tasks, in cents.
 
         Where they are too few for a market, the category's published median; NaN without one.

@@ -13,8 +13,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from broadcast.broadcast_params import BroadcastParams
 from broadcast.hustler_columns import Floats, HustlerColumns, Mask, Rows, Vocabulary, Words
+from engine.kernel.broadcast_params import TaskParams
 from engine.matching.score import ScoreInputs
 
 _LOW = (1 << 64) - 1
@@ -52,7 +52,7 @@ class TaskColumns:
         }  # fmt: skip
         return cls(*(np.zeros(n, kinds.get(f.name, np.float64)) for f in fields(cls)))
 
-    def put(self, slot: int, params: BroadcastParams, vocabulary: Vocabulary) -> None:
+    def put(self, slot: int, params: TaskParams, vocabulary: Vocabulary) -> None:
         """Writes one broadcast's row; its market price is unknown yet."""
         self.lat[slot], self.lng[slot] = params.lat, params.lng
         self.place_lat[slot], self.place_lng[slot] = params.place_lat, params.place_lng
@@ -77,10 +77,10 @@ class TaskColumns:
         return grown
 
 
-def task_columns(broadcasts: Sequence[BroadcastParams], vocabulary: Vocabulary) -> TaskColumns:
-    """Returns the columns of these broadcasts, in their order."""
-    columns = TaskColumns.empty(len(broadcasts))
-    for slot, params in enumerate(broadcasts):
+def task_columns(tasks: Sequence[TaskParams], vocabulary: Vocabulary) -> TaskColumns:
+    """Returns the columns of these tasks, in their order."""
+    columns = TaskColumns.empty(len(tasks))
+    for slot, params in enumerate(tasks):
         columns.put(slot, params, vocabulary)
     return columns
 

@@ -15,11 +15,11 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from broadcast.broadcast_params import BroadcastParams
 from broadcast.database_clock import DatabaseClock
 from broadcast.hustler_columns import HustlerColumns, Ids, Vocabulary, hustler_columns
 from broadcast.market_prices import MarketPrices
 from broadcast.ports import WaveMetrics
+from engine.kernel.broadcast_params import BroadcastParams
 from engine.kernel.ids import UserId
 from engine.live.views import BroadcastState, OfferCard
 from sql.database import Database

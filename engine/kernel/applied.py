@@ -10,8 +10,9 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
+from engine.kernel.broadcast_params import BroadcastParams
 from engine.kernel.ids import TaskId
 
 ClosedReason = Literal["EXPIRED", "CLAIMED", "CANCELLED", "WITHDRAWN"]
@@ -35,6 +36,19 @@ class ClosedBroadcast(Struct, frozen=True):
     reason: ClosedReason
 
 
+class StartedBroadcast(Struct, frozen=True):
+    """A broadcast that has just started, with all that its broadcaster needs to go on."""
+
+    params: BroadcastParams
+    now: datetime
+    """The database's time inside the transaction."""
+    wave: Raw = Raw(b"null")
+    """The JSON of `broadcast.wave_store.Wave`: the offers made in the same transaction.
+
+    `null` where no candidates were handed in, or none could be offered anything.
+    """
+
+
 class RefusalRecord(Struct, frozen=True):
     """A refusal that had to commit something (a counted wrong code): raised after the commit."""
 
@@ -52,7 +66,7 @@ class Applied(Struct, frozen=True):
     """What was created or changed beside the task: an escrow, a proof, a live session."""
     events: tuple[UserEvent, ...] = ()
     closed: tuple[ClosedBroadcast, ...] = ()
-    started: tuple[UUID, ...] = ()
+    started: tuple[StartedBroadcast, ...] = ()
     """Broadcasts that have just started."""
     withdrawn: tuple[UUID, ...] = ()
     """Hustlers who are no longer offerable: their open cards leave the screen."""

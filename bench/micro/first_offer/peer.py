@@ -16,8 +16,9 @@ from uuid import UUID
 import msgspec
 
 from broadcast.ports import Delivery, WaveMetrics
-from broadcast.wave_store import BroadcastParams, Wave
+from broadcast.wave_store import Wave
 from engine.kernel.applied import Applied
+from engine.kernel.broadcast_params import BroadcastParams
 from gateway.cli import main
 from gateway.cli.run_file import deployment
 from gateway.server import wiring
@@ -54,8 +55,8 @@ class OneByOne:
 
     def applied(self, applied: Applied) -> None:
         """Queues the broadcasts that a committed command has started."""
-        for broadcast_id in applied.started:
-            self._woken.put_nowait(broadcast_id)
+        for started in applied.started:
+            self._woken.put_nowait(started.params.id)
 
     async def run(self) -> None:
         """Offers one queued broadcast after the other until cancelled."""

@@ -27,7 +27,8 @@ begin
     end if;
     return jsonb_build_object(
         'id', e.id, 'state', e.state, 'amount', e.amount, 'payment', e.stripe_payment_intent_id,
-        'poster_id', t.poster_id
+        'poster_id', t.poster_id,
+        'starting', case when e.state = 'PENDING' then starting_task(t, e.amount, 'MATCHING') end
     );
 end;
 $$;
@@ -74,8 +75,10 @@ $$;
 -- Second half: books the provider's answer. Funding a LIVE task starts its broadcast in here; a paid
 -- replacement takes over from the old escrow, whose money goes back, and sets the task's price.
 -- Money that comes too late is queued for refund, and what was taken back before we heard of it ends
--- the task like what is taken back later.
-create or replace function book_funding(p_escrow uuid, p_payment text, p_plan jsonb) returns jsonb
+-- the task like what is taken back later. p_wave: whom the broadcast is offered to at once (first_wave).
+create or replace function book_funding(
+    p_escrow uuid, p_payment text, p_plan jsonb, p_wave jsonb default null
+) returns jsonb
 language plpgsql
 as $$
 declare
@@ -84,6 +87,7 @@ declare
     b live_broadcasts;
     at timestamptz;
     earlier jsonb;
+    started jsonb;
 begin
     perform hold_payment_name(p_payment);
     select tasks.* into t
@@ -110,7 +114,7 @@ begin
         return refund_late_payment(e, p_payment);
     end if;
     if e.replaces is not null then
-        return book_replacement(t, e, p_payment, p_plan);
+        return book_replacement(t, e, p_payment, p_plan, current_wave(p_wave, t));
     end if;
     update escrows
     set state = 'FUNDED', stripe_payment_intent_id = p_payment, funded_at = at, updated_at = at
@@ -132,10 +136,11 @@ begin
     if b.id is null then
         return jsonb_build_object('task_id', t.id, 'subject_id', e.id);
     end if;
+    started := started_broadcast(b, t, current_wave(p_wave, t));
     return jsonb_build_object(
         'task_id', t.id,
         'subject_id', e.id,
-        'started', jsonb_build_array(b.id),
+        'started', started,
         'events', append_events(jsonb_build_array(broadcast_event(b.id, t.poster_id)))
     );
 end;
@@ -171,7 +176,9 @@ end;
 $$;
 
 -- Books the payment of a replacement, if the task still allows the new price; else it goes back.
-create or replace function book_replacement(t tasks, e escrows, p_payment text, p_plan jsonb) returns jsonb
+create or replace function book_replacement(
+    t tasks, e escrows, p_payment text, p_plan jsonb, p_wave jsonb
+) returns jsonb
 language plpgsql
 as $$
 declare
@@ -179,6 +186,7 @@ declare
     b live_broadcasts;
     held escrows;
     events jsonb := '[]';
+    started jsonb := '[]';
     earlier jsonb;
     at timestamptz := hx_clock();
 begin
@@ -221,6 +229,7 @@ begin
     if t.state = 'MATCHING' and (t.deadline is null or t.deadline > at) then
         delete from timers where subject = t.id and kind in ('CHOICE', 'CHOICE_REMINDER');
         b := start_broadcast(t, p_plan);
+        started := started_broadcast(b, t, p_wave);
         if b.id is not null then
             events := events || broadcast_event(b.id, t.poster_id);
         end if;
@@ -229,7 +238,7 @@ begin
         'task_id', t.id,
         'subject_id', e.id,
         'settle', true,
-        'started', case when b.id is null then '[]' else jsonb_build_array(b.id) end,
+        'started', started,
         'events', append_events(events)
     );
 end;

@@ -65,8 +65,29 @@ begin
 end;
 $$;
 
+-- The escrow that a payment is for: the one that it was begun for, else the one that it names.
+create or replace function escrow_of_payment(p_escrow uuid, p_payment text) returns escrows
+language sql stable
+begin atomic
+    select e.* from escrows as e
+    where e.id = p_escrow or e.stripe_payment_intent_id = p_payment
+    order by (e.stripe_payment_intent_id = p_payment) desc nulls last
+    limit 1;
+end;
+
+-- The task whose broadcast a payment would start (starting_task); null where it starts none.
+create or replace function task_of_payment(p_escrow uuid, p_payment text) returns jsonb
+language sql stable
+return (
+    select starting_task(t, e.amount, 'MATCHING')
+    from escrow_of_payment(p_escrow, p_payment) as e
+    inner join tasks as t on t.id = e.task_id
+    where e.state = 'PENDING'
+);
+
 -- What one fact changes. Amounts that differ from our rows change nothing: a person looks at them.
-create or replace function apply_provider_fact(f jsonb, p_plan jsonb) returns jsonb
+create or replace function apply_provider_fact(f jsonb, p_plan jsonb, p_wave jsonb default null)
+returns jsonb
 language plpgsql
 as $$
 declare
@@ -86,14 +107,11 @@ begin
     end if;
     case f ->> 'kind'
         when 'PAYMENT_SUCCEEDED' then
-            select * into e from escrows
-            where id = (f ->> 'escrow_id')::uuid or stripe_payment_intent_id = f ->> 'payment'
-            order by (stripe_payment_intent_id = f ->> 'payment') desc nulls last
-            limit 1;
+            e := escrow_of_payment((f ->> 'escrow_id')::uuid, f ->> 'payment');
             if e.id is null or e.amount <> (f ->> 'amount_cents')::integer then
                 return mismatch;
             end if;
-            answer := book_funding(e.id, f ->> 'payment', p_plan);
+            answer := book_funding(e.id, f ->> 'payment', p_plan, p_wave);
             return joined_answers(answer, apply_earlier_facts(f ->> 'payment', f ->> 'charge'));
         when 'TRANSFER_SUCCEEDED' then
             select * into s from settlements where id = (f ->> 'settlement_id')::uuid;
@@ -134,8 +152,9 @@ end;
 $$;
 
 -- One event of the provider: its effect once, in the transaction that records it.
-create or replace function book_provider_event(p_event text, p_type text, p_fact jsonb, p_plan jsonb)
-returns jsonb
+create or replace function book_provider_event(
+    p_event text, p_type text, p_fact jsonb, p_plan jsonb, p_wave jsonb default null
+) returns jsonb
 language plpgsql
 as $$
 declare
@@ -145,7 +164,7 @@ begin
     if exists (select from processed_stripe_events as p where p.event_id = p_event) then
         return jsonb_build_object('outcome', 'DONE');
     end if;
-    answer := apply_provider_fact(p_fact, p_plan);
+    answer := apply_provider_fact(p_fact, p_plan, p_wave);
     if answer ? 'mismatch' then
         perform open_item('PAYMENT_MISMATCH', p_event, p_fact);
     end if;

@@ -92,9 +92,9 @@ begin
 end;
 $$;
 
--- The hustler gives the task back: a successor with the same escrow is on offer at once.
+-- The hustler gives the task back: a successor with the same escrow is on offer at once, p_wave first.
 create or replace function release_task(
-    p_hustler uuid, p_task uuid, p_reason text, p_plan jsonb
+    p_hustler uuid, p_task uuid, p_reason text, p_plan jsonb, p_wave jsonb default null
 ) returns jsonb
 language plpgsql
 as $$
@@ -103,6 +103,8 @@ declare
     successor tasks;
     b live_broadcasts;
     events jsonb;
+    started jsonb := '[]';
+    wave jsonb := current_wave(p_wave, t);
     at timestamptz := hx_clock();
 begin
     if t.state = 'CANCELLED' and t.cancel_reason = 'HUSTLER_RELEASED' then
@@ -131,6 +133,7 @@ begin
     )));
     if successor.mode = 'LIVE' then
         b := start_broadcast(successor, p_plan);
+        started := started_broadcast(b, successor, wave);
         if b.id is not null then
             events := events || broadcast_event(b.id, successor.poster_id);
         end if;
@@ -142,7 +145,7 @@ begin
         'subject_id', successor.id,
         'events', append_events(events),
         'withdrawn', withdrawn_unless_active(p_hustler),
-        'started', case when b.id is null then '[]' else jsonb_build_array(b.id) end
+        'started', started
     );
 end;
 $$;
