@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from broadcast.broadcast_params import BroadcastParams
 from broadcast.ports import BroadcastUpdate
 from broadcast.radius_plan import RadiusPlan
 from broadcast.wave_store import Ending
 from engine.kernel.applied import ClosedBroadcast, ClosedReason
+from engine.kernel.broadcast_params import BroadcastParams
 from engine.live.views import BroadcastState
 from geo.cells import Cells
 from geo.points import LatLng

@@ -32,7 +32,7 @@ from broadcast.ports import Delivery, WaveMetrics
 from broadcast.sent_reports import SentReports
 from broadcast.takeover import Takeover
 from broadcast.wave_store import Ending, WaveStore
-from engine.kernel.applied import Applied
+from engine.kernel.applied import Applied, StartedBroadcast
 from engine.kernel.ids import UserId
 from engine.kernel.loops import Backoff, supervise
 from geo.presence.presence import Presence
@@ -96,8 +96,8 @@ class Broadcaster:
 
     def applied(self, applied: Applied) -> None:
         """Acts on a committed command: what it started, what it ended, whom it concerns."""
-        for broadcast_id in applied.started:
-            self.wake(broadcast_id)
+        for started in applied.started:
+            self._started(started)
         for closed in applied.closed:
             self._end(closed.broadcast_id)
         concerned = {*applied.withdrawn, *(event.user_id for event in applied.events)}
@@ -213,6 +213,13 @@ class Broadcaster:
         await self._reports.record()
 
     # ── Steps ────────────────────────────────────────────────────────────────────────────────────
+
+    def _started(self, started: StartedBroadcast) -> None:
+        """Takes in a broadcast with the wave that its own transaction has offered, and goes on."""
+        wave = self._takeover.started(started)
+        if wave is not None and wave.offers:
+            self._inserts.deliver_first(wave, started.params.started_at)
+        self.wake(started.params.id)
 
     def _end(self, broadcast_id: UUID) -> None:
         broadcast = self._state.running.get(broadcast_id)

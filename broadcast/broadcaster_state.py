@@ -11,13 +11,13 @@ from uuid import UUID
 import numpy as np
 
 from broadcast.active_broadcast import ActiveBroadcast
-from broadcast.broadcast_params import BroadcastParams
 from broadcast.due import DueInstants
 from broadcast.hustler_columns import Ids, Vocabulary
 from broadcast.market_prices import MarketPrices
 from broadcast.offered_pairs import OfferedPairs
 from broadcast.roster import NOBODY, Roster
 from broadcast.running_broadcasts import RunningBroadcasts
+from engine.kernel.broadcast_params import BroadcastParams
 
 FORGET_EVERY_S: Final = 60.0
 

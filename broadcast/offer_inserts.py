@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from itertools import islice
 from typing import Final
 from uuid import UUID
@@ -19,6 +20,8 @@ from broadcast.matching import Matches
 from broadcast.ports import Delivery, WaveMetrics
 from broadcast.unsent_cards import UnsentCards
 from broadcast.wave_store import Wave, WaveStore
+from engine.kernel.ids import UserId
+from engine.live.views import OfferCard
 from sql.database import DatabaseAway
 
 CARDS_AT_ONCE: Final = 32
@@ -71,16 +74,25 @@ class OfferInserts:
             if failure is not None:
                 raise failure
 
+    def deliver_first(self, wave: Wave, started_at: datetime) -> None:
+        """Hands a first wave's few cards to delivery in this turn of the event loop."""
+        self._hand_over(list(wave.deliveries()))
+        self._metrics.offers_made(len(wave.offers))
+        if wave.at is not None:
+            self._metrics.funded_to_insert((wave.at - started_at).total_seconds())
+
     async def deliver(self, wave: Wave) -> None:
         """Hands the wave's cards to delivery in slices, best first, yielding between them."""
         loop_yield = LoopYield(self._limits.block_s)
         cards = wave.deliveries()
         while slice_ := list(islice(cards, CARDS_AT_ONCE)):
-            self._delivery.cards(slice_)
-            self.unsent.delivered(
-                ((card.broadcast_id, hustler) for hustler, card in slice_), self._monotonic()
-            )
+            self._hand_over(slice_)
             await loop_yield.maybe_yield()
+
+    def _hand_over(self, cards: Sequence[tuple[UserId, OfferCard]]) -> None:
+        self._delivery.cards(cards)
+        pairs = ((card.broadcast_id, hustler) for hustler, card in cards)
+        self.unsent.delivered(pairs, self._monotonic())
 
     def release_held(self) -> None:
         """Frees the pairs whose holding time is over."""

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from broadcast.active_broadcast import ActiveBroadcast
-from broadcast.broadcast_params import BroadcastParams
 from broadcast.hustler_columns import Floats, Mask, Rows, Vocabulary
 from broadcast.market_prices import MarketPrices
 from broadcast.task_columns import TaskColumns
 from broadcast.tiles import unit_vectors
+from engine.kernel.broadcast_params import BroadcastParams
 from geo.cells import Cells, cover
 from geo.units import METRES_PER_MILE
 

@@ -10,7 +10,9 @@ from broadcast.database_clock import DatabaseClock
 from broadcast.limits import WaveLimits
 from broadcast.loop_yield import LoopYield
 from broadcast.market_prices import MarketPrices
-from broadcast.wave_store import WaveStore
+from broadcast.roster import NOBODY, as_ids
+from broadcast.wave_store import Wave, WaveStore, wave_of
+from engine.kernel.applied import StartedBroadcast
 
 
 class Takeover:
@@ -38,6 +40,25 @@ class Takeover:
         ids = list(broadcasts)
         for start in range(0, len(ids), self._limits.broadcasts_per_call):
             await self._take(ids[start : start + self._limits.broadcasts_per_call])
+
+    def started(self, started: StartedBroadcast) -> Wave | None:
+        """Takes in a broadcast that this process has started; returns the wave offered with it.
+
+        None where that must wait for the prices of the market, which are not read yet.
+        """
+        params = started.params
+        if self._prices is None or params.id in self._state.running:
+            return None
+        if not self._clock.is_known:
+            self._clock.set(started.now, self._clock.monotonic())
+        broadcast = self._state.add(params, self._prices, self._clock.now())
+        wave = wave_of(started.wave)
+        if wave is not None:
+            hustlers = as_ids(offer.hustler_id for offer in wave.offers)
+            self._state.offered_to(broadcast, hustlers, self._clock.monotonic())
+            rows = self._state.roster.rows_of(hustlers)
+            self._state.roster.offers_opened(rows[rows != NOBODY], 1)
+        return wave
 
     async def refresh_prices(self) -> None:
         """Reads the market's prices when the last are a minute old, and applies them."""

@@ -87,7 +87,14 @@ _DECODE_POLL = msgspec.json.Decoder(Poll).decode
 _DECODE_PARAMS = msgspec.json.Decoder(_ParamsAnswer).decode
 _DECODE_ENDINGS = msgspec.json.Decoder(list[Ending]).decode
 _DECODE_PRICES = msgspec.json.Decoder(MarketPrices).decode
+_DECODE_CARRIED = msgspec.json.Decoder(Wave | None).decode
 _DECODE_WAVE = msgspec.json.Decoder(Wave).decode
+
+
+def wave_of(raw: msgspec.Raw) -> Wave | None:
+    """Returns the wave that a command's answer carries; None where there is none."""
+    wave: Wave | None = _DECODE_CARRIED(raw)
+    return wave
 
 
 class WaveStore:
