@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from datetime import datetime, timedelta
 
+import msgspec
 import numpy as np
 
 from broadcast.ports import BroadcastUpdate
@@ -12,9 +13,11 @@ from broadcast.radius_plan import RadiusPlan
 from broadcast.wave_store import Ending
 from engine.kernel.applied import ClosedBroadcast, ClosedReason
 from engine.kernel.broadcast_params import BroadcastParams
-from engine.live.views import BroadcastState
+from engine.live.views import BroadcastState, OfferCard
 from geo.cells import Cells
 from geo.points import LatLng
+
+_DECODE_CARD = msgspec.json.Decoder(OfferCard).decode
 
 _REASONS: dict[BroadcastState, ClosedReason] = {
     "ACCEPTED": "CLAIMED",
@@ -43,6 +46,10 @@ class ActiveBroadcast:
         self.notified = 0
         self.known_at_s = time.monotonic()
         self._sent_at_s = float("-inf")
+
+    def card(self) -> OfferCard:
+        """Returns the card that its hustlers share, decoded anew: most broadcasts rest most ticks."""
+        return _DECODE_CARD(self.params.card)
 
     def update(self, at: datetime) -> BroadcastUpdate:
         """Returns the broadcast's progress at `at`, as its poster is shown it."""

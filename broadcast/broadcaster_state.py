@@ -18,6 +18,7 @@ from broadcast.offered_pairs import OfferedPairs
 from broadcast.roster import NOBODY, Roster
 from broadcast.running_broadcasts import RunningBroadcasts
 from engine.kernel.broadcast_params import BroadcastParams
+from engine.live.views import OfferCard
 
 FORGET_EVERY_S: Final = 60.0
 
@@ -57,6 +58,11 @@ class BroadcasterState:
         self.roster.seen(rows, now_s)
         self.offered.add(np.full(rows.size, broadcast.slot), rows)
         self.running.notified(broadcast, hustlers.size)
+
+    def card_of(self, broadcast_id: UUID) -> OfferCard | None:
+        """Returns the card that the hustlers of a broadcast share; None when it does not run."""
+        broadcast = self.running.get(broadcast_id)
+        return None if broadcast is None else broadcast.card()
 
     def grow_radius(self, broadcast: ActiveBroadcast, at: datetime) -> None:
         """Gives a broadcast the radius of its plan, unless it is over; its poster is to be told."""

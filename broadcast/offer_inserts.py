@@ -76,7 +76,7 @@ class OfferInserts:
 
     def deliver_first(self, wave: Wave, started_at: datetime) -> None:
         """Hands a first wave's few cards to delivery in this turn of the event loop."""
-        self._hand_over(list(wave.deliveries()))
+        self._hand_over(list(wave.deliveries(self._state.card_of)))
         self._metrics.offers_made(len(wave.offers))
         if wave.at is not None:
             self._metrics.funded_to_insert((wave.at - started_at).total_seconds())
@@ -84,7 +84,7 @@ class OfferInserts:
     async def deliver(self, wave: Wave) -> None:
         """Hands the wave's cards to delivery in slices, best first, yielding between them."""
         loop_yield = LoopYield(self._limits.block_s)
-        cards = wave.deliveries()
+        cards = wave.deliveries(self._state.card_of)
         while slice_ := list(islice(cards, CARDS_AT_ONCE)):
             self._hand_over(slice_)
             await loop_yield.maybe_yield()

@@ -30,6 +30,11 @@ class OfferedPairs:
         self._used = 1  # blocks of the pool ever given out
         self._free: list[int] = []
 
+    @property
+    def nbytes(self) -> int:
+        """Returns the bytes that the index and the blocks take."""
+        return self._blocks.nbytes + self._used * _BYTES
+
     def contains(self, slots: Rows, rows: Rows) -> Mask:
         """Returns which pairs have their bit: bool (n,)."""
         self._reach(slots, rows)

@@ -6,7 +6,7 @@ Raises what `sql.database` raises; the loops of `broadcast.broadcaster` survive 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
@@ -59,23 +59,31 @@ class PairRefused(Struct, frozen=True, array_like=True):
 
 
 class Wave(Struct, frozen=True):
-    """Offers to deliver, best first, the cards they share by broadcast, and the pairs refused."""
+    """Offers to deliver, best first, and the pairs refused."""
 
     at: datetime | None
     offers: list[OfferMade]
-    cards: list[OfferCard]
     refused: list[PairRefused] = []
 
-    def deliveries(self) -> Iterator[tuple[UserId, OfferCard]]:
-        """Yields each hustler's own card: the shared one with the own distance and score."""
-        shared = {card.broadcast_id: card for card in self.cards}
+    def deliveries(
+        self, card_of: Callable[[UUID], OfferCard | None]
+    ) -> Iterator[tuple[UserId, OfferCard]]:
+        """Yields each hustler's own card: the shared one with the own distance and score.
+
+        `card_of` returns a broadcast's shared card, or None where nothing is to be shown any more.
+        """
+        shared: dict[UUID, OfferCard | None] = {}
         for offer in self.offers:
-            card = shared[offer.broadcast_id]
-            task = msgspec.structs.replace(card.task, distance_miles=offer.distance_miles)
-            yield (
-                UserId(offer.hustler_id),
-                msgspec.structs.replace(card, task=task, matching_score=offer.matching_score),
-            )
+            broadcast_id = offer.broadcast_id
+            if broadcast_id not in shared:
+                shared[broadcast_id] = card_of(broadcast_id)
+            card = shared[broadcast_id]
+            if card is not None:
+                task = msgspec.structs.replace(card.task, distance_miles=offer.distance_miles)
+                yield (
+                    UserId(offer.hustler_id),
+                    msgspec.structs.replace(card, task=task, matching_score=offer.matching_score),
+                )
 
 
 class _ParamsAnswer(Struct, frozen=True):
