@@ -10,7 +10,8 @@ from broadcast.database_clock import DatabaseClock
 from broadcast.limits import WaveLimits
 from broadcast.loop_yield import LoopYield
 from broadcast.market_prices import MarketPrices
-from broadcast.roster import NOBODY, as_ids
+from broadcast.roster import NOBODY, as_ids, as_uuids
+from broadcast.unsent_cards import UnsentCards
 from broadcast.wave_store import Wave, WaveStore, wave_of
 from engine.kernel.applied import StartedBroadcast
 
@@ -22,11 +23,13 @@ class Takeover:
         self,
         store: WaveStore,
         state: BroadcasterState,
+        unsent: UnsentCards,
         clock: DatabaseClock,
         limits: WaveLimits,
     ) -> None:
         self._store = store
         self._state = state
+        self._unsent = unsent
         self._clock = clock
         self._limits = limits
         self._prices: MarketPrices | None = None
@@ -81,5 +84,7 @@ class Takeover:
         for params in found:
             if params.id not in self._state.running and self._prices is not None:
                 broadcast = self._state.add(params, self._prices, self._clock.now())
-                self._state.offered_to(broadcast, offered[params.id], self._clock.monotonic())
+                hustlers = offered[params.id]
+                self._state.offered_to(broadcast, hustlers.all, self._clock.monotonic())
+                self._unsent.suspect(as_uuids(hustlers.unsent), self._clock.monotonic())
                 await loop_yield.maybe_yield()
