@@ -48,6 +48,7 @@ class UnsentCards:
         its hustler's next session.
         """
         due: set[UUID] = set()
+        again: list[Pair] = []
         while self._suspects and self._suspects[0][0] <= now_s:
             due.add(self._suspects.popleft()[1])
         while self._order and self._order[0][0] <= now_s:
@@ -59,5 +60,6 @@ class UnsentCards:
                 del self._delivered_at_s[pair]
                 continue
             due.add(pair[1])
-            self._order.append((now_s + self._limits.resend_after_s, pair))
+            again.append(pair)
+        self._order.extend((now_s + self._limits.resend_after_s, pair) for pair in again)
         return {hustler for hustler in due if hustler in connected}
