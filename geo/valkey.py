@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from redis import exceptions as refusals
@@ -67,6 +67,15 @@ class Pipeline:
         return len(self.commands)
 
 
+class _Sent(NamedTuple):
+    """What became of commands that were sent: those left without a usable answer, and why."""
+
+    left: Sequence[int]
+    cause: Exception | None = None
+    wrong: Sequence[Exception] = ()
+    """The errors of commands that were wrong themselves."""
+
+
 class Valkey:
     """A client of a single server or of a cluster; up to eight pipelines at a time to each."""
 
@@ -96,6 +105,7 @@ class Valkey:
         Raises `ValkeyAway`, and a ResponseError unchanged when a command itself was wrong.
         """
         answers: list[Any] = [None] * len(pipeline)
+        wrong: list[Exception] = []
         waiting: Sequence[int] = range(len(pipeline))
         pause_s = FIRST_PAUSE_S
         cause: Exception | None = None
@@ -108,13 +118,14 @@ class Valkey:
                     if not self._is_known:
                         cause = await self._look()
                     if self._is_known:
-                        waiting, cause = await self._attempt(pipeline, answers, waiting)
+                        sent = await self._attempt(pipeline, answers, waiting)
+                        waiting, cause = sent.left, sent.cause
+                        wrong += sent.wrong
         except TimeoutError as error:
             why = f": {cause}" if cause else ""
             raise ValkeyAway(f"no answer within {deadline_s} s{why}") from error
-        for answer in answers:
-            if isinstance(answer, refusals.ResponseError):
-                raise answer
+        if wrong:
+            raise wrong[0]
         return answers
 
     async def run_in_order(self, *stages: Pipeline) -> list[list[Any]]:
@@ -161,8 +172,8 @@ class Valkey:
 
     async def _attempt(
         self, pipeline: Pipeline, answers: list[Any], waiting: Sequence[int]
-    ) -> tuple[Sequence[int], Exception | None]:
-        """Sends what waits for an answer; returns what still does, and why."""
+    ) -> _Sent:
+        """Sends what waits for an answer, and fills the answers in."""
         parts = self._by_owner(pipeline.slots, waiting)
         if len(parts) == 1:
             ((owner, rows),) = parts.items()
@@ -170,8 +181,11 @@ class Valkey:
         sent = await asyncio.gather(
             *(self._send(owner, pipeline, answers, rows) for owner, rows in parts.items())
         )
-        left = [row for rows, _ in sent for row in rows]
-        return left, next((cause for _, cause in sent if cause is not None), None)
+        return _Sent(
+            [row for part in sent for row in part.left],
+            next((part.cause for part in sent if part.cause is not None), None),
+            [error for part in sent for error in part.wrong],
+        )
 
     def _by_owner(
         self, slots: Sequence[int], waiting: Sequence[int]
@@ -189,29 +203,32 @@ class Valkey:
 
     async def _send(
         self, owner: Address | None, pipeline: Pipeline, answers: list[Any], rows: Sequence[int]
-    ) -> tuple[Sequence[int], Exception | None]:
-        """Sends some commands to one server; returns those without a usable answer, and why."""
+    ) -> _Sent:
+        """Sends some of the commands to one server, and fills their answers in."""
         if owner is None:
             self._is_known = False
-            return rows, refusals.ClusterDownError("a slot has no owner")
+            return _Sent(rows, refusals.ClusterDownError("a slot has no owner"))
         commands = pipeline.commands
-        whole = len(rows) == len(commands)
-        blob = b"".join(commands if whole else [commands[row] for row in rows])
+        is_whole = len(rows) == len(commands)
+        blob = b"".join(commands if is_whole else [commands[row] for row in rows])
         try:
-            replies = await self._server(owner).exchange(blob, len(rows))
+            replies, has_errors = await self._server(owner).exchange(blob, len(rows))
         except LOST as error:
             self._is_known = self._topology is None
-            return rows, error
+            return _Sent(rows, error)
         left: list[int] = []
+        wrong: list[Exception] = []
         cause: Exception | None = None
         for row, reply in zip(rows, replies, strict=True):
             answers[row] = reply
-            if isinstance(reply, refusals.ResponseError):
+            if has_errors and isinstance(reply, refusals.ResponseError):
                 answers[row] = answer = await self._redirected(reply, commands[row])
                 if isinstance(answer, _AGAIN):
                     left.append(row)
                     cause = answer
-        return left, cause
+                elif isinstance(answer, refusals.ResponseError):
+                    wrong.append(answer)
+        return _Sent(left, cause, wrong)
 
     async def _redirected(self, error: refusals.ResponseError, command: bytes) -> Any:
         """Returns what stands for an error: the reply of the server that it names, or itself.
@@ -224,7 +241,7 @@ class Valkey:
             return error
         address = (error.host or self._seed[0], error.port)
         try:
-            _, answer = await self._server(address).exchange(_ASKING + command, 2)
+            (_, answer), _ = await self._server(address).exchange(_ASKING + command, 2)
         except LOST as lost:
             return refusals.TryAgainError(str(lost))
         return answer
@@ -245,7 +262,7 @@ class Valkey:
                 try:
                     async with asyncio.timeout(ASKING_S):
                         command = packed(b"CLUSTER", b"SLOTS")
-                        (answer,) = await self._server(address).exchange(command, 1)
+                        (answer,), _ = await self._server(address).exchange(command, 1)
                 except (*LOST, TimeoutError) as error:
                     cause = error
                     continue

@@ -65,20 +65,20 @@ class ValkeyServer:
         for connection in connections:
             self._idle.put_nowait(connection)
 
-    async def exchange(self, commands: bytes, replies: int) -> list[Any]:
-        """Sends packed commands and returns so many replies, the errors of commands among them.
+    async def exchange(self, commands: bytes, replies: int) -> tuple[list[Any], bool]:
+        """Sends packed commands; returns so many replies, and whether errors are among them.
 
         Where the server does not know a script, all are loaded and everything is sent again.
         Raises one of `LOST`.
         """
         async with self._connection() as connection:
-            answers = await _exchange(connection, commands, replies)
-            if any(isinstance(answer, refusals.NoScriptError) for answer in answers):
+            answers, errors = await _exchange(connection, commands, replies)
+            if any(isinstance(error, refusals.NoScriptError) for error in errors):
                 # The server is new or was flushed; the commands may run twice, so all go again.
                 load = b"".join(packed(b"SCRIPT", b"LOAD", script.text) for script in self._scripts)
                 await _exchange(connection, load, len(self._scripts))
-                answers = await _exchange(connection, commands, replies)
-        return answers
+                answers, errors = await _exchange(connection, commands, replies)
+        return answers, bool(errors)
 
     async def close(self) -> None:
         """Closes every connection."""
@@ -99,8 +99,10 @@ class ValkeyServer:
             self._idle.put_nowait(connection)
 
 
-async def _exchange(connection: Connection, commands: bytes, replies: int) -> list[Any]:
-    """Sends, reads so many replies and returns them, errors among them included.
+async def _exchange(
+    connection: Connection, commands: bytes, replies: int
+) -> tuple[list[Any], list[Exception]]:
+    """Sends, reads so many replies and returns them, and once more the errors among them.
 
     The replies are taken from the connection's own stream and parser, a chunk at a time: calling
     its `read_response` for each took a third of the time of a large read (measured).
@@ -108,16 +110,17 @@ async def _exchange(connection: Connection, commands: bytes, replies: int) -> li
     await connection.send_packed_command(commands, check_health=False)
     stream: Any = connection._reader  # noqa: SLF001 - the version is capped for this
     parser: Any = connection._parser._reader  # type: ignore[attr-defined]  # noqa: SLF001
+    take = parser.gets
     answers: list[Any] = []
-    while len(answers) < replies:
-        answer = parser.gets(False)
-        if answer is NOT_ENOUGH_DATA:
+    for _ in range(replies):
+        while (answer := take(False)) is NOT_ENOUGH_DATA:
             chunk = await stream.read(CHUNK_BYTES)
             if not chunk:
                 raise refusals.ConnectionError("closed by the server")
             parser.feed(chunk)
-        elif isinstance(answer, refusals.ConnectionError):
-            raise answer
-        else:
-            answers.append(answer)
-    return answers
+        answers.append(answer)
+    errors = [answer for answer in answers if isinstance(answer, Exception)]
+    for error in errors:
+        if isinstance(error, refusals.ConnectionError):
+            raise error  # it is loading its data
+    return answers, errors

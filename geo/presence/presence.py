@@ -219,6 +219,8 @@ class Presence:
             )
             now, *records = await self._client.run(reads)
             parts += await _parsed(records, _milliseconds(now))
+        if len(parts) == 1:
+            return PresentHustlers.of(newest_rows(parts[0]))
         rows = np.concatenate(parts)
         await asyncio.sleep(0)
         return PresentHustlers.of(newest_rows(rows))
@@ -310,6 +312,8 @@ class Presence:
 
 async def _parsed(records: Sequence[Sequence[bytes]], now_ms: int) -> list[NDArray[np.void]]:
     """Returns the records of cells as rows, and gives way to the loop after some thousands."""
+    if sum(map(len, records)) <= RECORDS_AT_ONCE:
+        return [alive_rows(records, now_ms)]
     rows, waiting, count = [], [], 0
     for cell in records:
         waiting.append(cell)
@@ -318,8 +322,7 @@ async def _parsed(records: Sequence[Sequence[bytes]], now_ms: int) -> list[NDArr
             rows.append(alive_rows(waiting, now_ms))
             waiting, count = [], 0
             await asyncio.sleep(0)
-    rows.append(alive_rows(waiting, now_ms))
-    return rows
+    return [*rows, alive_rows(waiting, now_ms)]
 
 
 def _add_vacate(pipeline: Pipeline, heartbeat: Heartbeat, slot: CellSlot) -> None:
