@@ -10,7 +10,6 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
@@ -139,7 +138,7 @@ class LocationTracker:
             return
         tracked.live = False
         # what made the session suspect ended with it
-        tracked.track = replace(tracked.track, fast_in_a_row=0, suspects_s=())
+        tracked.track = tracked.track._replace(fast_in_a_row=0, suspects_s=())
         if user not in self._en_route:
             del self._tracked[user]
         self._heartbeats.stop(tracked)
