@@ -247,7 +247,8 @@ class LocationTracker:
         """Sets a new source; its generation is asked of Valkey with its first heartbeat."""
         now = time.monotonic()
         before = self._tracked.get(user)
-        tracked = TrackedHustler(user, source, track, now, now, live=live)
+        closed = source != "REST" and source.gone  # while its request was under way
+        tracked = TrackedHustler(user, None if closed else source, track, now, now, live=live)
         if before is not None:
             tracked.slot = before.slot
         self._tracked[user] = tracked
