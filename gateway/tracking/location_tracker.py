@@ -248,8 +248,9 @@ class LocationTracker:
     def _accept_from(self, user: UserId, source: Source, track: fixes.Track, *, live: bool) -> None:
         """Sets a new source; its generation is asked of Valkey with its first heartbeat."""
         now = time.monotonic()
+        closed = source != "REST" and source.gone  # while its request was under way
         # without the slot of before: a new generation has to claim the directory's entry
-        tracked = TrackedHustler(user, source, track, now, now, live=live)
+        tracked = TrackedHustler(user, None if closed else source, track, now, now, live=live)
         self._tracked[user] = tracked
         self._go_to(tracked, track)
 

@@ -19,7 +19,7 @@ from deploy.binaries import find_binaries
 from engine.kernel.ids import UserId
 from engine.live.broadcast_plan import BroadcastPlan
 from engine.live.views import OfferCard
-from engine.matching.score import Profile
+from engine.matching.score import HX_1_0
 from geo.cells import place_centre
 from geo.distance import distance_m
 from geo.units import METRES_PER_MILE
@@ -543,7 +543,7 @@ async def _terminate(world: World, database: str) -> None:
 
 async def test_a_pair_below_the_threshold_is_hidden(world: World) -> None:
     """Under a profile that can go so low: 0.14 at nine miles is not shown, 0.22 at seven is."""
-    by_distance = Profile("distance", trust=0, distance=1, category=0, price=0, time=0)
+    by_distance = replace(HX_1_0, trust=0, distance=1, category=0, price=0, time=0)
     shown, hidden = await world.hustler(7), await world.hustler(9)
     broadcast = await world.fund(*await world.task(), BroadcastPlan(initial_radius_miles=10))
     async with world.broadcaster(replace(QUICK, profile=by_distance)) as broadcaster:
