@@ -10,6 +10,7 @@ from functools import partial
 from random import SystemRandom
 
 from broadcast.broadcaster import Broadcaster
+from broadcast.first_wave import open_first_wave
 from engine.kernel.effects import Effects
 from engine.kernel.loops import run_loops
 from engine.kernel.schema_ledger import schema_ledger
@@ -64,19 +65,26 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
         # Who hears of a committed command, then the engine that commits, then the sessions
         hub, changes = Hub(metrics.sessions), HustlerChanges()
         settlements = Wake(lambda applied: applied.settle)
+        wave_limits = settings.broadcast.wave_limits()
         broadcaster = Broadcaster(
             database,
             presence,
             hub.cards,
             metrics.broadcasts,
             random=SystemRandom(),
-            limits=settings.broadcast.wave_limits(),
+            limits=wave_limits,
         )
         effects = Effects(
             [hub, changes, broadcaster, settlements], metrics.background_work.subscriber_failed
         )
         opening = open_engine(
-            settings, database, effects, settlements, metrics=metrics, money_of=money_of
+            settings,
+            database,
+            effects,
+            settlements,
+            first_wave=open_first_wave(database, presence, metrics.broadcasts, wave_limits),
+            metrics=metrics,
+            money_of=money_of,
         )
         engine = await stack.enter_async_context(opening)
         sessions = make_sessions(settings, engine, presence, hub, changes, metrics=metrics)
