@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta
 
-from broadcast.evaluation_cache import EvaluationCache
+import msgspec
+import numpy as np
+
 from broadcast.ports import BroadcastUpdate
 from broadcast.radius_plan import RadiusPlan
-from broadcast.wave_store import BroadcastParams, Ending
+from broadcast.wave_store import Ending
 from engine.kernel.applied import ClosedBroadcast, ClosedReason
-from engine.live.views import BroadcastState
+from engine.kernel.broadcast_params import BroadcastParams
+from engine.live.views import BroadcastState, OfferCard
+from geo.cells import Cells
 from geo.points import LatLng
+
+_DECODE_CARD = msgspec.json.Decoder(OfferCard).decode
 
 _REASONS: dict[BroadcastState, ClosedReason] = {
     "ACCEPTED": "CLAIMED",
@@ -20,10 +27,11 @@ _REASONS: dict[BroadcastState, ClosedReason] = {
 
 
 class ActiveBroadcast:
-    """A broadcast's plan, its evaluation cache, and the last update sent to its poster."""
+    """A broadcast's plan, its slot in the columns, and the last update sent to its poster."""
 
-    def __init__(self, params: BroadcastParams) -> None:
+    def __init__(self, params: BroadcastParams, slot: int) -> None:
         self.params = params
+        self.slot = slot
         self.plan = RadiusPlan(
             started_at=params.started_at,
             ends_at=params.expires_at,
@@ -33,13 +41,15 @@ class ActiveBroadcast:
             interval=timedelta(seconds=params.expansion_interval_s),
         )
         self.exact = LatLng(params.lat, params.lng)
-        self.place = LatLng(params.place_lat, params.place_lng)
-        self.evaluation_cache = EvaluationCache()
-        self.notified = params.hustlers_notified
-        self.evaluating = False
-        self.evaluated = False
-        self._sent: tuple[float, int] | None = None
+        self.cells: Cells = np.empty(0, np.uint64)
+        """The cover of the present radius."""
+        self.notified = 0
+        self.known_at_s = time.monotonic()
         self._sent_at_s = float("-inf")
+
+    def card(self) -> OfferCard:
+        """Returns the card that its hustlers share, decoded anew: most broadcasts rest most ticks."""
+        return _DECODE_CARD(self.params.card)
 
     def update(self, at: datetime) -> BroadcastUpdate:
         """Returns the broadcast's progress at `at`, as its poster is shown it."""
@@ -54,11 +64,10 @@ class ActiveBroadcast:
         )
 
     def due_update(self, at: datetime, now_s: float, gap_s: float) -> BroadcastUpdate | None:
-        """Returns an update if radius or count changed and the last is old enough, else None."""
-        standing = (self.plan.radius_miles(at), self.notified)
-        if standing == self._sent or now_s - self._sent_at_s < gap_s:
+        """Returns an update to the poster, or None while the last one is younger than `gap_s`."""
+        if now_s - self._sent_at_s < gap_s:
             return None
-        self._sent, self._sent_at_s = standing, now_s
+        self._sent_at_s = now_s
         return self.update(at)
 
     def final_update(self, ending: Ending) -> BroadcastUpdate:

@@ -1,9 +1,10 @@
-"""The broadcaster: four supervised loops that offer running broadcasts to eligible hustlers.
+"""The broadcaster: supervised loops that offer running broadcasts to eligible hustlers.
 
-- *wake*: evaluates a broadcast the moment it is woken, funded → first card in milliseconds;
-- *tick*: evaluates all running broadcasts, for growing radii, late joiners and drive-ins;
-- *poll*: reads the active broadcasts each second, to catch lost wake-ups and changes by other
-  processes or psql; closes those that ended and resends cards that no socket acknowledged;
+- *wake*: evaluates what rang: a broadcast that started, a hustler who came near or became offerable;
+- *due*: what time alone changes, at its instant: a radius that grows, a broadcast that ends;
+- *close*: asks how broadcasts ended, and withdraws their cards;
+- *tick*: compares all broadcasts with everybody present, for whatever did not ring;
+- *poll*: reads the active set, and sends cards again that no socket took;
 - *acks*: records which cards reached a socket.
 
 A round that fails is logged, counted and lost; its loop backs off and goes on. No state here
@@ -15,21 +16,35 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from random import Random
+from typing import Final
 from uuid import UUID
 
 from broadcast.active_broadcast import ActiveBroadcast
+from broadcast.broadcaster_state import BroadcasterState
 from broadcast.database_clock import DatabaseClock
 from broadcast.evaluation import Evaluation
 from broadcast.limits import WaveLimits
+from broadcast.loop_yield import LoopYield
+from broadcast.offer_inserts import OfferInserts
 from broadcast.ports import Delivery, WaveMetrics
-from broadcast.wave_store import WaveStore
-from engine.kernel.applied import Applied
+from broadcast.sent_reports import SentReports
+from broadcast.takeover import Takeover
+from broadcast.wave_store import Ending, WaveStore
+from engine.kernel.applied import Applied, StartedBroadcast
 from engine.kernel.ids import UserId
 from engine.kernel.loops import Backoff, supervise
 from geo.presence.presence import Presence
 from sql.database import Database
+
+WAKE_ROUNDS: Final = 4
+"""Rounds that rang and may be under way at once: a first card does not wait for another's insert."""
+
+_LONGEST_WAIT_S: Final = 3600.0
+
+SOON_S: Final = 0.05
+"""When a broadcast is asked for again that has ended by this clock and not by the database's."""
 
 
 class Broadcaster:
@@ -50,19 +65,22 @@ class Broadcaster:
         self._metrics = metrics
         self._backoff = Backoff(self._limits.backoff_s, self._limits.backoff_max_s, random)
         self._monotonic = time.monotonic
-        clock = DatabaseClock(self._monotonic)
-        self._store = WaveStore(database, clock, metrics)
-        self._evaluation = Evaluation(
-            store=self._store,
-            presence=presence,
-            delivery=delivery,
-            metrics=metrics,
-            clock=clock,
-            limits=self._limits,
+        self._due_changed = asyncio.Event()
+        self._clock = DatabaseClock(self._monotonic, self._due_changed.set)
+        self._state = BroadcasterState.new(self._limits.open_offers)
+        self._store = WaveStore(database, self._clock, metrics, self._state.vocabulary)
+        self._inserts = OfferInserts(
+            self._store, self._state, delivery, metrics, self._limits, self._monotonic
         )
-        self._running: dict[UUID, ActiveBroadcast] = {}
+        self._evaluation = Evaluation(
+            self._store, presence, self._state, self._inserts, self._clock, self._limits
+        )
+        self._takeover = Takeover(self._store, self._state, self._clock, self._limits)
+        self._reports = SentReports(self._store, delivery, self._inserts.unsent)
         self._woken: set[UUID] = set()
+        self._rung: set[UUID] = set()
         self._wake = asyncio.Event()
+        self._over = asyncio.Event()
         self._next_tick_s = 0.0
 
     def wake(self, broadcast_id: UUID) -> None:
@@ -70,65 +88,158 @@ class Broadcaster:
         self._woken.add(broadcast_id)
         self._wake.set()
 
+    def ring(self, hustlers: Iterable[UUID]) -> None:
+        """Schedules an evaluation of these hustlers now: they came near, or may be offerable."""
+        if len(self._state.running):
+            self._rung.update(hustlers)
+            self._wake.set()
+
     def applied(self, applied: Applied) -> None:
-        """Wakes every broadcast that a committed command has started."""
-        for broadcast_id in applied.started:
-            self.wake(broadcast_id)
+        """Acts on a committed command: what it started, what it ended, whom it concerns."""
+        for started in applied.started:
+            self._started(started)
+        for closed in applied.closed:
+            self._end(closed.broadcast_id)
+        concerned = {*applied.withdrawn, *(event.user_id for event in applied.events)}
+        self._hustlers_changed(concerned)
 
     async def run(self) -> None:
-        """Runs the four loops until cancelled; a failed round is logged, counted and backed off."""
-        rounds = {
-            "wake": self._evaluate_woken,
-            "tick": self._tick,
-            "poll": self._poll,
-            "acks": self._record_acks,
-        }
+        """Runs the loops until cancelled; a failed round is logged, counted and backed off."""
+        rounds = [
+            ("due", self._evaluate_due),
+            ("close", self._close_ended),
+            ("tick", self._tick),
+            ("poll", self._poll),
+            ("acks", self._record_acks),
+            *[("wake", self._evaluate_woken)] * WAKE_ROUNDS,
+        ]
         async with asyncio.TaskGroup() as loops:
-            for name, work in rounds.items():
+            for name, work in rounds:
                 loops.create_task(
                     supervise(name, work, backoff=self._backoff, failed=self._metrics.failed)
                 )
+
+    # ── Loops ────────────────────────────────────────────────────────────────────────────────────
 
     async def _evaluate_woken(self) -> None:
         await self._wake.wait()
         self._wake.clear()
         woken, self._woken = self._woken, set()
-        # A round lost here is caught by the poll, which wakes every unknown broadcast.
-        unknown = woken - self._running.keys()
-        if unknown:
-            for params in await self._store.broadcasts(unknown):
-                self._running.setdefault(params.id, ActiveBroadcast(params))
-        await self._evaluation.evaluate([self._running[i] for i in woken if i in self._running])
+        rung, self._rung = self._rung, set()
+        # A round lost here is caught by the poll, which wakes every unknown broadcast, and the tick.
+        await self._takeover.take(woken - self._state.running.ids)
+        broadcasts = [b for i in woken if (b := self._state.running.get(i)) is not None]
+        await self._evaluation.evaluate(broadcasts)
+        if rung and len(self._state.running):
+            await self._evaluation.evaluate_hustlers(rung)
+        self._tell_posters()
+
+    async def _evaluate_due(self) -> None:
+        await self._next_due()
+        at = self._clock.now()
+        loop_yield = LoopYield(self._limits.block_s)
+        grown: list[ActiveBroadcast] = []
+        for kind, broadcast_id in self._state.due.take(at.timestamp()):
+            broadcast = self._state.running.get(broadcast_id)
+            if broadcast is None:
+                continue
+            if kind == "END":
+                self._end(broadcast_id)
+            else:
+                self._state.grow_radius(broadcast, at)
+                grown.append(broadcast)
+            await loop_yield.maybe_yield()
+        try:
+            await self._evaluation.evaluate(grown)
+        finally:
+            self._tell_posters()
+
+    async def _next_due(self) -> None:
+        """Waits until something is due by the database's clock, or that clock turns out to differ."""
+        self._due_changed.clear()
+        wait_s = float("inf")
+        if self._clock.is_known:
+            wait_s = self._state.due.next_at_s() - self._clock.now().timestamp()
+        if wait_s > 0:
+            try:
+                async with asyncio.timeout(min(wait_s, _LONGEST_WAIT_S)):
+                    await self._due_changed.wait()
+            except TimeoutError:
+                return
+
+    async def _close_ended(self) -> None:
+        await self._over.wait()
+        self._over.clear()
+        over, self._state.over = self._state.over, set()
+        try:
+            endings = await self._store.endings(over)
+        except BaseException:
+            self._state.over |= over
+            self._over.set()
+            raise
+        for ending in endings:
+            self._close(ending)
+        for broadcast_id in over - {ending.id for ending in endings}:
+            self._state.resume(broadcast_id, self._clock.now(), SOON_S)
+            self._due_changed.set()
 
     async def _tick(self) -> None:
         await asyncio.sleep(max(0.0, self._next_tick_s - self._monotonic()))
         begun_s = self._monotonic()
         self._next_tick_s = begun_s + self._limits.tick_s
-        if self._running:
-            await self._evaluation.evaluate(list(self._running.values()))
+        if len(self._state.running):
+            await self._evaluation.evaluate_all()
             self._metrics.ticked(self._monotonic() - begun_s)
+        self._state.forget(begun_s)
+        self._inserts.release_held()
+        self._tell_posters()
 
     async def _poll(self) -> None:
-        known = set(self._running)
-        poll = await self._store.poll(self._limits.resend_after_s, self._limits.resends_per_poll)
-        running = set(poll.running)
-        for unknown in running - self._running.keys():
+        known = set(self._state.running.ids)
+        running = set(await self._store.running())
+        for unknown in running - known:
             self.wake(unknown)
-        if ended := known - running:
-            await self._close(ended)
-        self._metrics.running(len(self._running))
-        connected = self._delivery.connected()
-        if here := [hustler for hustler in poll.unsent if hustler in connected]:
-            await self._send_again(here)
+        for ended in known - running:
+            self._end(ended)
+        self._metrics.running(len(self._state.running))
+        await self._takeover.refresh_prices()
+        due = self._inserts.unsent.take_due(self._delivery.connected(), self._monotonic())
+        if due:
+            await self._send_again(list(due)[: self._limits.resends_per_poll])
         await asyncio.sleep(self._limits.poll_s)
 
-    async def _close(self, ended: set[UUID]) -> None:
-        for ending in await self._store.endings(ended):
-            broadcast = self._running.pop(ending.id)
-            self._delivery.closed(broadcast.closed(ending))
-            self._delivery.broadcast_update(
-                UserId(broadcast.params.poster_id), broadcast.final_update(ending)
-            )
+    async def _record_acks(self) -> None:
+        await asyncio.sleep(self._limits.ack_s)
+        await self._reports.record()
+
+    # ── Steps ────────────────────────────────────────────────────────────────────────────────────
+
+    def _started(self, started: StartedBroadcast) -> None:
+        """Takes in a broadcast with the wave that its own transaction has offered, and goes on."""
+        wave = self._takeover.started(started)
+        if wave is not None and wave.offers:
+            self._inserts.deliver_first(wave, started.params.started_at)
+        self.wake(started.params.id)
+
+    def _end(self, broadcast_id: UUID) -> None:
+        broadcast = self._state.running.get(broadcast_id)
+        if broadcast is not None:
+            self._state.end(broadcast)
+            self._over.set()
+
+    def _close(self, ending: Ending) -> None:
+        broadcast = self._state.running.get(ending.id)
+        if broadcast is None:
+            return
+        self.ring(self._state.remove(broadcast))
+        self._delivery.closed(broadcast.closed(ending))
+        self._delivery.broadcast_update(
+            UserId(broadcast.params.poster_id), broadcast.final_update(ending)
+        )
+
+    def _hustlers_changed(self, hustlers: Iterable[UUID]) -> None:
+        known = self._state.roster.changed(hustlers)
+        self.ring(UUID(bytes=known[n : n + 1].tobytes()) for n in range(known.size))
 
     async def _send_again(self, hustlers: Collection[UUID]) -> None:
         wave = await self._store.unsent(
@@ -136,9 +247,17 @@ class Broadcaster:
         )
         if wave.offers:
             self._metrics.offers_resent(len(wave.offers))
-            await self._evaluation.deliver(wave)
+            await self._inserts.deliver(wave)
 
-    async def _record_acks(self) -> None:
-        await asyncio.sleep(self._limits.ack_s)
-        if taken := self._delivery.taken():
-            await self._store.sent(taken)
+    def _tell_posters(self) -> None:
+        if not self._state.untold:
+            return
+        at, now_s = self._clock.now(), self._monotonic()
+        for broadcast_id in list(self._state.untold):
+            broadcast = self._state.running.get(broadcast_id)
+            update = broadcast and broadcast.due_update(at, now_s, self._limits.update_gap_s)
+            if broadcast and not update:
+                continue  # the last one is too young; the next round tells
+            self._state.untold.discard(broadcast_id)
+            if broadcast and update:
+                self._delivery.broadcast_update(UserId(broadcast.params.poster_id), update)

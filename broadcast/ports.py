@@ -64,7 +64,7 @@ class WaveMetrics(Protocol):
     def offers_resent(self, count: int) -> None:
         """Counts cards delivered again since no socket acknowledged them."""
 
-    def pairs_asked(self, count: int) -> None:
+    def pairs_evaluated(self, count: int) -> None:
         """Counts pairs put to the database, which inserts their offers or refuses them."""
 
     def hustlers_read(self, count: int) -> None:

@@ -7,12 +7,12 @@ from uuid import UUID
 
 import numpy as np
 
-from broadcast.active_broadcast import ActiveBroadcast
 from broadcast.database_clock import DatabaseClock
-from broadcast.pair_inputs import score_inputs
+from broadcast.hustler_columns import Vocabulary
 from broadcast.ports import WaveMetrics
+from broadcast.task_columns import score_inputs, task_columns
 from broadcast.wave_store import WaveStore
-from engine.matching.score import Part, breakdown, score
+from engine.matching.score import HX_1_0, Part, Profile, breakdown, score
 from geo.distance import distance_m
 from geo.points import LatLng
 from geo.units import METRES_PER_MILE
@@ -20,20 +20,32 @@ from sql.database import Database
 
 
 async def explain_score(
-    database: Database, metrics: WaveMetrics, broadcast_id: UUID, hustler: UUID, where: LatLng
+    database: Database,
+    metrics: WaveMetrics,
+    broadcast_id: UUID,
+    hustler: UUID,
+    where: LatLng,
+    profile: Profile = HX_1_0,
 ) -> list[Part] | None:
     """Returns the parts of a hustler's score at `where` now; None unless the broadcast runs.
 
     Raises what `sql.database` raises.
     """
-    clock = DatabaseClock(time.monotonic)
-    store = WaveStore(database, clock, metrics)
+    clock, vocabulary = DatabaseClock(time.monotonic), Vocabulary.new()
+    store = WaveStore(database, clock, metrics, vocabulary)
     for params in await store.broadcasts([broadcast_id]):
-        broadcast = ActiveBroadcast(params)
-        exact = distance_m(broadcast.exact, where) / METRES_PER_MILE
-        eligibility = await store.eligibility([broadcast_id], [hustler], [exact])
-        place_miles = np.array([distance_m(broadcast.place, where) / METRES_PER_MILE])
-        first = np.zeros(1, np.int64)
-        inputs = score_inputs([broadcast], first, place_miles, eligibility, clock.now())
-        return list(breakdown(score(inputs), 0))
+        tasks = task_columns([params], vocabulary)
+        tasks.market_price_cents[0] = (await store.market_prices()).of(params)
+        hustlers = await store.roster([hustler])
+        place_m = distance_m(LatLng(params.place_lat, params.place_lng), where)
+        only = np.zeros(1, np.intp)
+        inputs = score_inputs(
+            tasks,
+            only,
+            hustlers,
+            only,
+            place_miles=np.array([place_m / METRES_PER_MILE]),
+            at_s=clock.now().timestamp(),
+        )
+        return list(breakdown(score(inputs, profile), 0, profile))
     return None

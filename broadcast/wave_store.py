@@ -6,7 +6,7 @@ Raises what `sql.database` raises; the loops of `broadcast.broadcaster` survive 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
@@ -26,11 +26,10 @@ from sql.database import Database
 
 
 class Poll(Struct, frozen=True):
-    """The active broadcasts, and `unsent`: hustlers whose card has waited too long for a socket."""
+    """The active broadcasts, by the database's clock."""
 
     now: datetime
     running: list[UUID]
-    unsent: list[UUID]
 
 
 class Ending(Struct, frozen=True):
@@ -60,23 +59,31 @@ class PairRefused(Struct, frozen=True, array_like=True):
 
 
 class Wave(Struct, frozen=True):
-    """Offers to deliver, best first, the cards they share by broadcast, and the pairs refused."""
+    """Offers to deliver, best first, and the pairs refused."""
 
     at: datetime | None
     offers: list[OfferMade]
-    cards: list[OfferCard]
     refused: list[PairRefused] = []
 
-    def deliveries(self) -> Iterator[tuple[UserId, OfferCard]]:
-        """Yields each hustler's own card: the shared one with the own distance and score."""
-        shared = {card.broadcast_id: card for card in self.cards}
+    def deliveries(
+        self, card_of: Callable[[UUID], OfferCard | None]
+    ) -> Iterator[tuple[UserId, OfferCard]]:
+        """Yields each hustler's own card: the shared one with the own distance and score.
+
+        `card_of` returns a broadcast's shared card, or None where nothing is to be shown any more.
+        """
+        shared: dict[UUID, OfferCard | None] = {}
         for offer in self.offers:
-            card = shared[offer.broadcast_id]
-            task = msgspec.structs.replace(card.task, distance_miles=offer.distance_miles)
-            yield (
-                UserId(offer.hustler_id),
-                msgspec.structs.replace(card, task=task, matching_score=offer.matching_score),
-            )
+            broadcast_id = offer.broadcast_id
+            if broadcast_id not in shared:
+                shared[broadcast_id] = card_of(broadcast_id)
+            card = shared[broadcast_id]
+            if card is not None:
+                task = msgspec.structs.replace(card.task, distance_miles=offer.distance_miles)
+                yield (
+                    UserId(offer.hustler_id),
+                    msgspec.structs.replace(card, task=task, matching_score=offer.matching_score),
+                )
 
 
 class _ParamsAnswer(Struct, frozen=True):
@@ -88,7 +95,14 @@ _DECODE_POLL = msgspec.json.Decoder(Poll).decode
 _DECODE_PARAMS = msgspec.json.Decoder(_ParamsAnswer).decode
 _DECODE_ENDINGS = msgspec.json.Decoder(list[Ending]).decode
 _DECODE_PRICES = msgspec.json.Decoder(MarketPrices).decode
+_DECODE_CARRIED = msgspec.json.Decoder(Wave | None).decode
 _DECODE_WAVE = msgspec.json.Decoder(Wave).decode
+
+
+def wave_of(raw: msgspec.Raw) -> Wave | None:
+    """Returns the wave that a command's answer carries; None where there is none."""
+    wave: Wave | None = _DECODE_CARRIED(raw)
+    return wave
 
 
 class WaveStore:
@@ -104,16 +118,15 @@ class WaveStore:
         self._database = database
         self._clock = clock
         self._monotonic = clock.monotonic
-        self._metrics = metrics
+        self.metrics = metrics
         self._vocabulary = vocabulary
 
-    async def poll(self, unsent_age_s: float, limit: int) -> Poll:
-        """Returns the active broadcasts, and at most `limit` hustlers with cards unsent so long."""
+    async def running(self) -> list[UUID]:
+        """Returns the active broadcasts."""
         asked_at_s = self._monotonic()
-        age = timedelta(seconds=unsent_age_s)
-        poll = _DECODE_POLL(await self._call("wave_poll", age, limit))
+        poll = _DECODE_POLL(await self._call("wave_poll"))
         self._clock.set(poll.now, asked_at_s)
-        return poll
+        return poll.running
 
     async def broadcasts(self, ids: Collection[UUID]) -> list[BroadcastParams]:
         """Returns the parameters of those that are running; the others are left out."""
@@ -128,14 +141,14 @@ class WaveStore:
 
     async def roster(self, hustlers: Sequence[UUID]) -> HustlerColumns:
         """Returns what is known of each hustler, in the order asked; unknown ones are inactive."""
-        self._metrics.database_called()
-        self._metrics.hustlers_read(len(hustlers))
+        self.metrics.database_called()
+        self.metrics.hustlers_read(len(hustlers))
         rows = await self._database.rows("roster", hustlers)
         return hustler_columns(rows, self._vocabulary)
 
     async def offered(self, broadcasts: Sequence[UUID]) -> dict[UUID, Ids]:
         """Returns whom each of these broadcasts has been offered to."""
-        self._metrics.database_called()
+        self.metrics.database_called()
         rows = await self._database.rows("offered_hustlers", broadcasts)
         return {row["broadcast_id"]: np.frombuffer(row["hustlers"], "S16") for row in rows}
 
@@ -154,7 +167,7 @@ class WaveStore:
         open_offers_max: int,
     ) -> Wave:
         """Inserts offers for pairs still eligible; returns what was inserted and what was refused."""
-        self._metrics.pairs_asked(len(hustlers))
+        self.metrics.pairs_evaluated(len(hustlers))
         return _DECODE_WAVE(
             await self._call(
                 "make_offers",
@@ -175,12 +188,12 @@ class WaveStore:
 
     async def sent(self, taken: Mapping[tuple[UUID, UUID], float]) -> None:
         """Records when the cards of (broadcast, hustler) reached a socket, in monotonic seconds."""
-        self._metrics.database_called()
+        self.metrics.database_called()
         broadcasts, hustlers = zip(*taken, strict=True)
         now_s = self._monotonic()
         ages_s = [now_s - at_s for at_s in taken.values()]
         await self._database.call("offers_sent", broadcasts, hustlers, ages_s)
 
     async def _call(self, function: str, *arguments: Any) -> str:
-        self._metrics.database_called()
+        self.metrics.database_called()
         return cast("str", await self._database.call(function, *arguments))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 
 class TaskParams(Struct, frozen=True, kw_only=True):
@@ -40,6 +40,8 @@ class BroadcastParams(TaskParams, frozen=True, kw_only=True):
     max_radius_miles: float
     expansion_step_miles: float
     expansion_interval_s: int
+    card: Raw
+    """The JSON of `engine.live.views.OfferCard` without what differs by hustler."""
 
 
 class StartingTask(Struct, frozen=True):

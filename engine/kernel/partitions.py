@@ -1,4 +1,4 @@
-"""Creates the partitions of time-partitioned tables ahead, and drops those past retention.
+"""Creates the partitions of time-partitioned tables ahead, and drops or empties old ones.
 
 By the database's clock, so that partitions follow `hustlexp clock advance`. Any number of processes
 may run it.
@@ -35,8 +35,10 @@ class PartitionKeeper:
         await asyncio.sleep(ROUND_S)
 
     async def keep(self) -> None:
-        """Creates and drops what is due now; a table that is locked is left for the next round."""
+        """Creates, drops and empties what is due now; a table that is locked is left for the next round."""
         if made := await self._store.call(list[str], "ensure_partitions"):
             log.info("partitions_made", partitions=made)
         if dropped := await self._store.call(list[str], "drop_old_events"):
             log.info("partitions_dropped", partitions=dropped)
+        if emptied := await self._store.call(list[str], "empty_old_changes"):
+            log.info("partitions_emptied", partitions=emptied)

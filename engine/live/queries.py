@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
+from uuid import UUID
 
-from engine.kernel.ids import (
-    UserId,
-)
+from engine.kernel.ids import UserId
 from engine.kernel.store import Store
-from engine.live.views import LiveView, OfferCard
+from engine.live.views import ChangedBroadcast, LiveView, OfferCard
 
 
 class LastFix(NamedTuple):
@@ -23,6 +23,15 @@ class LastFix(NamedTuple):
     """By the database's clock: time that `hustlexp clock advance` lets pass counts."""
 
 
+class HustlerState(NamedTuple):
+    """Whether a hustler is in LIVE mode, and whether offers can be shown to them."""
+
+    hustler: UserId
+    is_live: bool
+    is_offerable: bool
+    """LIVE mode is ACTIVE, and no task in hand keeps them from another."""
+
+
 class LiveQueries:
     """Reads LIVE states, sessions and open offers."""
 
@@ -32,6 +41,16 @@ class LiveQueries:
     async def state(self, user: UserId) -> LiveView:
         """Returns the caller's LIVE state at this instant."""
         return await self._store.found(LiveView, "live_view", user)
+
+    async def states(self, users: Sequence[UserId]) -> list[HustlerState]:
+        """Returns the state of each of these users at this instant."""
+        rows = await self._store.rows("hustler_states", list(users))
+        return [HustlerState(*row.values()) for row in rows]
+
+    async def ended(self, broadcasts: Sequence[UUID]) -> list[ChangedBroadcast]:
+        """Returns those of these broadcasts that have ended."""
+        rows = await self._store.rows("broadcasts_ended", list(broadcasts))
+        return [ChangedBroadcast(*row.values()) for row in rows]
 
     async def last_fix(self, user: UserId) -> LastFix | None:
         """Returns the user's last accepted fix, or None."""

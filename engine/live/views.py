@@ -14,6 +14,14 @@ BroadcastState = Literal["ACTIVE", "ACCEPTED", "EXPIRED", "CANCELLED"]
 LiveState = Literal["OFF", "ACTIVE", "COOLDOWN", "PAUSED"]
 
 
+class ChangedBroadcast(Struct, frozen=True, array_like=True):
+    """A broadcast that began or ended, as it stands now."""
+
+    id: UUID
+    task_id: UUID
+    state: BroadcastState
+
+
 class BroadcastView(Struct, frozen=True):
     """A task's newest broadcast."""
 

@@ -93,7 +93,9 @@ SNAPSHOT_WINDOW_S: Final = 0.010
 SNAPSHOT_BATCH: Final = 500
 """Users per snapshot query."""
 CATCHUP_EVERY_S: Final = 1.0
-"""How often positions are compared with the counters."""
+"""How often a process asks what changed, and looks at whoever has come meanwhile."""
+COMPARE_BATCH: Final = 2_000
+"""Users, broadcasts or hustlers in one query, where all must be compared."""
 CLOSED_REMEMBERED_S: Final = 900.0
 """A card of a broadcast that ended within this time is dropped."""
 POLL_MAX_S: Final = 25.0

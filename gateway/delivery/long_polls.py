@@ -33,7 +33,7 @@ class LongPolls:
         """Waits for the first event after `after` or a change of the open offers.
 
         The caller looks into the log before and after; an event committed between its look and
-        this call is found by the comparison of counters within a second.
+        this call is found within a second, by the look at the counters of whoever has just come.
         UNAVAILABLE when too many wait already.
         """
         if self._stopping:
@@ -43,6 +43,7 @@ class LongPolls:
         self.open += 1
         connections = self._registry.of(user)
         poller = connections.poller = connections.poller or Poller()
+        self._registry.unchecked.add(user)
         woken = poller.begin(after)
         try:
             async with asyncio.timeout(min(seconds, limits.POLL_MAX_S)):

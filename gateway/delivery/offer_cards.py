@@ -77,6 +77,19 @@ class OfferCards:
             self._shown[broadcast_id].add(connection)
             self._took(broadcast_id, user)
 
+    def broadcasts(self) -> Collection[UUID]:
+        """Returns the broadcasts whose end a socket or long poll of this process must get."""
+        return self._shown.keys() | self._polled.keys()
+
+    def concerns(self, hustler: UserId) -> bool:
+        """Returns whether a card is shown to the user, or was withdrawn and may come back."""
+        connections = self._registry.user(hustler)
+        if connections is None:
+            return False
+        if connections.poller is not None and connections.poller.broadcasts():
+            return True
+        return any(connection.session.cards.broadcasts() for connection in connections.sockets)
+
     def left(self, connection: Connection) -> None:
         """Removes a closed socket from the index of shown cards."""
         for broadcast_id in connection.session.cards.broadcasts():

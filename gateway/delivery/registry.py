@@ -38,6 +38,8 @@ class ConnectionRegistry:
         """The same by address."""
         self._watching: defaultdict[UUID, set[Connection]] = defaultdict(set)
         self._observing: set[Connection] = set()
+        self.unchecked: set[UserId] = set()
+        """Users with a socket or long poll that is newer than the last look at their standing."""
 
     # ── Sockets ──────────────────────────────────────────────────────────────────────────────────
 
@@ -69,6 +71,7 @@ class ConnectionRegistry:
         self._metrics.connected()
         sockets = self.of(user).sockets
         sockets.append(connection)
+        self.unchecked.add(user)
         open_ones = [known for known in sockets if not known.gone]
         for oldest in open_ones[: -limits.SOCKETS_PER_USER]:
             oldest.session.end(close_codes.TOO_MANY_SOCKETS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 
@@ -21,13 +23,22 @@ class BackgroundWorkMetrics:
         )
         self._subscriber_failures = Counter(
             "hustlexp_subscriber_failures",
-            "Committed commands that a subscriber raised on.",
+            "Committed commands and changes that a subscriber raised on.",
             ["subscriber"],
             registry=registry,
         )
+        self._horizon_age_seconds = Gauge(
+            "hustlexp_net_horizon_age_seconds",
+            "How long ago everything committed by then had been passed on to this process.",
+            registry=registry,
+        )
+
+    def watch_horizon(self, age_s: Callable[[], float]) -> None:
+        """Exposes the age of the change feed's horizon, in seconds, from now on."""
+        self._horizon_age_seconds.set_function(age_s)
 
     def subscriber_failed(self, subscriber: str) -> None:
-        """Counts a subscriber that raised on a committed command."""
+        """Counts a subscriber that raised on a committed command, or on what changed."""
         self._subscriber_failures.labels(subscriber).inc()
 
     def settlements_waiting(self, count: int) -> None:

@@ -33,7 +33,12 @@ class BroadcastMetrics:
         )
         self._evaluated = Counter(
             "hustlexp_pairs_evaluated",
-            "Pairs of broadcast and hustler checked by the database.",
+            "Pairs of broadcast and hustler put to the database, which inserts or refuses them.",
+            registry=registry,
+        )
+        self._hustlers_read = Counter(
+            "hustlexp_hustlers_read",
+            "Hustlers whose facts the broadcaster read: new ones, and those that changed.",
             registry=registry,
         )
         self._queries = Counter(
@@ -93,6 +98,10 @@ class BroadcastMetrics:
     def pairs_evaluated(self, count: int) -> None:
         """Counts pairs evaluated by the database."""
         self._evaluated.inc(count)
+
+    def hustlers_read(self, count: int) -> None:
+        """Counts hustlers whose facts were read from the database."""
+        self._hustlers_read.inc(count)
 
     def ticked(self, seconds: float) -> None:
         """Observes the duration of one evaluation of all broadcasts."""

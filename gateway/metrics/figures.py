@@ -227,6 +227,14 @@ SECTIONS: Final = (
                 ),
             ),
             Figure(
+                "hustlexp_net_horizon_age_seconds",
+                worry="Over 15 s: a write transaction stays open, or PostgreSQL is away; what a push "
+                "lost, or another process did, comes late",
+                alert=Alert(
+                    "HustleXPNetStands", "max(hustlexp_net_horizon_age_seconds) > 15", "1m", "page"
+                ),
+            ),
+            Figure(
                 "hustlexp_settlements_pending",
                 worry="It does not return to 0: the provider refuses or is away",
                 alert=Alert(

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from functools import partial
 
+from engine.events.changes import ChangeSubscriber
 from engine.kernel.loops import Loop
 from gateway.delivery.catchup import Catchup
 from gateway.delivery.hub import Hub
@@ -30,12 +31,16 @@ from geo.presence.presence import Presence
 
 @dataclass(frozen=True, slots=True)
 class Sessions:
-    """The opened parts behind the sockets; `loops` are their workers, not yet running."""
+    """The opened parts behind the sockets; `loops` are their workers, not yet running.
+
+    `change_subscribers` hear of what other transactions changed.
+    """
 
     authenticator: Authenticator
     rates: Rates
     location_tracker: LocationTracker
     endpoint: WebSocketEndpoint
+    change_subscribers: tuple[ChangeSubscriber, ...]
     loops: tuple[Loop, ...]
 
 
@@ -58,6 +63,7 @@ def make_sessions(
     authenticator, rates = Authenticator(issuers, queries.people), Rates(time.monotonic)
     snapshots, heartbeats = Snapshots(queries.events), Heartbeats(presence)
     location_tracker = LocationTracker(hub, changes, commands, queries, heartbeats=heartbeats)
+    catchup = Catchup(hub, queries, snapshots)
     session_opener = SessionOpener(
         hub=hub,
         authenticator=authenticator,
@@ -81,10 +87,11 @@ def make_sessions(
         rates,
         location_tracker,
         endpoint,
+        change_subscribers=(catchup, location_tracker),
         loops=(
             hub,
             snapshots,
-            Catchup(hub, queries, snapshots, changes.heard),
+            catchup,
             heartbeats,
             location_tracker,
             Absences(commands, queries, presence, heartbeats),

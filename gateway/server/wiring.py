@@ -11,10 +11,12 @@ from random import SystemRandom
 
 from broadcast.broadcaster import Broadcaster
 from broadcast.first_wave import open_first_wave
+from engine.events.changes import ChangeFeed
 from engine.kernel.effects import Effects
 from engine.kernel.loops import run_loops
 from engine.kernel.schema_ledger import schema_ledger
 from engine.kernel.wake import Wake
+from gateway.contract import limits
 from gateway.delivery.hub import Hub
 from gateway.http.cursors import Cursors
 from gateway.http.health import Health
@@ -89,6 +91,15 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
         engine = await stack.enter_async_context(opening)
         sessions = make_sessions(settings, engine, presence, hub, changes, metrics=metrics)
 
+        # Who hears of what any transaction changed
+        feed = ChangeFeed(
+            engine.store,
+            [*sessions.change_subscribers],
+            every_s=limits.CATCHUP_EVERY_S,
+            failed=metrics.background_work.subscriber_failed,
+        )
+        metrics.background_work.watch_horizon(feed.age_s)
+
         # What the routes work with
         idempotency = Idempotency(engine.store)
         parts = Parts(
@@ -128,6 +139,6 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
 
         # What runs by itself; it ends before the parts are closed
         process = ProcessMetrics(metrics.process.loop_lag, metrics.process.full_collection)
-        loops = (*engine.loops, broadcaster, *sessions.loops, idempotency, process)
+        loops = (*engine.loops, broadcaster, *sessions.loops, feed, idempotency, process)
         await stack.enter_async_context(run_loops(loops))
         yield parts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from engine.kernel import policy
@@ -44,6 +44,10 @@ class EnRoute:
     def __contains__(self, hustler: object) -> bool:
         return hustler in self._trips
 
+    def __iter__(self) -> Iterator[UserId]:
+        """Iterates over the hustlers who are on the way."""
+        return iter(self._trips)
+
     async def load(self, hustlers: Sequence[UserId]) -> None:
         """Reads the trips of these hustlers anew; of overlapping reads the last request stands."""
         self._loads += 1
@@ -68,6 +72,7 @@ class EnRoute:
                 LatLng(engaged.lat, engaged.lng),
                 engaged.arrived,
                 known.last_sent_at if known else float("-inf"),
+                known.pending if known else None,
             )
         for hustler in hustlers:
             if self._loaded_by.get(hustler, 0) > number:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -17,7 +17,9 @@ import structlog
 
 from engine.api.commands import Commands
 from engine.api.queries import Queries
+from engine.events.changes import Changes
 from engine.kernel import errors
+from engine.kernel.batches import batches
 from engine.kernel.errors import Refusal
 from engine.kernel.ids import UserId
 from engine.kernel.loops import supervise
@@ -35,6 +37,7 @@ from gateway.tracking.tracked_hustlers import Source, TrackedHustler, fix_of, re
 from geo import distance, fixes
 from geo.points import LatLng
 from geo.units import METRES_PER_MILE
+from sql.database import DatabaseError
 
 log = structlog.get_logger(__name__)
 
@@ -264,6 +267,15 @@ class LocationTracker:
 
     # ── What follows ─────────────────────────────────────────────────────────────────────────────
 
+    def changed(self, changes: Changes) -> None:
+        """Has those who are followed here read anew, whoever changed them (`ChangeFeed`)."""
+        if changes.all_may_have_changed:
+            self._changes.add((*self._tracked, *self._returned, *self._en_route))
+        self._changes.add(user for user in changes.hustlers if self._follows(user))
+
+    def _follows(self, user: UserId) -> bool:
+        return user in self._tracked or user in self._returned or user in self._en_route
+
     async def run(self) -> None:
         """Runs rounds until cancelled."""
         async with asyncio.TaskGroup() as group:
@@ -311,20 +323,40 @@ class LocationTracker:
         if not users:
             return
         try:
-            await self._en_route.load(list(users))
-            for user in users:
-                await self._read_live(user)
-                self.arrivals.look(user)
+            for batch in batches(users, limits.COMPARE_BATCH):
+                await self._read(batch)
+                users.difference_update(batch)
         except BaseException:
             self._changes.users |= users
             raise
 
-    async def _read_live(self, user: UserId) -> None:
-        """Stops tracking a hustler who is neither LIVE nor on the way to a task any more."""
+    async def _read(self, users: Sequence[UserId]) -> None:
+        """Reads the tasks and LIVE states of these hustlers anew, by a query each."""
+        await self._en_route.load(users)
+        asked = {user: self._tracked.get(user) for user in users if self._may_be_live(user)}
+        states = await self._queries.live.states(list(asked)) if asked else []
+        off = {state.hustler for state in states if not state.is_live}
+        for user in users:
+            try:
+                await self._let_go(user, asked.get(user), is_off=user in off)
+            except (Refusal, DatabaseError):
+                # This one is read again later, and keeps none of the others waiting.
+                log.exception("hustler_not_let_go", hustler=str(user))
+                asyncio.get_running_loop().call_later(AGAIN_S, self._changes.add, [user])
+            self.arrivals.look(user)
+
+    def _may_be_live(self, user: UserId) -> bool:
         tracked = self._tracked.get(user)
-        if user in self._returned or (tracked is not None and tracked.live):
-            is_off = (await self._queries.live.state(user)).state == "OFF"
-            if is_off and self._tracked.get(user) is tracked:
+        return user in self._returned or (tracked is not None and tracked.live)
+
+    async def _let_go(self, user: UserId, asked: TrackedHustler | None, *, is_off: bool) -> None:
+        """Stops tracking a hustler who is neither LIVE nor on the way to a task any more.
+
+        `asked` is the tracked hustler whose LIVE state was asked for; a newer one is let be.
+        """
+        tracked = self._tracked.get(user)
+        if self._may_be_live(user):
+            if is_off and tracked is asked:
                 await self._keep(user)
                 await self._leave(user)
         elif tracked is not None and user not in self._en_route:

@@ -157,6 +157,24 @@ class Presence:
             found += records
         return present_hustlers(found, now_ms)
 
+    async def of(self, hustlers: Collection[UUID]) -> PresentHustlers:
+        """Returns those of these hustlers who are matchable, as `within` has it."""
+        records: list[list[bytes]] = []
+        now_ms = 0
+        for batch in _batches(list(hustlers), HUSTLERS_AT_ONCE):
+            claims = await self._client.run(
+                b"".join(packed(b"GET", directory_key(hustler)) for hustler in batch), len(batch)
+            )
+            reads = [
+                packed(b"HGET", keys_of(slot.cell)[0], hustler.bytes)
+                for hustler, claim in zip(batch, claims, strict=True)
+                if claim and (slot := claimed_cell(claim.split()[-1]))
+            ]
+            time, *found = await self._client.run(_TIME + b"".join(reads), 1 + len(reads))
+            now_ms = _milliseconds(time)
+            records.append([record for record in found if record])
+        return present_hustlers(records, now_ms)
+
     async def counts(self, cells: Cells) -> NDArray[np.int64]:
         """Returns how many hustlers were seen in each cell within 90 s: int64 (n,)."""
         since_ms = _milliseconds(await self._client.one(b"TIME")) - STALE_MS

@@ -60,7 +60,7 @@ select
             (
                 select jsonb_agg(to_jsonb(e) order by e.seq)
                 from (
-                    select u.* from user_events as u
+                    select u.user_id, u.seq, u.at, u.type, u.data from user_events as u
                     where u.user_id = $1 and u.seq > $2
                     order by u.seq
                     limit $3
@@ -75,7 +75,7 @@ select
 select to_jsonb(e)
 from unnest($1::uuid[], $2::bigint[]) as w (user_id, seq)
 cross join lateral (
-    select u.* from user_events as u
+    select u.user_id, u.seq, u.at, u.type, u.data from user_events as u
     where u.user_id = w.user_id and u.seq > w.seq
     order by u.seq
     limit $3

@@ -50,6 +50,7 @@ class Counted:
     deferred: int = 0
     resent: int = 0
     evaluated: int = 0
+    read: int = 0
     ticks: int = 0
     polls: int = 0
     calls: int = 0
@@ -72,6 +73,10 @@ class Counted:
     def pairs_evaluated(self, count: int) -> None:
         """Asked."""
         self.evaluated += count
+
+    def hustlers_read(self, count: int) -> None:
+        """Read."""
+        self.read += count
 
     def ticked(self, seconds: float) -> None:
         """One tick."""

@@ -19,6 +19,7 @@ from broadcast.ports import Delivery, WaveMetrics
 from broadcast.wave_store import Wave
 from engine.kernel.applied import Applied
 from engine.kernel.broadcast_params import BroadcastParams
+from engine.live.views import OfferCard
 from gateway.cli import main
 from gateway.cli.run_file import deployment
 from gateway.server import wiring
@@ -74,6 +75,7 @@ class OneByOne:
                 b"BYRADIUS", repr(params.initial_radius_miles * METRES_PER_MILE), b"m",
                 b"ASC", b"COUNT", OFFERS, b"WITHDIST",
             )  # fmt: skip
+            card = msgspec.json.decode(params.card, type=OfferCard)
             for hustler, metres in found:
                 miles = [float(metres) / METRES_PER_MILE]
                 made = await self._database.call(
@@ -86,7 +88,7 @@ class OneByOne:
                     OPEN_OFFERS,
                 )
                 wave = msgspec.json.decode(made, type=Wave)
-                self._delivery.cards(list(wave.deliveries()))
+                self._delivery.cards(list(wave.deliveries({broadcast_id: card}.get)))
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ begin
                 e.value ->> 'type',
                 e.value -> 'data'
             from jsonb_array_elements(reader.own) with ordinality as e
-            returning user_events.*
+            returning user_id, seq, at, type, data
         )
         select jsonb_agg(to_jsonb(w) order by w.seq) into part from written as w;
         appended := appended || part;

@@ -42,7 +42,7 @@ begin
             where held.assigned_hustler_id = a.hustler_id and counts_as_busy(held)
         ),
         coalesce(may_work(u.role) and u.account_status = 'ACTIVE' and p.user_id is not null, false),
-        running_offers(a.hustler_id, first_running, last_running, at),
+        a.taken,
         u.trust_tier::double precision,
         coalesce(p.verified_trades, '{}'),
         coalesce(p.insurance_valid, false),
@@ -55,7 +55,8 @@ begin
         p.available_minutes / 60.0::double precision,
         s.radius_miles,
         s.categories
-    from unnest(p_hustlers) with ordinality as a (hustler_id, n)
+    from places_taken(p_hustlers, first_running, last_running, at)
+        with ordinality as a (hustler_id, taken, n)
     left join users as u on u.id = a.hustler_id
     left join hustler_profiles as p on p.user_id = a.hustler_id
     left join live_status as s on s.user_id = a.hustler_id
@@ -154,8 +155,11 @@ begin
     ),
 
     places as (
-        select h.hustler_id, running_offers(h.hustler_id, first_running, last_running, at) as taken
-        from (select distinct j.hustler_id from judged as j where j.result = 'OFFER') as h
+        select p.hustler_id, p.taken
+        from places_taken(
+            array(select distinct j.hustler_id from judged as j where j.result = 'OFFER'),
+            first_running, last_running, at
+        ) as p
     ),
 
     granted as (

@@ -138,29 +138,28 @@ begin atomic
         and broadcast_runs(b, at);
 end;
 
--- How many places of a hustler unanswered offers of running broadcasts take. The offers are read first,
--- and the broadcast of each by its key: whatever the statistics say, nobody's count costs what runs
--- elsewhere. Plpgsql, since a function in SQL is inlined and its order of joins is the planner's again.
-create or replace function running_offers(
-    p_hustler uuid, p_first uuid, p_last uuid, at timestamptz
-) returns bigint
-language plpgsql stable
-set plan_cache_mode = 'force_generic_plan'
-set enable_seqscan = 'off'
-as $$
-begin
-    return (
-        select count(*)
-        from (
-            select o.broadcast_id from offers as o
-            where o.hustler_id = p_hustler and o.response is null
-                and o.broadcast_id between p_first and p_last
-            offset 0
-        ) as o
-        where (select broadcast_runs(b, at) from live_broadcasts as b where b.id = o.broadcast_id)
-    );
+-- How many places of each hustler unanswered offers of running broadcasts take; p_hustlers are distinct.
+-- The offers are read first, and the broadcast of each by its key: whatever the statistics say, nobody's
+-- count costs what runs elsewhere. `offset 0` keeps the planner from joining in another order.
+create or replace function places_taken(
+    p_hustlers uuid[], p_first uuid, p_last uuid, at timestamptz
+) returns table (hustler_id uuid, taken bigint)
+language sql stable
+begin atomic
+    select
+        h.id,
+        (
+            select count(*)
+            from (
+                select o.broadcast_id from offers as o
+                where o.hustler_id = h.id and o.response is null
+                    and o.broadcast_id between p_first and p_last
+                offset 0
+            ) as o
+            where (select broadcast_runs(b, at) from live_broadcasts as b where b.id = o.broadcast_id)
+        )
+    from unnest(p_hustlers) as h (id);
 end;
-$$;
 
 -- Everyone who released this task or one before it: never offered it again (design §2, Task).
 create or replace function releasers(p_task uuid) returns uuid[]
@@ -277,8 +276,8 @@ return (
     from live_broadcasts as b where b.id = o.broadcast_id
 );
 
--- Offers and the cards they share, so that a thousand recipients cost one card:
--- {at, offers: [[broadcast, hustler, shown miles, score], …], cards: [card of each broadcast]}.
+-- Offers to be delivered; the card that those of a broadcast share comes with it (broadcast_params), so
+-- that a thousand recipients cost one: {at, offers: [[broadcast, hustler, shown miles, score], …]}.
 create or replace function wave_json(p_offers offers[]) returns jsonb
 language sql stable
 return (
@@ -286,12 +285,7 @@ return (
         'at', max(o.offered_at),
         'offers', coalesce(jsonb_agg(jsonb_build_array(
             o.broadcast_id, o.hustler_id, shown_miles(o.distance_miles), o.matching_score
-        ) order by o.n), '[]'),
-        'cards', (
-            select coalesce(jsonb_agg(broadcast_card(b)), '[]')
-            from live_broadcasts as b
-            where b.id in (select m.broadcast_id from unnest(p_offers) as m)
-        )
+        ) order by o.n), '[]')
     )
     from unnest(p_offers) with ordinality as o (
         broadcast_id, hustler_id, task_id, offered_at, distance_miles, matching_score, sent_at,
@@ -321,9 +315,8 @@ return (
     ) as u
 );
 
--- The active set, once a second: who runs, what time it is, and whose cards wait for too long: the
--- newest first, so that those who are away cannot keep the others out of p_limit.
-create or replace function wave_poll(p_age interval, p_limit integer) returns jsonb
+-- The active set, and what time it is.
+create or replace function wave_poll() returns jsonb
 language sql stable
 return (
     select jsonb_build_object(
@@ -331,20 +324,6 @@ return (
         'running', (
             select coalesce(jsonb_agg(b.id), '[]') from live_broadcasts as b
             where b.state = 'ACTIVE' and b.expires_at > clock.at
-        ),
-        'unsent', (
-            select coalesce(jsonb_agg(u.hustler_id), '[]')
-            from (
-                select o.hustler_id
-                from live_broadcasts as b
-                inner join offers as o on o.broadcast_id = b.id
-                where b.state = 'ACTIVE' and b.expires_at > clock.at
-                    and o.sent_at is null and o.response is null
-                    and offer_waits(o.offered_at, clock.at, p_age)
-                group by o.hustler_id
-                order by max(o.offered_at) desc
-                limit p_limit
-            ) as u
         )
     )
     from (select hx_clock() as at) as clock

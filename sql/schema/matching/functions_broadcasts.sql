@@ -21,8 +21,8 @@ return jsonb_build_object(
     'background_check_required', t.background_check_required
 );
 
--- What a broadcaster keeps of a running broadcast; a funded task's place, price, category, demands and
--- deadline never change.
+-- What a broadcaster keeps of a running broadcast, with the card that its hustlers share; a funded task's
+-- place, price, category, demands and deadline never change, and its words not while it is on offer.
 create or replace function broadcast_params(b live_broadcasts, t tasks) returns jsonb
 language sql stable
 return task_params(t, t.price) || jsonb_build_object(
@@ -32,7 +32,8 @@ return task_params(t, t.price) || jsonb_build_object(
     'initial_radius_miles', b.initial_radius_miles,
     'max_radius_miles', b.max_radius_miles,
     'expansion_step_miles', b.expansion_step_miles,
-    'expansion_interval_s', b.expansion_interval_s
+    'expansion_interval_s', b.expansion_interval_s,
+    'card', broadcast_card(b)
 );
 
 -- A task whose next broadcast starts from p_state: MATCHING for a payment, ACCEPTED for a release. With its

@@ -11,9 +11,10 @@ from uuid import uuid4
 
 import pytest
 
-from engine.kernel.applied import UserEvent
+from engine.events.changes import Changes
 from engine.kernel.ids import TaskId, UserId
 from engine.tasks.queries import Engagement, TaskQueries
+from gateway.contract.client import GoLive, Location
 from gateway.tracking.absences import Absences
 from gateway.tracking.changes import HustlerChanges
 from gateway.tracking.en_route import EnRoute
@@ -222,12 +223,7 @@ def positions_of(
     )
 
 
-def moved_on(user: UserId) -> UserEvent:
-    """An event after which what is known of a hustler is to be read anew."""
-    return UserEvent(user, 1, "TASK_STATUS_UPDATE", {}, datetime.now(UTC))
-
-
-@pytest.mark.parametrize("ended", ["by the log", "here", "while presence is asked"])
+@pytest.mark.parametrize("ended", ["elsewhere", "here", "while presence is asked"])
 async def test_a_hustler_whose_live_mode_has_ended_is_not_taken_over(
     service: Service, presence: Presence, ended: str
 ) -> None:
@@ -241,8 +237,8 @@ async def test_a_hustler_whose_live_mode_has_ended_is_not_taken_over(
     async with joined(service, hustler):
         (connection,) = parts.hub.registry.sockets(user)
         positions.returned(user, connection)
-        if ended == "by the log":
-            changes.heard([moved_on(user)])
+        if ended == "elsewhere":
+            changes.add([user])
             await positions.round()
         elif ended == "here":
             await positions._leave(user)
@@ -263,10 +259,10 @@ async def test_a_change_that_comes_while_another_is_read_is_read_too(
     user = (await service.user()).user_id
     changes = HustlerChanges()
     positions = positions_of(service, presence, changes)
-    changes.heard([moved_on(user)])
+    changes.add([user])
     reading = asyncio.create_task(positions._read_changed())
     await asyncio.sleep(0)
-    changes.heard([moved_on(user)])
+    changes.add([user])
     await reading
     assert changes.users == {user}
     reading = asyncio.create_task(positions._read_changed())
@@ -275,6 +271,29 @@ async def test_a_change_that_comes_while_another_is_read_is_read_too(
     reading.cancel()
     await asyncio.gather(reading, return_exceptions=True)
     assert changes.users == {user}
+
+
+async def test_one_who_cannot_be_let_go_keeps_nobody_else(
+    service: Service, presence: Presence
+) -> None:
+    """A hustler whose last fix cannot be kept is tried again; the other has left meanwhile."""
+    place = somewhere()
+    stuck, other = [(await service.user()).user_id for _ in range(2)]
+    positions = positions_of(service, presence)
+    for user in (stuck, other):
+        await positions.go_live(user, GoLive(Location(**place)))
+        await service.owner.execute("select end_live($1, 'OFFLINE')", user)
+    # no radius of anything: the row is refused
+    positions._tracked[stuck].track = Track(LatLng(1.0, 0.0), time.time(), -1.0)
+    changes = Changes(now=datetime.now(UTC), hustlers=(stuck, other, UserId(uuid4())))
+    positions.changed(changes)
+    assert positions._changes.users == {stuck, other}
+    await positions._read_changed()
+    assert positions._tracked.keys() == {stuck}
+    positions._tracked[stuck].track = Track(LatLng(1.0, 0.0), time.time())
+    async with asyncio.timeout(5.0):
+        while positions._tracked:
+            await positions.round()
 
 
 class Late(TaskQueries):

@@ -7,6 +7,7 @@ import asyncpg
 from tests.sql.rules import (
     admin,
     arrivals,
+    changes,
     consent,
     disputes,
     foundation,
@@ -22,6 +23,7 @@ from tests.sql.rules.rule_checker import RULES, Rule
 
 ROOMS = (
     foundation,
+    changes,
     people,
     tasks,
     arrivals,

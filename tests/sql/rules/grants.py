@@ -19,6 +19,8 @@ APP: dict[str, str] = {
     "arrivals": GROWS,
     "badge_types": READS,
     "badges": GROWS,
+    "changes": READS,
+    "changes_emptied": READS,
     "chargebacks": "select insert update",
     "clock_offset": READS,
     "disputes": "select insert update",

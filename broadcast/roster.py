@@ -1,0 +1,143 @@
+"""The hustlers a broadcaster has seen: one row each, in numpy columns, corrected by what changed.
+
+It says whom a question is worth: who is full, busy or inactive is masked out before anything is
+computed. PostgreSQL decides; a row that turns out wrong is read again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Final
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from broadcast.hustler_columns import Floats, HustlerColumns, Ids, Mask, Rows
+
+ROWS_MAX: Final = 1 << 20
+"""Hustlers of one broadcaster; beyond it the design asks for another broadcaster or another cell."""
+
+NOBODY: Final = -1
+"""The row of a hustler who has none."""
+
+
+class Roster:
+    """Rows of hustlers by id; rows move never, and are given again when nobody needs them."""
+
+    def __init__(self) -> None:
+        self.hustlers = HustlerColumns.empty(1_024)
+        self.ids: Ids = np.zeros(1_024, "S16")
+        self._stale: Mask = np.ones(1_024, np.bool_)
+        self._seen_at_s: Floats = np.full(1_024, -np.inf)
+        self._used = 0
+        self._free: list[int] = []
+        self._sorted: Ids = np.empty(0, "S16")
+        self._row_of_sorted: Rows = np.empty(0, np.intp)
+
+    def __len__(self) -> int:
+        return self._sorted.size
+
+    def rows_of(self, ids: Ids) -> Rows:
+        """Returns the row of each hustler; `NOBODY` where there is none."""
+        if not self._sorted.size:
+            return np.full(ids.size, NOBODY, np.intp)
+        at = np.minimum(np.searchsorted(self._sorted, ids), self._sorted.size - 1)
+        return np.where(self._sorted[at] == ids, self._row_of_sorted[at], NOBODY)
+
+    def add(self, ids: Ids) -> None:
+        """Gives a row to each of these hustlers, all of them new and distinct; stale, and nobody yet.
+
+        Hustlers who are found side by side get rows side by side. Beyond `ROWS_MAX` nobody is added.
+        """
+        ids = ids[: ROWS_MAX - len(self)]
+        taken = [self._free.pop() for _ in range(min(len(self._free), ids.size))]
+        fresh = ids.size - len(taken)
+        self._reserve(self._used + fresh)
+        rows = np.array([*taken, *range(self._used, self._used + fresh)], np.intp)
+        self._used += fresh
+        self.hustlers.put(rows, HustlerColumns.empty(rows.size))
+        self.ids[rows] = ids
+        self._stale[rows] = True
+        by_id = np.argsort(ids, kind="stable")
+        places = np.searchsorted(self._sorted, ids[by_id])
+        self._sorted = np.insert(self._sorted, places, ids[by_id])
+        self._row_of_sorted = np.insert(self._row_of_sorted, places, rows[by_id])
+
+    def seen(self, rows: Rows, now_s: float) -> None:
+        """Notes that these were present, or are named by an offer, at a monotonic second."""
+        self._seen_at_s[rows] = now_s
+
+    def forget(self, before_s: float) -> None:
+        """Gives up the rows of hustlers not seen since; no running broadcast may know them."""
+        gone = self._seen_at_s[self._row_of_sorted] < before_s
+        if not gone.any():
+            return
+        rows = self._row_of_sorted[gone]
+        self.hustlers.active[rows] = False
+        self._free += rows.tolist()
+        self._sorted, self._row_of_sorted = self._sorted[~gone], self._row_of_sorted[~gone]
+
+    def changed(self, hustlers: Iterable[UUID]) -> Ids:
+        """Marks these to be read again; returns the ids of those that have a row."""
+        ids = as_ids(hustlers)
+        rows = self.rows_of(ids)
+        known = rows != NOBODY
+        self._stale[rows[known]] = True
+        changed: Ids = ids[known]
+        return changed
+
+    def all_changed(self) -> None:
+        """Marks everybody to be read again."""
+        self._stale[:] = True
+
+    def to_read(self, rows: Rows, at_s: float) -> Rows:
+        """Returns those whose facts are unknown, changed, or outdated by time; `at_s` in Unix s."""
+        return rows[self._stale[rows] | (self.hustlers.changes_at[rows] <= at_s)]
+
+    def reading(self, rows: Rows) -> None:
+        """Notes that these are about to be read: what changes from now on marks them again."""
+        self._stale[rows] = False
+
+    def put(self, rows: Rows, facts: HustlerColumns) -> None:
+        """Writes what was read of these hustlers."""
+        self.hustlers.put(rows, facts)
+
+    def outdate(self, rows: Rows) -> None:
+        """Marks rows to be read again."""
+        self._stale[rows] = True
+
+    def free_places(self, rows: Rows, open_max: int) -> NDArray[np.int64]:
+        """Returns how many more offers each may hold: 0 for whoever is busy, inactive or unknown."""
+        left = open_max - self.hustlers.open_offers[rows].astype(np.int64)
+        return np.where(self.hustlers.active[rows] & ~self._stale[rows], np.maximum(left, 0), 0)
+
+    def offers_opened(self, rows: Rows, by: int) -> None:
+        """Moves the counts of open offers, of a row as often as it is named; never below none."""
+        np.add.at(self.hustlers.open_offers, rows, by)
+        if by < 0:
+            np.maximum(self.hustlers.open_offers, 0, out=self.hustlers.open_offers)
+
+    def hustler(self, row: int) -> UUID:
+        """Returns the hustler of one row."""
+        return UUID(bytes=self.ids[row : row + 1].tobytes())
+
+    def uuids(self, rows: Rows) -> list[UUID]:
+        """Returns the hustlers of these rows."""
+        raw = self.ids[rows].tobytes()
+        return [UUID(bytes=raw[at : at + 16]) for at in range(0, len(raw), 16)]
+
+    def _reserve(self, rows: int) -> None:
+        has = len(self._stale)
+        if rows <= has:
+            return
+        room = min(max(rows, has + has // 2), ROWS_MAX)
+        self.hustlers = self.hustlers.grow(room)
+        self.ids = np.concatenate((self.ids, np.zeros(room - has, "S16")))
+        self._stale = np.concatenate((self._stale, np.ones(room - has, np.bool_)))
+        self._seen_at_s = np.concatenate((self._seen_at_s, np.full(room - has, -np.inf)))
+
+
+def as_ids(hustlers: Iterable[UUID] | Collection[UUID]) -> Ids:
+    """Returns ids as a column of 16 bytes each."""
+    return np.frombuffer(b"".join(hustler.bytes for hustler in hustlers), "S16")
