@@ -7,17 +7,13 @@ and one of a few hustlers are enough; the transaction that starts it judges them
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
-from broadcast.database_clock import DatabaseClock
 from broadcast.hustler_columns import Floats, HustlerColumns, Ids, Rows, Vocabulary
 from broadcast.limits import WaveLimits
 from broadcast.market_price_cache import MarketPriceCache
-from broadcast.ports import WaveMetrics
 from broadcast.task_columns import TaskColumns, passes, score_inputs, task_columns
 from broadcast.wave_store import WaveStore
 from engine.kernel.broadcast_params import StartingTask, TaskParams
@@ -29,12 +25,6 @@ from geo.points import LatLng
 from geo.presence.presence import Presence
 from geo.presence.present_hustlers import PresentHustlers
 from geo.units import METRES_PER_MILE
-from sql.database import Database
-
-READ_MAX: Final = 48
-"""So many of the nearest are read: enough where two of three have no free place."""
-OFFERED_MAX: Final = 16
-"""So many of the nearest who can be offered the task are: a short list is early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +44,7 @@ class Nearby:
         return np.ascontiguousarray(self.present.hustler).view("S16").reshape(-1)
 
 
-def nearest(
-    task: TaskParams, present: PresentHustlers, radius_miles: float, limit: int = READ_MAX
-) -> Nearby:
+def nearest(task: TaskParams, present: PresentHustlers, radius_miles: float, limit: int) -> Nearby:
     """Returns at most `limit` of those present within the radius, nearest first; rim included."""
     metres = distances_m(LatLng(task.lat, task.lng), present.lat, present.lng)
     inside = np.flatnonzero(metres <= radius_miles * METRES_PER_MILE)
@@ -72,7 +60,7 @@ def choose(
     """Returns the rows of `nearby` to offer the task, best first, and their scores.
 
     `task` has one row, `hustlers` those of `nearby`; `at_s` is the database's time, Unix seconds.
-    They are the nearest `OFFERED_MAX` who are active, have a free place, pass the gate and would be
+    They are the nearest `first_offers` who are active, have a free place, pass the gate and would be
     shown the card.
     """
     rows = np.flatnonzero(hustlers.active & (hustlers.open_offers < limits.open_offers))
@@ -82,7 +70,7 @@ def choose(
     place_miles = nearby.place_miles[rows]
     inputs = score_inputs(task, slots, hustlers, rows, place_miles=place_miles, at_s=at_s)
     scored = score(inputs, limits.profile)
-    shown = np.flatnonzero(scored.visible)[:OFFERED_MAX]
+    shown = np.flatnonzero(scored.visible)[: limits.first_offers]
     rows, total = rows[shown], scored.total[shown]
     best = ranking(
         total,
@@ -119,33 +107,23 @@ class FirstWaveSearch:
 
         Raises `geo.valkey.ValkeyAway` and what `sql.database` raises.
         """
-        task = starting.task
+        task, limits = starting.task, self._limits
         cells = cover(LatLng(task.lat, task.lng), radius_miles * METRES_PER_MILE)
-        nearby = nearest(task, await self._presence.within(cells), radius_miles)
+        nearby = nearest(task, await self._presence.within(cells), radius_miles, limits.first_read)
         if not len(nearby):
             return None
         prices = await self._prices.current()
         hustlers = await self._store.roster(nearby.present.hustlers())
         columns = task_columns([task], self._vocabulary)
         columns.market_price_cents[0] = prices.of(task)
-        rows, scores = choose(columns, nearby, hustlers, starting.now.timestamp(), self._limits)
+        rows, scores = choose(columns, nearby, hustlers, starting.now.timestamp(), limits)
         if not rows.size:
             return None
         return FirstWaveCandidates(
             version=starting.version,
-            open_offers_max=self._limits.open_offers,
+            open_offers_max=limits.open_offers,
             hustlers=nearby.present.take(rows).hustlers(),
             exact_miles=nearby.exact_miles[rows].tolist(),
             place_miles=nearby.place_miles[rows].tolist(),
             scores=scores.tolist(),
         )
-
-
-def open_first_wave(
-    database: Database, presence: Presence, metrics: WaveMetrics, limits: WaveLimits
-) -> FirstWaveSearch:
-    """Returns a search with a vocabulary and market prices of its own."""
-    vocabulary = Vocabulary.new()
-    store = WaveStore(database, DatabaseClock(time.monotonic), metrics, vocabulary)
-    prices = MarketPriceCache(store.market_prices, time.monotonic)
-    return FirstWaveSearch(store, presence, prices, vocabulary, limits)

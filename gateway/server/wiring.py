@@ -10,7 +10,6 @@ from functools import partial
 from random import SystemRandom
 
 from broadcast.broadcaster import Broadcaster
-from broadcast.first_wave import open_first_wave
 from engine.events.changes import ChangeFeed
 from engine.kernel.effects import Effects
 from engine.kernel.loops import run_loops
@@ -67,14 +66,13 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
         # Who hears of a committed command, then the engine that commits, then the sessions
         hub, changes = Hub(metrics.sessions), HustlerChanges()
         settlements = Wake(lambda applied: applied.settle)
-        wave_limits = settings.broadcast.wave_limits()
         broadcaster = Broadcaster(
             database,
             presence,
             hub.cards,
             metrics.broadcasts,
             random=SystemRandom(),
-            limits=wave_limits,
+            limits=settings.broadcast.wave_limits(),
         )
         effects = Effects(
             [hub, changes, broadcaster, settlements], metrics.background_work.subscriber_failed
@@ -84,7 +82,7 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
             database,
             effects,
             settlements,
-            first_wave=open_first_wave(database, presence, metrics.broadcasts, wave_limits),
+            first_wave=broadcaster.first_wave,
             metrics=metrics,
             money_of=money_of,
         )

@@ -55,8 +55,6 @@ def test_equal_scores_are_ordered_by_the_whole_ranking(pairs: list[tuple[float, 
     """Sorting by score alone, and then what ties, is sorting by everything."""
     score = np.array([s for s, _ in pairs], np.float64)
     distance = np.array([d for _, d in pairs], np.float64)
-    order = best_first(
-        score, lambda tied: tied[np.lexsort((tied, distance[tied], -score[tied]))]
-    )
+    order = best_first(score, lambda tied: tied[np.lexsort((tied, distance[tied], -score[tied]))])
     expected = sorted(range(len(pairs)), key=lambda n: (-pairs[n][0], pairs[n][1], n))
     assert order.tolist() == expected
