@@ -27,8 +27,10 @@ from broadcast.broadcaster_state import BroadcasterState
 from broadcast.database_clock import DatabaseClock
 from broadcast.due import DueInstants
 from broadcast.evaluation import Evaluation
+from broadcast.first_wave import FirstWaveSearch
 from broadcast.limits import WaveLimits
 from broadcast.loop_yield import LoopYield
+from broadcast.market_price_cache import MarketPriceCache
 from broadcast.offer_inserts import OfferInserts
 from broadcast.ports import Delivery, WaveMetrics
 from broadcast.sent_reports import SentReports
@@ -80,8 +82,12 @@ class Broadcaster:
         self._evaluation = Evaluation(
             self._store, presence, self._state, self._inserts, self._clock, self._limits
         )
+        prices = MarketPriceCache(self._store.market_prices, self._limits.market_s, self._monotonic)
         self._takeover = Takeover(
-            self._store, self._state, self._inserts.unsent, self._clock, self._limits
+            self._store, self._state, self._inserts.unsent, self._clock, self._limits, prices
+        )
+        self.first_wave = FirstWaveSearch(
+            self._store, presence, prices, self._state.vocabulary, self._limits
         )
         self._reports = SentReports(self._store, delivery, self._inserts.unsent)
         self._woken: set[UUID] = set()

@@ -35,6 +35,8 @@ class WaveLimits:
     """Open offers per hustler."""
     first_offers: int = 16
     """Of a broadcast that nobody has been offered yet: a short list is early."""
+    first_read: int = 48
+    """Nearest hustlers read before a broadcast starts: enough where two of three have no place."""
     pairs_per_round: int = 32_768
     """Pairs considered in one round, best first; more begin the next round at once."""
     offers_per_call: int = 500

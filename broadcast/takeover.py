@@ -9,6 +9,7 @@ from broadcast.broadcaster_state import BroadcasterState
 from broadcast.database_clock import DatabaseClock
 from broadcast.limits import WaveLimits
 from broadcast.loop_yield import LoopYield
+from broadcast.market_price_cache import MarketPriceCache
 from broadcast.market_prices import MarketPrices
 from broadcast.roster import NOBODY, as_ids, as_uuids
 from broadcast.unsent_cards import UnsentCards
@@ -26,14 +27,15 @@ class Takeover:
         unsent: UnsentCards,
         clock: DatabaseClock,
         limits: WaveLimits,
+        prices: MarketPriceCache,
     ) -> None:
         self._store = store
         self._state = state
         self._unsent = unsent
         self._clock = clock
         self._limits = limits
-        self._prices: MarketPrices | None = None
-        self._priced_at_s = float("-inf")
+        self._prices = prices
+        self._applied: MarketPrices | None = None
 
     async def take(self, broadcasts: Collection[UUID]) -> None:
         """Takes over those of these that run; raises what `sql.database` raises."""
@@ -47,14 +49,15 @@ class Takeover:
     def started(self, started: StartedBroadcast) -> Wave | None:
         """Takes in a broadcast that this process has started; returns the wave offered with it.
 
-        None where that must wait for the prices of the market, which are not read yet.
+        None where it was taken in before, or where no market price is known yet: then no candidates
+        were scored either.
         """
-        params = started.params
-        if self._prices is None or params.id in self._state.running:
+        params, prices = started.params, self._prices.known
+        if prices is None or params.id in self._state.running:
             return None
         if not self._clock.is_known:
             self._clock.set(started.now, self._clock.monotonic())
-        broadcast = self._state.add(params, self._prices, self._clock.now())
+        broadcast = self._state.add(params, prices, self._clock.now())
         wave = wave_of(started.wave)
         if wave is not None:
             hustlers = as_ids(offer.hustler_id for offer in wave.offers)
@@ -64,15 +67,14 @@ class Takeover:
         return wave
 
     async def refresh_prices(self) -> None:
-        """Reads the market's prices when the last are a minute old, and applies them."""
-        now_s = self._clock.monotonic()
-        if now_s - self._priced_at_s < self._limits.market_s:
+        """Applies the market's prices to all broadcasts when they have been read anew."""
+        prices = await self._prices.current()
+        if prices is self._applied:
             return
-        self._prices = await self._store.market_prices()
-        self._priced_at_s = now_s
+        self._applied = prices
         loop_yield = LoopYield(self._limits.block_s)
         for broadcast in self._state.running:
-            self._state.running.price(self._prices, broadcast)
+            self._state.running.price(prices, broadcast)
             await loop_yield.maybe_yield()
 
     async def _take(self, ids: list[UUID]) -> None:
@@ -80,10 +82,11 @@ class Takeover:
         if not found:
             return
         offered = await self._store.offered([params.id for params in found])
+        prices = await self._prices.current()
         loop_yield = LoopYield(self._limits.block_s)
         for params in found:
-            if params.id not in self._state.running and self._prices is not None:
-                broadcast = self._state.add(params, self._prices, self._clock.now())
+            if params.id not in self._state.running:
+                broadcast = self._state.add(params, prices, self._clock.now())
                 hustlers = offered[params.id]
                 self._state.offered_to(broadcast, hustlers.all, self._clock.monotonic())
                 self._unsent.suspect(as_uuids(hustlers.unsent), self._clock.monotonic())

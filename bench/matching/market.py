@@ -157,7 +157,9 @@ class Market:
         await self._superuser.execute(f"truncate {', '.join(_TABLES)} cascade")
 
     async def _ids(self, count: int) -> list[UUID]:
-        rows = await self._superuser.fetch("select hx_id() as id from generate_series(1, $1)", count)
+        rows = await self._superuser.fetch(
+            "select hx_id() as id from generate_series(1, $1)", count
+        )
         return [row["id"] for row in rows]
 
     async def _copy(self, table: str, columns: Sequence[str], records: list[Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Self
 from engine.disputes.commands import DisputeCommands
 from engine.kernel.execution import Execution
 from engine.kernel.store import Store
-from engine.live.broadcast_plan import BroadcastPlan
+from engine.live.broadcast_start import BroadcastStart
 from engine.live.commands import LiveCommands
 from engine.money.commands import MoneyCommands
 from engine.money.provider import PaymentProvider
@@ -45,16 +45,16 @@ class Commands:
         store: Store,
         codes: TaskCodes,
         payments: PaymentProvider,
-        plan: BroadcastPlan,
+        start: BroadcastStart,
     ) -> Self:
         """Returns the commands of every subject, on one execution."""
         return cls(
-            tasks=TaskCommands(execution, codes, plan),
+            tasks=TaskCommands(execution, codes, start),
             live=LiveCommands(execution, store),
             proofs=ProofCommands(execution, codes),
             disputes=DisputeCommands(execution),
             pricing=PricingCommands(execution),
-            money=MoneyCommands(execution, store, payments, plan),
+            money=MoneyCommands(execution, store, payments, start),
             people=PeopleCommands(execution),
             progress=ProgressCommands(execution),
         )

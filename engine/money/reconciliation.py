@@ -21,7 +21,7 @@ from engine.kernel.errors import Refusal
 from engine.kernel.execution import Execution
 from engine.kernel.loops import Backoff, supervise
 from engine.kernel.store import Store
-from engine.live.broadcast_plan import BroadcastPlan
+from engine.live.broadcast_start import BroadcastStart
 from engine.money.books import ProviderBooks, ProviderEvent
 from engine.money.facts import Fact
 from engine.money.payout_accounts import Payouts, utc_now
@@ -72,7 +72,7 @@ class Reconciler:
         store: Store,
         payments: PaymentProvider,
         events: ProviderEvents,
-        plan: BroadcastPlan,
+        start: BroadcastStart,
         *,
         books: ProviderBooks | None,
         payouts: Payouts,
@@ -82,7 +82,7 @@ class Reconciler:
         self._execution = execution
         self._store = store
         self._payments = payments
-        self._plan = msgspec.json.encode(plan).decode()
+        self._start = start
         self._events = events
         self._books = books
         self._payouts = payouts
@@ -114,7 +114,10 @@ class Reconciler:
         async with self._lock_subject(open_.id):
             movement = await self._looked_up("PAYMENT", open_.payment)
             if movement.state == "SUCCEEDED":
-                return await self._run("book_funding", open_.id, open_.payment, self._plan)
+                wave = await self._start.wave_of_payment(open_.id, open_.payment)
+                return await self._run(
+                    "book_funding", open_.id, open_.payment, self._start.plan, wave
+                )
         return 0
 
     async def _leg(self, begun: BegunLeg) -> int:

@@ -13,7 +13,7 @@ from engine.kernel.ids import (
     TaskId,
     UserId,
 )
-from engine.live.broadcast_plan import BroadcastPlan
+from engine.live.broadcast_start import BroadcastStart
 from engine.tasks.codes import TaskCodes
 from engine.tasks.draft import TaskDraft
 from geo.points import LatLng
@@ -38,10 +38,10 @@ class ChosenTask(NamedTuple):
 class TaskCommands:
     """Creates, edits, starts and ends tasks."""
 
-    def __init__(self, execution: Execution, codes: TaskCodes, plan: BroadcastPlan) -> None:
+    def __init__(self, execution: Execution, codes: TaskCodes, start: BroadcastStart) -> None:
         self._execution = execution
         self._codes = codes
-        self._plan = msgspec.json.encode(plan).decode()
+        self._start = start
 
     async def create(self, poster: UserId, draft: TaskDraft) -> TaskId:
         """Creates an unfunded task and returns its id.
@@ -99,4 +99,5 @@ class TaskCommands:
 
     async def release(self, hustler: UserId, task: TaskId, reason: str | None) -> None:
         """Returns the task to the market; its successor, on the same escrow, is offered at once."""
-        await self._execution.run("release_task", hustler, task, reason, self._plan)
+        wave = await self._start.wave_of_release(task)
+        await self._execution.run("release_task", hustler, task, reason, self._start.plan, wave)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from engine.admin.invariant_verifier import InvariantVerifier
 from engine.admin.stories import Stories
@@ -18,6 +19,8 @@ from engine.kernel.partitions import PartitionKeeper
 from engine.kernel.store import Store
 from engine.kernel.timers import Timers
 from engine.kernel.wake import Wake
+from engine.live.broadcast_start import BroadcastStart
+from engine.live.first_wave import FirstWave
 from engine.money.payout_accounts import Payouts
 from engine.money.provider_events import ProviderEvents
 from engine.money.reconciliation import Reconciler
@@ -49,32 +52,35 @@ class Engine:
 
 
 @asynccontextmanager
-async def open_engine(
+async def open_engine(  # noqa: PLR0913 - what it opens stands on so many parts
     settings: Settings,
     database: Database,
     effects: Effects,
     settlements: Wake,
     *,
+    first_wave: FirstWave,
     metrics: Metrics,
     money_of: OpenMoney,
 ) -> AsyncIterator[Engine]:
     """Opens the engine on one database; every command's effects go to `effects`.
 
-    `settlements` wakes the settlement worker; `money_of` opens the payment provider.
+    `settlements` wakes the settlement worker; `first_wave` finds whom a new broadcast is offered to
+    at once; `money_of` opens the payment provider.
     """
     store = Store(database)
     execution = Execution(store, effects)
     codes = TaskCodes(store, CodeBook(code_key(settings)))
-    plan = settings.broadcast.plan()
+    failed = partial(metrics.broadcasts.failed, "first_wave")
+    start = BroadcastStart(store, settings.broadcast.plan(), first_wave, failed)
     photos = photo_store(settings)
     work = metrics.background_work
     metrics.invariants.interval(settings.verify.every_s)
     async with money_of(settings.payments) as money:
         payouts = Payouts(execution, store, money.accounts)
-        provider_events = ProviderEvents(execution, store, plan)
+        provider_events = ProviderEvents(execution, store, start)
         yield Engine(
             store=store,
-            commands=Commands.open(execution, store, codes, money.payments, plan),
+            commands=Commands.open(execution, store, codes, money.payments, start),
             queries=Queries.open(store, codes),
             admin=Admin.open(execution, store),
             stories=Stories(store),
@@ -90,7 +96,7 @@ async def open_engine(
                     store,
                     money.payments,
                     provider_events,
-                    plan,
+                    start,
                     books=money.books,
                     payouts=payouts,
                     every_s=money.look_every_s or settings.payments.reconcile_s,

@@ -78,7 +78,13 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
             [hub, changes, broadcaster, settlements], metrics.background_work.subscriber_failed
         )
         opening = open_engine(
-            settings, database, effects, settlements, metrics=metrics, money_of=money_of
+            settings,
+            database,
+            effects,
+            settlements,
+            first_wave=broadcaster.first_wave,
+            metrics=metrics,
+            money_of=money_of,
         )
         engine = await stack.enter_async_context(opening)
         sessions = make_sessions(settings, engine, presence, hub, changes, metrics=metrics)

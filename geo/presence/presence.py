@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -227,21 +227,9 @@ class Presence:
 
     async def of(self, hustlers: Collection[UUID]) -> PresentHustlers:
         """Returns those of these hustlers who are matchable, as `within` has it."""
-        records: list[list[bytes]] = []
-        now_ms = 0
-        for batch in _batches(list(hustlers), HUSTLERS_AT_ONCE):
-            claims = await self._client.run(
-                b"".join(packed(b"GET", directory_key(hustler)) for hustler in batch), len(batch)
-            )
-            reads = [
-                packed(b"HGET", keys_of(slot.cell)[0], hustler.bytes)
-                for hustler, claim in zip(batch, claims, strict=True)
-                if claim and (slot := claimed_cell(claim.split()[-1]))
-            ]
-            time, *found = await self._client.run(_TIME + b"".join(reads), 1 + len(reads))
-            now_ms = _milliseconds(time)
-            records.append([record for record in found if record])
-        return present_hustlers(records, now_ms)
+        now_ms = _milliseconds(await self._client.one(b"TIME"))
+        records = [record async for _, _, record in self._records(hustlers)]
+        return PresentHustlers.of(newest_rows(alive_rows([records], now_ms)))
 
     async def counts(self, cells: Cells) -> NDArray[np.int64]:
         """Returns how many hustlers were seen in each cell within 90 to 95 s: int64 (n,).
@@ -274,6 +262,17 @@ class Presence:
         For a process that has just taken a hustler's socket over: at most 300 s old.
         """
         found: dict[UUID, LastPosition] = {}
+        async for hustler, slot, record in self._records(hustlers):
+            row = np.frombuffer(record, dtype=RECORD)[0]
+            found[hustler] = LastPosition(
+                LatLng(float(row["lat"]), float(row["lng"])), int(row["fixed_at_ms"]) / 1000, slot
+            )
+        return found
+
+    async def _records(
+        self, hustlers: Collection[UUID]
+    ) -> AsyncIterator[tuple[UUID, CellSlot, bytes]]:
+        """Yields the records of those whom the directory and their cell know."""
         for batch in _batches(list(hustlers), HUSTLERS_AT_ONCE):
             claims = await self._directory(b"GET", batch)
             housed = [
@@ -288,13 +287,7 @@ class Presence:
             records = await self._client.run(reads)
             for (hustler, slot), record in zip(housed, records, strict=True):
                 if record:
-                    row = np.frombuffer(record, dtype=RECORD)[0]
-                    found[hustler] = LastPosition(
-                        LatLng(float(row["lat"]), float(row["lng"])),
-                        int(row["fixed_at_ms"]) / 1000,
-                        slot,
-                    )
-        return found
+                    yield hustler, slot, record
 
     async def run_id(self) -> str:
         """Returns the servers' run ids: another one means that presence must be written back."""

@@ -296,7 +296,7 @@ async def test_busy_means_the_same_for_one_hustler_and_for_many(world: World) ->
             await offer(world, [(await world.fund(poster, task), hustler, 0.5)])
         else:
             escrow = await world.value("select begin_funding($1, $2) ->> 'id'", poster, task)
-            await world.value("select book_funding($1::uuid, 'pay', '{}')", UUID(escrow))
+            await world.value("select book_funding($1::uuid, 'pay-standard', '{}')", UUID(escrow))
         for step in (
             "accept_task($1, $2, null)",
             "start_task($1, $2, true)",

@@ -22,7 +22,6 @@ from engine.kernel.states import Mode
 from engine.kernel.store import Store
 from engine.kernel.timers import Timers
 from engine.kernel.wake import Wake
-from engine.live.broadcast_plan import BroadcastPlan
 from engine.money.provider import PaymentProvider
 from engine.money.providers.simulated import SimulatedPayments
 from engine.money.settlements import SettlementWorker
@@ -31,6 +30,7 @@ from engine.tasks.commands import KnownPosition
 from engine.tasks.draft import TaskDraft
 from geo.points import LatLng
 from sql.database import Database
+from tests.support.starts import lone_start
 
 _names = itertools.count()
 
@@ -83,8 +83,9 @@ class Market:
         self.codes = CodeBook(b"k" * 32)
         self.store = Store(database)
         self.execution = execution_on(self.store, self.effects)
-        codes, plan = TaskCodes(self.store, self.codes), BroadcastPlan()
-        self.commands = Commands.open(self.execution, self.store, codes, payments, plan)
+        self.start = lone_start(self.store)
+        codes = TaskCodes(self.store, self.codes)
+        self.commands = Commands.open(self.execution, self.store, codes, payments, self.start)
         self.queries = Queries.open(self.store, codes)
         self.worker = settlement_worker(self.store, payments, self.effects)
         self.timers = Timers(self.execution, self.store, lambda _: None)

@@ -18,7 +18,8 @@ import msgspec
 from broadcast.ports import Delivery, WaveMetrics
 from broadcast.wave_store import Wave
 from engine.kernel.applied import Applied
-from engine.kernel.broadcast_params import BroadcastParams
+from engine.kernel.broadcast_params import BroadcastParams, StartingTask
+from engine.live.views import OfferCard
 from gateway.cli import main
 from gateway.cli.run_file import deployment
 from gateway.server import wiring
@@ -37,6 +38,14 @@ class _Answer(msgspec.Struct, frozen=True):
     broadcasts: list[BroadcastParams]
 
 
+class Nobody:
+    """The peer's first wave: it looks for hustlers after the commit."""
+
+    async def candidates(self, starting: StartingTask, radius_miles: float) -> None:
+        """Returns None."""
+        del starting, radius_miles
+
+
 class OneByOne:
     """The peer's broadcaster, with the interface that the composition root expects."""
 
@@ -52,6 +61,7 @@ class OneByOne:
         self._database = database
         self._delivery = delivery
         self._woken: asyncio.Queue[UUID] = asyncio.Queue()
+        self.first_wave = Nobody()
 
     def applied(self, applied: Applied) -> None:
         """Queues the broadcasts that a committed command has started."""
@@ -74,6 +84,7 @@ class OneByOne:
                 b"BYRADIUS", repr(params.initial_radius_miles * METRES_PER_MILE), b"m",
                 b"ASC", b"COUNT", OFFERS, b"WITHDIST",
             )  # fmt: skip
+            card = msgspec.json.decode(params.card, type=OfferCard)
             for hustler, metres in found:
                 miles = [float(metres) / METRES_PER_MILE]
                 made = await self._database.call(
@@ -86,7 +97,7 @@ class OneByOne:
                     OPEN_OFFERS,
                 )
                 wave = msgspec.json.decode(made, type=Wave)
-                self._delivery.cards(list(wave.deliveries()))
+                self._delivery.cards(list(wave.deliveries({broadcast_id: card}.get)))
 
 
 if __name__ == "__main__":

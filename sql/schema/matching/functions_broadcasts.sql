@@ -53,6 +53,11 @@ return (
     from (select hx_clock() as at) as clock
 );
 
+-- The task that its hustler may give back, whose successor would be on offer at once.
+create or replace function task_of_release(p_task uuid) returns jsonb
+language sql stable
+return (select starting_task(t, t.price, 'ACCEPTED') from tasks as t where t.id = p_task);
+
 -- Those of these broadcasts that run.
 create or replace function wave_broadcasts(p_ids uuid[]) returns jsonb
 language sql stable

@@ -16,7 +16,6 @@ import pytest
 
 from engine.kernel.errors import Refusal
 from engine.kernel.ids import TaskId, UserId
-from engine.live.broadcast_plan import BroadcastPlan
 from engine.money.books import ProviderEvent
 from engine.money.facts import Fact
 from engine.money.payout_accounts import Payouts
@@ -154,8 +153,8 @@ async def test_a_locked_row_delays_no_other_event_of_the_provider(
         own_market.execution,
         own_market.store,
         SimulatedPayments(),
-        ProviderEvents(own_market.execution, own_market.store, BroadcastPlan()),
-        BroadcastPlan(),
+        ProviderEvents(own_market.execution, own_market.store, own_market.start),
+        own_market.start,
         books=Teller(received),  # type: ignore[arg-type]
         payouts=Payouts(own_market.execution, own_market.store, SimulatedPayments()),
         every_s=60.0,

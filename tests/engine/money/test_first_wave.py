@@ -13,6 +13,7 @@ import pytest
 
 from broadcast.wave_store import Wave
 from engine.kernel.applied import Applied, StartedBroadcast
+from engine.live.views import OfferCard
 from tests.engine.money.raw_commands import PLAN, ask, provider_event
 from tests.engine.money.setup import Case, Ledger, Setup, casts, people
 
@@ -96,7 +97,8 @@ async def test_the_offers_ride_in_the_funding_and_its_answer_is_all_that_is_need
     assert wave is not None
     assert [offer.hustler_id for offer in wave.offers] == [first, second]
     assert wave.offers[0].distance_miles == 1.1
-    assert [card.broadcast_id for card in wave.cards] == [begun.params.id]
+    card = msgspec.json.decode(begun.params.card, type=OfferCard)
+    assert card.broadcast_id == begun.params.id
     assert wave.refused == []
     assert await offered(owner, case) == {first, second}
     assert [event.data["hustlers_notified"] for event in applied.events] == [2]
@@ -264,7 +266,8 @@ async def test_a_replacement_and_a_release_carry_the_wave(
     params, wave = started(await book(app, case, wave_of([hustler])))
     assert params.params.price_cents == 4_500
     assert wave is not None
-    assert [card.task.price_cents for card in wave.cards] == [4_500]
+    card = msgspec.json.decode(params.params.card, type=OfferCard)
+    assert card.task.price_cents == 4_500
 
     (other,) = await casts(owner, 1)
     given_up = await setup.bring(other, "ACCEPTED")

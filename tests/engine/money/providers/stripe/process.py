@@ -12,7 +12,6 @@ import stripe
 from engine.api.commands import Commands
 from engine.kernel.effects import Subscriber
 from engine.kernel.store import Store
-from engine.live.broadcast_plan import BroadcastPlan
 from engine.money.payout_accounts import Payouts
 from engine.money.provider import Movement, MovementKind
 from engine.money.provider_events import ProviderEvents
@@ -25,6 +24,7 @@ from engine.tasks.codes import CodeBook, TaskCodes
 from sql.database import Database
 from tests.engine.money.providers.stripe.webhook_queue import FIRST_SECRET
 from tests.support.market import execution_on, settlement_worker
+from tests.support.starts import lone_start
 
 T = TypeVar("T")
 
@@ -136,23 +136,23 @@ class Process:
         test_payment_method: str | None,
     ) -> None:
         self.store = MortalStore(database, fate)
-        plan = BroadcastPlan()
+        start = lone_start(self.store)
         payments = MortalPayments(
             StripePayments(sdk, test_payment_method=test_payment_method), fate
         )
         execution = execution_on(self.store, effects)
         self.commands = Commands.open(
-            execution, self.store, TaskCodes(self.store, codes), payments, plan
+            execution, self.store, TaskCodes(self.store, codes), payments, start
         )
         self.worker = settlement_worker(self.store, payments, effects)
         self.payouts = Payouts(execution, self.store, StripeAccounts(sdk))
-        self._events = ProviderEvents(execution, self.store, plan)
+        self._events = ProviderEvents(execution, self.store, start)
         self.reconciler = Reconciler(
             execution,
             self.store,
             payments,
             self._events,
-            plan,
+            start,
             books=StripeBooks(sdk, livemode=False),
             payouts=self.payouts,
             every_s=60.0,

@@ -12,7 +12,6 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from engine.kernel.store import Store
-from engine.live.broadcast_plan import BroadcastPlan
 from engine.money.provider_events import ProviderEvents
 from gateway.http.middleware import RequestMiddleware, exception_handlers
 from gateway.http.stripe_webhook import MAX_EVENT_BYTES, StripeWebhook
@@ -20,6 +19,7 @@ from gateway.metrics.metrics import Metrics
 from sql.database import Database
 from tests.engine.money.providers.stripe.webhook_queue import signature
 from tests.support.market import execution_on
+from tests.support.starts import lone_start
 
 SECRETS = ["whsec_new", "whsec_old"]
 PAGE = "/v1/webhooks/stripe"
@@ -30,7 +30,7 @@ def page(database: Database, secrets: list[str] | None = None) -> httpx.AsyncCli
     metrics = Metrics()
     store = Store(database)
     webhook = StripeWebhook(
-        ProviderEvents(execution_on(store), store, BroadcastPlan()),
+        ProviderEvents(execution_on(store), store, lone_start(store)),
         SECRETS if secrets is None else secrets,
         livemode=False,
         clock=time.time,
