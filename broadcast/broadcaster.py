@@ -156,7 +156,7 @@ class Broadcaster:
         woken, self._woken = self._woken, set()
         rung, self._rung = self._rung, set()
         try:
-            await self._takeover.take(woken - self._state.running.ids)
+            taken = await self._takeover.take(woken - self._state.running.ids)
         except BaseException:
             self._woken |= woken
             self._rung |= rung
@@ -165,7 +165,7 @@ class Broadcaster:
         await self._evaluation.evaluate(broadcasts)
         if rung and len(self._state.running):
             await self._evaluation.evaluate_hustlers(rung)
-        self._state.untold.update(broadcast.params.id for broadcast in broadcasts)
+        self._state.untold.update(taken)
         self._tell_posters()
 
     async def _evaluate_due(self) -> None:

@@ -37,28 +37,29 @@ class Takeover:
         self._prices = prices
         self._applied: MarketPrices | None = None
 
-    async def take(self, broadcasts: Collection[UUID]) -> None:
-        """Takes over those of these that run; raises what `sql.database` raises."""
+    async def take(self, broadcasts: Collection[UUID]) -> list[UUID]:
+        """Takes over those of these that run, and returns them; raises what `sql.database` raises."""
         if not broadcasts:
-            return
+            return []
         await self.refresh_prices()
-        ids = list(broadcasts)
+        ids, taken = list(broadcasts), list[UUID]()
         for start in range(0, len(ids), self._limits.broadcasts_per_call):
-            await self._take(ids[start : start + self._limits.broadcasts_per_call])
+            taken += await self._take(ids[start : start + self._limits.broadcasts_per_call])
+        return taken
 
     def started(self, started: StartedBroadcast) -> Wave | None:
         """Takes in a broadcast that this process has started; returns the wave offered with it.
 
-        None where it was taken in before, or where no market price is known yet: then no candidates
-        were scored either.
+        None where no market price is known yet: then no candidates were scored either.
         """
-        params, prices = started.params, self._prices.known
-        if prices is None or params.id in self._state.running:
+        params, prices, wave = started.params, self._prices.known, wave_of(started.wave)
+        if params.id in self._state.running:
+            return wave  # what changed was heard before the command's own answer
+        if prices is None:
             return None
         if not self._clock.is_known:
             self._clock.set(started.now, self._clock.monotonic())
         broadcast = self._state.add(params, prices, self._clock.now())
-        wave = wave_of(started.wave)
         if wave is not None:
             hustlers = as_ids(offer.hustler_id for offer in wave.offers)
             self._state.offered_to(broadcast, hustlers, self._clock.monotonic())
@@ -77,17 +78,20 @@ class Takeover:
             self._state.running.price(prices, broadcast)
             await loop_yield.maybe_yield()
 
-    async def _take(self, ids: list[UUID]) -> None:
+    async def _take(self, ids: list[UUID]) -> list[UUID]:
         found = await self._store.broadcasts(ids)
         if not found:
-            return
+            return []
         offered = await self._store.offered([params.id for params in found])
         prices = await self._prices.current()
         loop_yield = LoopYield(self._limits.block_s)
+        taken: list[UUID] = []
         for params in found:
             if params.id not in self._state.running:
+                taken.append(params.id)
                 broadcast = self._state.add(params, prices, self._clock.now())
                 hustlers = offered[params.id]
                 self._state.offered_to(broadcast, hustlers.all, self._clock.monotonic())
                 self._unsent.suspect(as_uuids(hustlers.unsent), self._clock.monotonic())
                 await loop_yield.maybe_yield()
+        return taken
