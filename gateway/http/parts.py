@@ -11,6 +11,7 @@ from engine.admin.stories import Stories
 from engine.api.admin import Admin
 from engine.api.commands import Commands
 from engine.api.queries import Queries
+from engine.matching.offer_explanation import OfferExplanations
 from engine.money.payout_accounts import Payouts
 from engine.photos.uploads import Uploads
 from gateway.delivery.hub import Hub
@@ -38,6 +39,7 @@ class Parts:
     stripe_webhook: StripeWebhook
     admin: Admin
     stories: Stories
+    explanations: OfferExplanations
     hub: Hub
     location_tracker: LocationTracker
     socket: ASGIApp

@@ -15,6 +15,7 @@ from engine.kernel.effects import Effects
 from engine.kernel.loops import run_loops
 from engine.kernel.schema_ledger import schema_ledger
 from engine.kernel.wake import Wake
+from engine.matching.offer_explanation import OfferExplanations
 from gateway.contract import limits
 from gateway.delivery.hub import Hub
 from gateway.http.cursors import Cursors
@@ -65,6 +66,7 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
 
         # Who hears of a committed command, then the engine that commits, then the sessions
         hub, changes = Hub(metrics.sessions), HustlerChanges()
+        wave_limits = settings.broadcast.wave_limits()
         settlements = Wake(lambda applied: applied.settle)
         broadcaster = Broadcaster(
             database,
@@ -72,7 +74,7 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
             hub.cards,
             metrics.broadcasts,
             random=SystemRandom(),
-            limits=settings.broadcast.wave_limits(),
+            limits=wave_limits,
         )
         effects = Effects(
             [hub, changes, broadcaster, settlements], metrics.background_work.subscriber_failed
@@ -105,6 +107,9 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
             queries=engine.queries,
             admin=engine.admin,
             stories=engine.stories,
+            explanations=OfferExplanations(
+                engine.store, presence, wave_limits.profile, wave_limits.open_offers
+            ),
             uploads=engine.uploads,
             payouts=engine.payouts,
             stripe_webhook=StripeWebhook(

@@ -14,7 +14,6 @@ import msgspec
 import pytest
 
 from broadcast.limits import WaveLimits
-from broadcast.score_explanation import explain_score
 from deploy.binaries import find_binaries
 from engine.kernel.ids import UserId
 from engine.live.broadcast_plan import BroadcastPlan
@@ -599,19 +598,3 @@ async def test_a_deadline_ends_a_broadcast_early(world: World) -> None:
         await until(lambda: bool(world.delivery.closings))
     assert world.delivery.closings[0].reason == "EXPIRED"
     assert world.delivery.updates[-1].radius_miles == 5
-
-
-async def test_the_explanation_adds_up_to_the_score_on_the_card(world: World) -> None:
-    """What `explain-offer` says of a pair is what the wave computed."""
-    hustler = await world.hustler(2, trust_tier=3)
-    broadcast = await world.broadcast()
-    async with world.broadcaster() as broadcaster:
-        broadcaster.wake(broadcast)
-        await until(lambda: len(world.delivery.of(hustler)) == 1)
-    explained = (world.database, world.counted, broadcast, hustler, north(2))
-    parts = await explain_score(*explained)
-    assert parts is not None
-    total = sum(part.points for part in parts)
-    assert total == pytest.approx(world.delivery.of(hustler)[0].matching_score, abs=1e-9)
-    await world.advance(600)
-    assert await explain_score(*explained) is None
