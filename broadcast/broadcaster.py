@@ -166,7 +166,7 @@ class Broadcaster:
         if rung and len(self._state.running):
             await self._evaluation.evaluate_hustlers(rung)
         self._state.untold.update(taken)
-        self._tell_posters()
+        await self._tell_posters()
 
     async def _evaluate_due(self) -> None:
         await self._next_due()
@@ -186,7 +186,7 @@ class Broadcaster:
         try:
             await self._evaluation.evaluate(grown)
         finally:
-            self._tell_posters()
+            await self._tell_posters()
 
     async def _next_due(self) -> None:
         """Waits until something is due by the database's clock, or that clock turns out to differ."""
@@ -226,7 +226,7 @@ class Broadcaster:
             self._metrics.ticked(self._monotonic() - begun_s)
         self._state.forget(begun_s)
         self._inserts.release_held()
-        self._tell_posters()
+        await self._tell_posters()
 
     async def _look_at_all(self) -> None:
         await self._look.wait()
@@ -245,7 +245,9 @@ class Broadcaster:
     async def _poll(self) -> None:
         self._metrics.running(len(self._state.running))
         await self._takeover.refresh_prices()
-        due = self._inserts.unsent.take_due(self._delivery.connected(), self._monotonic())
+        due = await self._inserts.unsent.take_due(
+            self._delivery.connected(), self._monotonic(), LoopYield(self._limits.block_s)
+        )
         if due:
             await self._send_again(list(due)[: self._limits.resends_per_poll])
         await asyncio.sleep(self._limits.poll_s)
@@ -291,15 +293,19 @@ class Broadcaster:
             self._metrics.offers_resent(len(wave.offers))
             await self._inserts.deliver(wave)
 
-    def _tell_posters(self) -> None:
-        if not self._state.untold:
-            return
-        at, now_s = self._clock.now(), self._monotonic()
-        for broadcast_id in list(self._state.untold):
+    async def _tell_posters(self) -> None:
+        loop_yield = LoopYield(self._limits.block_s)
+        untold, self._state.untold = self._state.untold, set()
+        for broadcast_id in untold:
             broadcast = self._state.running.get(broadcast_id)
-            update = broadcast and broadcast.due_update(at, now_s, self._limits.update_gap_s)
-            if broadcast and not update:
-                continue  # the last one is too young; the next round tells
-            self._state.untold.discard(broadcast_id)
-            if broadcast and update:
+            if broadcast is None:
+                continue
+            at, now_s = self._clock.now(), self._monotonic()
+            update = broadcast.due_update(at, now_s, self._limits.update_gap_s)
+            if update is None:
+                self._state.untold.add(
+                    broadcast_id
+                )  # the last one is too young; a later round tells
+            else:
                 self._delivery.broadcast_update(UserId(broadcast.params.poster_id), update)
+            await loop_yield.maybe_yield()

@@ -64,6 +64,7 @@ class OfferInserts:
         async def work() -> None:
             for call in calls:
                 await self._make(call)
+                await asyncio.sleep(0)
 
         ended = await asyncio.gather(
             *(work() for _ in range(self._limits.calls_at_once)), return_exceptions=True

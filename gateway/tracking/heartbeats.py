@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -26,8 +26,14 @@ _WATCH_EVERY_S: Final = 1.0
 class Heartbeats:
     """Batched writer of heartbeats, one pipeline at a time; callers do not wait for it."""
 
-    def __init__(self, presence: Presence) -> None:
+    def __init__(
+        self,
+        presence: Presence,
+        entered: Callable[[Collection[UserId]], object] = lambda _: None,
+    ) -> None:
+        """`entered` is called with the hustlers who have just come into another cell, or into any."""
         self._presence = presence
+        self._entered = entered
         self._live: dict[UserId, TrackedHustler] = {}
         self._moved: dict[UserId, TrackedHustler] = {}
         self._keep_alives: dict[UserId, TrackedHustler] = {}
@@ -200,7 +206,13 @@ class Heartbeats:
                 )
             )
         kept = await self._presence.write(heartbeats, trusting=trusting)
+        entered: list[UserId] = []
         for tracked, slot in zip(tracked_hustlers, kept, strict=True):
-            tracked.slot = slot
-            if slot is None and self._live.get(tracked.user) is tracked:
+            before, tracked.slot = tracked.slot, slot
+            if slot is not None:
+                if before is None or before.cell != slot.cell:
+                    entered.append(tracked.user)
+            elif self._live.get(tracked.user) is tracked:
                 del self._live[tracked.user]  # the source is a socket of another process now
+        if entered:
+            self._entered(entered)
