@@ -132,7 +132,7 @@ def nobody_polls(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(params=["told", "lost"])
-async def told_service(
+async def changing_service(
     request: pytest.FixtureRequest,
     hasty: None,
     fresh_database: TestDatabase,
@@ -163,9 +163,9 @@ async def offered(service: Service, poster: User, place: dict[str, float], *clie
     return task["id"], card["data"]["broadcast_id"]
 
 
-async def test_what_another_process_commits_reaches_every_screen(told_service: Service) -> None:
+async def test_what_another_process_commits_reaches_every_screen(changing_service: Service) -> None:
     """Events, a broadcast's end, a card its hustler may not accept now, and its return."""
-    service = told_service
+    service = changing_service
     poster, place = await service.user("poster"), somewhere()
     hustler, other = await service.user(), await service.user()
     async with (
