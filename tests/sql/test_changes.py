@@ -16,7 +16,7 @@ import pytest
 from engine.kernel.ids import UserId
 from engine.kernel.partitions import PartitionKeeper
 from tests.support.market import Market
-from tests.support.servers import TestDatabase
+from tests.support.servers import RunServers, TestDatabase
 
 APPEND = "select append_events(jsonb_build_array(hx_event($1, 'X', '{}')))"
 NOTHING: dict[str, Any] = {"lost": False}
@@ -148,6 +148,26 @@ async def test_what_began_earlier_and_ends_later_is_not_missed(
     await first.commit()
     found = await up_to_now(market, reader)
     assert {user for user, _ in found["users"]} == {str(early), str(late)}
+
+
+async def test_who_writes_in_another_database_holds_nothing_back(
+    own_market: Market, reader: Reader, run_servers: RunServers
+) -> None:
+    """However long: it changes nothing here."""
+    market = own_market
+    user = await market.user("poster")
+    await up_to_now(market, reader)
+    elsewhere = await asyncpg.connect(run_servers.superuser_dsn)
+    try:
+        async with elsewhere.transaction():
+            held = int(await elsewhere.fetchval("select pg_current_xact_id()::text"))
+            await market.app.fetchval(APPEND, user)
+            found = await up_to_now(market, reader)
+            assert found == {"lost": False, "users": [[str(user), 1]]}
+            assert reader.horizon is not None
+            assert reader.horizon > held
+    finally:
+        await elsewhere.close()
 
 
 async def test_many_that_overlap_are_all_told(

@@ -90,6 +90,9 @@ async def test_where_nothing_changed_one_call_is_all(service: Service, asked: As
         delivery = {"positions", "snapshots", "events_after_many", "hustler_states", "live_view"}
         assert others <= set(asked.names)
         assert not delivery & set(asked.names)
+    page = (await service.http.get("/metrics")).text
+    (line,) = [n for n in page.splitlines() if n.startswith("hustlexp_net_horizon_age_seconds ")]
+    assert 0.0 < float(line.split()[1]) < 20.0
 
 
 async def test_an_account_that_was_shut_before_its_socket_joined_is_closed(
