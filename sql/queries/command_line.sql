@@ -38,4 +38,5 @@ select
     current_setting('server_version') as version,
     current_setting('server_version_num')::integer as version_number,
     current_setting('max_connections')::integer as max_connections,
+    current_setting('max_prepared_transactions')::integer as max_prepared_transactions,
     current_setting('fsync') as fsync;
