@@ -103,8 +103,8 @@ class Comparison:
         self._seq += 1
         people, cells = self._people[rows], self._cells[rows]
         seq = self._seq
-        await self._measured(LATER, len(people), lambda: self._beat(rows, seq))
-        await self._measured(AGAIN, len(people), lambda: self._beat(rows, seq + 1))
+        await self._measured(LATER, len(people), lambda: self._heartbeats(rows, seq))
+        await self._measured(AGAIN, len(people), lambda: self._heartbeats(rows, seq + 1))
         await self._measured(
             PREVIOUS, len(people), lambda: self._previous.write(people, cells, seq)
         )
@@ -135,7 +135,7 @@ class Comparison:
             server.append((await server_cpu_s(self._client) - at_server) * 1e3)
         return statistics.median(here[1:]), statistics.median(server[1:]), found
 
-    async def _beat(self, rows: slice, seq: int) -> None:
+    async def _heartbeats(self, rows: slice, seq: int) -> None:
         """Writes in batches, as the gateway does."""
         for start in range(rows.start, rows.stop, BATCH):
             part = slice(start, min(start + BATCH, rows.stop))
