@@ -46,6 +46,10 @@ check: setup ## ruff, mypy strict, import contracts, SQL lint
 bench: setup ## ratios against a peer in the same run
 	@$(PY) -m bench
 
+.PHONY: bench-presence
+bench-presence: setup ## what a heartbeat costs, of these ratios
+	@$(PY) -m bench.micro.presence
+
 .PHONY: lock
 lock:  # pin the dependencies anew; needs uv
 	uv pip compile -q pyproject.toml --extra embedded --extra build \
