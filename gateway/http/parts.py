@@ -25,6 +25,7 @@ from gateway.identity.client_address import Network
 from gateway.identity.rates import Rates
 from gateway.metrics.db_metrics import DbMetrics
 from gateway.metrics.metrics import Metrics
+from gateway.tracking.demand import DemandByCell
 from gateway.tracking.location_tracker import LocationTracker
 
 
@@ -40,6 +41,7 @@ class Parts:
     admin: Admin
     stories: Stories
     explanations: OfferExplanations
+    demand: DemandByCell
     hub: Hub
     location_tracker: LocationTracker
     socket: ASGIApp

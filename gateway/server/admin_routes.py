@@ -40,6 +40,7 @@ ADMIN_ENDPOINTS: Final = (
     Endpoint("GET",    f"{TASK}/explain",             matching.explain,              ADMINS),
     Endpoint("GET",    USER,                          people.show,              ADMINS),
     Endpoint("GET",    f"{USER}/story",               stories.hustler,               ADMINS),
+    Endpoint("GET",    f"{ADMIN}/demand",             matching.demand,               ADMINS),
     Endpoint("GET",    f"{ADMIN}/hustlers/nearest",   stories.nearest,               ADMINS),
     Endpoint("POST",   f"{USER}/suspend",             people.suspend,           ADMINS),
     Endpoint("POST",   f"{USER}/reinstate",           people.reinstate,         ADMINS),

@@ -34,6 +34,7 @@ from gateway.server.payments import OpenMoney, open_money
 from gateway.server.sessions import make_sessions
 from gateway.settings.groups import Settings
 from gateway.tracking.changes import HustlerChanges
+from gateway.tracking.demand import DemandByCell
 from geo.presence.presence import Presence
 from geo.valkey import open_valkey
 from sql.database import Database
@@ -118,6 +119,7 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
                 livemode=settings.payments.livemode,
                 clock=time.time,
             ),
+            demand=DemandByCell(engine.store, sessions.location_tracker),
             hub=hub,
             location_tracker=sessions.location_tracker,
             socket=sessions.endpoint,
