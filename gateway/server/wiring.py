@@ -55,6 +55,7 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
             settings.postgres.dsn,
             size=settings.postgres.pool_size,
             statement_cache=settings.postgres.statement_cache,
+            warm=True,
         )
         stack.push_async_callback(database.close)
         metrics.database.watch(database.use)
