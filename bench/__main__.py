@@ -10,6 +10,7 @@ BENCHMARKS: Final = (
     "bench.micro.radius_query",
     "bench.micro.accept_storm",
     "bench.micro.first_offer",
+    "bench.micro.scoring",
 )
 """Each in a process of its own, so that none warms or burdens the next."""
 

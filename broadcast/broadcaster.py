@@ -4,7 +4,8 @@
 - *due*: what time alone changes, at its instant: a radius that grows, a broadcast that ends;
 - *close*: asks how broadcasts ended, and withdraws their cards;
 - *tick*: compares all broadcasts with everybody present, for whatever did not ring;
-- *poll*: reads the active set, and sends cards again that no socket took;
+- *look*: reads the whole active set, at the start and when what changed is not known;
+- *poll*: sends cards again that no socket took, and reads the prices of the market;
 - *acks*: records which cards reached a socket.
 
 A round that fails is logged, counted and lost; its loop backs off and goes on. No state here
@@ -24,6 +25,7 @@ from uuid import UUID
 from broadcast.active_broadcast import ActiveBroadcast
 from broadcast.broadcaster_state import BroadcasterState
 from broadcast.database_clock import DatabaseClock
+from broadcast.due import DueInstants
 from broadcast.evaluation import Evaluation
 from broadcast.first_wave import FirstWaveSearch
 from broadcast.limits import WaveLimits
@@ -34,6 +36,7 @@ from broadcast.ports import Delivery, WaveMetrics
 from broadcast.sent_reports import SentReports
 from broadcast.takeover import Takeover
 from broadcast.wave_store import Ending, WaveStore
+from engine.events.changes import Changes
 from engine.kernel.applied import Applied, StartedBroadcast
 from engine.kernel.ids import UserId
 from engine.kernel.loops import Backoff, supervise
@@ -69,7 +72,9 @@ class Broadcaster:
         self._monotonic = time.monotonic
         self._due_changed = asyncio.Event()
         self._clock = DatabaseClock(self._monotonic, self._due_changed.set)
-        self._state = BroadcasterState.new(self._limits.open_offers)
+        self._state = BroadcasterState.new(
+            DueInstants(self._due_changed.set), self._limits.open_offers
+        )
         self._store = WaveStore(database, self._clock, metrics, self._state.vocabulary)
         self._inserts = OfferInserts(
             self._store, self._state, delivery, metrics, self._limits, self._monotonic
@@ -78,7 +83,9 @@ class Broadcaster:
             self._store, presence, self._state, self._inserts, self._clock, self._limits
         )
         prices = MarketPriceCache(self._store.market_prices, self._limits.market_s, self._monotonic)
-        self._takeover = Takeover(self._store, self._state, self._clock, self._limits, prices)
+        self._takeover = Takeover(
+            self._store, self._state, self._inserts.unsent, self._clock, self._limits, prices
+        )
         self.first_wave = FirstWaveSearch(
             self._store, presence, prices, self._state.vocabulary, self._limits
         )
@@ -87,6 +94,8 @@ class Broadcaster:
         self._rung: set[UUID] = set()
         self._wake = asyncio.Event()
         self._over = asyncio.Event()
+        self._look = asyncio.Event()
+        self._look.set()
         self._next_tick_s = 0.0
 
     def wake(self, broadcast_id: UUID) -> None:
@@ -109,12 +118,26 @@ class Broadcaster:
         concerned = {*applied.withdrawn, *(event.user_id for event in applied.events)}
         self._hustlers_changed(concerned)
 
+    def changed(self, changes: Changes) -> None:
+        """Acts on what any transaction changed: broadcasts begun or ended, hustlers to read anew."""
+        self._clock.set(changes.now, self._monotonic())
+        if changes.all_may_have_changed:
+            self._state.roster.all_changed()
+            self._look.set()
+        for broadcast in changes.broadcasts:
+            if broadcast.state != "ACTIVE":
+                self._end(broadcast.id)
+            elif broadcast.id not in self._state.running:
+                self.wake(broadcast.id)
+        self._hustlers_changed(changes.hustlers)
+
     async def run(self) -> None:
         """Runs the loops until cancelled; a failed round is logged, counted and backed off."""
         rounds = [
             ("due", self._evaluate_due),
             ("close", self._close_ended),
             ("tick", self._tick),
+            ("look", self._look_at_all),
             ("poll", self._poll),
             ("acks", self._record_acks),
             *[("wake", self._evaluate_woken)] * WAKE_ROUNDS,
@@ -132,12 +155,17 @@ class Broadcaster:
         self._wake.clear()
         woken, self._woken = self._woken, set()
         rung, self._rung = self._rung, set()
-        # A round lost here is caught by the poll, which wakes every unknown broadcast, and the tick.
-        await self._takeover.take(woken - self._state.running.ids)
+        try:
+            await self._takeover.take(woken - self._state.running.ids)
+        except BaseException:
+            self._woken |= woken
+            self._rung |= rung
+            raise
         broadcasts = [b for i in woken if (b := self._state.running.get(i)) is not None]
         await self._evaluation.evaluate(broadcasts)
         if rung and len(self._state.running):
             await self._evaluation.evaluate_hustlers(rung)
+        self._state.untold.update(broadcast.params.id for broadcast in broadcasts)
         self._tell_posters()
 
     async def _evaluate_due(self) -> None:
@@ -200,13 +228,21 @@ class Broadcaster:
         self._inserts.release_held()
         self._tell_posters()
 
-    async def _poll(self) -> None:
-        known = set(self._state.running.ids)
-        running = set(await self._store.running())
+    async def _look_at_all(self) -> None:
+        await self._look.wait()
+        self._look.clear()
+        try:
+            known = set(self._state.running.ids)
+            running = set(await self._store.running())
+        except BaseException:
+            self._look.set()
+            raise
         for unknown in running - known:
             self.wake(unknown)
         for ended in known - running:
             self._end(ended)
+
+    async def _poll(self) -> None:
         self._metrics.running(len(self._state.running))
         await self._takeover.refresh_prices()
         due = self._inserts.unsent.take_due(self._delivery.connected(), self._monotonic())

@@ -29,10 +29,10 @@ class BroadcasterState:
 
     vocabulary: Vocabulary
     running: RunningBroadcasts
+    due: DueInstants
     open_offers_max: int
     roster: Roster = field(default_factory=Roster)
     offered: OfferedPairs = field(default_factory=OfferedPairs)
-    due: DueInstants = field(default_factory=DueInstants)
     over: set[UUID] = field(default_factory=set)
     """Broadcasts that have ended, as far as is known; how, the database is asked."""
     untold: set[UUID] = field(default_factory=set)
@@ -40,11 +40,10 @@ class BroadcasterState:
     _forgot_at_s: float = field(default_factory=time.monotonic)
 
     def add(self, params: BroadcastParams, prices: MarketPrices, at: datetime) -> ActiveBroadcast:
-        """Takes a running broadcast in, with the radius it has at `at`; its poster is to be told."""
+        """Takes a running broadcast in, with the radius it has at `at`."""
         broadcast = self.running.add(params, prices, at)
         self.due.add(params.expires_at.timestamp(), "END", params.id)
         self._expands(broadcast, at)
-        self.untold.add(params.id)
         return broadcast
 
     def offered_to(self, broadcast: ActiveBroadcast, hustlers: Ids, now_s: float) -> None:
@@ -105,7 +104,7 @@ class BroadcasterState:
             self.due.add(next_at.timestamp(), "EXPANSION", broadcast.params.id)
 
     @classmethod
-    def new(cls, open_offers_max: int) -> BroadcasterState:
+    def new(cls, due: DueInstants, open_offers_max: int) -> BroadcasterState:
         """Returns the state of a broadcaster that has seen nothing."""
         vocabulary = Vocabulary.new()
-        return cls(vocabulary, RunningBroadcasts(vocabulary), open_offers_max)
+        return cls(vocabulary, RunningBroadcasts(vocabulary), due, open_offers_max)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable
 from typing import Literal
 from uuid import UUID
 
@@ -15,14 +16,19 @@ class DueInstants:
     An instant that no longer matters is popped and ignored by whoever asks.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, sooner: Callable[[], object] = lambda: None) -> None:
+        """`sooner` is called when an instant was added that comes before all others."""
+        self._sooner = sooner
         self._heap: list[tuple[float, int, DueKind, UUID]] = []
         self._count = 0
 
     def add(self, at_s: float, kind: DueKind, broadcast: UUID) -> None:
         """Adds an instant."""
         self._count += 1
+        is_first = at_s < self.next_at_s()
         heapq.heappush(self._heap, (at_s, self._count, kind, broadcast))
+        if is_first:
+            self._sooner()
 
     def next_at_s(self) -> float:
         """Returns the earliest instant; infinity when there is none."""

@@ -166,7 +166,7 @@ class OfferInserts:
             if refused.result == "OVER":
                 self._state.end(broadcast)
             elif refused.result == "OFFERED":
-                self.unsent.suspect(refused.broadcast_id, refused.hustler_id)
+                self.unsent.suspect([refused.hustler_id], self._monotonic())
             elif refused.result != "RELEASED":
                 self._try_again(pair, serial)
         if self._refused:

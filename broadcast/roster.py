@@ -118,14 +118,9 @@ class Roster:
         if by < 0:
             np.maximum(self.hustlers.open_offers, 0, out=self.hustlers.open_offers)
 
-    def hustler(self, row: int) -> UUID:
-        """Returns the hustler of one row."""
-        return UUID(bytes=self.ids[row : row + 1].tobytes())
-
     def uuids(self, rows: Rows) -> list[UUID]:
         """Returns the hustlers of these rows."""
-        raw = self.ids[rows].tobytes()
-        return [UUID(bytes=raw[at : at + 16]) for at in range(0, len(raw), 16)]
+        return as_uuids(self.ids[rows])
 
     def _reserve(self, rows: int) -> None:
         has = len(self._stale)
@@ -141,3 +136,9 @@ class Roster:
 def as_ids(hustlers: Iterable[UUID] | Collection[UUID]) -> Ids:
     """Returns ids as a column of 16 bytes each."""
     return np.frombuffer(b"".join(hustler.bytes for hustler in hustlers), "S16")
+
+
+def as_uuids(ids: Ids) -> list[UUID]:
+    """Returns the hustlers of a column of ids; numpy itself would drop an id's trailing zeros."""
+    raw = ids.tobytes()
+    return [UUID(bytes=raw[at : at + 16]) for at in range(0, len(raw), 16)]

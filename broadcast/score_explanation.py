@@ -47,5 +47,5 @@ async def explain_score(
             place_miles=np.array([place_m / METRES_PER_MILE]),
             at_s=clock.now().timestamp(),
         )
-        return list(breakdown(score(inputs, profile), 0, profile))
+        return list(breakdown(score(inputs, profile), 0))
     return None

@@ -11,7 +11,8 @@ from broadcast.limits import WaveLimits
 from broadcast.loop_yield import LoopYield
 from broadcast.market_price_cache import MarketPriceCache
 from broadcast.market_prices import MarketPrices
-from broadcast.roster import NOBODY, as_ids
+from broadcast.roster import NOBODY, as_ids, as_uuids
+from broadcast.unsent_cards import UnsentCards
 from broadcast.wave_store import Wave, WaveStore, wave_of
 from engine.kernel.applied import StartedBroadcast
 
@@ -23,12 +24,14 @@ class Takeover:
         self,
         store: WaveStore,
         state: BroadcasterState,
+        unsent: UnsentCards,
         clock: DatabaseClock,
         limits: WaveLimits,
         prices: MarketPriceCache,
     ) -> None:
         self._store = store
         self._state = state
+        self._unsent = unsent
         self._clock = clock
         self._limits = limits
         self._prices = prices
@@ -84,5 +87,7 @@ class Takeover:
         for params in found:
             if params.id not in self._state.running:
                 broadcast = self._state.add(params, prices, self._clock.now())
-                self._state.offered_to(broadcast, offered[params.id], self._clock.monotonic())
+                hustlers = offered[params.id]
+                self._state.offered_to(broadcast, hustlers.all, self._clock.monotonic())
+                self._unsent.suspect(as_uuids(hustlers.unsent), self._clock.monotonic())
                 await loop_yield.maybe_yield()

@@ -1,4 +1,4 @@
-"""Cards that were handed to delivery and that no socket has taken yet."""
+"""Cards that were handed to delivery, or found in the database, and that no socket has taken yet."""
 
 from __future__ import annotations
 
@@ -13,25 +13,28 @@ Pair = tuple[UUID, UUID]
 
 
 class UnsentCards:
-    """Whose cards wait: kept from a card's delivery until it is taken, or comes with a snapshot."""
+    """Whose cards wait: kept from a card's delivery until it is taken, or comes with a snapshot.
+
+    Times are monotonic seconds.
+    """
 
     def __init__(self, limits: WaveLimits) -> None:
         self._limits = limits
         self._delivered_at_s: dict[Pair, float] = {}
         self._order: deque[tuple[float, Pair]] = deque()
-        self._suspects: set[UUID] = set()
+        self._suspects: deque[tuple[float, UUID]] = deque()
 
     def delivered(self, pairs: Iterable[Pair], now_s: float) -> None:
-        """Notes cards that were handed to delivery at a monotonic second."""
+        """Notes cards that were handed to delivery."""
         for pair in pairs:
             if pair not in self._delivered_at_s:
                 self._delivered_at_s[pair] = now_s
                 self._order.append((now_s + self._limits.resend_after_s, pair))
 
-    def suspect(self, broadcast: UUID, hustler: UUID) -> None:
-        """Notes an offer that was found in the database: its card may never have been delivered."""
-        if (broadcast, hustler) not in self._delivered_at_s:
-            self._suspects.add(hustler)
+    def suspect(self, hustlers: Iterable[UUID], now_s: float) -> None:
+        """Notes hustlers with offers found in the database whose cards may never have been delivered."""
+        due_s = now_s + self._limits.resend_after_s
+        self._suspects.extend((due_s, hustler) for hustler in hustlers)
 
     def taken(self, pairs: Iterable[Pair]) -> None:
         """Forgets cards that reached a socket."""
@@ -39,13 +42,15 @@ class UnsentCards:
             self._delivered_at_s.pop(pair, None)
 
     def take_due(self, connected: Collection[UUID], now_s: float) -> set[UUID]:
-        """Returns hustlers on a socket whose cards have waited too long, and looks at them again later.
+        """Returns hustlers on a socket whose cards have waited too long.
 
-        A card that waits longer still is left to the snapshot of its hustler's next session.
+        They are looked at again later; a card that waits longer still is left to the snapshot of
+        its hustler's next session.
         """
-        due = {hustler for hustler in self._suspects if hustler in connected}
-        self._suspects.clear()
-        again: list[tuple[float, Pair]] = []
+        due: set[UUID] = set()
+        again: list[Pair] = []
+        while self._suspects and self._suspects[0][0] <= now_s:
+            due.add(self._suspects.popleft()[1])
         while self._order and self._order[0][0] <= now_s:
             _, pair = self._order.popleft()
             delivered_at_s = self._delivered_at_s.get(pair)
@@ -54,8 +59,7 @@ class UnsentCards:
             if now_s - delivered_at_s >= self._limits.resend_until_s:
                 del self._delivered_at_s[pair]
                 continue
-            if pair[1] in connected:
-                due.add(pair[1])
-            again.append((now_s + self._limits.resend_after_s, pair))
-        self._order.extend(again)
-        return due
+            due.add(pair[1])
+            again.append(pair)
+        self._order.extend((now_s + self._limits.resend_after_s, pair) for pair in again)
+        return {hustler for hustler in due if hustler in connected}

@@ -7,6 +7,7 @@ Raises what `sql.database` raises; the loops of `broadcast.broadcaster` survive 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
@@ -99,6 +100,14 @@ _DECODE_CARRIED = msgspec.json.Decoder(Wave | None).decode
 _DECODE_WAVE = msgspec.json.Decoder(Wave).decode
 
 
+@dataclass(frozen=True, slots=True)
+class OfferedTo:
+    """The hustlers of one broadcast's offers, and those among them whom no socket showed a card."""
+
+    all: Ids
+    unsent: Ids
+
+
 def wave_of(raw: msgspec.Raw) -> Wave | None:
     """Returns the wave that a command's answer carries; None where there is none."""
     wave: Wave | None = _DECODE_CARRIED(raw)
@@ -146,11 +155,16 @@ class WaveStore:
         rows = await self._database.rows("roster", hustlers)
         return hustler_columns(rows, self._vocabulary)
 
-    async def offered(self, broadcasts: Sequence[UUID]) -> dict[UUID, Ids]:
+    async def offered(self, broadcasts: Sequence[UUID]) -> dict[UUID, OfferedTo]:
         """Returns whom each of these broadcasts has been offered to."""
         self.metrics.database_called()
         rows = await self._database.rows("offered_hustlers", broadcasts)
-        return {row["broadcast_id"]: np.frombuffer(row["hustlers"], "S16") for row in rows}
+        return {
+            row["broadcast_id"]: OfferedTo(
+                np.frombuffer(row["hustlers"], "S16"), np.frombuffer(row["unsent"], "S16")
+            )
+            for row in rows
+        }
 
     async def market_prices(self) -> MarketPrices:
         """Returns what the newest tasks of each category cost."""

@@ -6,6 +6,7 @@ A record lives in a cell whose centre is within `REACH_M` of its point; the cove
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Final
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from geo.distance import distance_m, distances_m
 from geo.points import LatLng
+from geo.units import EARTH_RADIUS_M
 
 PRESENCE_RESOLUTION: Final = 7  # measured best for reads: a median of 25 hustlers in a dense cell
 PLACE_RESOLUTION: Final = 8  # what anybody but the poster sees of a place before the accept
@@ -46,12 +48,20 @@ def settle(point: LatLng, settled: int | None) -> int:
 
     A hustler who drives along an edge, or whose fix jitters over it, thus writes no cell changes.
     """
+    if settled is None:
+        return cell_of(point)
+    centre = centre_of(settled)
+    # Nearly every heartbeat is settled by this bound, without trigonometry.
+    if abs(point.lat - centre.lat) + abs(point.lng - centre.lng) <= _REACH_DEGREES:
+        return settled
     cell = cell_of(point)
-    if settled is None or settled == cell:
-        return cell
-    if distance_m(point, centre_of(settled)) <= REACH_M[PRESENCE_RESOLUTION]:
+    if cell == settled or distance_m(point, centre) <= REACH_M[PRESENCE_RESOLUTION]:
         return settled
     return cell
+
+
+# North, then east: degrees of longitude are the shorter ones.
+_REACH_DEGREES: Final = math.degrees(REACH_M[PRESENCE_RESOLUTION] / EARTH_RADIUS_M) * (1 - 1e-9)
 
 
 @lru_cache(maxsize=65_536)
@@ -122,6 +132,13 @@ def partition_of(cell: int) -> int:
     their own cell.
     """
     return (_parent(cell) * _GOLDEN & _MASK) >> 58
+
+
+def partitions_of(cells: Cells) -> NDArray[np.intp]:
+    """Returns the partition of each cell of resolution ≥ 4, as `partition_of` has it: intp (n,)."""
+    mask = np.uint64(~_RESOLUTION_BITS & _MASK)
+    parents = (cells & mask) | np.uint64(PARTITION_RESOLUTION << 52 | _FINER_DIGITS)
+    return (parents * np.uint64(_GOLDEN) >> np.uint64(58)).astype(np.intp)
 
 
 # H3's layout: bits 52–55 hold the resolution, below them three bits per resolution 1–15, and digits

@@ -17,14 +17,13 @@ than a second. A fix that comes without accuracy is taken at its word.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final
+from math import degrees, isfinite
+from typing import Final, NamedTuple
 
-from geo.distance import at_most_m, distance_m
+from geo.distance import distance_m
 from geo.points import LatLng
-from geo.units import metres_per_second
+from geo.units import EARTH_RADIUS_M, metres_per_second
 
 WORST_ACCURACY_M: Final = 100.0
 FUTURE_SLACK_S: Final = 5.0  # phones' clocks run ahead; within this a fix counts as now
@@ -49,8 +48,7 @@ class FixRejection(StrEnum):
     IMPOSSIBLE_SPEED = "impossible_speed"
 
 
-@dataclass(frozen=True, slots=True)
-class Fix:
+class Fix(NamedTuple):
     """A position as a device claims it: degrees, metres of accuracy, Unix seconds."""
 
     lat: float
@@ -59,8 +57,7 @@ class Fix:
     accuracy_m: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Track:
+class Track(NamedTuple):
     """What a session remembers of its fixes: the last good one, and its suspects."""
 
     point: LatLng
@@ -70,8 +67,7 @@ class Track:
     suspects_s: tuple[float, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class FixResult:
+class FixResult(NamedTuple):
     """The result of checking one fix: the track to remember, and the refusal if there is one.
 
     `track` is None only when a fix was refused and no other is known.
@@ -85,35 +81,62 @@ class FixResult:
 
 def check_fix(previous: Track | None, fix: Fix, now_s: float) -> FixResult:
     """Checks a fix at `now_s` (Unix s) against the session's track, None where nothing is known."""
-    rejection = _rejection_alone(fix, now_s)
-    if rejection is not None:
-        return FixResult(previous, rejection)
-    track = Track(LatLng(fix.lat, fix.lng), min(fix.at_s, now_s), fix.accuracy_m or 0.0)
-    return FixResult(track) if previous is None else _check_step(previous, track, now_s)
+    lat, lng, at_s, claimed_accuracy_m = fix
+    accuracy_m = 0.0 if claimed_accuracy_m is None else claimed_accuracy_m
+    # One comparison for the usual case; NaN fails each, and the reason is sought afterwards.
+    if not (
+        -90.0 <= lat <= 90.0
+        and -180.0 <= lng <= 180.0
+        and -_EVER_S < at_s <= now_s + FUTURE_SLACK_S
+        and 0.0 <= accuracy_m <= WORST_ACCURACY_M
+        and (lat or lng)
+    ):
+        return FixResult(previous, _why_rejected(fix, accuracy_m, now_s))
+    track = Track(LatLng(lat, lng), min(at_s, now_s), accuracy_m)
+    if previous is None:
+        return FixResult(track)
+    if at_s < previous.at_s or previous.at_s > now_s:
+        return _check_order(previous, track, now_s)
+
+    # A bound that nearly every heartbeat keeps to, by plain arithmetic: degrees north, then east.
+    before = previous.point
+    way_m = (abs(lat - before.lat) + abs(lng - before.lng)) * _METRES_PER_DEGREE
+    took_s = max(track.at_s - previous.at_s, SHORTEST_STEP_S)
+    if way_m - previous.accuracy_m - accuracy_m > FAST_M_PER_S * took_s * _CERTAIN:
+        return _check_speed(previous, track, took_s, now_s)
+    if previous.suspects_s:
+        track = track._replace(suspects_s=previous.suspects_s)
+    return FixResult(track)
 
 
-def _check_step(previous: Track, track: Track, now_s: float) -> FixResult:
-    """Checks the way from one good fix to the next."""
+def _check_order(previous: Track, track: Track, now_s: float) -> FixResult:
+    """Checks a fix that is older than the last, or whose last one is from the future."""
     if previous.at_s > now_s:
-        return FixResult(replace(track, suspects_s=previous.suspects_s))
-    if track.at_s < previous.at_s:
-        return FixResult(previous, FixRejection.OLDER_THAN_LAST)
-    if _is_over(previous, track, IMPOSSIBLE_M_PER_S):
+        return FixResult(track._replace(suspects_s=previous.suspects_s))
+    return FixResult(previous, FixRejection.OLDER_THAN_LAST)
+
+
+def _check_speed(previous: Track, track: Track, took_s: float, now_s: float) -> FixResult:
+    """Checks the way from one good fix to the next by its exact length."""
+    way_m = distance_m(previous.point, track.point)
+    blurred_m = previous.accuracy_m + track.accuracy_m
+    if way_m > IMPOSSIBLE_M_PER_S * took_s + blurred_m:
         stays, ends = _suspected(previous, now_s)
         return FixResult(stays, FixRejection.IMPOSSIBLE_SPEED, suspect=True, ends_session=ends)
-    track = replace(track, suspects_s=previous.suspects_s)
-    if not _is_over(previous, track, FAST_M_PER_S):
+    track = track._replace(suspects_s=previous.suspects_s)
+    if way_m <= FAST_M_PER_S * took_s + blurred_m:
         return FixResult(track)
     if previous.fast_in_a_row + 1 < FAST_IN_A_ROW:
-        return FixResult(replace(track, fast_in_a_row=previous.fast_in_a_row + 1))
+        return FixResult(track._replace(fast_in_a_row=previous.fast_in_a_row + 1))
     track, ends = _suspected(track, now_s)
     return FixResult(track, suspect=True, ends_session=ends)
 
 
-def _rejection_alone(fix: Fix, now_s: float) -> FixRejection | None:
-    """Returns what is wrong with a fix regardless of earlier ones, or None."""
-    accuracy_m = 0.0 if fix.accuracy_m is None else fix.accuracy_m
-    if not all(map(math.isfinite, (fix.lat, fix.lng, fix.at_s, accuracy_m))):
+def _why_rejected(fix: Fix, accuracy_m: float, now_s: float) -> FixRejection:
+    """Returns what is wrong with a fix regardless of earlier ones."""
+    if not (isfinite(fix.lat) and isfinite(fix.lng) and isfinite(fix.at_s)):
+        return FixRejection.NOT_FINITE
+    if not isfinite(accuracy_m):
         return FixRejection.NOT_FINITE
     if abs(fix.lat) > 90.0 or abs(fix.lng) > 180.0 or accuracy_m < 0.0:
         return FixRejection.OUT_OF_RANGE
@@ -121,23 +144,16 @@ def _rejection_alone(fix: Fix, now_s: float) -> FixRejection | None:
         return FixRejection.NULL_ISLAND
     if fix.at_s > now_s + FUTURE_SLACK_S:
         return FixRejection.FUTURE
-    if accuracy_m > WORST_ACCURACY_M:
-        return FixRejection.INACCURATE
-    return None
-
-
-def _is_over(before: Track, after: Track, speed_m_per_s: float) -> bool:
-    """Returns whether the way between two fixes needs more than this speed."""
-    reach_m = speed_m_per_s * max(after.at_s - before.at_s, SHORTEST_STEP_S)
-    reach_m += before.accuracy_m + after.accuracy_m
-    # Nearly every heartbeat is settled by the cheap bound.
-    if at_most_m(before.point, after.point) <= reach_m:
-        return False
-    return distance_m(before.point, after.point) > reach_m
+    return FixRejection.INACCURATE
 
 
 def _suspected(track: Track, now_s: float) -> tuple[Track, bool]:
     """Returns the track with one suspect more, and whether that ends the session."""
     recent = tuple(at for at in track.suspects_s if now_s - at < SUSPECT_WINDOW_S)
     suspects = (*recent, now_s)[-SUSPECTS_TO_END:]
-    return replace(track, suspects_s=suspects), len(suspects) >= SUSPECTS_TO_END
+    return track._replace(suspects_s=suspects), len(suspects) >= SUSPECTS_TO_END
+
+
+_CERTAIN: Final = 1.0 - 1e-9  # what rounding may hide, so that the exact length decides
+_EVER_S: Final = float("inf")
+_METRES_PER_DEGREE: Final = EARTH_RADIUS_M / degrees(1.0) * (1.0 + 1e-9)

@@ -69,7 +69,7 @@ class ChangeSubscriber(Protocol):
     """Receives what changed, synchronously; must not block."""
 
     def changed(self, changes: Changes) -> None:
-        """Acts on what changed; the same change may be told twice."""
+        """Acts on what changed, perhaps nothing but the time; the same change may be told twice."""
 
 
 class Horizon:
@@ -145,8 +145,7 @@ class ChangeFeed:
         )
         if answer.all_may_have_changed:
             log.info("all_may_have_changed", horizon=answer.horizon, numbering=answer.numbering)
-        if answer:
-            self._publish(answer)
+        self._publish(answer)
         self._horizon.moved(answer.horizon, answer.next, answer.numbering, asked_at)
 
     def _publish(self, changes: Changes) -> None:

@@ -110,8 +110,9 @@ async def _look(settings: Settings, task: UUID, hustler: UUID) -> Findings:
         presence_entry = await _presence_entry(Presence(client), hustler, place, reach_miles)
         parts: list[Part] | None = None
         if (broadcast := facts["broadcast_id"]) is not None and presence_entry.at is not None:
+            profile = settings.broadcast.wave_limits().profile
             parts = await explain_score(
-                database, Metrics().broadcasts, broadcast, hustler, presence_entry.at
+                database, Metrics().broadcasts, broadcast, hustler, presence_entry.at, profile
             )
         return Findings(facts, gate, presence_entry, parts)
 

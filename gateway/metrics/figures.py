@@ -312,7 +312,17 @@ SECTIONS: Final = (
                     "ticket",
                 ),
             ),
-            Figure("hustlexp_full_collection_seconds"),
+            Figure(
+                "hustlexp_full_collection_seconds",
+                worry="Its 99th percentile passes 50 ms: what lives long is not frozen, or much is "
+                "made and kept at once",
+                alert=Alert(
+                    "HustleXPCollectionsLong",
+                    f"{quantile(0.99, 'hustlexp_full_collection_seconds', '15m')} > 0.05",
+                    "15m",
+                    "ticket",
+                ),
+            ),
             Figure("python_gc_collections", ("generation",)),
             Figure("python_gc_objects_collected", ("generation",)),
             Figure("python_gc_objects_uncollectable", ("generation",)),

@@ -22,7 +22,7 @@ class ProcessMetrics:
         )
         self._full_collection_seconds = Histogram(
             "hustlexp_full_collection_seconds",
-            "Pauses of the process for a full garbage collection (the oldest generation).",
+            "Pauses for a full garbage collection: every generation, of all that is not frozen.",
             buckets=FAST_S,
             registry=registry,
         )

@@ -93,7 +93,7 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
         # Who hears of what any transaction changed
         feed = ChangeFeed(
             engine.store,
-            [*sessions.change_subscribers],
+            [*sessions.change_subscribers, broadcaster],
             every_s=limits.CATCHUP_EVERY_S,
             failed=metrics.background_work.subscriber_failed,
         )

@@ -81,6 +81,17 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
             if _TCP_NOTSENT_LOWAT is not None:
                 sock.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, limits.NOTSENT_LOWAT_BYTES)
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Breaks the cycles of the library's parser, so that it dies by reference count."""
+        super().connection_lost(exc)
+        self.conn.parser.close()
+        self.conn.parser_exc = None
+
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        """Takes the transport out of the scope, which it holds itself."""
+        super().on_task_complete(task)
+        cast("dict[str, object]", self.scope["extensions"]).clear()
+
     def data_received(self, data: bytes) -> None:
         """Parses; after a broken frame the rest is read and dropped, so that the close arrives.
 

@@ -14,6 +14,7 @@ from typing import Literal
 
 from broadcast.limits import WaveLimits
 from engine.live.broadcast_plan import BroadcastPlan
+from engine.matching.score import HX_1_0, PROFILES
 from gateway.identity.issuers import Issuer, issuers_from_json
 from gateway.settings import loading, parsers
 from gateway.settings.loading import SettingsError, setting
@@ -214,6 +215,9 @@ class Broadcast:
         parsers.whole(1, 100),
         unit="offers",
     )
+    score_profile: str = setting(
+        "HX_SCORE_PROFILE", HX_1_0.name, "profile of the matching score", parsers.choice(*PROFILES)
+    )
 
     def plan(self) -> BroadcastPlan:
         """Returns the plan with which each new broadcast is started."""
@@ -231,6 +235,7 @@ class Broadcast:
             tick_s=self.tick_s,
             offers_per_tick=self.offers_per_tick,
             open_offers=self.open_offers,
+            profile=PROFILES[self.score_profile],
         )
 
 

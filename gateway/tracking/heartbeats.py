@@ -14,7 +14,7 @@ from engine.kernel.ids import UserId
 from engine.kernel.loops import Backoff, supervise
 from gateway.contract import limits
 from gateway.tracking.tracked_hustlers import TrackedHustler
-from geo.presence.presence import Heartbeat, KeepAlive, LastPosition, Presence
+from geo.presence.presence import Departure, Heartbeat, KeepAlive, LastPosition, Presence
 from geo.valkey import ValkeyAway
 
 log = structlog.get_logger(__name__)
@@ -31,9 +31,8 @@ class Heartbeats:
         self._live: dict[UserId, TrackedHustler] = {}
         self._moved: dict[UserId, TrackedHustler] = {}
         self._keep_alives: dict[UserId, TrackedHustler] = {}
+        self._leaving: list[TrackedHustler] = []
         self._wake = asyncio.Event()
-        # A write on its way must not bring back whom `stop` takes out.
-        self._writing = asyncio.Lock()
         self._run_id: str | None = None
         self._watch_at = 0.0
         self._away = False
@@ -56,20 +55,21 @@ class Heartbeats:
         self._keep_alives[tracked.user] = tracked
         self._wake.set()
 
-    async def stop(self, tracked: TrackedHustler) -> None:
-        """Removes the hustler from presence at once; what Valkey misses expires in 90 s."""
+    def forget(self, tracked: TrackedHustler) -> None:
+        """Leaves a hustler's presence to itself, or to the process that has heard of them since."""
+        for waiting in (self._live, self._moved, self._keep_alives):
+            if waiting.get(tracked.user) is tracked:
+                del waiting[tracked.user]
+
+    def stop(self, tracked: TrackedHustler) -> None:
+        """Queues a removal from presence: after the write that is on its way, before any other.
+
+        Nobody waits for it; what Valkey misses expires in 90 s.
+        """
         for waiting in (self._live, self._moved, self._keep_alives):
             waiting.pop(tracked.user, None)
-        async with self._writing:
-            await self._remove(tracked)
-
-    async def _remove(self, tracked: TrackedHustler) -> None:
-        if tracked.generation is None:
-            return
-        try:
-            await self._presence.remove(tracked.user, tracked.slot, tracked.generation)
-        except ValkeyAway:
-            log.info("presence_left_to_expire", hustler=str(tracked.user))
+        self._leaving.append(tracked)
+        self._wake.set()
 
     async def last_positions(self, hustlers: Collection[UserId]) -> dict[UUID, LastPosition]:
         """Returns the last positions of these hustlers in presence; raises ValkeyAway."""
@@ -92,6 +92,7 @@ class Heartbeats:
             if self._away or time.monotonic() >= self._watch_at:
                 await self._watch()
                 self._watch_at = time.monotonic() + _WATCH_EVERY_S
+            await self._remove_leaving()
             await self._write_moved()
             await self._write_keep_alives()
         except ValkeyAway:
@@ -118,7 +119,8 @@ class Heartbeats:
         log.info("presence_written_back", hustlers=len(heard))
         batches = range(0, len(heard), limits.HEARTBEAT_BATCH)
         for start in batches:
-            await self._write(heard[start : start + limits.HEARTBEAT_BATCH])
+            batch = heard[start : start + limits.HEARTBEAT_BATCH]
+            await self._write(batch, trusting=False)
             await self._write_moved()
             if start != batches[-1]:
                 await asyncio.sleep(limits.REWRITE_WITHIN_S / len(batches))
@@ -130,7 +132,7 @@ class Heartbeats:
                 await self._write(batch)
             except ValkeyAway:
                 for tracked in batch:
-                    if tracked.user in self._live:
+                    if self._live.get(tracked.user) is tracked:
                         self._moved.setdefault(tracked.user, tracked)
                 raise
 
@@ -141,21 +143,43 @@ class Heartbeats:
             if tracked.generation is not None and tracked.slot is not None
         ]
         self._keep_alives.clear()
-        alive = await self._presence.refresh([keep_alive for _, keep_alive in batch])
-        await self._write(
-            [
-                tracked
-                for (tracked, _), seen in zip(batch, alive, strict=True)
-                if not seen and tracked.user in self._live
-            ]
-        )
+        kept = await self._presence.refresh([keep_alive for _, keep_alive in batch])
+        missing = []
+        for (tracked, _), slot in zip(batch, kept, strict=True):
+            if slot is None:
+                missing.append(tracked)
+            else:
+                tracked.slot = slot
+        await self._write(missing)
 
-    async def _write(self, tracked_hustlers: Sequence[TrackedHustler]) -> None:
-        """Writes the tracked hustlers who are still LIVE when their turn comes."""
-        async with self._writing:
-            await self._write_live([t for t in tracked_hustlers if self._live.get(t.user) is t])
+    async def _write(
+        self, tracked_hustlers: Sequence[TrackedHustler], *, trusting: bool = True
+    ) -> None:
+        """Writes the tracked hustlers who are still LIVE; then removes who left meanwhile."""
+        live = [t for t in tracked_hustlers if self._live.get(t.user) is t]
+        if live:
+            await self._write_live(live, trusting=trusting)
+        await self._remove_leaving()
 
-    async def _write_live(self, tracked_hustlers: Sequence[TrackedHustler]) -> None:
+    async def _remove_leaving(self) -> None:
+        if not self._leaving:
+            return
+        leaving, self._leaving = self._leaving, []
+        try:
+            await self._presence.remove_all(
+                [
+                    Departure(tracked.user, tracked.slot, tracked.generation)
+                    for tracked in leaving
+                    if tracked.generation is not None
+                ]
+            )
+        except ValkeyAway:
+            log.info("presence_left_to_expire", hustlers=len(leaving))
+            raise
+
+    async def _write_live(
+        self, tracked_hustlers: Sequence[TrackedHustler], *, trusting: bool
+    ) -> None:
         new = [tracked for tracked in tracked_hustlers if tracked.generation is None]
         generations = await self._presence.new_generations([tracked.user for tracked in new])
         for tracked, generation in zip(new, generations, strict=True):
@@ -175,8 +199,8 @@ class Heartbeats:
                     fix_age_ms=int(1000 * (now - tracked.fixed_at)),
                 )
             )
-        if not heartbeats:
-            return
-        kept = await self._presence.write(heartbeats)
+        kept = await self._presence.write(heartbeats, trusting=trusting)
         for tracked, slot in zip(tracked_hustlers, kept, strict=True):
             tracked.slot = slot
+            if slot is None and self._live.get(tracked.user) is tracked:
+                del self._live[tracked.user]  # the source is a socket of another process now

@@ -10,7 +10,6 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
@@ -101,7 +100,7 @@ class LocationTracker:
         """Ends LIVE mode and removes the hustler from presence at once."""
         await self._keep(user)
         await self._commands.live.end(user, reason)
-        await self._leave(user)
+        self._leave(user)
 
     async def _keep(self, user: UserId) -> None:
         """Saves the last accepted position for the process that checks the next one."""
@@ -135,17 +134,17 @@ class LocationTracker:
             fixed_at = time.monotonic() - age_s
             self._tracked[user] = TrackedHustler(user, None, track, fixed_at, fixed_at, live=True)
 
-    async def _leave(self, user: UserId) -> None:
+    def _leave(self, user: UserId) -> None:
         self._returned.pop(user, None)
         tracked = self._tracked.get(user)
         if tracked is None:
             return
         tracked.live = False
         # what made the session suspect ended with it
-        tracked.track = replace(tracked.track, fast_in_a_row=0, suspects_s=())
+        tracked.track = tracked.track._replace(fast_in_a_row=0, suspects_s=())
         if user not in self._en_route:
             del self._tracked[user]
-        await self._heartbeats.stop(tracked)
+        self._heartbeats.stop(tracked)
 
     # ── Moves ────────────────────────────────────────────────────────────────────────────────────
 
@@ -249,10 +248,9 @@ class LocationTracker:
     def _accept_from(self, user: UserId, source: Source, track: fixes.Track, *, live: bool) -> None:
         """Sets a new source; its generation is asked of Valkey with its first heartbeat."""
         now = time.monotonic()
-        before = self._tracked.get(user)
-        tracked = TrackedHustler(user, source, track, now, now, live=live)
-        if before is not None:
-            tracked.slot = before.slot
+        closed = source != "REST" and source.gone  # while its request was under way
+        # without the slot of before: a new generation has to claim the directory's entry
+        tracked = TrackedHustler(user, None if closed else source, track, now, now, live=live)
         self._tracked[user] = tracked
         self._go_to(tracked, track)
 
@@ -281,6 +279,7 @@ class LocationTracker:
         async with asyncio.TaskGroup() as group:
             group.create_task(supervise("location-tracker", self.round), name="location-tracker")
             group.create_task(supervise("en-route", self._en_route.round), name="en-route")
+            group.create_task(supervise("silent", self._silent_round), name="silent")
 
     async def round(self) -> None:
         """Reads changed hustlers anew, records arrivals, ends suspect sessions."""
@@ -292,6 +291,26 @@ class LocationTracker:
             await self._take_over()
         if not (self._changes.users or self.arrivals or self._suspects or self._returned):
             self._work.clear()
+
+    async def _silent_round(self) -> None:
+        await asyncio.sleep(limits.IDLE_SWEEP_EVERY_S)
+        await self.forget_silent()
+
+    async def forget_silent(self) -> None:
+        """Stops tracking hustlers who were not heard of here for twice as long as ends a session.
+
+        Their session has ended, or goes on in another process: nobody here hears of its end.
+        """
+        since = time.monotonic() - 2 * limits.IDLE_ENDS_SESSION_S
+        silent = [t for t in self._tracked.values() if t.heard_at < since]
+        for tracked in silent:
+            user = tracked.user
+            if user in self._en_route:
+                continue
+            await self._keep(user)
+            if self._tracked.get(user) is tracked and tracked.heard_at < since:
+                del self._tracked[user]
+                self._heartbeats.forget(tracked)
 
     async def _take_over(self) -> None:
         """Restores from presence the positions of hustlers who returned to this process."""
@@ -358,7 +377,7 @@ class LocationTracker:
         if self._may_be_live(user):
             if is_off and tracked is asked:
                 await self._keep(user)
-                await self._leave(user)
+                self._leave(user)
         elif tracked is not None and user not in self._en_route:
             await self._keep(user)
             if self._tracked.get(user) is tracked and user not in self._en_route:
@@ -380,5 +399,5 @@ class LocationTracker:
                 # The row is locked: tried again later, without waiting.
                 asyncio.get_running_loop().call_later(AGAIN_S, self._suspect, user)
             else:
-                await self._leave(user)
+                self._leave(user)
             self._suspects.discard(user)

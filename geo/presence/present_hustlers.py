@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 STALE_MS: Final = 90_000  # three heartbeats missed
+INDEX_LAG_MS: Final = 5_000  # by so much a cell's index by time may be older than its records
 OLD_FIX_MS: Final = 300_000  # a keep-alive keeps the session, but not its position
 
-# The record of a cell's hash, written by heartbeat.lua. It carries the hustler, so that the values
+# The record of a cell's hash, written by heartbeat.lua; the last field is its own. It carries the hustler, so that the values
 # of many cells join into one buffer. Up to 64 bytes Redis keeps a hash compact.
 RECORD: Final = np.dtype(
     [
@@ -25,6 +26,7 @@ RECORD: Final = np.dtype(
         ("seq", "<u4"),
         ("fixed_at_ms", "<i8"),
         ("seen_at_ms", "<i8"),
+        ("index_lag_ms", "<u2"),
     ]
 )
 
@@ -48,29 +50,33 @@ class PresentHustlers:
         """Returns the rows of a boolean mask or of an index array."""
         return PresentHustlers(*(getattr(self, column.name)[rows] for column in fields(self)))
 
+    @classmethod
+    def of(cls, rows: NDArray[np.void]) -> PresentHustlers:
+        """Returns rows of `RECORD` as columns."""
+        return cls(*(np.ascontiguousarray(rows[column.name]) for column in fields(cls)))
+
     def hustlers(self) -> list[UUID]:
         """Returns the column `hustler` as UUIDs."""
         joined = self.hustler.tobytes()
         return [UUID(bytes=joined[at : at + 16]) for at in range(0, len(joined), 16)]
 
 
-def present_hustlers(cells: Iterable[Sequence[bytes]], now_ms: int) -> PresentHustlers:
-    """Parses the records of many cells: those alive at `now_ms`, the newest of each hustler.
+def alive_rows(cells: Iterable[Sequence[bytes]], now_ms: int) -> NDArray[np.void]:
+    """Parses the records of many cells: rows of `RECORD`, those alive at `now_ms`.
+
+    Silent for over 90 s is gone; a fix over 5 min old is no place to be matched at.
+    """
+    rows = np.frombuffer(b"".join(chain.from_iterable(cells)), dtype=RECORD)
+    alive = (rows["seen_at_ms"] >= now_ms - STALE_MS) & (rows["fixed_at_ms"] >= now_ms - OLD_FIX_MS)
+    return rows if alive.all() else rows[alive]
+
+
+def newest_rows(rows: NDArray[np.void]) -> NDArray[np.void]:
+    """Keeps each hustler's row of the highest (generation, seq).
 
     A hustler may be found twice, where a writer died between writing the new cell and clearing the
-    old one. Silent for over 90 s is gone; a fix over 5 min old is no place to be matched at.
+    old one.
     """
-    records = list(chain.from_iterable(cells))
-    rows = np.frombuffer(b"".join(records), dtype=RECORD)
-    alive = (rows["seen_at_ms"] >= now_ms - STALE_MS) & (rows["fixed_at_ms"] >= now_ms - OLD_FIX_MS)
-    if not alive.all():
-        rows = rows[alive]
-    rows = _newest(rows)
-    return PresentHustlers(*(np.ascontiguousarray(rows[name]) for name in RECORD.fields or ()))
-
-
-def _newest(rows: NDArray[np.void]) -> NDArray[np.void]:
-    """Keeps each hustler's row of the highest (generation, seq)."""
     halves = np.ascontiguousarray(rows["hustler"]).view(np.uint64).reshape(-1, 2)
     low = np.sort(
         halves[:, 1]

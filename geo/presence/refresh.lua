@@ -1,15 +1,26 @@
--- A sign of life without a position: moves last-seen to now, and nothing else.
+-- The keep-alives of one partition: moves last-seen to now, and nothing else.
 --
--- KEYS 1 the cell's hash, 2 its index by time   ARGV 1 hustler, 16 bytes   2 generation
--- Returns 1, or 0 when this generation has no record there.
+-- KEYS 2c − 1 the hash of cell c, 2c its index by time
+-- ARGV 1 keep-alives of 26 bytes: 1 hustler   17 generation   25 its cell c
+-- Returns a letter for each: '1' done, '-' when this generation has no record there.
 
-local record = redis.call('HGET', KEYS[1], ARGV[1])
-if not record or struct.unpack('<I8', record, 33) ~= tonumber(ARGV[2]) then return 0 end
+local keep_alives = ARGV[1]
 
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('HSET', KEYS[1], ARGV[1], string.sub(record, 1, 52) .. struct.pack('<I8', now))
-redis.call('ZADD', KEYS[2], now, ARGV[1])
-redis.call('EXPIRE', KEYS[1], 120)
-redis.call('EXPIRE', KEYS[2], 120)
-return 1
+local function refreshed(at)
+  local generation, to = unpack('<I8I2', keep_alives, at + 16)
+  local id = sub(keep_alives, at, at + 15)
+  local cell = KEYS[2 * to - 1]
+  local record = call('HGET', cell, id)
+  if not record then return '-' end
+  local its_generation, _, _, seen_before, lag_before = unpack('<I8I4I8I8I2', record, 33)
+  if its_generation ~= generation then return '-' end
+  local lag = lag_of(cell, KEYS[2 * to], id, seen_before, lag_before)
+  call('HSET', cell, id, sub(record, 1, 52) .. pack('<I8I2', now, lag))
+  return '1'
+end
+
+local results = {}
+for at = 1, #keep_alives, 26 do
+  results[#results + 1] = refreshed(at)
+end
+return table.concat(results)

@@ -19,10 +19,9 @@ from deploy.binaries import find_binaries
 from engine.kernel.ids import UserId
 from engine.live.broadcast_plan import BroadcastPlan
 from engine.live.views import OfferCard
-from engine.matching.score import Profile
+from engine.matching.score import HX_1_0
 from geo.cells import place_centre
 from geo.distance import distance_m
-from geo.presence.presence import Heartbeat
 from geo.units import METRES_PER_MILE
 from tests.broadcast.world import MIDDLE, QUICK, World, north, open_world, until
 from tests.support.servers import TestDatabase
@@ -116,9 +115,10 @@ async def test_distance_is_measured_to_the_rounded_place_but_the_radius_to_the_e
 
 
 async def test_a_quiet_tick_touches_no_database(world: World) -> None:
-    """Judged pairs are not asked again: offered, refused and busy ones alike."""
+    """Neither for who was offered, nor for who would not, is full, busy or off."""
     await world.hustler(1)
     await world.hustler(2, categories=["cleaning"])
+    await world.value("select end_live($1, 'MANUAL')", await world.hustler(1))
     broadcast = await world.broadcast()
     async with world.broadcaster(WaveLimits(tick_s=0.02, poll_s=60)) as broadcaster:
         broadcaster.wake(broadcast)
@@ -127,30 +127,94 @@ async def test_a_quiet_tick_touches_no_database(world: World) -> None:
         before = world.counted.calls
         await world.ticks(5)
         assert world.counted.calls == before
+        assert world.counted.evaluated == 1
 
 
-async def test_an_offered_pair_is_never_asked_again_and_a_refused_one_is(world: World) -> None:
-    """Neither by the broadcaster that made the offer nor by its successor; a refusal lapses."""
-    await world.hustler(1)
+async def test_nobody_is_asked_about_who_cannot_be_offered(world: World) -> None:
+    """The roster knows; what changes it is heard, and the offer comes with it."""
+    picky = await world.hustler(2, radius=1.0)
+    paused = await world.hustler(1)
+    pause = "update live_status set paused_until = hx_clock() + interval '90 s' where user_id = $1"
+    await world.value(pause, paused)
     broadcast = await world.broadcast()
-    limits = replace(QUICK, refusal_holds_s=0.1, deferral_holds_s=0.1)
-    async with world.broadcaster(limits) as broadcaster:
+    async with world.broadcaster() as broadcaster:
         broadcaster.wake(broadcast)
-        await until(lambda: len(world.delivery.shown) == 1)
-        await world.ticks(8)
-    assert world.counted.evaluated == 1
-    async with world.broadcaster(limits):
-        await until(lambda: world.counted.evaluated == 2)
-        await world.ticks(8)
-        assert world.counted.evaluated == 2
-        await world.hustler(1, radius=1.0)
-        picky = await world.hustler(2, radius=1.0)
-        await until(lambda: world.counted.evaluated >= 6)
+        await world.ticks()
+        assert world.counted.evaluated == 0
         await world.value("update live_status set radius_miles = 3 where user_id = $1", picky)
         await until(lambda: len(world.delivery.of(picky)) == 1)
+        assert not world.delivery.of(paused)
+        await world.advance(90)
+        await until(lambda: len(world.delivery.of(paused)) == 1)
+        await world.ticks()
+    assert world.counted.evaluated == 2
+    async with world.broadcaster():
+        await world.ticks(8)
+    assert world.counted.evaluated == 2, "a successor knows who was offered"
 
 
-async def test_a_late_joiner_and_a_drive_in_are_found_by_the_next_tick(world: World) -> None:
+async def test_a_hustler_whom_the_roster_has_wrong_is_read_again(world: World) -> None:
+    """What nobody told is found by the insert, which refuses; the row is right from then on."""
+    quiet, other = await world.hustler(1), await world.hustler(1)
+    async with world.broadcaster(replace(QUICK, poll_s=60)) as broadcaster:
+        broadcaster.wake(await world.broadcast())
+        await until(lambda: len(world.delivery.shown) == 2)
+        await world.value("select end_live($1, 'MANUAL')", quiet)
+        broadcaster.wake(await world.broadcast())
+        await until(lambda: len(world.delivery.of(other)) == 2)
+        await world.ticks(4)
+        assert world.counted.evaluated == 4
+        broadcaster.wake(await world.broadcast())
+        await until(lambda: len(world.delivery.of(other)) == 3)
+        await world.ticks(4)
+    assert world.counted.evaluated == 5
+    assert len(world.delivery.of(quiet)) == 1
+
+
+async def test_a_hustler_refused_against_the_rosters_word_is_left_alone_for_a_while(
+    world: World,
+) -> None:
+    """Where reading cures nothing, the pair is not asked each tick; its hustler has not lost it."""
+    stubborn, other = await world.hustler(1), await world.hustler(1)
+    await world.value(
+        "create function hx_stubborn(h uuid) returns text language sql immutable "
+        f"return case when h = '{stubborn}' then 'NOT_ELIGIBLE' else 'OFFER' end"
+    )
+    rules = await world.value(
+        "select pg_get_functiondef('wave_eligibility(uuid[], uuid[], double precision[])'::regprocedure)"
+    )
+    await world.value(rules.replace("else 'OFFER'", "else hx_stubborn(a.hustler_id)"))
+    try:
+        limits = replace(QUICK, refusals_in_row=3, refusal_holds_s=0.5)
+        async with world.broadcaster(limits) as broadcaster:
+            broadcaster.wake(await world.broadcast())
+            await until(lambda: len(world.delivery.of(other)) == 1)
+            await until(lambda: world.counted.evaluated == 4)
+            await world.ticks(6)
+            assert world.counted.evaluated == 4
+            await world.value(rules)
+            await until(lambda: len(world.delivery.of(stubborn)) == 1)
+    finally:
+        await world.value(rules)
+        await world.value("drop function hx_stubborn")
+
+
+async def test_a_late_joiner_and_a_drive_in_ring_for_themselves(world: World) -> None:
+    """With the next tick an hour away."""
+    async with world.broadcaster(WaveLimits(tick_s=3600)) as broadcaster:
+        driver = await world.hustler(5)
+        broadcaster.wake(await world.broadcast())
+        await until(lambda: world.counted.now_running == 1)
+        joiner = await world.hustler(1)
+        broadcaster.ring([joiner])
+        await until(lambda: len(world.delivery.of(joiner)) == 1)
+        broadcaster.ring([driver])
+        await world.at(driver, 2)
+        broadcaster.ring([driver])
+        await until(lambda: len(world.delivery.of(driver)) == 1)
+
+
+async def test_the_tick_finds_who_did_not_ring(world: World) -> None:
     """Presence is read by every tick, so nobody needs a new wave to be found."""
     async with world.broadcaster(WaveLimits(tick_s=0.05, poll_s=60)) as broadcaster:
         driver = await world.hustler(5)
@@ -161,6 +225,37 @@ async def test_a_late_joiner_and_a_drive_in_are_found_by_the_next_tick(world: Wo
         assert not world.delivery.of(driver)
         await world.at(driver, 2)
         await until(lambda: len(world.delivery.of(driver)) == 1)
+
+
+async def test_radius_steps_and_ends_wake_for_themselves(world: World) -> None:
+    """With the next tick an hour away: the second ring at its instant, and the end at its own."""
+    second = await world.hustler(4)
+    plan = BroadcastPlan(ttl_s=2, expansion_interval_s=1)
+    async with world.broadcaster(WaveLimits(tick_s=3600, poll_s=3600)) as broadcaster:
+        broadcaster.wake(await world.fund(*await world.task(), plan))
+        await until(lambda: len(world.delivery.of(second)) == 1)
+        await until(lambda: len(world.delivery.closings) == 1)
+    assert world.delivery.closings[0].reason == "EXPIRED"
+
+
+async def test_a_place_that_becomes_free_is_offered_at_once(world: World) -> None:
+    """By an end as by an answer, with the next tick an hour away."""
+    hustler = await world.hustler(1)
+    limits = WaveLimits(tick_s=3600, poll_s=0.06, open_offers=1)
+    async with world.broadcaster(limits) as broadcaster:
+        first = await world.broadcast(price=20_000)
+        broadcaster.wake(first)
+        await until(lambda: len(world.delivery.of(hustler)) == 1)
+        second, third = await world.broadcast(price=9_000), await world.broadcast(price=1_500)
+        await until(lambda: world.counted.now_running == 3)
+        await world.value("select respond_to_offer($1, $2, 'DECLINE', 'no')", hustler, first)
+        await until(lambda: len(world.delivery.of(hustler)) == 2)
+        await world.value(
+            "update live_broadcasts set state = 'CANCELLED', ended_at = hx_clock() where id = $1",
+            second,
+        )
+        await until(lambda: len(world.delivery.of(hustler)) == 3)
+    assert [card.broadcast_id for card in world.delivery.of(hustler)] == [first, second, third]
 
 
 async def test_who_may_not_or_would_not_gets_no_card(world: World) -> None:
@@ -221,20 +316,6 @@ async def test_only_active_hustlers_who_hold_nothing_are_offered(world: World) -
     assert len(world.delivery.of(busy)) == 1
 
 
-async def test_a_new_generation_is_asked_again_at_once_and_a_refusal_holds(world: World) -> None:
-    """Who was refused and goes live anew does not wait for the refusal to lapse."""
-    hustler = await world.hustler(2, radius=1.0)
-    async with world.broadcaster() as broadcaster:
-        broadcaster.wake(await world.broadcast())
-        await world.ticks()
-        await world.value("select go_live($1, null, null)", hustler)
-        await world.ticks()
-        assert world.counted.evaluated == 1
-        assert not world.delivery.shown
-        await world.presence.write([Heartbeat(hustler, north(2), 2, 1)])
-        await until(lambda: len(world.delivery.of(hustler)) == 1)
-
-
 async def test_a_decline_is_final_for_the_broadcast_and_a_new_one_asks_again(world: World) -> None:
     """Another broadcast is another offer, to those who declined the last one too."""
     hustler = await world.hustler(1)
@@ -277,17 +358,14 @@ async def test_whoever_released_the_task_is_not_offered_its_successor(world: Wor
     assert len(world.delivery.of(second)) == 2
 
 
-async def test_at_most_so_many_new_offers_per_broadcast_and_tick_the_best_first(
-    world: World,
-) -> None:
-    """What a tick leaves, the next ones take; deferral is counted."""
+async def test_a_big_wave_goes_out_in_slices_the_best_first_without_waiting(world: World) -> None:
+    """What a slice leaves, the next one takes at once, ticks or none; deferral is counted."""
     hustlers = [await world.hustler(miles) for miles in (2.8, 0.5, 2.2, 1.6, 1.1)]
-    limits = WaveLimits(tick_s=0.05, poll_s=60, offers_per_tick=2, ack_s=0.02)
+    limits = WaveLimits(tick_s=3600, poll_s=60, offers_per_tick=2, first_offers=2)
     async with world.broadcaster(limits) as broadcaster:
         broadcaster.wake(await world.broadcast())
-        await until(lambda: len(world.delivery.shown) == 2)
-        assert world.counted.deferred == 3
         await until(lambda: len(world.delivery.shown) == 5)
+        assert world.counted.deferred == 3 + 1
     nearest_first = [hustlers[n] for n in (1, 4, 3, 2, 0)]
     assert [hustler for hustler, _ in world.delivery.shown] == nearest_first
 
@@ -297,17 +375,13 @@ async def test_a_hustler_has_at_most_ten_open_offers_the_best_scored(world: Worl
     hustler = await world.hustler(1)
     cheap = await world.broadcast(price=1500)
     broadcasts = [await world.broadcast(price=20_000) for _ in range(10)]
-    limits = WaveLimits(
-        tick_s=0.03, poll_s=0.06, ack_s=0.02, deferral_holds_s=0.1, resend_after_s=30
-    )
-    async with world.broadcaster(limits) as broadcaster:
+    async with world.broadcaster(replace(QUICK, resend_after_s=30)) as broadcaster:
         for broadcast in (cheap, *broadcasts):
             broadcaster.wake(broadcast)
         await until(lambda: len(world.delivery.of(hustler)) == 10)
         await world.ticks(6)
         assert len(world.delivery.of(hustler)) == 10
         assert cheap not in {card.broadcast_id for card in world.delivery.of(hustler)}
-        assert world.counted.deferred > 0
         await world.value(
             "select respond_to_offer($1, $2, 'DECLINE', 'no')", hustler, broadcasts[0]
         )
@@ -336,22 +410,26 @@ async def test_what_no_socket_took_is_sent_again_until_it_is_reported(world: Wor
     assert sent == 2
 
 
-async def test_whoever_is_away_costs_no_question_each_second(world: World) -> None:
-    """Cards wait for a closed app; the sessions of everybody else are not looked through for it."""
-    away, here = await world.hustler(1), await world.hustler(1)
-    world.delivery.online.discard(UserId(away))
-    async with world.broadcaster(replace(QUICK, resend_after_s=0.0)) as broadcaster:
+async def test_whoever_is_away_costs_no_question(world: World) -> None:
+    """A card waits some seconds for its socket; then it comes with the next session's snapshot."""
+    soon, late, here = [await world.hustler(1) for _ in range(3)]
+    for away in (soon, late):
+        world.delivery.online.discard(UserId(away))
+    limits = replace(QUICK, resend_after_s=0.0, resend_until_s=1.0)
+    async with world.broadcaster(limits) as broadcaster:
         world.delivery.takes = lambda hustler: hustler == here
         broadcaster.wake(await world.broadcast())
-        await until(lambda: len(world.delivery.shown) == 2)
+        await until(lambda: len(world.delivery.shown) == 3)
         await world.reported(1)
-        await world.polls(1)
-        calls, polls = world.counted.calls, world.counted.polls
+        calls = world.counted.calls
         await world.polls(4)
-        # the poll that is under way may have asked and not yet counted itself
-        assert world.counted.calls - calls <= world.counted.polls - polls + 1
-        world.delivery.online.add(UserId(away))
-        await until(lambda: len(world.delivery.of(away)) > 1)
+        assert world.counted.calls == calls
+        world.delivery.online.add(UserId(soon))
+        await until(lambda: len(world.delivery.of(soon)) > 1)
+        await asyncio.sleep(1.0)
+        world.delivery.online.add(UserId(late))
+        await world.polls(4)
+    assert len(world.delivery.of(late)) == 1
 
 
 async def test_a_restarted_broadcaster_offers_nothing_twice_and_sends_what_was_unsent(
@@ -465,7 +543,7 @@ async def _terminate(world: World, database: str) -> None:
 
 async def test_a_pair_below_the_threshold_is_hidden(world: World) -> None:
     """Under a profile that can go so low: 0.14 at nine miles is not shown, 0.22 at seven is."""
-    by_distance = Profile("distance", trust=0, distance=1, category=0, price=0, time=0)
+    by_distance = replace(HX_1_0, trust=0, distance=1, category=0, price=0, time=0)
     shown, hidden = await world.hustler(7), await world.hustler(9)
     broadcast = await world.fund(*await world.task(), BroadcastPlan(initial_radius_miles=10))
     async with world.broadcaster(replace(QUICK, profile=by_distance)) as broadcaster:
@@ -490,7 +568,7 @@ async def test_a_killed_valkey_is_survived(
             await until(lambda: len(there.delivery.of(before)) == 1)
             server.kill()
             server.wait()
-            await until(lambda: "tick" in there.counted.failures)
+            await until(lambda: "presence" in there.counted.failures)
             server = _valkey(socket)
             after = await there.hustler(2)
             await there.at(before, 1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,8 +16,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from broadcast.database_clock import DatabaseClock
+from broadcast.hustler_columns import Vocabulary
 from broadcast.radius_plan import RadiusPlan
-from broadcast.wave_store import Wave
+from broadcast.wave_store import Wave, WaveStore
 from tests.broadcast.world import World
 
 START = datetime(2030, 1, 1, 12, tzinfo=UTC)
@@ -200,25 +204,20 @@ async def test_a_report_tells_when_the_card_was_written_not_when_it_was_reported
     assert ages == [0, 40]
 
 
-async def test_the_poll_names_those_whose_cards_wait_the_newest_first(world: World) -> None:
-    """Each once and only so many; who answered or was reached waits for nothing."""
-    old, new, answered, reached = [await world.hustler(1) for _ in range(4)]
+async def test_a_takeover_learns_who_was_offered_and_whose_card_waits(world: World) -> None:
+    """Who answered or was reached waits for nothing; a broadcast without offers has nobody."""
+    waits, answered, reached = [await world.hustler(1) for _ in range(3)]
     first, second = await world.broadcast(), await world.broadcast()
-    await offer(world, [(b, h, 0.5) for b in (first, second) for h in (old, answered, reached)])
-    await world.value("update offers set offered_at = hx_clock() - interval '1 minute'")
-    await offer(world, [(first, new, 0.5)])
+    await offer(world, [(first, h, 0.5) for h in (waits, answered, reached)])
     await world.value("update offers set sent_at = offered_at where hustler_id = $1", reached)
-    for broadcast in (first, second):
-        await world.value("select respond_to_offer($1, $2, 'SKIP', null)", answered, broadcast)
-
-    async def unsent(age: timedelta, limit: int) -> list[str]:
-        poll = await world.database.call("wave_poll", age, limit)
-        names: list[str] = msgspec.json.decode(poll)["unsent"]
-        return names
-
-    assert await unsent(timedelta(), 10) == [str(new), str(old)]
-    assert await unsent(timedelta(), 1) == [str(new)]
-    assert await unsent(timedelta(seconds=30), 10) == [str(old)]
+    await world.value("select respond_to_offer($1, $2, 'SKIP', null)", answered, first)
+    rows = await world.database.rows("offered_hustlers", [first, second])
+    told = {row["broadcast_id"]: (row["hustlers"], row["unsent"]) for row in rows}
+    everybody = sorted(h.bytes for h in (waits, answered, reached))
+    hustlers, unsent = told[first]
+    assert sorted(hustlers[n : n + 16] for n in range(0, len(hustlers), 16)) == everybody
+    assert unsent == waits.bytes
+    assert told[second] == (b"", b"")
 
 
 @pytest.mark.parametrize("seconds", [5, 7_200])
@@ -231,28 +230,60 @@ async def test_an_offer_is_found_whatever_the_clock_did(world: World, seconds: i
         "select count(*) from open_offers(array[$1::uuid], hx_clock())", hustler
     )
     assert opened == 1
-    counted = await world.value(
-        "select open_offers from wave_eligibility(array[$1::uuid], array[$2::uuid], array[1.0])",
-        broadcast,
-        hustler,
-    )
-    assert counted == 1
-    poll = await world.database.call("wave_poll", timedelta(seconds=2), 10)
-    assert msgspec.json.decode(poll)["unsent"] == [str(hustler)]
+    (row,) = await world.database.rows("roster", [hustler])
+    assert row["open_offers"] == 1
     again = await world.database.call("unsent_offers", [hustler], timedelta(seconds=2), 10)
     assert len(msgspec.json.decode(again)["offers"]) == 1
 
 
 async def test_the_market_is_the_category_without_the_task_itself(world: World) -> None:
-    """Below 20 other tasks there is no market; the own price never counts."""
+    """Below 20 other tasks there is no market; the own price never counts, made before or after."""
     category = "aquarium_care"
+    store = WaveStore(
+        world.database, DatabaseClock(time.monotonic), world.counted, Vocabulary.new()
+    )
     for price in [2000] * 19:
         await world.task(price=price, category=category)
-    _, dear = await world.task(price=90_000, category=category)
-    market = "select market_price_cents(t) from tasks as t where t.id = $1"
-    assert await world.value(market, dear) is None
+
+    async def market(broadcast: UUID) -> float:
+        (params,) = await store.broadcasts([broadcast])
+        return (await store.market_prices()).of(params)
+
+    dear = await world.broadcast(price=90_000, category=category)
+    assert math.isnan(await market(dear))
     await world.task(price=4000, category=category)
-    assert await world.value(market, dear) == pytest.approx((19 * 2000 + 4000) / 20)
+    assert await market(dear) == pytest.approx((19 * 2000 + 4000) / 20)
+    before = await store.market_prices()
+    late = await world.broadcast(price=50_000, category=category)
+    (params,) = await store.broadcasts([late])
+    assert before.of(params) == pytest.approx((19 * 2000 + 4000 + 90_000) / 21)
+
+
+@pytest.mark.parametrize("statistics", ["none", "of few rows", "of all rows"])
+async def test_a_hustlers_count_costs_the_own_offers_whatever_the_statistics(
+    world: World, statistics: str
+) -> None:
+    """Not a look at every broadcast that runs, nor at the offers of others."""
+    hustlers = [await world.hustler(1) for _ in range(12)]
+    first = await world.broadcast()
+    await offer(world, [(first, hustlers[0], 0.5)])
+    analyze = "analyze offers, live_broadcasts, tasks, live_status"
+    if statistics == "of few rows":
+        await world.value(analyze)
+    broadcasts = [first, *[await world.broadcast() for _ in range(40)]]
+    await offer(world, [(b, h, 0.5) for b in broadcasts for h in hustlers], open_max=100)
+    if statistics == "of all rows":
+        await world.value(analyze)
+    read = (
+        "select sum(idx_tup_fetch + seq_tup_read) from pg_stat_xact_user_tables"
+        " where relname = 'live_broadcasts' or relname like 'offers%'"
+    )
+    async with world.owner.transaction():
+        before = await world.value(read) or 0
+        row = await world.owner.fetchrow("select * from roster(array[$1::uuid])", hustlers[3])
+        costs = await world.value(read) - before
+    assert row["open_offers"] == 41
+    assert costs <= 2 * 41 + 10
 
 
 async def test_busy_means_the_same_for_one_hustler_and_for_many(world: World) -> None:
@@ -265,7 +296,7 @@ async def test_busy_means_the_same_for_one_hustler_and_for_many(world: World) ->
             await offer(world, [(await world.fund(poster, task), hustler, 0.5)])
         else:
             escrow = await world.value("select begin_funding($1, $2) ->> 'id'", poster, task)
-            await world.value("select book_funding($1::uuid, 'pay', '{}')", UUID(escrow))
+            await world.value("select book_funding($1::uuid, 'pay-standard', '{}')", UUID(escrow))
         for step in (
             "accept_task($1, $2, null)",
             "start_task($1, $2, true)",

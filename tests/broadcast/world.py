@@ -19,8 +19,10 @@ from msgspec import json as msgjson
 from broadcast.broadcaster import Broadcaster
 from broadcast.limits import WaveLimits
 from broadcast.ports import BroadcastUpdate
+from engine.events.changes import ChangeFeed
 from engine.kernel.applied import ClosedBroadcast
 from engine.kernel.ids import UserId
+from engine.kernel.store import Store
 from engine.live.broadcast_plan import BroadcastPlan
 from engine.live.views import OfferCard
 from geo.cells import place_centre, place_partition
@@ -232,7 +234,7 @@ class World:
                 msgjson.encode(plan or BroadcastPlan()).decode(),
             )
         )
-        return UUID(booked["started"][0])
+        return UUID(booked["started"][0]["params"]["id"])
 
     async def broadcast(self, **draft: Any) -> UUID:
         """A funded task's broadcast."""
@@ -262,12 +264,16 @@ class World:
             limits=limits,
         )
         self.delivery.takes = lambda _: True
-        task = asyncio.create_task(broadcaster.run())
+        feed = ChangeFeed(
+            Store(self.database), [broadcaster], every_s=limits.poll_s, failed=self.counted.failed
+        )
+        tasks = [asyncio.create_task(broadcaster.run()), asyncio.create_task(feed.run())]
         try:
             yield broadcaster
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def ticks(self, count: int = 3) -> None:
         """So many more ticks have passed."""

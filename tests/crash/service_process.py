@@ -38,6 +38,12 @@ class ServiceProcess:
             self._process.send_signal(signal.SIGTERM)
             await asyncio.wait_for(self._process.wait(), 20)
 
+    @property
+    def pid(self) -> int:
+        """The process that serves."""
+        assert self._process is not None
+        return self._process.pid
+
     async def tokens(self, role: str, count: int) -> list[dict[str, str]]:
         """What `hustlexp token --json --count` prints."""
         process = await asyncio.create_subprocess_exec(

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from geo.fixes import Fix, FixRejection, FixResult, Track, check_fix
 from geo.points import LatLng
+from tests.geo.sphere import CITIES, EDGES, PENTAGONS, reached
+from tests.oracles import fixes as plain
 
 NOW_S = 1_763_000_000.0
 HERE = Fix(37.7749, -122.4194, NOW_S, 5.0)
@@ -30,17 +33,17 @@ def accepted(fix: Fix) -> Track:
 @pytest.mark.parametrize(
     ("fix", "rejection"),
     [
-        (replace(HERE, lat=math.nan), FixRejection.NOT_FINITE),
-        (replace(HERE, lng=math.inf), FixRejection.NOT_FINITE),
-        (replace(HERE, accuracy_m=math.nan), FixRejection.NOT_FINITE),
-        (replace(HERE, at_s=math.inf), FixRejection.NOT_FINITE),
-        (replace(HERE, lat=90.1), FixRejection.OUT_OF_RANGE),
-        (replace(HERE, lng=-540.0), FixRejection.OUT_OF_RANGE),
-        (replace(HERE, lat=1e30), FixRejection.OUT_OF_RANGE),
-        (replace(HERE, accuracy_m=-1.0), FixRejection.OUT_OF_RANGE),
-        (replace(HERE, lat=0.0, lng=-0.0), FixRejection.NULL_ISLAND),
-        (replace(HERE, at_s=NOW_S + 6), FixRejection.FUTURE),
-        (replace(HERE, accuracy_m=100.1), FixRejection.INACCURATE),
+        (HERE._replace(lat=math.nan), FixRejection.NOT_FINITE),
+        (HERE._replace(lng=math.inf), FixRejection.NOT_FINITE),
+        (HERE._replace(accuracy_m=math.nan), FixRejection.NOT_FINITE),
+        (HERE._replace(at_s=math.inf), FixRejection.NOT_FINITE),
+        (HERE._replace(lat=90.1), FixRejection.OUT_OF_RANGE),
+        (HERE._replace(lng=-540.0), FixRejection.OUT_OF_RANGE),
+        (HERE._replace(lat=1e30), FixRejection.OUT_OF_RANGE),
+        (HERE._replace(accuracy_m=-1.0), FixRejection.OUT_OF_RANGE),
+        (HERE._replace(lat=0.0, lng=-0.0), FixRejection.NULL_ISLAND),
+        (HERE._replace(at_s=NOW_S + 6), FixRejection.FUTURE),
+        (HERE._replace(accuracy_m=100.1), FixRejection.INACCURATE),
     ],
 )
 def test_a_fix_that_cannot_be_believed_is_refused_by_name(
@@ -48,19 +51,19 @@ def test_a_fix_that_cannot_be_believed_is_refused_by_name(
 ) -> None:
     """Refused whether or not something came before; what was known stays known."""
     assert check_fix(None, fix, NOW_S) == FixResult(None, rejection)
-    track = accepted(replace(HERE, at_s=NOW_S - 60))
+    track = accepted(HERE._replace(at_s=NOW_S - 60))
     assert check_fix(track, fix, NOW_S) == FixResult(track, rejection)
 
 
 @pytest.mark.parametrize(
     "fix",
     [
-        replace(HERE, accuracy_m=100.0),
-        replace(HERE, accuracy_m=None),
-        replace(HERE, accuracy_m=0.0),
-        replace(HERE, lat=0.0),
-        replace(HERE, lat=90.0, lng=180.0),
-        replace(HERE, at_s=NOW_S - 3600),
+        HERE._replace(accuracy_m=100.0),
+        HERE._replace(accuracy_m=None),
+        HERE._replace(accuracy_m=0.0),
+        HERE._replace(lat=0.0),
+        HERE._replace(lat=90.0, lng=180.0),
+        HERE._replace(at_s=NOW_S - 3600),
     ],
 )
 def test_the_first_fix_of_a_session_is_checked_alone(fix: Fix) -> None:
@@ -72,7 +75,7 @@ def test_the_first_fix_of_a_session_is_checked_alone(fix: Fix) -> None:
 
 def test_a_clock_slightly_ahead_counts_as_now() -> None:
     """Phones run a little ahead; the track never holds a time to come."""
-    track = check_fix(None, replace(HERE, at_s=NOW_S + 4), NOW_S).track
+    track = check_fix(None, HERE._replace(at_s=NOW_S + 4), NOW_S).track
     assert track is not None
     assert track.at_s == NOW_S
 
@@ -81,7 +84,7 @@ def test_an_older_fix_is_refused_and_an_equal_one_is_not() -> None:
     """Late packets must not move a hustler back; a repeated one does no harm."""
     track = accepted(HERE)
     assert (
-        check_fix(track, replace(HERE, at_s=NOW_S - 0.001), NOW_S).rejection
+        check_fix(track, HERE._replace(at_s=NOW_S - 0.001), NOW_S).rejection
         is FixRejection.OLDER_THAN_LAST
     )
     assert check_fix(track, HERE, NOW_S).rejection is None
@@ -89,7 +92,7 @@ def test_an_older_fix_is_refused_and_an_equal_one_is_not() -> None:
 
 def test_a_jump_over_320_kmh_is_refused_and_the_last_position_stands() -> None:
     """889 m in 10 s are 320.04 km/h; at 888 m the fix is good."""
-    track = accepted(replace(HERE, accuracy_m=None))
+    track = accepted(HERE._replace(accuracy_m=None))
     too_far = check_fix(track, north(HERE, 889.5, 10), NOW_S + 10)
     assert too_far.rejection is FixRejection.IMPOSSIBLE_SPEED
     assert too_far.suspect
@@ -101,7 +104,7 @@ def test_a_jump_over_320_kmh_is_refused_and_the_last_position_stands() -> None:
 
 def test_both_accuracies_shorten_the_way() -> None:
     """A fix that dances within its accuracy is no journey."""
-    track = accepted(replace(HERE, accuracy_m=60.0))
+    track = accepted(HERE._replace(accuracy_m=60.0))
     assert check_fix(track, north(HERE, 150, 1, 20.0), NOW_S + 1).rejection is None
     assert (
         check_fix(track, north(HERE, 150, 1, 0.0), NOW_S + 1).rejection
@@ -111,14 +114,14 @@ def test_both_accuracies_shorten_the_way() -> None:
 
 def test_a_step_takes_at_least_a_second() -> None:
     """Two fixes in a hundredth of a second do not divide by it."""
-    track = accepted(replace(HERE, accuracy_m=None))
+    track = accepted(HERE._replace(accuracy_m=None))
     assert check_fix(track, north(HERE, 40, 0.01), NOW_S + 0.01).rejection is None
     assert check_fix(track, north(HERE, 100, 0.01), NOW_S + 0.01).rejection is not None
 
 
 def test_twice_in_a_row_over_160_kmh_marks_a_suspect_and_is_accepted() -> None:
     """Once may be a glitch; a motorway at 70 mph is never suspect."""
-    fix, track, marks = replace(HERE, accuracy_m=None), accepted(replace(HERE, accuracy_m=None)), []
+    fix, track, marks = HERE._replace(accuracy_m=None), accepted(HERE._replace(accuracy_m=None)), []
     for speed_kmh in (113, 170, 113, 170, 170, 170, 113):
         fix = north(fix, speed_kmh / 3.6 * 10, 10)
         result = check_fix(track, fix, fix.at_s)
@@ -165,9 +168,9 @@ def test_suspects_are_forgotten_after_ten_minutes() -> None:
 
 def test_a_session_with_a_wrong_first_fix_frees_itself() -> None:
     """Were refusals no suspects, it would stand in the wrong city for as long as the drive takes."""
-    track = accepted(replace(HERE, lat=40.7))
+    track = accepted(HERE._replace(lat=40.7))
     for second in (30, 60, 90):
-        result = check_fix(track, replace(HERE, at_s=NOW_S + second), NOW_S + second)
+        result = check_fix(track, HERE._replace(at_s=NOW_S + second), NOW_S + second)
         assert result.track is not None
         track = result.track
     assert result.ends_session
@@ -197,9 +200,56 @@ def test_whatever_a_device_sends_the_track_stays_sound(
 
 def test_a_clock_that_was_set_back_leaves_nothing_to_guard_by() -> None:
     """The last fix is from the future then: the next is believed, and what was suspect stays so."""
-    track = replace(accepted(HERE), suspects_s=(NOW_S,))
+    track = accepted(HERE)._replace(suspects_s=(NOW_S,))
     here = north(HERE, 900, -3_600)
     result = check_fix(track, here, NOW_S - 3_600)
     assert result.rejection is None
     assert result.track is not None
     assert (result.track.at_s, result.track.suspects_s) == (NOW_S - 3_600, (NOW_S,))
+
+
+_STEP = st.tuples(
+    st.floats(-0.05, 0.05) | st.floats(-180, 180),  # degrees from the fix before
+    st.floats(-0.05, 0.05) | st.floats(-360, 360),
+    st.floats(-5, 40) | st.floats(-1e5, 1e5),  # seconds of the server's clock
+    st.floats(-10, 10)
+    | st.sampled_from([0.0, 5.0, math.nan, math.inf, -math.inf]),  # and the phone's
+    st.none() | st.sampled_from([0.0, 100.0, -0.0, math.nan]) | st.floats(-1, 110),
+)
+
+
+@given(st.lists(_STEP, max_size=14))
+def test_the_quick_rules_decide_as_the_plain_ones(
+    steps: list[tuple[float, float, float, float, float | None]],
+) -> None:
+    """Whole tracks, over every rule: bit by bit the same answers and memories."""
+    track: Track | None = None
+    lat, lng, now_s = HERE.lat, HERE.lng, NOW_S
+    for north_, east, seconds, ahead_s, accuracy_m in steps:
+        now_s += seconds
+        fix = Fix(lat + north_, lng + east, now_s + ahead_s, accuracy_m)
+        result = check_fix(track, fix, now_s)
+        assert result == plain.check_fix(track, fix, now_s)
+        track = result.track
+        if track is not None:
+            lat, lng = track.point.lat, track.point.lng
+
+
+@pytest.mark.parametrize("places", [CITIES, PENTAGONS[:4], EDGES])
+def test_the_quick_rules_decide_as_the_plain_ones_at_their_limits(places: list[LatLng]) -> None:
+    """Steps of just about 160 and 320 km/h in all directions, across poles and the antimeridian."""
+    rng = np.random.default_rng(21)
+    found = Counter[tuple[FixRejection | None, bool, int]]()
+    for place in places:
+        for kmh in (159.0, 161.0, 319.0, 321.0):
+            lat, lng = reached(place, rng.uniform(0, 2 * np.pi, 40), np.full(40, kmh / 3.6 * 30))
+            for at in zip(lat.tolist(), lng.tolist(), strict=True):
+                for fast in (0, 1):
+                    track = Track(place, NOW_S, 0.0, fast)
+                    fix = Fix(*at, NOW_S + 30)
+                    result = check_fix(track, fix, NOW_S + 30)
+                    assert result == plain.check_fix(track, fix, NOW_S + 30)
+                    assert result.track is not None
+                    found[result.rejection, result.suspect, result.track.fast_in_a_row] += 1
+    assert len(found) == 5
+    assert min(found.values()) >= 40 * len(places)

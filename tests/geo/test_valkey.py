@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 from redis.exceptions import ResponseError
 
-from geo.valkey import Valkey, ValkeyAway, open_valkey, packed
+from geo.valkey import ANYWHERE, Pipeline, Valkey, ValkeyAway, open_valkey, packed
+
+
+def pipeline(*commands: bytes) -> Pipeline:
+    """Commands without keys."""
+    return Pipeline(commands, [ANYWHERE] * len(commands))
 
 
 @pytest.mark.parametrize("argument", [np.float64(1.5), np.int64(1), np.str_("x"), 1.5, True, None])
@@ -20,16 +25,17 @@ def test_only_plain_values_are_sent(argument: object) -> None:
 
 async def test_replies_come_in_order(valkey: Valkey) -> None:
     """Many commands, one trip."""
-    commands = b"".join(packed(b"ECHO", n) for n in range(500))
-    assert await valkey.run(commands, 500) == [b"%d" % n for n in range(500)]
-    assert await valkey.run(b"", 0) == []
+    assert await valkey.run(pipeline(*(packed(b"ECHO", n) for n in range(500)))) == [
+        b"%d" % n for n in range(500)
+    ]
+    assert await valkey.run(Pipeline()) == []
     await valkey.ping()
 
 
 async def test_a_wrong_command_is_a_bug_and_leaves_the_connection_usable(valkey: Valkey) -> None:
     """It raises the library's own error, after the other replies were read."""
     with pytest.raises(ResponseError):
-        await valkey.run(packed(b"NONSENSE") + packed(b"PING"), 2)
+        await valkey.run(pipeline(packed(b"NONSENSE"), packed(b"PING")))
     assert await valkey.one(b"ECHO", b"still here") == b"still here"
 
 
@@ -38,7 +44,7 @@ async def test_a_server_that_is_not_there_is_away_in_bounded_time(tmp_path: Path
     client = open_valkey(f"unix://{tmp_path}/nobody.sock")
     start = time.monotonic()
     with pytest.raises(ValkeyAway):
-        await client.run(packed(b"PING"), 1, deadline_s=0.2)
+        await client.run(pipeline(packed(b"PING")), deadline_s=0.2)
     assert time.monotonic() - start < 1.0
     await client.close()
 
@@ -53,20 +59,18 @@ async def test_a_server_that_hangs_is_away_too(tmp_path: Path) -> None:
     server = await asyncio.start_unix_server(silent, tmp_path / "silent.sock")
     client = open_valkey(f"unix://{tmp_path}/silent.sock", connections=1)
     with pytest.raises(ValkeyAway):
-        await client.run(packed(b"PING"), 1, deadline_s=0.2)
+        await client.run(pipeline(packed(b"PING")), deadline_s=0.2)
     await client.close()
     for _, writer in held:
         writer.close()
     server.close()
 
 
-async def test_a_cut_connection_is_replaced_unnoticed(
-    valkey: Valkey, fresh_valkey_url: str
-) -> None:
+async def test_a_cut_connection_is_replaced_unnoticed(valkey: Valkey, presence_url: str) -> None:
     """As after a restart of the server: every connection is dead at once."""
     ids = set(await asyncio.gather(*(valkey.one(b"CLIENT", b"ID") for _ in range(20))))
     assert len(ids) > 1
-    other = open_valkey(fresh_valkey_url)
+    other = open_valkey(presence_url)
     for connection in ids:
         assert await other.one(b"CLIENT", b"KILL", b"ID", connection) == 1
     await other.close()

@@ -32,8 +32,13 @@ class Deadline:
         self._timer = self._loop.call_later(seconds, self._look)
 
     def cancel(self) -> None:
-        """Cancels the deadline and its timer."""
+        """Cancels the deadline and its timer, for good: whoever waited for it is forgotten.
+
+        A callback that kept its connection would leave both to the garbage collector
+        (gateway/server/frozen_heap.py).
+        """
         self._at = math.inf
+        self._expired = _forgotten
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -45,3 +50,7 @@ class Deadline:
             self.set(left_s)
         else:
             self._expired()
+
+
+def _forgotten() -> None:
+    """Does nothing, for a deadline that was cancelled."""

@@ -51,6 +51,7 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         patience: Patience = PATIENCE,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self.parser = None  # type: ignore[assignment]  # ours is `Requests`; this one holds us
         self._closed = closed
         self._patience = patience
         self._requests = Requests()
@@ -71,9 +72,10 @@ class GatewayHttpProtocol(HttpToolsProtocol):
         self._wait_s(self._patience.head_within_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Cancels the deadline."""
+        """Cancels the deadline, and lets go of the request, which holds this protocol."""
         super().connection_lost(exc)
         self._deadline.cancel()
+        self.cycle = None
 
     def data_received(self, data: bytes) -> None:
         """Parses received bytes; drops what comes behind the last answer."""
@@ -378,7 +380,7 @@ class _Cycle(RequestResponseCycle):
 
     async def send(self, message: ASGISendEvent) -> None:
         """Sends a part of the answer."""
-        if not self.response_started:
+        if not (self.response_started or self.disconnected):
             self.keep_alive = self.keep_alive and self._may_go_on()
         await super().send(message)
 

@@ -207,10 +207,10 @@ begin
 end;
 $$;
 
--- Whom running broadcasts have been offered to, for a broadcaster that takes them over: ids of 16 bytes
--- each, joined.
+-- Whom running broadcasts have been offered to, for a broadcaster that takes them over, and whose card no
+-- socket took: ids of 16 bytes each, joined.
 create or replace function offered_hustlers(p_broadcasts uuid[]) returns table (
-    broadcast_id uuid, hustlers bytea
+    broadcast_id uuid, hustlers bytea, unsent bytea
 )
 language plpgsql stable
 set plan_cache_mode = 'force_generic_plan'
@@ -219,11 +219,15 @@ as $$
 #variable_conflict use_column
 begin
     return query
-    select b.id, coalesce((
-        select string_agg(uuid_send(o.hustler_id), ''::bytea)
-        from offers as o where o.broadcast_id = b.id
-    ), ''::bytea)
-    from unnest(p_broadcasts) as b (id);
+    select b.id, coalesce(o.hustlers, ''), coalesce(o.unsent, '')
+    from unnest(p_broadcasts) as b (id)
+    cross join lateral (
+        select
+            string_agg(uuid_send(m.hustler_id), ''::bytea) as hustlers,
+            string_agg(uuid_send(m.hustler_id), ''::bytea)
+                filter (where m.sent_at is null and m.response is null) as unsent
+        from offers as m where m.broadcast_id = b.id
+    ) as o;
 end;
 $$;
 

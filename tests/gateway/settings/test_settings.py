@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from engine.matching.score import HX_1_0, HX_CAL_1
 from gateway.settings.groups import Settings
 from gateway.settings.loading import SettingsError, catalogue, markdown
 from tests.support.paths import ROOT
@@ -54,6 +55,7 @@ def test_an_unknown_name_is_an_error_that_names_the_nearest() -> None:
         ("HX_BROADCAST_TICK_S", "inf"),
         ("HX_BROADCAST_MAX_MILES", "2"),
         ("HX_BROADCAST_TTL_S", "0"),
+        ("HX_SCORE_PROFILE", "hx-2.0"),
         ("HX_POSTGRES_DSN", "mysql://x"),
         ("HX_REDIS_URL", "localhost:6379"),
         ("HX_ORIGINS", "a.example"),
@@ -97,6 +99,15 @@ def test_a_value_that_means_nothing_is_an_error_that_names_its_setting(
     """Out of range, not finite, of the wrong kind."""
     with pytest.raises(SettingsError, match=name):
         Settings.load({name: text})
+
+
+def test_the_profile_of_the_score_is_chosen_by_its_name() -> None:
+    """hx-1.0 unless another is named; an unknown name is refused with those there are."""
+    assert Settings.load({}).broadcast.wave_limits().profile is HX_1_0
+    given = {"HX_SCORE_PROFILE": "hx-cal-1"}
+    assert Settings.load(given).broadcast.wave_limits().profile is HX_CAL_1
+    with pytest.raises(SettingsError, match=r"one of hx-1\.0, hx-cal-1"):
+        Settings.load({"HX_SCORE_PROFILE": "hx-2.0"})
 
 
 def test_origins_are_those_that_browsers_and_apps_send() -> None:

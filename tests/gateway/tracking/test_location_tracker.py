@@ -26,7 +26,7 @@ from geo.fixes import Track
 from geo.points import LatLng
 from geo.presence.presence import Heartbeat, Presence
 from geo.units import METRES_PER_MILE
-from geo.valkey import Valkey, open_valkey
+from geo.valkey import Pipeline, Valkey, open_valkey
 from tests.support.service import (
     Client,
     Message,
@@ -241,12 +241,12 @@ async def test_a_hustler_whose_live_mode_has_ended_is_not_taken_over(
             changes.add([user])
             await positions.round()
         elif ended == "here":
-            await positions._leave(user)
+            positions._leave(user)
             await positions.round()
         else:
             taking_over = asyncio.create_task(positions._take_over())
             await asyncio.sleep(0)
-            await positions._leave(user)
+            positions._leave(user)
             await taking_over
         assert positions.last_point(user) is None
         assert not positions._returned
@@ -349,15 +349,88 @@ async def test_generations_are_asked_for_together(
     sent = []
     run = valkey.run
 
-    async def counting(commands: bytes, replies: int) -> list[object]:
-        if replies:
-            sent.append(replies)
-        return await run(commands, replies)
+    async def counting(pipeline: Pipeline) -> list[object]:
+        if pipeline:
+            sent.append(len(pipeline))
+        return await run(pipeline)
 
     monkeypatch.setattr(valkey, "run", counting)
     await heartbeats.round()
-    assert sent == [30, 60]
+    assert sent == [30, 31]
     assert all(tracked.slot for tracked in tracked_hustlers)
+
+
+def tracked_at(user: UserId, place: dict[str, float]) -> TrackedHustler:
+    """A hustler in LIVE mode, just heard of."""
+    now = time.monotonic()
+    track = Track(LatLng(place["lat"], place["lng"]), time.time())
+    return TrackedHustler(user, None, track, now, now, live=True)
+
+
+async def test_whoever_leaves_waits_for_no_write_and_is_gone_after_it(
+    service: Service, presence: Presence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of LIVE mode is answered at once, however long the batch on its way takes."""
+    hustler, place = await service.user(), somewhere()
+    heartbeats = Heartbeats(presence)
+    tracked = tracked_at(hustler.user_id, place)
+    is_writing, may_write = asyncio.Event(), asyncio.Event()
+    write = presence.write
+
+    async def slowly(*arguments: object, **options: object) -> object:
+        is_writing.set()
+        await may_write.wait()
+        return await write(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(presence, "write", slowly)
+    heartbeats.moved(tracked)
+    round_ = asyncio.create_task(heartbeats.round())
+    await is_writing.wait()
+    heartbeats.stop(tracked)
+    may_write.set()
+    await round_
+    assert tracked.slot is not None, "the write on its way came after the end"
+    assert await found(presence, hustler, place) is None
+    assert not await presence.present([hustler.user_id])
+
+
+async def test_a_hustler_taken_over_by_another_process_is_no_longer_kept_up(
+    service: Service, presence: Presence
+) -> None:
+    """A newer generation stands: this process would write back for ever what others own."""
+    hustler, place = await service.user(), somewhere()
+    heartbeats = Heartbeats(presence)
+    tracked = tracked_at(hustler.user_id, place)
+    heartbeats.moved(tracked)
+    await heartbeats.round()
+    assert list(heartbeats.live) == [tracked]
+    (newer,) = await presence.new_generations([hustler.user_id])
+    await presence.write([Heartbeat(hustler.user_id, tracked.track.point, newer, 1)])
+    heartbeats.moved(tracked)
+    await heartbeats.round()
+    assert not heartbeats.live
+    assert (await presence.within(cells.cover(tracked.track.point, 10.0))).generation == newer
+
+
+async def test_a_hustler_not_heard_of_for_ten_minutes_is_forgotten(
+    service: Service, presence: Presence
+) -> None:
+    """Who went on in another process stays in nobody's memory here; the last fix is kept."""
+    hustler, place = await service.user(), somewhere()
+    async with live(service, hustler, place) as client:
+        await eventually(presence, hustler, place, place)
+        await client.ask("PING")
+        tracker = service.parts.location_tracker
+        await tracker.forget_silent()
+        tracked = tracker._tracked[hustler.user_id]
+        tracked.heard_at -= 601
+        await tracker.forget_silent()
+        assert hustler.user_id not in tracker._tracked
+        assert tracked not in tracker._heartbeats.live
+        fix = await service.parts.queries.live.last_fix(hustler.user_id)
+        assert fix is not None
+        assert (fix.lat, fix.lng) == (place["lat"], place["lng"])
+        assert await found(presence, hustler, place) is not None
 
 
 async def test_positions_by_rest_keep_a_hustler_present(

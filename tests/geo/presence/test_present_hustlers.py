@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID, uuid4
 
 import numpy as np
 
-from geo.presence.present_hustlers import RECORD, present_hustlers
+from geo.presence.present_hustlers import RECORD, PresentHustlers, alive_rows, newest_rows
 
 NOW_MS = 1_763_000_000_000
+
+
+def present_hustlers(cells: Sequence[Sequence[bytes]], now_ms: int) -> PresentHustlers:
+    """What a read of these cells yields."""
+    return PresentHustlers.of(newest_rows(alive_rows(cells, now_ms)))
 
 
 def record(
@@ -27,16 +33,17 @@ def record(
         seq,
         NOW_MS - fixed_ms_ago,
         NOW_MS - seen_ms_ago,
+        0,
     )
     return np.array([row], dtype=RECORD).tobytes()
 
 
-def test_a_record_is_sixty_bytes() -> None:
-    """Up to 64 bytes a hash stays compact; heartbeat.lua counts on these offsets."""
-    assert RECORD.itemsize == 60
+def test_a_record_is_sixty_two_bytes() -> None:
+    """Up to 64 bytes a hash stays compact; record.lua counts on these offsets."""
+    assert RECORD.itemsize == 62
     fields = RECORD.fields
     assert fields is not None
-    assert [fields[name][1] for name in fields] == [0, 16, 24, 32, 40, 44, 52]
+    assert [fields[name][1] for name in fields] == [0, 16, 24, 32, 40, 44, 52, 60]
 
 
 def test_nothing_found_is_no_rows() -> None:
