@@ -10,7 +10,7 @@ TEST_PROGRAMS := chromium nginx:nginx-light haproxy pgbouncer redis-server
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' Makefile
 
 .PHONY: setup
 setup: ## install only: .venv with everything, hash-pinned
@@ -49,6 +49,10 @@ bench: setup ## ratios against a peer in the same run
 .PHONY: bench-presence
 bench-presence: setup ## what a heartbeat costs, of these ratios
 	@$(PY) -m bench.micro.presence
+
+.PHONY: bench-first-card
+bench-first-card: setup ## commit to first card, with 500, 2,000 and 10,000 sessions
+	@$(PY) -m bench.micro.first_offer --sessions 500 2000 10000
 
 .PHONY: lock
 lock:  # pin the dependencies anew; needs uv

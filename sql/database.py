@@ -22,6 +22,7 @@ from sql.connecting import (
     Connection,
     keep_statements,
     session_on,
+    warm_up,
 )
 from sql.failures import (
     DRIVER_FAILURES,
@@ -41,6 +42,8 @@ __all__ = ["Database", "DatabaseAway", "DatabaseError", "DatabaseUnfit", "Record
 Record = asyncpg.Record
 
 COMMAND_TIMEOUT_S: Final = 10.0
+IDLE_KEPT_S: Final = 900.0
+"""A connection that nobody needed for so long is closed: its plans are worth more than its memory."""
 _RENEW_EVERY_S: Final = 1.0
 """All connections are replaced at most this often: a server that stays read-only is not worn out."""
 
@@ -70,21 +73,22 @@ class Database:
         role: str | None = ROLE,
         size: int = 8,
         statement_cache: int = STATEMENT_CACHE,
+        warm: bool = False,
     ) -> Self:
         """Opens a pool and returns it; raises DatabaseAway when the server cannot be reached.
 
         The login may be another role than `role`. As hx_app every connection is checked
         before its first use, and DatabaseUnfit is raised where it has other rights or no
-        time-outs.
+        time-outs. With `warm` each connection then plans what first cards and accepts wait for.
         """
         settings = startup(role, STATEMENT_TIMEOUT_MS)
         try:
             try:
-                pool = await _pool(dsn, settings, role, size, statement_cache)
+                pool = await _pool(dsn, settings, role, size, statement_cache, warm=warm)
             except asyncpg.ProtocolViolationError:
                 # A pooler that refuses what it does not know: then the login's own defaults count.
                 settings = tracked()
-                pool = await _pool(dsn, settings, role, size, statement_cache)
+                pool = await _pool(dsn, settings, role, size, statement_cache, warm=warm)
         except (ValueError, asyncpg.PostgresError, *DRIVER_FAILURES) as error:
             raise unreachable(error) from error
         database = cls(pool)
@@ -189,12 +193,21 @@ class Database:
 
 
 async def _pool(
-    dsn: str, settings: Mapping[str, str], role: str | None, size: int, statement_cache: int
+    dsn: str,
+    settings: Mapping[str, str],
+    role: str | None,
+    size: int,
+    statement_cache: int,
+    *,
+    warm: bool,
 ) -> asyncpg.Pool:
     async def look(connection: asyncpg.Connection) -> None:
-        session = await session_on(connection)
-        if session.complaints:
-            raise unfit(session)
+        if role == ROLE:
+            session = await session_on(connection)
+            if session.complaints:
+                raise unfit(session)
+        if warm:
+            await warm_up(connection)
 
     pool = await asyncpg.create_pool(
         dsn,
@@ -205,8 +218,8 @@ async def _pool(
         command_timeout=COMMAND_TIMEOUT_S,
         server_settings=dict(settings),
         statement_cache_size=statement_cache,
-        max_inactive_connection_lifetime=60.0,
-        init=look if role == ROLE else None,
+        max_inactive_connection_lifetime=IDLE_KEPT_S,
+        init=look,
         reset=_leave,
     )
     return cast("asyncpg.Pool", pool)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 
 from engine.events.changes import ChangeSubscriber
+from engine.kernel.ids import UserId
 from engine.kernel.loops import Loop
 from gateway.delivery.catchup import Catchup
 from gateway.delivery.hub import Hub
@@ -51,17 +53,19 @@ def make_sessions(
     hub: Hub,
     changes: HustlerChanges,
     *,
+    entered: Callable[[Collection[UserId]], object],
     metrics: Metrics,
 ) -> Sessions:
     """Returns the parts behind one process's sockets.
 
-    `changes` collects the hustlers whose LIVE state or task is to be read anew.
+    `changes` collects the hustlers whose LIVE state or task is to be read anew; `entered` is
+    called with those who have just come into a cell.
     """
     commands, queries = engine.commands, engine.queries
     development = settings.development
     issuers = (*settings.auth.issuers, *([dev_issuer(settings.data_dir)] if development else []))
     authenticator, rates = Authenticator(issuers, queries.people), Rates(time.monotonic)
-    snapshots, heartbeats = Snapshots(queries.events), Heartbeats(presence)
+    snapshots, heartbeats = Snapshots(queries.events), Heartbeats(presence, entered)
     location_tracker = LocationTracker(hub, changes, commands, queries, heartbeats=heartbeats)
     catchup = Catchup(hub, queries, snapshots)
     session_opener = SessionOpener(

@@ -57,6 +57,7 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
             settings.postgres.dsn,
             size=settings.postgres.pool_size,
             statement_cache=settings.postgres.statement_cache,
+            warm=True,
         )
         stack.push_async_callback(database.close)
         metrics.database.watch(database.use)
@@ -90,7 +91,9 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
             money_of=money_of,
         )
         engine = await stack.enter_async_context(opening)
-        sessions = make_sessions(settings, engine, presence, hub, changes, metrics=metrics)
+        sessions = make_sessions(
+            settings, engine, presence, hub, changes, entered=broadcaster.ring, metrics=metrics
+        )
 
         # Who hears of what any transaction changed
         feed = ChangeFeed(

@@ -1,1 +1,1 @@
-"""Funded → first offer on a socket, with 2,000 sessions, against a loop that asks one by one."""
+"""Funded → first card on a socket, against a service that looks for hustlers after the commit."""

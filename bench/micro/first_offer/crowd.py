@@ -1,30 +1,39 @@
-"""Two thousand hustlers as bare WebSockets: enough of the protocol to be live and to see cards."""
+"""Hustlers as bare WebSockets in a process of their own: enough of the protocol to be live.
+
+`python -m bench.micro.first_offer.crowd` reads one line of JSON from standard input, whom to be and
+where, and writes one with their ids when all are LIVE. Each line after that asks for the cards that
+have arrived since the last: broadcast, first and last arrival as Unix times, and how many.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import gc
+import itertools
+import json
+import os
+import sys
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 import msgspec
+import uvloop
 from websockets.asyncio.client import ClientConnection, connect
 
-from geo.points import LatLng
+AT_ONCE: Final = 50
+PING: Final = '{"type":"PING"}'
+PING_EVERY_S: Final = 30.0
+"""A third of the time after which presence forgets who is silent."""
+SLICES: Final = 300
 
-AT_ONCE = 100
-PING = '{"type":"PING"}'
 
+class Asked(msgspec.Struct, frozen=True):
+    """Whom a crowd is to be: tokens, and where each is, in degrees."""
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A hustler of the crowd with its position."""
-
-    user_id: UUID
-    at: LatLng
+    ws_url: str
+    people: list[tuple[str, float, float]]
 
 
 class _Envelope(msgspec.Struct, frozen=True):
@@ -41,42 +50,56 @@ class _Card(msgspec.Struct, frozen=True):
 
 
 class Crowd:
-    """Sockets of live hustlers and when each card arrived: broadcast → Unix times, in order."""
+    """Sockets of live hustlers, and when each card arrived: broadcast → Unix times, in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, asked: Asked) -> None:
         self.arrivals: defaultdict[UUID, list[float]] = defaultdict(list)
-        self.members: list[Member] = []
+        self.ids: dict[str, UUID] = {}
+        self._asked = asked
         self._sockets: list[ClientConnection] = []
+        self._gate = asyncio.Semaphore(AT_ONCE)
 
-    async def ping(self) -> None:
-        """Sends a heartbeat on every socket."""
-        for socket in self._sockets:
-            await socket.send(PING)
+    async def live(self, tasks: asyncio.TaskGroup) -> None:
+        """Opens every socket and goes LIVE on it; watches and pings them from then on."""
+        pinging = tasks.create_task(self._ping())
+        try:
+            await asyncio.gather(*(self._join(tasks, *person) for person in self._asked.people))
+        except BaseException:
+            pinging.cancel()
+            raise
 
-    async def join(self, ws_url: str, token: str, at: LatLng) -> ClientConnection:
-        """Opens one hustler's socket, goes LIVE on it and returns it."""
-        socket = await connect(ws_url, compression=None, ping_interval=None, max_size=1 << 20)
-        await socket.send(msgspec.json.encode({"type": "AUTH", "data": {"token": token}}).decode())
-        welcome = msgspec.json.decode(await _answer(socket, "WELCOME"), type=_Welcome)
-        location = {"lat": at.lat, "lng": at.lng, "accuracy_m": 10}
-        await socket.send(
-            msgspec.json.encode(
-                {"type": "SUBSCRIBE_LIVE_MODE", "data": {"location": location}}
-            ).decode()
-        )
-        await _answer(socket, "LIVE_MODE_STATE_CHANGE")
-        self.members.append(Member(welcome.user_id, at))
+    async def _join(self, tasks: asyncio.TaskGroup, token: str, lat: float, lng: float) -> None:
+        async with self._gate:
+            socket = await connect(
+                self._asked.ws_url, compression=None, ping_interval=None, max_size=1 << 20
+            )
+            await _say(socket, "AUTH", {"token": token})
+            welcome = msgspec.json.decode(await _answer(socket, "WELCOME"), type=_Welcome)
+            location = {"lat": lat, "lng": lng, "accuracy_m": 10}
+            await _say(socket, "SUBSCRIBE_LIVE_MODE", {"location": location})
+            await _answer(socket, "LIVE_MODE_STATE_CHANGE")
+        self.ids[token] = welcome.user_id
         self._sockets.append(socket)
-        return socket
+        tasks.create_task(self._watch(socket))
 
-    async def watch(self, socket: ClientConnection) -> None:
-        """Notes the arrival of each card on one socket until it closes."""
+    async def _watch(self, socket: ClientConnection) -> None:
         async for frame in socket:
             at = time.time()
             envelope = msgspec.json.decode(frame, type=_Envelope)
             if envelope.type == "LIVE_TASK_BROADCAST":
                 card = msgspec.json.decode(envelope.data, type=_Card)
                 self.arrivals[card.broadcast_id].append(at)
+
+    async def _ping(self) -> None:
+        """Sends a sign of life on every socket in turn, a few at a time."""
+        for number in itertools.count():
+            for socket in self._sockets[number % SLICES :: SLICES]:
+                await socket.send(PING)
+            await asyncio.sleep(PING_EVERY_S / SLICES)
+
+
+async def _say(socket: ClientConnection, kind: str, data: object) -> None:
+    await socket.send(msgspec.json.encode({"type": kind, "data": data}).decode())
 
 
 async def _answer(socket: ClientConnection, wanted: str) -> msgspec.Raw:
@@ -88,23 +111,24 @@ async def _answer(socket: ClientConnection, wanted: str) -> msgspec.Raw:
             raise RuntimeError(bytes(envelope.data).decode())
 
 
-@asynccontextmanager
-async def crowd(ws_url: str, people: Sequence[tuple[str, LatLng]]) -> AsyncIterator[Crowd]:
-    """Yields the crowd with every (token, point) LIVE; closes the sockets at the end."""
-    made = Crowd()
-    gate = asyncio.Semaphore(AT_ONCE)
+async def _be() -> None:
+    lines = asyncio.StreamReader(limit=64 << 20)
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+    asked = msgspec.json.decode(await lines.readline(), type=Asked)
+    crowd = Crowd(asked)
+    async with asyncio.TaskGroup() as tasks:
+        await crowd.live(tasks)
+        # A full collection of so many sockets would be counted as the service's delay.
+        gc.freeze()
+        gc.disable()
+        print(json.dumps([str(crowd.ids[token]) for token, _, _ in asked.people]), flush=True)
+        while await lines.readline():
+            arrived, crowd.arrivals = crowd.arrivals, defaultdict(list)
+            told = [[str(b), min(at), max(at), len(at)] for b, at in arrived.items()]
+            print(json.dumps(told), flush=True)
+        os._exit(0)  # a goodbye on each of thousands of sockets would take minutes
 
-    async def join(token: str, at: LatLng) -> ClientConnection:
-        async with gate:
-            return await made.join(ws_url, token, at)
 
-    sockets = await asyncio.gather(*(join(token, at) for token, at in people))
-    watching = [asyncio.create_task(made.watch(socket)) for socket in sockets]
-    try:
-        yield made
-    finally:
-        for task in watching:
-            task.cancel()
-        await asyncio.gather(*watching, return_exceptions=True)
-        for socket in sockets:
-            socket.transport.abort()
+if __name__ == "__main__":
+    uvloop.run(_be())

@@ -80,6 +80,8 @@ create or replace function book_funding(
     p_escrow uuid, p_payment text, p_plan jsonb, p_wave jsonb default null
 ) returns jsonb
 language plpgsql
+-- A first card waits for it: planned once on a connection, the first wave's insert with it.
+set plan_cache_mode = 'force_generic_plan'
 as $$
 declare
     t tasks;
