@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 
 from engine.events.changes import ChangeSubscriber
-from engine.kernel.ids import UserId
 from engine.kernel.loops import Loop
 from gateway.delivery.catchup import Catchup
 from gateway.delivery.hub import Hub
@@ -28,7 +26,6 @@ from gateway.tracking.location_tracker import LocationTracker
 from gateway.ws.endpoint import WebSocketEndpoint
 from gateway.ws.handlers import MessageHandlers
 from gateway.ws.session_opener import SessionOpener
-from geo.presence.presence import Presence
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +46,21 @@ class Sessions:
 def make_sessions(
     settings: Settings,
     engine: Engine,
-    presence: Presence,
+    heartbeats: Heartbeats,
     hub: Hub,
     changes: HustlerChanges,
     *,
-    entered: Callable[[Collection[UserId]], object],
     metrics: Metrics,
 ) -> Sessions:
     """Returns the parts behind one process's sockets.
 
-    `changes` collects the hustlers whose LIVE state or task is to be read anew; `entered` is
-    called with those who have just come into a cell.
+    `changes` collects the hustlers whose LIVE state or task is to be read anew.
     """
     commands, queries = engine.commands, engine.queries
     development = settings.development
     issuers = (*settings.auth.issuers, *([dev_issuer(settings.data_dir)] if development else []))
     authenticator, rates = Authenticator(issuers, queries.people), Rates(time.monotonic)
-    snapshots, heartbeats = Snapshots(queries.events), Heartbeats(presence, entered)
+    snapshots = Snapshots(queries.events)
     location_tracker = LocationTracker(hub, changes, commands, queries, heartbeats=heartbeats)
     catchup = Catchup(hub, queries, snapshots)
     session_opener = SessionOpener(
@@ -98,7 +93,7 @@ def make_sessions(
             catchup,
             heartbeats,
             location_tracker,
-            Absences(commands, queries, presence, heartbeats),
+            Absences(commands, queries, heartbeats.presence, heartbeats),
             endpoint,
             CityFeed(hub.registry, location_tracker, engine.store, pace),
         ),

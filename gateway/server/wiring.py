@@ -34,6 +34,7 @@ from gateway.server.payments import OpenMoney, open_money
 from gateway.server.sessions import make_sessions
 from gateway.settings.groups import Settings
 from gateway.tracking.changes import HustlerChanges
+from gateway.tracking.heartbeats import Heartbeats
 from gateway.tracking.demand import DemandByCell
 from geo.presence.presence import Presence
 from geo.valkey import open_valkey
@@ -92,7 +93,12 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
         )
         engine = await stack.enter_async_context(opening)
         sessions = make_sessions(
-            settings, engine, presence, hub, changes, entered=broadcaster.ring, metrics=metrics
+            settings,
+            engine,
+            Heartbeats(presence, broadcaster.ring),
+            hub,
+            changes,
+            metrics=metrics,
         )
 
         # Who hears of what any transaction changed

@@ -149,7 +149,7 @@ def _settled(
     around = [(h3.grid_disk(home, 1) * 2)[:7] for home in homes]  # a pentagon's six, one twice
     centres = {cell: h3.cell_to_latlng(cell) for row in around for cell in row}
     at: NDArray[np.float64] = np.array([[centres[cell] for cell in row] for row in around])
-    kept_m: Floats = _haversine_m(at[:, :, 0], at[:, :, 1], lat[:, None], lng[:, None])  # type: ignore[arg-type]
+    kept_m: Floats = _haversine_m(at[:, :, 0], at[:, :, 1], lat[:, None], lng[:, None])
     keeps = kept_m <= REACH_M[resolution]
     away_m = distances_m(origin, at[:, :, 0], at[:, :, 1])
     farthest = np.argmax(np.where(keeps, away_m, -1.0), axis=1)
