@@ -34,8 +34,8 @@ from gateway.server.payments import OpenMoney, open_money
 from gateway.server.sessions import make_sessions
 from gateway.settings.groups import Settings
 from gateway.tracking.changes import HustlerChanges
-from gateway.tracking.heartbeats import Heartbeats
 from gateway.tracking.demand import DemandByCell
+from gateway.tracking.heartbeats import Heartbeats
 from geo.presence.presence import Presence
 from geo.valkey import open_valkey
 from sql.database import Database
