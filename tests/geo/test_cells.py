@@ -13,7 +13,7 @@ from geo.cells import REACH_M, cell_of, cover, partition_of, place_centre, settl
 from geo.distance import distance_m, distances_m
 from geo.points import BadPoint, LatLng
 from geo.units import metres
-from tests.geo.sphere import CITIES, PENTAGONS, PLACES, random_places, scattered
+from tests.geo.sphere import CITIES, PENTAGONS, PLACES, random_places, reached, scattered
 
 TEN_MILES_M = metres(10)
 
@@ -179,6 +179,23 @@ def test_a_hustler_on_an_edge_causes_no_write_storm() -> None:
     assert settle(out, cell) == cell
     assert settle(out, None) == cell_of(out)
     assert settle(CITIES[1], cell) == cell_of(CITIES[1])
+
+
+def test_a_hustler_stays_settled_within_the_reach_of_the_cell_and_no_farther() -> None:
+    """The quick bound decides nothing that the distance would not; at poles and ±180 as well."""
+    rng = np.random.default_rng(12)
+    stayed = moved = 0
+    for place in PLACES + random_places(rng, 40):
+        settled = cell_of(place)
+        centre = LatLng(*h3.cell_to_latlng(settled))
+        bearing = np.concatenate([np.arange(4) * np.pi / 2, rng.uniform(0, 2 * np.pi, 36)])
+        lat, lng = reached(centre, bearing, REACH_M[7] * rng.uniform(0.7, 1.2, 40))
+        for at in zip(lat.tolist(), lng.tolist(), strict=True):
+            point = LatLng(*at)
+            stays = distance_m(point, centre) <= REACH_M[7]
+            assert settle(point, settled) == (settled if stays else cell_of(point))
+            stayed, moved = stayed + stays, moved + (not stays)
+    assert min(stayed, moved) > 500
 
 
 def test_a_strangers_view_of_a_place_is_the_centre_of_its_cell() -> None:
