@@ -173,7 +173,8 @@ class Broadcaster:
         at = self._clock.now()
         loop_yield = LoopYield(self._limits.block_s)
         grown: list[ActiveBroadcast] = []
-        for kind, broadcast_id in self._state.due.take(at.timestamp()):
+        instants_s: list[float] = []
+        for due_s, kind, broadcast_id in self._state.due.take(at.timestamp()):
             broadcast = self._state.running.get(broadcast_id)
             if broadcast is None:
                 continue
@@ -182,9 +183,12 @@ class Broadcaster:
             else:
                 self._state.grow_radius(broadcast, at)
                 grown.append(broadcast)
+                instants_s.append(due_s)
             await loop_yield.maybe_yield()
         try:
             await self._evaluation.evaluate(grown)
+            now_s = self._clock.now().timestamp()
+            self._metrics.expanded([now_s - due_s for due_s in instants_s])
         finally:
             await self._tell_posters()
 
