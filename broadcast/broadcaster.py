@@ -131,6 +131,10 @@ class Broadcaster:
                 self.wake(broadcast.id)
         self._hustlers_changed(changes.hustlers)
 
+    async def compare_all(self) -> None:
+        """Offers every running broadcast to every new eligible hustler present: one tick."""
+        await self._evaluation.evaluate_all()
+
     async def run(self) -> None:
         """Runs the loops until cancelled; a failed round is logged, counted and backed off."""
         rounds = [
@@ -226,7 +230,7 @@ class Broadcaster:
         begun_s = self._monotonic()
         self._next_tick_s = begun_s + self._limits.tick_s
         if len(self._state.running):
-            await self._evaluation.evaluate_all()
+            await self.compare_all()
             self._metrics.ticked(self._monotonic() - begun_s)
         self._state.forget(begun_s)
         self._inserts.release_held()
