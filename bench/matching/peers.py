@@ -65,7 +65,8 @@ def joins(city: City, places: Sequence[Place], miles: float) -> Join:
             found.add(pairs)
     if max(found) - min(found) > max(2, min(found) // 10_000):
         raise AssertionError(f"tiles and tree find different pairs: {sorted(found)}")
-    return Join(*(statistics.median(took) for took in took_ms.values()), pairs=max(found))
+    tiles_ms, tree_ms, count_ms = (statistics.median(took) for took in took_ms.values())
+    return Join(tiles_ms, tree_ms, count_ms, max(found))
 
 
 async def read_everybody_ms(presence: Presence, places: Sequence[Place], miles: float) -> float:
