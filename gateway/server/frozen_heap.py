@@ -7,6 +7,7 @@ What a closed session or an answered request leaves dies by reference count
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +22,12 @@ MIDDLE_COLLECTIONS: Final = 0
 not frozen is new: so at 12,000 new objects, which takes 2 to 6 ms."""
 FROZEN_FROM: Final = 4_000
 """So many objects that outlive a full collection are no garbage, but a heap that has grown."""
+SWEPT_EVERY_S: Final = 0.05
+"""How often young objects are made old: at 7,000 messages a second it takes 1 ms."""
+SWEPT_FROM: Final = 6_000
+"""So many old objects are collected, and those that stay are frozen."""
 
+_MIDDLE_GENERATION: Final = 1
 _OLDEST_GENERATION: Final = 2
 
 
@@ -53,3 +59,23 @@ def _freeze_what_stays(phase: str, info: dict[str, Any]) -> None:
         and len(gc.get_objects(_OLDEST_GENERATION)) >= FROZEN_FROM
     ):
         gc.freeze()
+
+
+class HeapSweep:
+    """Sees to what replaces frozen objects, which the collector does not count as growth.
+
+    Every frame that a socket receives ends one wait and begins the next, of some five objects.
+    """
+
+    async def run(self) -> None:
+        """Sweeps until cancelled."""
+        while True:
+            await asyncio.sleep(SWEPT_EVERY_S)
+            sweep()
+
+
+def sweep() -> None:
+    """Makes young objects old, and collects the old ones once they are many."""
+    gc.collect(_MIDDLE_GENERATION)
+    if len(gc.get_objects(_OLDEST_GENERATION)) >= SWEPT_FROM:
+        gc.collect()

@@ -12,13 +12,14 @@ from typing import Any, cast
 import structlog
 import uvicorn
 
+from engine.kernel.loops import run_loops
 from gateway.contract import limits
 from gateway.http.parts import Parts
 from gateway.http.transport.patience import PATIENCE, Patience
 from gateway.http.transport.protocol import GatewayHttpProtocol
 from gateway.server.app import create_app
 from gateway.server.cli_errors import CommandError
-from gateway.server.frozen_heap import frozen_heap
+from gateway.server.frozen_heap import HeapSweep, frozen_heap
 from gateway.server.metrics_port import metrics_served
 from gateway.server.shutdown import Stop
 from gateway.server.wiring import open_parts
@@ -59,6 +60,7 @@ async def serve(
 
         # From here on most of what is made is a connection's: no collection looks at the rest again.
         stack.enter_context(frozen_heap())
+        await stack.enter_async_context(run_loops([HeapSweep()]))
         with stop.by(wind_down):
             await server.serve(sockets=[listener])
 

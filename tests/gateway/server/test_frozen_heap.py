@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.server.frozen_heap import FROZEN_FROM, frozen_heap
+from gateway.server.frozen_heap import FROZEN_FROM, frozen_heap, sweep
 
 
 class Knot:
@@ -76,3 +76,17 @@ def test_cycles_that_die_young_freeze_nothing(freezing: None) -> None:
     for _ in range(200_000):
         Knot()
     assert gc.get_freeze_count() - before < 2 * FROZEN_FROM
+
+
+def test_objects_that_replace_frozen_ones_are_frozen_in_small_steps(looked_at: list[int]) -> None:
+    """As many die as are made, so that the collector by itself would not begin."""
+    waits = [[number] for number in range(100_000)]
+    gc.collect()
+    looked_at.clear()
+    for start in range(0, len(waits), 1_000):
+        for number in range(start, start + 1_000):
+            waits[number] = [number]
+        sweep()
+    assert len(looked_at) >= 10
+    assert max(looked_at) < 12_000
+    assert len(gc.get_objects()) < 12_000
