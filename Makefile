@@ -46,6 +46,10 @@ check: setup ## ruff, mypy strict, import contracts, SQL lint
 bench: setup ## ratios against a peer in the same run
 	@$(PY) -m bench
 
+.PHONY: bench-presence
+bench-presence: setup ## what a heartbeat costs, of these ratios
+	@$(PY) -m bench.micro.presence
+
 .PHONY: bench-first-card
 bench-first-card: setup ## commit to first card, with 500, 2,000 and 10,000 sessions
 	@$(PY) -m bench.micro.first_offer --sessions 500 2000 10000

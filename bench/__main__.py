@@ -8,6 +8,7 @@ from typing import Final
 
 BENCHMARKS: Final = (
     "bench.micro.radius_query",
+    "bench.micro.presence",
     "bench.micro.accept_storm",
     "bench.micro.first_offer",
     "bench.micro.scoring",

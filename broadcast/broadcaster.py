@@ -35,7 +35,7 @@ from broadcast.offer_inserts import OfferInserts
 from broadcast.ports import Delivery, WaveMetrics
 from broadcast.sent_reports import SentReports
 from broadcast.takeover import Takeover
-from broadcast.wave_store import Ending, WaveStore
+from broadcast.wave_store import Ending, WaveStore, wave_of
 from engine.events.changes import Changes
 from engine.kernel.applied import Applied, StartedBroadcast
 from engine.kernel.ids import UserId
@@ -156,7 +156,7 @@ class Broadcaster:
         woken, self._woken = self._woken, set()
         rung, self._rung = self._rung, set()
         try:
-            await self._takeover.take(woken - self._state.running.ids)
+            taken = await self._takeover.take(woken - self._state.running.ids)
         except BaseException:
             self._woken |= woken
             self._rung |= rung
@@ -165,15 +165,16 @@ class Broadcaster:
         await self._evaluation.evaluate(broadcasts)
         if rung and len(self._state.running):
             await self._evaluation.evaluate_hustlers(rung)
-        self._state.untold.update(broadcast.params.id for broadcast in broadcasts)
-        self._tell_posters()
+        self._state.untold.update(taken)
+        await self._tell_posters()
 
     async def _evaluate_due(self) -> None:
         await self._next_due()
         at = self._clock.now()
         loop_yield = LoopYield(self._limits.block_s)
         grown: list[ActiveBroadcast] = []
-        for kind, broadcast_id in self._state.due.take(at.timestamp()):
+        instants_s: list[float] = []
+        for due_s, kind, broadcast_id in self._state.due.take(at.timestamp()):
             broadcast = self._state.running.get(broadcast_id)
             if broadcast is None:
                 continue
@@ -182,11 +183,14 @@ class Broadcaster:
             else:
                 self._state.grow_radius(broadcast, at)
                 grown.append(broadcast)
+                instants_s.append(due_s)
             await loop_yield.maybe_yield()
         try:
             await self._evaluation.evaluate(grown)
+            now_s = self._clock.now().timestamp()
+            self._metrics.expanded([now_s - due_s for due_s in instants_s])
         finally:
-            self._tell_posters()
+            await self._tell_posters()
 
     async def _next_due(self) -> None:
         """Waits until something is due by the database's clock, or that clock turns out to differ."""
@@ -226,7 +230,7 @@ class Broadcaster:
             self._metrics.ticked(self._monotonic() - begun_s)
         self._state.forget(begun_s)
         self._inserts.release_held()
-        self._tell_posters()
+        await self._tell_posters()
 
     async def _look_at_all(self) -> None:
         await self._look.wait()
@@ -245,7 +249,9 @@ class Broadcaster:
     async def _poll(self) -> None:
         self._metrics.running(len(self._state.running))
         await self._takeover.refresh_prices()
-        due = self._inserts.unsent.take_due(self._delivery.connected(), self._monotonic())
+        due = await self._inserts.unsent.take_due(
+            self._delivery.connected(), self._monotonic(), LoopYield(self._limits.block_s)
+        )
         if due:
             await self._send_again(list(due)[: self._limits.resends_per_poll])
         await asyncio.sleep(self._limits.poll_s)
@@ -257,10 +263,11 @@ class Broadcaster:
     # ── Steps ────────────────────────────────────────────────────────────────────────────────────
 
     def _started(self, started: StartedBroadcast) -> None:
-        """Takes in a broadcast with the wave that its own transaction has offered, and goes on."""
-        wave = self._takeover.started(started)
+        """Shows the wave that a broadcast's own transaction has offered, takes it in, and goes on."""
+        wave = wave_of(started.wave)
         if wave is not None and wave.offers:
-            self._inserts.deliver_first(wave, started.params.started_at)
+            self._inserts.deliver_first(wave, started.params)
+        self._takeover.started(started, wave)
         self.wake(started.params.id)
 
     def _end(self, broadcast_id: UUID) -> None:
@@ -291,15 +298,19 @@ class Broadcaster:
             self._metrics.offers_resent(len(wave.offers))
             await self._inserts.deliver(wave)
 
-    def _tell_posters(self) -> None:
-        if not self._state.untold:
-            return
-        at, now_s = self._clock.now(), self._monotonic()
-        for broadcast_id in list(self._state.untold):
+    async def _tell_posters(self) -> None:
+        loop_yield = LoopYield(self._limits.block_s)
+        untold, self._state.untold = self._state.untold, set()
+        for broadcast_id in untold:
             broadcast = self._state.running.get(broadcast_id)
-            update = broadcast and broadcast.due_update(at, now_s, self._limits.update_gap_s)
-            if broadcast and not update:
-                continue  # the last one is too young; the next round tells
-            self._state.untold.discard(broadcast_id)
-            if broadcast and update:
+            if broadcast is None:
+                continue
+            at, now_s = self._clock.now(), self._monotonic()
+            update = broadcast.due_update(at, now_s, self._limits.update_gap_s)
+            if update is None:
+                self._state.untold.add(
+                    broadcast_id
+                )  # the last one is too young; a later round tells
+            else:
                 self._delivery.broadcast_update(UserId(broadcast.params.poster_id), update)
+            await loop_yield.maybe_yield()

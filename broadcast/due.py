@@ -34,10 +34,10 @@ class DueInstants:
         """Returns the earliest instant; infinity when there is none."""
         return self._heap[0][0] if self._heap else float("inf")
 
-    def take(self, at_s: float) -> list[tuple[DueKind, UUID]]:
-        """Removes and returns what is due by `at_s`, the earliest first."""
-        due: list[tuple[DueKind, UUID]] = []
+    def take(self, at_s: float) -> list[tuple[float, DueKind, UUID]]:
+        """Removes and returns what is due by `at_s`, with its instant, the earliest first."""
+        due: list[tuple[float, DueKind, UUID]] = []
         while self._heap and self._heap[0][0] <= at_s:
-            _, _, kind, broadcast = heapq.heappop(self._heap)
-            due.append((kind, broadcast))
+            due_s, _, kind, broadcast = heapq.heappop(self._heap)
+            due.append((due_s, kind, broadcast))
         return due

@@ -28,7 +28,9 @@ from geo.cells import Cells
 from geo.presence.presence import Presence, PresentHustlers
 from geo.valkey import ValkeyAway
 
-_ROWS_AT_ONCE: Final = 8_192
+_ROWS_AT_ONCE: Final = 4_096
+FEW_BROADCASTS: Final = 64
+"""For more of them at once the cells of all are read."""
 PICTURE_LASTS_S: Final = 90.0
 """While Redis is away, the last picture of presence is good for as long as a heartbeat is."""
 
@@ -59,7 +61,9 @@ class Evaluation:
 
         Raises what `sql.database` and `geo.valkey` raise.
         """
-        if broadcasts:
+        if len(broadcasts) > FEW_BROADCASTS:
+            await self.evaluate_all()
+        elif broadcasts:
             cells = [broadcast.cells for broadcast in broadcasts]
             present = await self._within(
                 cells[0] if len(cells) == 1 else np.unique(np.concatenate(cells))

@@ -37,13 +37,15 @@ class WaveLimits:
     """Of a broadcast that nobody has been offered yet: a short list is early."""
     first_read: int = 48
     """Nearest hustlers read before a broadcast starts: enough where two of three have no place."""
-    pairs_per_round: int = 32_768
+    pairs_per_round: int = 16_384
     """Pairs considered in one round, best first; more begin the next round at once."""
-    offers_per_call: int = 500
+    offers_per_round: int = 4_096
+    """Pairs put to the database in one round."""
+    offers_per_call: int = 250
     """Pairs put to the database in one call; halved when a call nears its time-out."""
     calls_at_once: int = 2
     """Inserts of one round in flight."""
-    hustlers_per_call: int = 500
+    hustlers_per_call: int = 200
     """Hustlers read in one call."""
     hustlers_per_round: int = 2000
     """Hustlers read in one round; more begin the next round at once."""
@@ -51,7 +53,7 @@ class WaveLimits:
     """Running broadcasts taken over in one call."""
     resend_until_s: float = 12.0
     """A card that waited for longer comes with the snapshot of its hustler's next session."""
-    block_s: float = 0.004
+    block_s: float = 0.002
     """How long the broadcaster may hold the event loop."""
     backoff_s: float = 0.2
     """After the first failure of a loop; doubled with each one in a row, and jittered."""

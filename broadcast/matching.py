@@ -103,7 +103,6 @@ class Matching:
             return Selection(_NOTHING, more=False, deferred=0)
         tiles = BroadcastTiles(self._running.exact[slots], self._running.radius_m[slots])
         for hustlers in free:
-            more = count >= self._limits.pairs_per_round
             if more:
                 break
             for near in tiles.near(unit_vectors(present.lat[hustlers], present.lng[hustlers])):
@@ -113,7 +112,8 @@ class Matching:
                 if len(matches):
                     found.append(matches)
                     count += len(matches)
-                if count >= self._limits.pairs_per_round:
+                more = count >= self._limits.pairs_per_round
+                if more:
                     break
         if not found:
             return Selection(_NOTHING, more=False, deferred=0)
@@ -121,7 +121,14 @@ class Matching:
         await loop_yield.maybe_yield()
         matches = matches.take(best_first(matches.score, lambda rows: self._ranked(matches, rows)))
         await loop_yield.maybe_yield()
-        return self._reserve(matches, serial, more=more or count >= self._limits.pairs_per_round)
+        considered = len(matches)
+        matches = matches.take(first_per(matches.row, self._places(matches)))
+        await loop_yield.maybe_yield()
+        matches = matches.take(first_per(matches.slot, self._shares(matches)))
+        matches = matches.take(slice(self._limits.offers_per_round))
+        await loop_yield.maybe_yield()
+        deferred = considered - len(matches)
+        return Selection(self._reserve(matches, serial), more or deferred > 0, deferred)
 
     async def _with_free_places(self, present: Present, loop_yield: LoopYield) -> list[Rows]:
         """Returns the numbers of hustlers who can take an offer, in slices of one block each."""
@@ -161,7 +168,7 @@ class Matching:
         scored = scoring.score(inputs, self._limits.profile)
         await loop_yield.maybe_yield()
         matches = Matches(slot, row, exact, place, scored.total).take(scored.visible)
-        places = self._roster.free_places(matches.row, self._limits.open_offers)
+        places = self._places(matches)
         matches, places = matches.take(places > 0), places[places > 0]
         return matches.take(best_per(matches.row, matches.score, places))
 
@@ -177,8 +184,15 @@ class Matching:
         )
         return rows[order]
 
-    def _reserve(self, matches: Matches, serial: NDArray[np.int64], *, more: bool) -> Selection:
-        """Applies the caps to pairs in their order, and reserves what they let through.
+    def _places(self, matches: Matches) -> NDArray[np.int64]:
+        return self._roster.free_places(matches.row, self._limits.open_offers)
+
+    def _shares(self, matches: Matches) -> NDArray[np.int64]:
+        fresh = self._running.fresh[matches.slot]
+        return np.where(fresh, self._limits.first_offers, self._limits.offers_per_tick)
+
+    def _reserve(self, matches: Matches, serial: NDArray[np.int64]) -> Matches:
+        """Reserves the pairs that still stand, and returns them.
 
         Nothing is awaited in here: what another round has reserved meanwhile counts, and so does
         a slot that has another broadcast than the one of this `serial`.
@@ -186,16 +200,10 @@ class Matching:
         slot = matches.slot
         same = self._running.serial[slot] == serial[slot]
         matches = matches.take(same & ~self._offered.contains(slot, matches.row))
-        places = self._roster.free_places(matches.row, self._limits.open_offers)
-        fits = first_per(matches.row, places)
-        matches, full = matches.take(fits), int((~fits).sum())
-        share = np.full(len(matches), self._limits.offers_per_tick)
-        share[self._running.fresh[matches.slot]] = self._limits.first_offers
-        now = first_per(matches.slot, share)
-        chosen, left = matches.take(now), int((~now).sum())
-        self._offered.add(chosen.slot, chosen.row)
-        self._roster.offers_opened(chosen.row, 1)
-        return Selection(chosen, more or left > 0, full + left)
+        matches = matches.take(first_per(matches.row, self._places(matches)))
+        self._offered.add(matches.slot, matches.row)
+        self._roster.offers_opened(matches.row, 1)
+        return matches
 
 
 _NOTHING: Final = Matches(

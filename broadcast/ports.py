@@ -73,6 +73,9 @@ class WaveMetrics(Protocol):
     def ticked(self, seconds: float) -> None:
         """Observes the duration of one evaluation of all broadcasts."""
 
+    def expanded(self, late_s: Sequence[float]) -> None:
+        """Observes, for each radius that grew, how long after its instant the new ring was offered."""
+
     def database_called(self) -> None:
         """Counts one query of the broadcaster; a quiet tick makes none."""
 

@@ -13,7 +13,7 @@ from broadcast.market_price_cache import MarketPriceCache
 from broadcast.market_prices import MarketPrices
 from broadcast.roster import NOBODY, as_ids, as_uuids
 from broadcast.unsent_cards import UnsentCards
-from broadcast.wave_store import Wave, WaveStore, wave_of
+from broadcast.wave_store import Wave, WaveStore
 from engine.kernel.applied import StartedBroadcast
 
 
@@ -37,34 +37,33 @@ class Takeover:
         self._prices = prices
         self._applied: MarketPrices | None = None
 
-    async def take(self, broadcasts: Collection[UUID]) -> None:
-        """Takes over those of these that run; raises what `sql.database` raises."""
+    async def take(self, broadcasts: Collection[UUID]) -> list[UUID]:
+        """Takes over those of these that run, and returns them; raises what `sql.database` raises."""
         if not broadcasts:
-            return
+            return []
         await self.refresh_prices()
-        ids = list(broadcasts)
+        ids, taken = list(broadcasts), list[UUID]()
         for start in range(0, len(ids), self._limits.broadcasts_per_call):
-            await self._take(ids[start : start + self._limits.broadcasts_per_call])
+            taken += await self._take(ids[start : start + self._limits.broadcasts_per_call])
+        return taken
 
-    def started(self, started: StartedBroadcast) -> Wave | None:
-        """Takes in a broadcast that this process has started; returns the wave offered with it.
+    def started(self, started: StartedBroadcast, wave: Wave | None) -> None:
+        """Takes in a broadcast that this process has started, with the wave offered with it.
 
-        None where it was taken in before, or where no market price is known yet: then no candidates
-        were scored either.
+        Not where what changed was heard before the command's own answer, nor where no market price
+        is known yet: the round that it wakes takes it over.
         """
         params, prices = started.params, self._prices.known
         if prices is None or params.id in self._state.running:
-            return None
+            return
         if not self._clock.is_known:
             self._clock.set(started.now, self._clock.monotonic())
         broadcast = self._state.add(params, prices, self._clock.now())
-        wave = wave_of(started.wave)
         if wave is not None:
             hustlers = as_ids(offer.hustler_id for offer in wave.offers)
             self._state.offered_to(broadcast, hustlers, self._clock.monotonic())
             rows = self._state.roster.rows_of(hustlers)
             self._state.roster.offers_opened(rows[rows != NOBODY], 1)
-        return wave
 
     async def refresh_prices(self) -> None:
         """Applies the market's prices to all broadcasts when they have been read anew."""
@@ -77,17 +76,20 @@ class Takeover:
             self._state.running.price(prices, broadcast)
             await loop_yield.maybe_yield()
 
-    async def _take(self, ids: list[UUID]) -> None:
+    async def _take(self, ids: list[UUID]) -> list[UUID]:
         found = await self._store.broadcasts(ids)
         if not found:
-            return
+            return []
         offered = await self._store.offered([params.id for params in found])
         prices = await self._prices.current()
         loop_yield = LoopYield(self._limits.block_s)
+        taken: list[UUID] = []
         for params in found:
             if params.id not in self._state.running:
+                taken.append(params.id)
                 broadcast = self._state.add(params, prices, self._clock.now())
                 hustlers = offered[params.id]
                 self._state.offered_to(broadcast, hustlers.all, self._clock.monotonic())
                 self._unsent.suspect(as_uuids(hustlers.unsent), self._clock.monotonic())
                 await loop_yield.maybe_yield()
+        return taken

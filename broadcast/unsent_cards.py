@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 from uuid import UUID
 
 from broadcast.limits import WaveLimits
+from broadcast.loop_yield import LoopYield
 
 Pair = tuple[UUID, UUID]
 """Broadcast and hustler."""
@@ -41,25 +42,30 @@ class UnsentCards:
         for pair in pairs:
             self._delivered_at_s.pop(pair, None)
 
-    def take_due(self, connected: Collection[UUID], now_s: float) -> set[UUID]:
-        """Returns hustlers on a socket whose cards have waited too long.
+    async def take_due(
+        self, connected: Collection[UUID], now_s: float, loop_yield: LoopYield
+    ) -> set[UUID]:
+        """Returns hustlers on a socket whose cards have waited too long; they are looked at again.
 
-        They are looked at again later; a card that waits longer still is left to the snapshot of
-        its hustler's next session.
+        Whoever has no socket gets the card with the snapshot of the next session, and so does
+        everybody after `resend_until_s`.
         """
         due: set[UUID] = set()
         again: list[Pair] = []
         while self._suspects and self._suspects[0][0] <= now_s:
-            due.add(self._suspects.popleft()[1])
+            _, hustler = self._suspects.popleft()
+            if hustler in connected:
+                due.add(hustler)
         while self._order and self._order[0][0] <= now_s:
             _, pair = self._order.popleft()
             delivered_at_s = self._delivered_at_s.get(pair)
             if delivered_at_s is None:
                 continue
-            if now_s - delivered_at_s >= self._limits.resend_until_s:
+            if pair[1] in connected and now_s - delivered_at_s < self._limits.resend_until_s:
+                due.add(pair[1])
+                again.append(pair)
+            else:
                 del self._delivered_at_s[pair]
-                continue
-            due.add(pair[1])
-            again.append(pair)
+            await loop_yield.maybe_yield()
         self._order.extend((now_s + self._limits.resend_after_s, pair) for pair in again)
-        return {hustler for hustler in due if hustler in connected}
+        return due

@@ -42,7 +42,7 @@ class Ending(Struct, frozen=True):
     hustlers_notified: int
 
 
-class OfferMade(Struct, frozen=True, array_like=True):
+class OfferMade(Struct, frozen=True, array_like=True, gc=False):
     """One offer as it stands in the database; the distance as shown."""
 
     broadcast_id: UUID
@@ -51,7 +51,7 @@ class OfferMade(Struct, frozen=True, array_like=True):
     matching_score: float
 
 
-class PairRefused(Struct, frozen=True, array_like=True):
+class PairRefused(Struct, frozen=True, array_like=True, gc=False):
     """A pair that the insert turned down, and the rule that did (`wave_eligibility`, or FULL)."""
 
     broadcast_id: UUID

@@ -6,6 +6,7 @@ A record lives in a cell whose centre is within `REACH_M` of its point; the cove
 
 from __future__ import annotations
 
+import itertools
 import math
 from functools import lru_cache
 from typing import Final
@@ -24,8 +25,7 @@ PARTITION_RESOLUTION: Final = 4  # a 10-mile disc touches at most four such pare
 PARTITIONS: Final = 64
 
 MAX_RADIUS_M: Final = 40_233.6  # 25 miles, the widest radius a hustler may ask for
-MAX_RINGS: Final = 128
-CACHED_COVERS: Final = 4096  # of up to 1.5 kB each: a task does not move, so each radius comes back
+CACHED_COVERS: Final = 4096  # of up to 9 kB each (25 miles), 1.5 kB (10 miles): a task does not move, so each radius comes back
 
 # The largest distance from a cell's centre to its rim on the globe, found at the centres of the
 # icosahedron's faces (tests/geo/test_cells.py), plus 1 %.
@@ -76,11 +76,11 @@ def place_centre(lat: float, lng: float) -> LatLng:
 
 
 def cover(point: LatLng, radius_m: float, resolution: int = PRESENCE_RESOLUTION) -> Cells:
-    """Returns every cell a record inside the radius may live in: uint64 (n,), read-only, cached.
+    """Returns every cell a record inside the radius may live in: uint64 (n,), read-only.
 
-    Exact by construction; filter its records by distance afterwards.
-    Raises ValueError for a radius that is negative, not finite or over 25 miles, for a resolution
-    outside 5–9, and where the radius needs more than 128 rings.
+    Exact by construction; filter its records by distance afterwards. Those of presence are cached.
+    Raises ValueError for a radius that is negative, not finite or over 25 miles, and for a
+    resolution outside 5–9; so a walk is 190 rings at most, around a pentagon at resolution 9.
 
     >>> len(cover(LatLng(37.7749, -122.4194), 3 * 1609.344))
     21
@@ -89,10 +89,16 @@ def cover(point: LatLng, radius_m: float, resolution: int = PRESENCE_RESOLUTION)
         raise ValueError(f"radius {radius_m} m: not within 0–{MAX_RADIUS_M} m")
     if resolution not in REACH_M:
         raise ValueError(f"resolution {resolution}: not one of {sorted(REACH_M)}")
+    if resolution == PRESENCE_RESOLUTION:
+        return _presence_cover(point.lat, point.lng, float(radius_m))
     return _ring_stop_cover(point.lat, point.lng, float(radius_m), resolution)
 
 
 @lru_cache(maxsize=CACHED_COVERS)
+def _presence_cover(lat: float, lng: float, radius_m: float) -> Cells:
+    return _ring_stop_cover(lat, lng, radius_m, PRESENCE_RESOLUTION)
+
+
 def _ring_stop_cover(lat: float, lng: float, radius_m: float, resolution: int) -> Cells:
     """Returns the cells near enough, ring by ring outwards, up to the first ring without any.
 
@@ -105,16 +111,16 @@ def _ring_stop_cover(lat: float, lng: float, radius_m: float, resolution: int) -
     limit_m = radius_m + REACH_M[resolution]
     first = cell_of(origin, resolution)
     kept: list[int] = []
-    for ring in range(MAX_RINGS + 1):
+    for ring in itertools.count():
         cells = h3.grid_ring(first, ring)
         centres = np.array([h3.cell_to_latlng(cell) for cell in cells], dtype=np.float64)
         near = distances_m(origin, centres[:, 0], centres[:, 1]) <= limit_m
         if not near.any():
-            found = np.array(kept, dtype=np.uint64)
-            found.flags.writeable = False  # it is shared by the cache
-            return found
+            break
         kept.extend(cell for cell, is_near in zip(cells, near.tolist(), strict=True) if is_near)
-    raise ValueError(f"radius {radius_m} m at resolution {resolution}: over {MAX_RINGS} rings")
+    found = np.array(kept, dtype=np.uint64)
+    found.flags.writeable = False  # it is shared by the cache
+    return found
 
 
 def place_partition(lat: float, lng: float) -> int:

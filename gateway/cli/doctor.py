@@ -136,6 +136,14 @@ async def _database_findings(settings: Settings) -> list[Finding]:
         ),
         Finding("fsync", facts["fsync"] == "on", facts["fsync"]),
         Finding(
+            "prepared transactions",
+            facts["max_prepared_transactions"] == 0,
+            "none can be"
+            if facts["max_prepared_transactions"] == 0
+            else "one that is forgotten holds back, for ever, what sessions are told of other"
+            " processes: set max_prepared_transactions = 0",
+        ),
+        Finding(
             "connections",
             settings.postgres.pool_size <= room,
             f"pool {settings.postgres.pool_size} per process, server {facts['max_connections']}",

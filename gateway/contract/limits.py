@@ -141,6 +141,8 @@ CITY_EVERY_S: Final = 0.5
 """CITY frames at most this often."""
 MAX_CITY_TASKS: Final = 2_000
 """Tasks in one CITY frame, newest first."""
+MAX_CITY_HUSTLERS: Final = 5_000
+"""Hustlers in one CITY frame, those in LIVE mode for longest first; `stats.live` counts all."""
 
 # ── Rates: (per second, burst) ───────────────────────────────────────────────────────────────────
 RATE: Final = (30.0, 90.0)

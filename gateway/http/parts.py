@@ -11,6 +11,7 @@ from engine.admin.stories import Stories
 from engine.api.admin import Admin
 from engine.api.commands import Commands
 from engine.api.queries import Queries
+from engine.matching.offer_explanation import OfferExplanations
 from engine.money.payout_accounts import Payouts
 from engine.photos.uploads import Uploads
 from gateway.delivery.hub import Hub
@@ -24,6 +25,7 @@ from gateway.identity.client_address import Network
 from gateway.identity.rates import Rates
 from gateway.metrics.db_metrics import DbMetrics
 from gateway.metrics.metrics import Metrics
+from gateway.tracking.demand import DemandByCell
 from gateway.tracking.location_tracker import LocationTracker
 
 
@@ -38,6 +40,8 @@ class Parts:
     stripe_webhook: StripeWebhook
     admin: Admin
     stories: Stories
+    explanations: OfferExplanations
+    demand: DemandByCell
     hub: Hub
     location_tracker: LocationTracker
     socket: ASGIApp

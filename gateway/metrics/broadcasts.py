@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from gateway.metrics.buckets import FAST_S, HUMAN_S
@@ -28,6 +30,12 @@ class BroadcastMetrics:
         self._tick_seconds = Histogram(
             "hustlexp_tick_seconds",
             "Work of one tick of the broadcaster.",
+            buckets=FAST_S,
+            registry=registry,
+        )
+        self._expansion_late_seconds = Histogram(
+            "hustlexp_expansion_late_seconds",
+            "From the instant at which a radius grows to the last offer of its new ring.",
             buckets=FAST_S,
             registry=registry,
         )
@@ -106,6 +114,11 @@ class BroadcastMetrics:
     def ticked(self, seconds: float) -> None:
         """Observes the duration of one evaluation of all broadcasts."""
         self._tick_seconds.observe(seconds)
+
+    def expanded(self, late_s: Sequence[float]) -> None:
+        """Observes how late the rings of grown radii were offered."""
+        for seconds in late_s:
+            self._expansion_late_seconds.observe(max(0.0, seconds))
 
     def database_called(self) -> None:
         """Counts one query of the broadcaster."""

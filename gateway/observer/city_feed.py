@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Final
 from uuid import UUID
 
-import msgspec
 from msgspec import Struct
 
 from engine.kernel.ids import UserId
@@ -19,6 +20,8 @@ from engine.kernel.store import Store
 from gateway.contract import codec, limits
 from gateway.contract.map import CITY_STATE, City, CityStats, CityTask
 from gateway.delivery.registry import ConnectionRegistry
+from gateway.observer.city_day import CityDay
+from gateway.observer.offer_counts import OfferCounts
 from gateway.tracking.location_tracker import LocationTracker
 
 _QUERY_EVERY_S: Final = 1.0
@@ -39,7 +42,7 @@ class CityTaskRow(Struct, frozen=True):
     lng: float
     price_cents: int
     title: str
-    hustlers_notified: int
+    broadcast_id: UUID | None = None
     hustler_id: UUID | None = None
     hustler_name: str | None = None
     radius_miles: float | None = None
@@ -49,31 +52,29 @@ class CityTaskRow(Struct, frozen=True):
 
 
 class CityCounts(Struct, frozen=True):
-    """The counts of `CityStats` that come from the database."""
+    """The counts of `CityStats` that stand in the database's indexes."""
 
+    at: datetime
     matching: int
     en_route: int
     working: int
-    offers_today: int
-    accepted_today: int
     paid_today: int
-    no_accept_today: int
-    median_time_to_accept_s: float | None
-    p95_time_to_accept_s: float | None
-    median_first_card_s: float | None
-    median_human_s: float | None
 
 
-class CityRecord(Struct, frozen=True):
-    """The result of the feed's query: counts and running tasks."""
+@dataclass(frozen=True, slots=True)
+class CityRecord:
+    """What the last second's queries found; `live` counts the hustlers of whom some are shown."""
 
-    at: datetime
-    tasks: list[CityTaskRow]
     counts: CityCounts
+    tasks: list[CityTaskRow]
+    live: int
 
 
 class CityFeed:
-    """Joins one query a second with the positions in memory; idle without observers."""
+    """Joins a few queries a second with the positions in memory; idle without observers.
+
+    Each query costs what it shows, or what has happened since the one before.
+    """
 
     def __init__(
         self,
@@ -85,6 +86,8 @@ class CityFeed:
         self._registry = registry
         self._location_tracker = location_tracker
         self._store = store
+        self._day = CityDay(store)
+        self._offers = OfferCounts(store)
         self._pace_now = pace
         self._pace: float | None = None
         self._known: CityRecord | None = None
@@ -100,7 +103,7 @@ class CityFeed:
         if not self._registry.observers:
             return
         if time.monotonic() - self._known_at >= _QUERY_EVERY_S or self._known is None:
-            self._known = await self._store.one(CityRecord, "city", limits.MAX_CITY_TASKS)
+            self._known = await self._read()
             self._known_at = time.monotonic()
             self._pace = self._pace_now() if self._pace_now else None
         payload = codec.encode("CITY", self.frame(self._known))
@@ -108,6 +111,15 @@ class CityFeed:
             if not connection.lags:
                 connection.session.outbox.append(payload)
                 connection.flush()
+
+    async def _read(self) -> CityRecord:
+        counts = await self._store.one(CityCounts, "city_counts")
+        tasks = await self._store.rows_as(CityTaskRow, "city_tasks", limits.MAX_CITY_TASKS)
+        await self._offers.read_on(
+            {task.broadcast_id: task.state == "MATCHING" for task in tasks if task.broadcast_id}
+        )
+        await self._day.read_on(counts.at)
+        return CityRecord(counts, tasks, sum(1 for _ in self._location_tracker.live))
 
     def frame(self, known: CityRecord) -> City:
         """Returns the frame of this moment."""
@@ -117,26 +129,37 @@ class CityFeed:
                 *_rounded(tracked.track.point.lat, tracked.track.point.lng),
                 busy.get(tracked.user, 0),
             )
-            for tracked in self._location_tracker.live
+            for tracked in islice(self._location_tracker.live, limits.MAX_CITY_HUSTLERS)
         ]
+        day, counts = self._day, known.counts
         stats = CityStats(
             sessions=len(self._registry),
-            live=len(hustlers),
-            **msgspec.structs.asdict(known.counts),
+            live=max(known.live, len(hustlers)),
+            matching=counts.matching,
+            en_route=counts.en_route,
+            working=counts.working,
+            offers_today=day.offers + self._offers.running,
+            accepted_today=day.accepted,
+            paid_today=counts.paid_today,
+            no_accept_today=day.no_accept,
+            median_time_to_accept_s=day.time_to_accept_s(0.5),
+            p95_time_to_accept_s=day.time_to_accept_s(0.95),
+            median_first_card_s=day.median_first_card_s(),
+            median_human_s=day.median_human_s(),
         )
-        return City(known.at, hustlers, self._tasks(known.tasks), stats, self._pace)
+        return City(counts.at, hustlers, self._tasks(known.tasks), stats, self._pace)
 
     def _tasks(self, running: Sequence[CityTaskRow]) -> list[CityTask]:
         return [
             CityTask(
                 id=task.id,
                 state=task.state,
-                lat=task.lat,
-                lng=task.lng,
+                lat=round(task.lat, _DIGITS),
+                lng=round(task.lng, _DIGITS),
                 price_cents=task.price_cents,
                 title=task.title,
                 radius_miles=task.radius_miles,
-                hustlers_notified=task.hustlers_notified,
+                hustlers_notified=self._offers.of(task.broadcast_id),
                 started_at=task.started_at,
                 expires_at=task.expires_at,
                 hustler=self._place(task.hustler_id),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.http.admin import disputes, items, money, people, stories, tasks
+from gateway.http.admin import disputes, items, matching, money, people, stories, tasks
 from gateway.http.endpoint import Endpoint
 from gateway.identity.auth import ADMINS
 
@@ -37,8 +37,10 @@ ADMIN_ENDPOINTS: Final = (
     Endpoint("POST",   f"{TASK}/dispute",             tasks.dispute,            ADMINS),
     Endpoint("POST",   f"{TASK}/unlock-codes",        tasks.unlock_codes,       ADMINS),
     Endpoint("GET",    f"{TASK}/story",               stories.task,                  ADMINS),
+    Endpoint("GET",    f"{TASK}/explain",             matching.explain,              ADMINS),
     Endpoint("GET",    USER,                          people.show,              ADMINS),
     Endpoint("GET",    f"{USER}/story",               stories.hustler,               ADMINS),
+    Endpoint("GET",    f"{ADMIN}/demand",             matching.demand,               ADMINS),
     Endpoint("GET",    f"{ADMIN}/hustlers/nearest",   stories.nearest,               ADMINS),
     Endpoint("POST",   f"{USER}/suspend",             people.suspend,           ADMINS),
     Endpoint("POST",   f"{USER}/reinstate",           people.reinstate,         ADMINS),

@@ -26,7 +26,6 @@ from gateway.tracking.location_tracker import LocationTracker
 from gateway.ws.endpoint import WebSocketEndpoint
 from gateway.ws.handlers import MessageHandlers
 from gateway.ws.session_opener import SessionOpener
-from geo.presence.presence import Presence
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class Sessions:
 def make_sessions(
     settings: Settings,
     engine: Engine,
-    presence: Presence,
+    heartbeats: Heartbeats,
     hub: Hub,
     changes: HustlerChanges,
     *,
@@ -61,7 +60,7 @@ def make_sessions(
     development = settings.development
     issuers = (*settings.auth.issuers, *([dev_issuer(settings.data_dir)] if development else []))
     authenticator, rates = Authenticator(issuers, queries.people), Rates(time.monotonic)
-    snapshots, heartbeats = Snapshots(queries.events), Heartbeats(presence)
+    snapshots = Snapshots(queries.events)
     location_tracker = LocationTracker(hub, changes, commands, queries, heartbeats=heartbeats)
     catchup = Catchup(hub, queries, snapshots)
     session_opener = SessionOpener(
@@ -94,7 +93,7 @@ def make_sessions(
             catchup,
             heartbeats,
             location_tracker,
-            Absences(commands, queries, presence, heartbeats),
+            Absences(commands, queries, heartbeats.presence, heartbeats),
             endpoint,
             CityFeed(hub.registry, location_tracker, engine.store, pace),
         ),

@@ -15,6 +15,7 @@ from engine.kernel.effects import Effects
 from engine.kernel.loops import run_loops
 from engine.kernel.schema_ledger import schema_ledger
 from engine.kernel.wake import Wake
+from engine.matching.offer_explanation import OfferExplanations
 from gateway.contract import limits
 from gateway.delivery.hub import Hub
 from gateway.http.cursors import Cursors
@@ -33,6 +34,8 @@ from gateway.server.payments import OpenMoney, open_money
 from gateway.server.sessions import make_sessions
 from gateway.settings.groups import Settings
 from gateway.tracking.changes import HustlerChanges
+from gateway.tracking.demand import DemandByCell
+from gateway.tracking.heartbeats import Heartbeats
 from geo.presence.presence import Presence
 from geo.valkey import open_valkey
 from sql.database import Database
@@ -66,6 +69,7 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
 
         # Who hears of a committed command, then the engine that commits, then the sessions
         hub, changes = Hub(metrics.sessions), HustlerChanges()
+        wave_limits = settings.broadcast.wave_limits()
         settlements = Wake(lambda applied: applied.settle)
         broadcaster = Broadcaster(
             database,
@@ -73,7 +77,7 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
             hub.cards,
             metrics.broadcasts,
             random=SystemRandom(),
-            limits=settings.broadcast.wave_limits(),
+            limits=wave_limits,
         )
         effects = Effects(
             [hub, changes, broadcaster, settlements], metrics.background_work.subscriber_failed
@@ -88,7 +92,14 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
             money_of=money_of,
         )
         engine = await stack.enter_async_context(opening)
-        sessions = make_sessions(settings, engine, presence, hub, changes, metrics=metrics)
+        sessions = make_sessions(
+            settings,
+            engine,
+            Heartbeats(presence, broadcaster.ring),
+            hub,
+            changes,
+            metrics=metrics,
+        )
 
         # Who hears of what any transaction changed
         feed = ChangeFeed(
@@ -106,6 +117,9 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
             queries=engine.queries,
             admin=engine.admin,
             stories=engine.stories,
+            explanations=OfferExplanations(
+                engine.store, presence, wave_limits.profile, wave_limits.open_offers
+            ),
             uploads=engine.uploads,
             payouts=engine.payouts,
             stripe_webhook=StripeWebhook(
@@ -114,6 +128,7 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
                 livemode=settings.payments.livemode,
                 clock=time.time,
             ),
+            demand=DemandByCell(engine.store, sessions.location_tracker),
             hub=hub,
             location_tracker=sessions.location_tracker,
             socket=sessions.endpoint,

@@ -136,7 +136,7 @@ class Redis:
     url: str = setting(
         "HX_REDIS_URL",
         "",
-        "where presence lives",
+        "where presence lives: a server, or any one of a cluster",
         parsers.url("redis", "rediss", "unix"),
         secret=True,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -26,8 +26,14 @@ _WATCH_EVERY_S: Final = 1.0
 class Heartbeats:
     """Batched writer of heartbeats, one pipeline at a time; callers do not wait for it."""
 
-    def __init__(self, presence: Presence) -> None:
-        self._presence = presence
+    def __init__(
+        self,
+        presence: Presence,
+        entered: Callable[[Collection[UserId]], object] = lambda _: None,
+    ) -> None:
+        """`entered` is called with the hustlers who have just come into another cell, or into any."""
+        self.presence = presence
+        self._entered = entered
         self._live: dict[UserId, TrackedHustler] = {}
         self._moved: dict[UserId, TrackedHustler] = {}
         self._keep_alives: dict[UserId, TrackedHustler] = {}
@@ -73,7 +79,7 @@ class Heartbeats:
 
     async def last_positions(self, hustlers: Collection[UserId]) -> dict[UUID, LastPosition]:
         """Returns the last positions of these hustlers in presence; raises ValkeyAway."""
-        return await self._presence.last_positions(hustlers)
+        return await self.presence.last_positions(hustlers)
 
     async def run(self) -> None:
         """Runs rounds until cancelled."""
@@ -103,7 +109,7 @@ class Heartbeats:
 
     async def _watch(self) -> None:
         """Writes everything back after a new run id of the server, or its absence."""
-        run_id = await self._presence.run_id()
+        run_id = await self.presence.run_id()
         if self._away or self._run_id not in (None, run_id):
             await self._write_back()
             self.lost_at = time.monotonic()
@@ -143,7 +149,7 @@ class Heartbeats:
             if tracked.generation is not None and tracked.slot is not None
         ]
         self._keep_alives.clear()
-        kept = await self._presence.refresh([keep_alive for _, keep_alive in batch])
+        kept = await self.presence.refresh([keep_alive for _, keep_alive in batch])
         missing = []
         for (tracked, _), slot in zip(batch, kept, strict=True):
             if slot is None:
@@ -166,7 +172,7 @@ class Heartbeats:
             return
         leaving, self._leaving = self._leaving, []
         try:
-            await self._presence.remove_all(
+            await self.presence.remove_all(
                 [
                     Departure(tracked.user, tracked.slot, tracked.generation)
                     for tracked in leaving
@@ -181,7 +187,7 @@ class Heartbeats:
         self, tracked_hustlers: Sequence[TrackedHustler], *, trusting: bool
     ) -> None:
         new = [tracked for tracked in tracked_hustlers if tracked.generation is None]
-        generations = await self._presence.new_generations([tracked.user for tracked in new])
+        generations = await self.presence.new_generations([tracked.user for tracked in new])
         for tracked, generation in zip(new, generations, strict=True):
             tracked.generation = generation
         heartbeats = []
@@ -199,8 +205,14 @@ class Heartbeats:
                     fix_age_ms=int(1000 * (now - tracked.fixed_at)),
                 )
             )
-        kept = await self._presence.write(heartbeats, trusting=trusting)
+        kept = await self.presence.write(heartbeats, trusting=trusting)
+        entered: list[UserId] = []
         for tracked, slot in zip(tracked_hustlers, kept, strict=True):
-            tracked.slot = slot
-            if slot is None and self._live.get(tracked.user) is tracked:
+            before, tracked.slot = tracked.slot, slot
+            if slot is not None:
+                if before is None or before.cell != slot.cell:
+                    entered.append(tracked.user)
+            elif self._live.get(tracked.user) is tracked:
                 del self._live[tracked.user]  # the source is a socket of another process now
+        if entered:
+            self._entered(entered)

@@ -247,7 +247,12 @@ async def test_the_market_is_the_category_without_the_task_itself(world: World) 
 
     async def market(broadcast: UUID) -> float:
         (params,) = await store.broadcasts([broadcast])
-        return (await store.market_prices()).of(params)
+        price = (await store.market_prices()).of(params)
+        explained = await world.value(
+            "select market_price_cents(t) from tasks as t where id = $1", params.task_id
+        )
+        assert explained == (None if math.isnan(price) else pytest.approx(price))
+        return price
 
     dear = await world.broadcast(price=90_000, category=category)
     assert math.isnan(await market(dear))

@@ -53,6 +53,7 @@ class Counted:
     resent: int = 0
     evaluated: int = 0
     read: int = 0
+    rings: int = 0
     ticks: int = 0
     polls: int = 0
     calls: int = 0
@@ -84,6 +85,10 @@ class Counted:
         """One tick."""
         assert seconds >= 0
         self.ticks += 1
+
+    def expanded(self, late_s: Sequence[float]) -> None:
+        """Rings offered."""
+        self.rings += len(late_s)
 
     def database_called(self) -> None:
         """One query."""

@@ -55,13 +55,21 @@ async def test_commands_go_to_the_owners_of_their_slots_and_answers_come_in_orde
     assert sum(await door.everywhere(b"DBSIZE")) == 300
 
 
-async def test_stages_run_one_after_the_other_on_whatever_server(door: Valkey) -> None:
-    """What a second stage reads was written by the first."""
-    keys = [b"key:%d" % n for n in range(60)]
-    slots = list(map(slot_of_key, keys))
-    counted = [packed(b"INCR", key) for key in keys]
-    stages = [Pipeline(counted, slots) for _ in range(3)]
-    assert await door.run_in_order(*stages) == [[1] * 60, [2] * 60, [3] * 60]
+async def test_a_stage_waits_for_the_one_before_on_whatever_server(
+    cluster: ValkeyCluster, door: Valkey
+) -> None:
+    """While the first server is busy, the second has not heard of anything."""
+    await door.ping()
+    keys = [b"key:%d" % n for n in range(20)]
+    first = keys[0]
+    busy = cluster.owner(slot_of_key(first))
+    then = next(key for key in keys if cluster.owner(slot_of_key(key)) is not busy)
+    stages = [Pipeline([packed(b"INCR", key)], [slot_of_key(key)]) for key in (first, then, first)]
+    busy.ask("CLIENT", "PAUSE", 200, "WRITE")
+    running = asyncio.create_task(door.run_in_order(*stages))
+    await asyncio.sleep(0.05)
+    assert await door.one(b"EXISTS", then, slot=slot_of_key(then)) == 0
+    assert await running == [[1], [1], [2]]
 
 
 async def test_a_slot_that_has_moved_is_found_again_unnoticed(

@@ -16,7 +16,7 @@ import pytest
 from engine.kernel.ids import UserId
 from engine.kernel.partitions import PartitionKeeper
 from tests.support.market import Market
-from tests.support.servers import TestDatabase
+from tests.support.servers import RunServers, TestDatabase
 
 APPEND = "select append_events(jsonb_build_array(hx_event($1, 'X', '{}')))"
 NOTHING: dict[str, Any] = {"lost": False}
@@ -69,13 +69,15 @@ async def reader(own_market: Market) -> Reader:
 
 async def settled(reader: Reader, *, at_least: int = 0) -> dict[str, Any]:
     """What is told until the horizon has passed a transaction; lists of several calls joined."""
-    told: dict[str, Any] = {"lost": False}
+    gathered: dict[str, Any] = {"lost": False}
     while True:
         for key, found in (await reader.ask()).items():
-            told[key] = told[key] + found if isinstance(found, list) and key in told else found
+            gathered[key] = (
+                gathered[key] + found if isinstance(found, list) and key in gathered else found
+            )
         assert reader.horizon is not None
         if reader.horizon > at_least:
-            return told
+            return gathered
         await asyncio.sleep(0.005)
 
 
@@ -84,7 +86,7 @@ async def last_xid(market: Market) -> int:
     return int(await market.owner.fetchval("select pg_current_xact_id()::text"))
 
 
-async def told(market: Market, reader: Reader) -> dict[str, Any]:
+async def up_to_now(market: Market, reader: Reader) -> dict[str, Any]:
     """Everything that was committed before this call."""
     return await settled(reader, at_least=await last_xid(market))
 
@@ -96,32 +98,32 @@ async def test_each_change_is_told_once_and_only_it(own_market: Market, reader: 
     hustler, other = await market.offered(task), await market.user("hustler")
     broadcast = await market.broadcast_of(task)
     poster = await market.poster_of(task)
-    await told(market, reader)
-    assert await told(market, reader) == NOTHING
+    await up_to_now(market, reader)
+    assert await up_to_now(market, reader) == NOTHING
 
     await market.app.fetchval(APPEND, other)
     await market.app.fetchval(APPEND, other)
-    assert await told(market, reader) == {"lost": False, "users": [[str(other), 2]]}
+    assert await up_to_now(market, reader) == {"lost": False, "users": [[str(other), 2]]}
 
     await market.commands.live.accept(hustler, task)
-    found = await told(market, reader)
+    found = await up_to_now(market, reader)
     assert found.pop("hustlers") == [str(hustler)]
     assert found.pop("broadcasts") == [[str(broadcast), str(task), "ACCEPTED"]]
     assert {user for user, _ in found.pop("users")} == {str(hustler), str(poster)}
     assert found == NOTHING
-    assert await told(market, reader) == NOTHING
+    assert await up_to_now(market, reader) == NOTHING
 
 
 async def test_an_account_is_told_as_shut_while_it_is(own_market: Market, reader: Reader) -> None:
     """Whoever was reinstated since is none to be closed."""
     market = own_market
     shut, open_again = await market.user("poster"), await market.user("poster")
-    await told(market, reader)
+    await up_to_now(market, reader)
     status = "update users set account_status = $2 where id = $1"
     await market.owner.execute(status, shut, "SUSPENDED")
     await market.owner.execute(status, open_again, "SUSPENDED")
     await market.owner.execute(status, open_again, "ACTIVE")
-    assert (await told(market, reader))["suspended"] == [str(shut)]
+    assert (await up_to_now(market, reader))["suspended"] == [str(shut)]
 
 
 async def test_what_began_earlier_and_ends_later_is_not_missed(
@@ -130,7 +132,7 @@ async def test_what_began_earlier_and_ends_later_is_not_missed(
     """It holds the horizon back, so what overlaps it comes after it; what is undone never comes."""
     market = own_market
     early, late, undone = [await market.user("poster") for _ in range(3)]
-    await told(market, reader)
+    await up_to_now(market, reader)
     one, two = await connect(), await connect()
     first, failing = one.transaction(), two.transaction()
     await first.start()
@@ -144,8 +146,28 @@ async def test_what_began_earlier_and_ends_later_is_not_missed(
     await failing.rollback()
     assert await reader.ask() == NOTHING
     await first.commit()
-    found = await told(market, reader)
+    found = await up_to_now(market, reader)
     assert {user for user, _ in found["users"]} == {str(early), str(late)}
+
+
+async def test_who_writes_in_another_database_holds_nothing_back(
+    own_market: Market, reader: Reader, run_servers: RunServers
+) -> None:
+    """However long: it changes nothing here."""
+    market = own_market
+    user = await market.user("poster")
+    await up_to_now(market, reader)
+    elsewhere = await asyncpg.connect(run_servers.superuser_dsn)
+    try:
+        async with elsewhere.transaction():
+            held = int(await elsewhere.fetchval("select pg_current_xact_id()::text"))
+            await market.app.fetchval(APPEND, user)
+            found = await up_to_now(market, reader)
+            assert found == {"lost": False, "users": [[str(user), 1]]}
+            assert reader.horizon is not None
+            assert reader.horizon > held
+    finally:
+        await elsewhere.close()
 
 
 async def test_many_that_overlap_are_all_told(
@@ -181,7 +203,7 @@ async def test_many_that_overlap_are_all_told(
         take(await reader.ask())
         await asyncio.sleep(0.002)
     await writing
-    take(await told(market, reader))
+    take(await up_to_now(market, reader))
     assert seen == committed
 
 
@@ -190,7 +212,7 @@ async def test_a_horizon_of_elsewhere_is_lost(
     own_market: Market, reader: Reader, where: str
 ) -> None:
     """Then more may have changed than can be told, and asking goes on from the present one."""
-    await told(own_market, reader)
+    await up_to_now(own_market, reader)
     assert reader.horizon is not None
     if where == "in the future":
         reader.horizon += 1_000_000
@@ -215,7 +237,7 @@ async def test_changes_are_kept_for_a_day_and_lost_for_who_comes_later(
     market = own_market
     keeper = PartitionKeeper(market.store)
     hustler = await market.user("hustler")
-    await told(market, reader)
+    await up_to_now(market, reader)
     late = Reader(market.app)
     late.horizon, late.numbering = reader.horizon, reader.numbering
     await market.owner.execute("update users set trust_tier = 3 where id = $1", hustler)
@@ -223,14 +245,14 @@ async def test_changes_are_kept_for_a_day_and_lost_for_who_comes_later(
         await keeper.keep()
         again = Reader(market.app)
         again.horizon, again.numbering = late.horizon, late.numbering
-        assert (await told(market, again))["hustlers"] == [str(hustler)]
+        assert (await up_to_now(market, again))["hustlers"] == [str(hustler)]
         await market.advance("1 day")
     await keeper.keep()
     assert await market.owner.fetchval("select count(*) from changes") == 0
     assert await late.ask() == {"lost": True}
     # who has heard of everything that is gone loses nothing
-    await told(market, reader)
-    assert await told(market, reader) == NOTHING
+    await up_to_now(market, reader)
+    assert await up_to_now(market, reader) == NOTHING
 
 
 async def test_a_slot_that_somebody_writes_is_left_alone(
@@ -256,7 +278,7 @@ async def test_it_reads_by_index_alone(own_market: Market, reader: Reader) -> No
     for _ in range(3):
         await market.app.fetchval(APPEND, poster)
     await market.owner.execute("analyze user_events; analyze changes; analyze users")
-    await told(market, reader)
+    await up_to_now(market, reader)
     task = await market.funded()
     await market.offered(task)
     xid = await last_xid(market)
@@ -290,4 +312,4 @@ async def test_an_old_event_is_of_no_transaction(own_market: Market, reader: Rea
     await market.owner.execute("update user_events set xid = '0' where user_id = $1", poster)
     fresh = Reader(market.app)
     assert await fresh.ask() == {"lost": True}
-    assert "users" not in await told(market, fresh)
+    assert "users" not in await up_to_now(market, fresh)

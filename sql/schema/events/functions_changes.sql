@@ -29,6 +29,24 @@ return (
     from pg_control_system() as s cross join pg_stat_bgwriter as b
 );
 
+-- The least transaction of this database that a snapshot sees at work; the snapshot's end where none is.
+-- One of another database of the server writes nothing here: it is left out where its lock on itself
+-- shows whose it is. What ended meanwhile shows none, and counts once more.
+create or replace function least_at_work(p_seen pg_snapshot) returns xid8
+language sql stable
+begin atomic
+    with others as materialized (
+        select l.transactionid as xid
+        from pg_locks as l inner join pg_stat_activity as a on a.pid = l.pid
+        where l.locktype = 'transactionid' and l.mode = 'ExclusiveLock' and l.granted
+            and a.datid <> (select d.oid from pg_database as d where d.datname = current_database())
+    )
+
+    select coalesce(min(w.xid), pg_snapshot_xmax(p_seen))
+    from pg_snapshot_xip(p_seen) as w (xid)
+    where not exists (select from others as o where o.xid = w.xid::xid);
+end;
+
 -- Everything of transactions from p_horizon on that have ended by now, each once:
 --   horizon, numbering   what to ask with the next time
 --   next                 the next transaction number: equal to the horizon when nothing is held back
@@ -39,8 +57,8 @@ return (
 --   hustlers             users to be read anew before work is offered to them
 --   broadcasts           [id, task, state] of each that began or ended
 --
--- A transaction below the snapshot's xmin has ended, so what it committed is seen; one that began
--- earlier and ends later is not below it, and is found by a later call. Each statement has a newer
+-- A transaction below the horizon has ended, so what it committed is seen; one that began earlier and
+-- ends later is not below it, and is found by a later call. Each statement has a newer
 -- snapshot than the horizon; whether rows were emptied away is asked last, since that is not undone for
 -- older snapshots.
 create or replace function changes_since(p_horizon xid8, p_numbering text) returns jsonb
@@ -51,7 +69,7 @@ set enable_seqscan = 'off'
 as $$
 declare
     now_at pg_snapshot := pg_current_snapshot();
-    horizon xid8 := pg_snapshot_xmin(now_at);
+    horizon xid8 := least_at_work(now_at);
     numbering text := transaction_numbering();
     lost boolean := coalesce(
         numbering <> p_numbering

@@ -175,39 +175,58 @@ return (
     where t.cancel_reason = 'HUSTLER_RELEASED'
 );
 
--- The newest tasks of each category: how many of them, what they cost together, and since when. A task's
--- market is the mean of the others among them; too few are no market (market_tasks_min).
+-- The newest tasks of a category: how many of them, what they cost together, and since when.
+create or replace function category_prices(p_category text)
+returns table (tasks bigint, total_cents bigint, since timestamptz)
+language sql stable
+begin atomic
+    select count(*), coalesce(sum(n.price), 0), min(n.created_at)
+    from (
+        select o.price, o.created_at from tasks as o
+        where o.category = p_category
+        order by o.created_at desc
+        limit market_tasks_max()
+    ) as n;
+end;
+
+-- A task's market is the mean of the others among them; too few are none (market_tasks_min).
+create or replace function market_price_cents(task tasks) returns double precision
+language sql stable
+return (
+    select
+        case
+            when n.tasks - n.own >= market_tasks_min()
+                then (n.total_cents - n.own * task.price)::double precision / (n.tasks - n.own)
+        end
+    from (
+        select p.*, (task.created_at >= p.since)::integer as own from category_prices(task.category) as p
+    ) as n
+);
+
+-- The same for all categories at once, for those who judge many tasks by it: twin of
+-- broadcast/market_prices.py.
 create or replace function market_prices() returns jsonb
 language sql stable
 return (
+    -- one step along the index for each category, however many tasks it has
+    with recursive known as (
+        (select t.category from tasks as t order by t.category limit 1)
+        union all
+        select (
+            select t.category from tasks as t
+            where t.category > known.category order by t.category limit 1
+        )
+        from known where known.category is not null
+    )
+
     select jsonb_build_object(
         'at', hx_clock(),
-        'categories', coalesce(jsonb_object_agg(c.category, jsonb_build_object(
+        'categories', coalesce(jsonb_object_agg(known.category, jsonb_build_object(
             'tasks', n.tasks, 'total_cents', n.total_cents, 'since', n.since
         )), '{}')
     )
-    from (
-        -- one step along the index for each category, however many tasks it has
-        with recursive known as (
-            (select t.category from tasks as t order by t.category limit 1)
-            union all
-            select (
-                select t.category from tasks as t
-                where t.category > known.category order by t.category limit 1
-            )
-            from known where known.category is not null
-        )
-        select known.category from known where known.category is not null
-    ) as c
-    cross join lateral (
-        select count(*) as tasks, sum(m.price) as total_cents, min(m.created_at) as since
-        from (
-            select o.price, o.created_at from tasks as o
-            where o.category = c.category
-            order by o.created_at desc
-            limit market_tasks_max()
-        ) as m
-    ) as n
+    from known cross join lateral category_prices(known.category) as n
+    where known.category is not null
 );
 
 -- ── The wave ────────────────────────────────────────────────────────────────────────────────────

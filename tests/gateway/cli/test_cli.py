@@ -396,11 +396,11 @@ class TestService:
         task = funded_live_task(dev.line["url"], poster["token"])
         said = hustlexp("explain-offer", task, hustler["user_id"], "--json", *folder)
         received = json.loads(said.out)
-        clauses = {clause["what"]: clause for clause in received["clauses"]}
+        clauses = {clause["clause"]: clause for clause in received["clauses"]}
         assert not received["offered"]
         assert clauses["broadcast running"]["ok"]
         assert clauses["eligible"]["ok"]
-        assert clauses["trust tier"] == {"what": "trust tier", "ok": True, "why": "2, needed 1"}
+        assert clauses["trust tier"] == {"clause": "trust tier", "ok": True, "why": "2, needed 1"}
         assert clauses["insurance"]["why"] == "valid"
         assert not clauses["LIVE"]["ok"]
         assert clauses["LIVE"]["why"] == "OFF"

@@ -61,6 +61,25 @@ async def test_the_city_shows_who_drives_to_which_task(service: Service) -> None
         assert (*spot, CITY_STATE["EN_ROUTE"]) in city.hustlers
 
 
+async def test_the_city_shows_some_hustlers_and_counts_all(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A frame has a bound, however many work."""
+    monkeypatch.setattr(limits, "MAX_CITY_HUSTLERS", 1)
+    one, other, admin = await service.user(), await service.user(), await service.user("admin")
+    async with (
+        live(service, one, somewhere()),
+        live(service, other, somewhere()),
+        joined(service, admin) as client,
+    ):
+        await client.say("SUBSCRIBE_CITY")
+        live_ones = 0
+        while live_ones < 2:
+            city = msgspec.convert((await client.hear_until("CITY"))["data"], City)
+            live_ones = city.stats.live
+            assert len(city.hustlers) == 1
+
+
 @pytest.mark.parametrize("role", ["hustler", "poster", "dual"])
 async def test_the_city_is_for_admins(service: Service, role: str) -> None:
     """Everybody's position is nobody else's business."""

@@ -55,6 +55,7 @@ class WireRecorder:
             "/v1/tasks": "?role=poster",
             "/v1/admin/items": "",
             "/v1/admin/disputes": "?state=OPEN",
+            "/v1/admin/tasks/{task_id:uuid}/explain": f"?hustler_id={ids.get('user_id')}",
         }
         answer = await self.service.rest(user, "GET", url + query.get(path, ""))
         kinds = [kind for kind in call.answer_types if may_be(answer, inspect.type_info(kind))]

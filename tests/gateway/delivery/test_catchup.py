@@ -90,6 +90,9 @@ async def test_where_nothing_changed_one_call_is_all(service: Service, asked: As
         delivery = {"positions", "snapshots", "events_after_many", "hustler_states", "live_view"}
         assert others <= set(asked.names)
         assert not delivery & set(asked.names)
+    page = (await service.http.get("/metrics")).text
+    (line,) = [n for n in page.splitlines() if n.startswith("hustlexp_net_horizon_age_seconds ")]
+    assert 0.0 < float(line.split()[1]) < 20.0
 
 
 async def test_an_account_that_was_shut_before_its_socket_joined_is_closed(
@@ -132,7 +135,7 @@ def nobody_polls(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(params=["told", "lost"])
-async def told_service(
+async def changing_service(
     request: pytest.FixtureRequest,
     hasty: None,
     fresh_database: TestDatabase,
@@ -163,9 +166,9 @@ async def offered(service: Service, poster: User, place: dict[str, float], *clie
     return task["id"], card["data"]["broadcast_id"]
 
 
-async def test_what_another_process_commits_reaches_every_screen(told_service: Service) -> None:
+async def test_what_another_process_commits_reaches_every_screen(changing_service: Service) -> None:
     """Events, a broadcast's end, a card its hustler may not accept now, and its return."""
-    service = told_service
+    service = changing_service
     poster, place = await service.user("poster"), somewhere()
     hustler, other = await service.user(), await service.user()
     async with (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
 import os
 import re
@@ -17,6 +19,9 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.server.serving import listen, serve
+from gateway.server.shutdown import Stop
+from gateway.settings.groups import Http, Settings
 from tests.gateway.cli.test_cli import Hustlexp, hustlexp
 from tests.support.servers import TestDatabase, with_database
 
@@ -214,3 +219,23 @@ def refused(words: list[str], environ: dict[str, str]) -> subprocess.CompletedPr
         check=False,
         timeout=30,
     )
+
+
+async def test_a_service_freezes_its_heap_while_it_serves(
+    database_dsn: str, owner_dsn: str, valkey_url: str, tmp_path: Path
+) -> None:
+    """No collection looks at what the start has made; the process has it back afterwards."""
+    environ = settings(TestDatabase(database_dsn, owner_dsn), valkey_url, tmp_path)
+    listener, stop, ready = listen(Http(port=0)), Stop(), asyncio.Event()
+    running = asyncio.create_task(
+        serve(Settings.load(environ), listener, lambda _: ready.set(), stop)
+    )
+    await asyncio.wait_for(ready.wait(), 20)
+    while not gc.get_freeze_count():  # noqa: ASYNC110  # the schedule begins with its first turn
+        await asyncio.sleep(0.01)
+    assert gc.get_freeze_count() > 10_000
+    assert len(gc.get_objects()) < gc.get_freeze_count()
+    stop.gently()
+    await asyncio.wait_for(running, 20)
+    listener.close()
+    assert gc.get_freeze_count() == 0

@@ -13,7 +13,13 @@ from geo.cells import cell_of, cover, partition_of
 from geo.distance import distance_m, distances_m
 from geo.points import LatLng
 from geo.presence import heartbeat_writes
-from geo.presence.heartbeat_writes import directory_key, keys_of, slot_of
+from geo.presence.heartbeat_writes import (
+    CALL_MAX,
+    HeartbeatWrite,
+    directory_key,
+    keys_of,
+    slot_of,
+)
 from geo.presence.presence import CellSlot, Departure, Heartbeat, KeepAlive, Presence
 from geo.presence.present_hustlers import RECORD, PresentHustlers
 from geo.valkey import Pipeline, Valkey, packed, slot_of_key
@@ -189,6 +195,21 @@ async def test_a_move_leaves_nothing_behind(
     assert (await seen(presence, SF, there)).lat.tolist() == [there.lat]
     assert (await presence.counts(at(SF, there))).sum() == 1
     assert await ask(valkey, b"ZSCORE", keys_of(cell_of(SF))[1], hustler.bytes) is None
+
+
+async def test_a_call_holds_no_more_than_a_millisecond_of_heartbeats(presence: Presence) -> None:
+    """A partition's flush is cut, since the server hears nobody else meanwhile; all are written."""
+    hustlers = [uuid4() for _ in range(2 * CALL_MAX + 1)]
+    heartbeats = [Heartbeat(hustler, SF, 1, 1) for hustler in hustlers]
+    calls = heartbeat_writes.heartbeat_calls([HeartbeatWrite(one, 0.0) for one in heartbeats])
+    assert [len(call.writes) for call in calls] == [CALL_MAX, CALL_MAX, 1]
+    kept = await presence.write(heartbeats)
+    assert kept == [slot_of(cell_of(SF))] * len(hustlers)
+    found = await presence.refresh(
+        [KeepAlive(who, 1, slot) for who, slot in zip(hustlers, kept, strict=True) if slot]
+    )
+    assert found == kept
+    assert len(await seen(presence, SF)) == len(hustlers)
 
 
 async def test_a_move_within_a_partition_is_one_round_trip(
