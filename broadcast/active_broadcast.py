@@ -26,6 +26,11 @@ _REASONS: dict[BroadcastState, ClosedReason] = {
 }
 
 
+def card_of(params: BroadcastParams) -> OfferCard:
+    """Returns the card that a broadcast's hustlers share, without what differs by hustler."""
+    return _DECODE_CARD(params.card)
+
+
 class ActiveBroadcast:
     """A broadcast's plan, its slot in the columns, and the last update sent to its poster."""
 
@@ -49,7 +54,7 @@ class ActiveBroadcast:
 
     def card(self) -> OfferCard:
         """Returns the card that its hustlers share, decoded anew: most broadcasts rest most ticks."""
-        return _DECODE_CARD(self.params.card)
+        return card_of(self.params)
 
     def update(self, at: datetime) -> BroadcastUpdate:
         """Returns the broadcast's progress at `at`, as its poster is shown it."""

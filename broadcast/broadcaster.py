@@ -35,7 +35,7 @@ from broadcast.offer_inserts import OfferInserts
 from broadcast.ports import Delivery, WaveMetrics
 from broadcast.sent_reports import SentReports
 from broadcast.takeover import Takeover
-from broadcast.wave_store import Ending, WaveStore
+from broadcast.wave_store import Ending, WaveStore, wave_of
 from engine.events.changes import Changes
 from engine.kernel.applied import Applied, StartedBroadcast
 from engine.kernel.ids import UserId
@@ -267,10 +267,11 @@ class Broadcaster:
     # ── Steps ────────────────────────────────────────────────────────────────────────────────────
 
     def _started(self, started: StartedBroadcast) -> None:
-        """Takes in a broadcast with the wave that its own transaction has offered, and goes on."""
-        wave = self._takeover.started(started)
+        """Shows the wave that a broadcast's own transaction has offered, takes it in, and goes on."""
+        wave = wave_of(started.wave)
         if wave is not None and wave.offers:
-            self._inserts.deliver_first(wave, started.params.started_at)
+            self._inserts.deliver_first(wave, started.params)
+        self._takeover.started(started, wave)
         self.wake(started.params.id)
 
     def _end(self, broadcast_id: UUID) -> None:

@@ -47,11 +47,11 @@ class BroadcasterState:
         return broadcast
 
     def offered_to(self, broadcast: ActiveBroadcast, hustlers: Ids, now_s: float) -> None:
-        """Notes whom a broadcast has been offered to, seen or not; `now_s` is monotonic."""
+        """Notes whom a broadcast has been offered to, each once, seen or not; `now_s` is monotonic."""
         if not hustlers.size:
             return
         unknown = hustlers[self.roster.rows_of(hustlers) == NOBODY]
-        self.roster.add(np.unique(unknown))
+        self.roster.add(unknown)
         rows = self.roster.rows_of(hustlers)
         rows = rows[rows != NOBODY]
         self.roster.seen(rows, now_s)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
 from itertools import islice
 from typing import Final
 from uuid import UUID
@@ -13,6 +12,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from broadcast.active_broadcast import card_of
 from broadcast.broadcaster_state import BroadcasterState
 from broadcast.limits import WaveLimits
 from broadcast.loop_yield import LoopYield
@@ -20,6 +20,7 @@ from broadcast.matching import Matches
 from broadcast.ports import Delivery, WaveMetrics
 from broadcast.unsent_cards import UnsentCards
 from broadcast.wave_store import Wave, WaveStore
+from engine.kernel.broadcast_params import BroadcastParams
 from engine.kernel.ids import UserId
 from engine.live.views import OfferCard
 from sql.database import DatabaseAway
@@ -75,12 +76,13 @@ class OfferInserts:
             if failure is not None:
                 raise failure
 
-    def deliver_first(self, wave: Wave, started_at: datetime) -> None:
+    def deliver_first(self, wave: Wave, params: BroadcastParams) -> None:
         """Hands a first wave's few cards to delivery in this turn of the event loop."""
-        self._hand_over(list(wave.deliveries(self._state.card_of)))
+        card = card_of(params)
+        self._hand_over(list(wave.deliveries(lambda _: card)))
         self._metrics.offers_made(len(wave.offers))
         if wave.at is not None:
-            self._metrics.funded_to_insert((wave.at - started_at).total_seconds())
+            self._metrics.funded_to_insert((wave.at - params.started_at).total_seconds())
 
     async def deliver(self, wave: Wave) -> None:
         """Hands the wave's cards to delivery in slices, best first, yielding between them."""

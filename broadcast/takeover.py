@@ -13,7 +13,7 @@ from broadcast.market_price_cache import MarketPriceCache
 from broadcast.market_prices import MarketPrices
 from broadcast.roster import NOBODY, as_ids, as_uuids
 from broadcast.unsent_cards import UnsentCards
-from broadcast.wave_store import Wave, WaveStore, wave_of
+from broadcast.wave_store import Wave, WaveStore
 from engine.kernel.applied import StartedBroadcast
 
 
@@ -47,16 +47,15 @@ class Takeover:
             taken += await self._take(ids[start : start + self._limits.broadcasts_per_call])
         return taken
 
-    def started(self, started: StartedBroadcast) -> Wave | None:
-        """Takes in a broadcast that this process has started; returns the wave offered with it.
+    def started(self, started: StartedBroadcast, wave: Wave | None) -> None:
+        """Takes in a broadcast that this process has started, with the wave offered with it.
 
-        None where no market price is known yet: then no candidates were scored either.
+        Not where what changed was heard before the command's own answer, nor where no market price
+        is known yet: the round that it wakes takes it over.
         """
-        params, prices, wave = started.params, self._prices.known, wave_of(started.wave)
-        if params.id in self._state.running:
-            return wave  # what changed was heard before the command's own answer
-        if prices is None:
-            return None
+        params, prices = started.params, self._prices.known
+        if prices is None or params.id in self._state.running:
+            return
         if not self._clock.is_known:
             self._clock.set(started.now, self._clock.monotonic())
         broadcast = self._state.add(params, prices, self._clock.now())
@@ -65,7 +64,6 @@ class Takeover:
             self._state.offered_to(broadcast, hustlers, self._clock.monotonic())
             rows = self._state.roster.rows_of(hustlers)
             self._state.roster.offers_opened(rows[rows != NOBODY], 1)
-        return wave
 
     async def refresh_prices(self) -> None:
         """Applies the market's prices to all broadcasts when they have been read anew."""

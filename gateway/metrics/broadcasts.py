@@ -56,7 +56,7 @@ class BroadcastMetrics:
         )
         self._failures = Counter(
             "hustlexp_wave_failures",
-            "Rounds of a broadcaster loop lost to a failure.",
+            "Rounds of a broadcaster loop, and searches for a first wave, lost to a failure.",
             ["loop"],
             registry=registry,
         )

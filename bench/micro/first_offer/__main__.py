@@ -87,8 +87,9 @@ async def service(module: str, folder: Path) -> AsyncIterator[dict[str, str]]:
             raise RuntimeError(f"{module} did not start")
         yield json.loads(line)
     finally:
-        process.terminate()
-        await process.wait()
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
 
 
 async def measure(module: str, sessions: int, tasks: int) -> Latencies:

@@ -52,8 +52,8 @@ class Clients:
         for process in self._processes:
             _write(process, b"")
         found: dict[UUID, Arrivals] = {}
-        for told in await asyncio.gather(*(_read(process) for process in self._processes)):
-            for broadcast, first, last, cards in told:
+        for reported in await asyncio.gather(*(_read(process) for process in self._processes)):
+            for broadcast, first, last, cards in reported:
                 merge(found, UUID(broadcast), Arrivals(first, last, cards))
         return found
 

@@ -125,8 +125,8 @@ async def _be() -> None:
         print(json.dumps([str(crowd.ids[token]) for token, _, _ in asked.people]), flush=True)
         while await lines.readline():
             arrived, crowd.arrivals = crowd.arrivals, defaultdict(list)
-            told = [[str(b), min(at), max(at), len(at)] for b, at in arrived.items()]
-            print(json.dumps(told), flush=True)
+            reported = [[str(b), min(at), max(at), len(at)] for b, at in arrived.items()]
+            print(json.dumps(reported), flush=True)
         os._exit(0)  # a goodbye on each of thousands of sockets would take minutes
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterable
 from typing import Any, Final
 from unittest.mock import patch
 from uuid import UUID
@@ -17,6 +18,7 @@ import msgspec
 
 from broadcast.ports import Delivery, WaveMetrics
 from broadcast.wave_store import Wave
+from engine.events.changes import Changes
 from engine.kernel.applied import Applied
 from engine.kernel.broadcast_params import BroadcastParams, StartingTask
 from engine.live.views import OfferCard
@@ -68,13 +70,23 @@ class OneByOne:
         for started in applied.started:
             self._woken.put_nowait(started.params.id)
 
+    def changed(self, changes: Changes) -> None:
+        """Ignores what other processes changed: there are none."""
+
+    def ring(self, hustlers: Iterable[UUID]) -> None:
+        """Ignores who came near: it looks once."""
+
     async def run(self) -> None:
         """Offers one queued broadcast after the other until cancelled."""
         broadcast_id = await self._woken.get()
+        # The address is known when the service is ready, which is before anybody funds anything.
         valkey = open_valkey(deployment(None, os.environ).redis.url)
-        while True:
-            await self._offer(valkey, broadcast_id)
-            broadcast_id = await self._woken.get()
+        try:
+            while True:
+                await self._offer(valkey, broadcast_id)
+                broadcast_id = await self._woken.get()
+        finally:
+            await valkey.close()
 
     async def _offer(self, valkey: Valkey, broadcast_id: UUID) -> None:
         answer = await self._database.call("wave_broadcasts", [broadcast_id])
