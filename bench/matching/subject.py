@@ -25,7 +25,7 @@ from engine.kernel.applied import ClosedBroadcast
 from engine.kernel.ids import UserId
 from engine.kernel.store import Store
 from engine.live.views import OfferCard
-from gateway.server.frozen_heap import FrozenHeap
+from gateway.server.frozen_heap import HeapSweep, frozen_heap
 from geo.presence.presence import Presence
 from geo.valkey import open_valkey
 from sql.database import Database
@@ -195,17 +195,16 @@ async def main(postgres_dsn: str, redis_url: str) -> None:
     commands = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
-    heap = asyncio.create_task(FrozenHeap().run())
-    await asyncio.sleep(0.1)
-    blocks.watch()
-    loops = [asyncio.create_task(broadcaster.run()), asyncio.create_task(feed.run())]
-    while (line := (await commands.readline()).decode().split()) != ["quit"]:
-        name, *numbers = line
-        answer = await getattr(subject, name)(*map(int, numbers))
-        print(json.dumps(answer), flush=True)
-    for task in (heap, *loops):
-        task.cancel()
-    await asyncio.gather(heap, *loops, return_exceptions=True)
+    with frozen_heap():
+        blocks.watch()
+        tasks = [asyncio.create_task(part.run()) for part in (broadcaster, feed, HeapSweep())]
+        while (line := (await commands.readline()).decode().split()) != ["quit"]:
+            name, *numbers = line
+            answer = await getattr(subject, name)(*map(int, numbers))
+            print(json.dumps(answer), flush=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
     await valkey.close()
     await database.close()
 
