@@ -60,8 +60,8 @@ def choose(
     """Returns the rows of `nearby` to offer the task, best first, and their scores.
 
     `task` has one row, `hustlers` those of `nearby`; `at_s` is the database's time, Unix seconds.
-    They are the nearest `first_offers` who are active, have a free place, pass the gate and would be
-    shown the card.
+    They are the nearest who are active, have a free place, pass the gate and would be shown the
+    card: `first_offers` of them, within what a broadcast may offer in one tick.
     """
     rows = np.flatnonzero(hustlers.active & (hustlers.open_offers < limits.open_offers))
     slots = np.zeros(rows.size, np.intp)
@@ -70,7 +70,8 @@ def choose(
     place_miles = nearby.place_miles[rows]
     inputs = score_inputs(task, slots, hustlers, rows, place_miles=place_miles, at_s=at_s)
     scored = score(inputs, limits.profile)
-    shown = np.flatnonzero(scored.visible)[: limits.first_offers]
+    most = min(limits.first_offers, limits.offers_per_tick)
+    shown = np.flatnonzero(scored.visible)[:most]
     rows, total = rows[shown], scored.total[shown]
     best = ranking(
         total,

@@ -85,8 +85,8 @@ def test_only_who_can_be_offered_it_is_chosen_best_first() -> None:
     rows, scores = choose(columns, nearby, hustlers, AT_S, LIMITS)
     assert rows.tolist() == [4, 3, 5]
     assert (np.diff(scores) < 0).all()
-    few = replace(LIMITS, first_offers=2)
-    assert choose(columns, nearby, hustlers, AT_S, few)[0].tolist() == [4, 3]
+    for few in (replace(LIMITS, first_offers=2), replace(LIMITS, offers_per_tick=2)):
+        assert choose(columns, nearby, hustlers, AT_S, few)[0].tolist() == [4, 3]
     none = choose(columns, nearby, HustlerColumns.empty(len(nearby)), AT_S, LIMITS)
     assert [column.size for column in none] == [0, 0]
 

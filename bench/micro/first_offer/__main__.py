@@ -132,8 +132,8 @@ class Scene:
 
     async def play(self, place: LatLng) -> tuple[float, Arrivals | None]:
         """Returns when the funding was committed, and how its cards arrived; None: nobody is near."""
-        task = await self._call("/v1/tasks", _draft(place))
-        await self._call(f"/v1/tasks/{task['id']}/fund", {})
+        task = await self._post("/v1/tasks", _draft(place))
+        await self._post(f"/v1/tasks/{task['id']}/fund", {})
         arrived: dict[UUID, Arrivals] = {}
         while True:
             await asyncio.sleep(QUIET_S)
@@ -143,10 +143,10 @@ class Scene:
             if not more:
                 break
         broadcast, at = await self.committed.funded_at(UUID(task["id"]))
-        await self._call(f"/v1/tasks/{task['id']}/cancel", {})
+        await self._post(f"/v1/tasks/{task['id']}/cancel", {})
         return at, arrived.get(broadcast)
 
-    async def _call(self, path: str, body: dict[str, Any]) -> Any:
+    async def _post(self, path: str, body: dict[str, Any]) -> Any:
         headers = {"Authorization": f"Bearer {self.token}"}
         answer = await self.rest.post(path, json=body, headers=headers)
         answer.raise_for_status()
