@@ -29,6 +29,8 @@ _DECODE_COUNTS = msgspec.json.Decoder(dict[str, Any]).decode
 ALL_NAMES = (1 << 64) - 1
 """The own categories of a hustler who named none: every one is welcome."""
 
+NO_COUNT = 255
+
 COUNT_MAX = 10
 """Tasks done in a category beyond which the score no longer rises."""
 
@@ -60,6 +62,8 @@ class HustlerColumns:
     trust_tier: Floats
     completion_rate: Floats
     approval_rate: Floats
+    tasks_taken: Floats
+    """Over how many tasks the completion rate was counted."""
     minimum_price_cents: Floats
     available_hours: Floats
     own_radius_miles: Floats
@@ -70,7 +74,7 @@ class HustlerColumns:
     insured: Mask
     checked: Mask
     done: NDArray[np.uint8]
-    """(n, 64): tasks done by category, at most `COUNT_MAX`."""
+    """(n, 64): tasks done by category, at most `COUNT_MAX`; `NO_COUNT` where none are known."""
 
     def __len__(self) -> int:
         return self.low.size
@@ -86,6 +90,7 @@ class HustlerColumns:
             trust_tier=np.ones(n),
             completion_rate=np.full(n, np.nan),
             approval_rate=np.full(n, np.nan),
+            tasks_taken=np.full(n, np.nan),
             minimum_price_cents=np.full(n, np.nan),
             available_hours=np.full(n, np.nan),
             own_radius_miles=np.full(n, np.inf),
@@ -94,7 +99,7 @@ class HustlerColumns:
             trades=np.zeros(n, np.uint64),
             insured=np.zeros(n, np.bool_),
             checked=np.zeros(n, np.bool_),
-            done=np.zeros((n, 64), np.uint8),
+            done=np.full((n, 64), NO_COUNT, np.uint8),
         )
 
     def put(self, rows: Rows, other: HustlerColumns) -> None:
@@ -135,9 +140,14 @@ def hustler_columns(answer: Sequence[Sequence[Any]], vocabulary: Vocabulary) -> 
     columns.insured[:] = insured
     columns.checked[:] = checked
     for row, done in enumerate(counts):
+        completed = 0
         for category, count in _DECODE_COUNTS(done).items():
             if isinstance(count, int | float):
+                completed += max(count, 0)
                 columns.done[row, book.code(category)] = min(max(count, 0), COUNT_MAX)
+        rate = completion[row]
+        if rate:  # completed of taken
+            columns.tasks_taken[row] = completed / rate
     return columns
 
 

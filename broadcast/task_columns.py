@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from broadcast.hustler_columns import Floats, HustlerColumns, Mask, Rows, Vocabulary, Words
+from broadcast.hustler_columns import NO_COUNT, Floats, HustlerColumns, Mask, Rows, Vocabulary, Words
 from engine.kernel.broadcast_params import TaskParams
 from engine.matching.score import ScoreInputs
 
@@ -32,6 +32,7 @@ class TaskColumns:
     market_price_cents: Floats
     created_at: Floats
     deadline: Floats
+    expected_hours: Floats
     required_tier: Floats
     category: NDArray[np.uint8]
     trade: Words
@@ -61,6 +62,8 @@ class TaskColumns:
         self.created_at[slot] = params.created_at.timestamp()
         deadline = params.deadline
         self.deadline[slot] = math.nan if deadline is None else deadline.timestamp()
+        minutes = params.estimated_minutes
+        self.expected_hours[slot] = math.nan if minutes is None else minutes / 60.0
         self.required_tier[slot] = params.required_trust_tier
         self.category[slot] = vocabulary.categories.code(params.category)
         trade = params.required_trade
@@ -117,7 +120,9 @@ def score_inputs(
     at_s: float,
 ) -> ScoreInputs:
     """Returns the score's inputs of n pairs; `place_miles` to the rounded place, `at_s` Unix s."""
-    category = tasks.category[slots]
+    category, trade = tasks.category[slots], tasks.trade[slots]
+    verified = (trade != 0) & ((hustlers.trades[rows] & trade) == trade)
+    done = hustlers.done[rows, category]
     preferred = hustlers.preferred[rows] >> category.astype(np.uint64) & np.uint64(1)
     return ScoreInputs(
         trust_tier=hustlers.trust_tier[rows],
@@ -125,10 +130,13 @@ def score_inputs(
         approval_rate=hustlers.approval_rate[rows],
         distance_miles=place_miles,
         category_preferred=preferred.astype(np.float64),
-        category_count=hustlers.done[rows, category].astype(np.float64),
+        category_count=np.where(done == NO_COUNT, np.nan, done),
         price_cents=tasks.price_cents[slots],
         minimum_price_cents=hustlers.minimum_price_cents[rows],
         market_price_cents=tasks.market_price_cents[slots],
         hours_to_deadline=(tasks.deadline[slots] - at_s) / 3600.0,
         available_hours=hustlers.available_hours[rows],
+        tasks_taken=hustlers.tasks_taken[rows],
+        trade_verified=verified.astype(np.float64),
+        expected_hours=tasks.expected_hours[slots],
     )

@@ -24,6 +24,7 @@ class TaskParams(Struct, frozen=True, kw_only=True):
     price_cents: int
     created_at: datetime
     deadline: datetime | None
+    estimated_minutes: int | None
     required_trust_tier: int
     required_trade: str | None
     insurance_required: bool

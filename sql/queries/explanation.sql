@@ -83,6 +83,12 @@ select jsonb_build_object(
         end,
         'minimum_price_cents', p.minimum_price_cents,
         'available_hours', p.available_minutes / 60.0,
+        'tasks_taken', (
+            select sum(c.value::double precision)
+            from jsonb_each(p.category_counts) as c where jsonb_typeof(c.value) = 'number'
+        ) / nullif(p.completion_rate, 0),
+        'trade_verified', (t.required_trade = any(p.verified_trades))::integer,
+        'expected_hours', t.estimated_minutes / 60.0,
         'price_cents', t.price,
         'market_price_cents', market_price_cents(t),
         'hours_to_deadline', extract(epoch from t.deadline - least(clock.at, b.ended_at)) / 3600.0

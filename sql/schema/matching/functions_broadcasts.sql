@@ -15,6 +15,7 @@ return jsonb_build_object(
     'price_cents', p_price,
     'created_at', t.created_at,
     'deadline', t.deadline,
+    'estimated_minutes', t.estimated_minutes,
     'required_trust_tier', t.required_trust_tier,
     'required_trade', t.required_trade,
     'insurance_required', t.insurance_required,
