@@ -103,11 +103,16 @@ class Broadcaster:
         self._woken.add(broadcast_id)
         self._wake.set()
 
-    def wake_hustlers(self, hustlers: Iterable[UUID]) -> None:
-        """Schedules an evaluation of these hustlers now: they came near, or may be offerable."""
+    def wake_hustlers(self, hustlers: Collection[UUID]) -> None:
+        """Schedules an evaluation of these hustlers now: they came near, or may be offerable.
+
+        Whoever is known to have no free place is left alone.
+        """
         if len(self._state.running):
-            self._hustlers_woken.update(hustlers)
-            self._wake.set()
+            offerable = self._state.roster.may_be_offerable(hustlers, self._limits.open_offers)
+            if offerable:
+                self._hustlers_woken |= offerable
+                self._wake.set()
 
     def applied(self, applied: Applied) -> None:
         """Acts on a committed command: what it started, what it ended, whom it concerns."""
@@ -193,7 +198,7 @@ class Broadcaster:
                 instants_s.append(due_s)
             await loop_yield.maybe_yield()
         try:
-            await self._evaluation.evaluate(grown)
+            await self._evaluation.evaluate_grown(grown)
             now_s = self._clock.now().timestamp()
             self._metrics.expanded([now_s - due_s for due_s in instants_s])
         finally:
@@ -294,8 +299,8 @@ class Broadcaster:
         )
 
     def _hustlers_changed(self, hustlers: Iterable[UUID]) -> None:
-        known = self._state.roster.changed(hustlers)
-        self.wake_hustlers(UUID(bytes=known[n : n + 1].tobytes()) for n in range(known.size))
+        known = self._state.roster.changed(list(hustlers))
+        self.wake_hustlers(known)
 
     async def _send_again(self, hustlers: Collection[UUID]) -> None:
         wave = await self._store.unsent(
@@ -315,9 +320,7 @@ class Broadcaster:
             at, now_s = self._clock.now(), self._monotonic()
             update = broadcast.due_update(at, now_s, self._limits.update_gap_s)
             if update is None:
-                self._state.untold.add(
-                    broadcast_id
-                )  # the last one is too young; a later round tells
+                self._state.untold.add(broadcast_id)  # a later round tells: the last is too young
             else:
                 self._delivery.broadcast_update(UserId(broadcast.params.poster_id), update)
             await loop_yield.maybe_yield()

@@ -96,7 +96,8 @@ class BroadcasterState:
         """Gives up the rows of hustlers whom no running broadcast can know; `now_s` is monotonic."""
         if now_s - self._forgot_at_s >= FORGET_EVERY_S:
             self._forgot_at_s = now_s
-            self.roster.forget(min((b.known_at_s for b in self.running), default=now_s))
+            oldest_s = min((broadcast.known_at_s for broadcast in self.running), default=now_s)
+            self.roster.forget(min(oldest_s, now_s - FORGET_EVERY_S))
 
     def _expands(self, broadcast: ActiveBroadcast, at: datetime) -> None:
         next_at = broadcast.plan.next_expansion_at(at)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
@@ -22,7 +23,7 @@ from broadcast.limits import WaveLimits
 from broadcast.loop_yield import LoopYield
 from broadcast.matching import Matching, Present
 from broadcast.offer_inserts import OfferInserts
-from broadcast.roster import NOBODY
+from broadcast.roster import NOBODY, as_ids
 from broadcast.wave_store import WaveStore
 from geo.cells import Cells
 from geo.presence.presence import Presence, PresentHustlers
@@ -33,6 +34,19 @@ FEW_BROADCASTS: Final = 64
 """For more of them at once the cells of all are read."""
 PICTURE_LASTS_S: Final = 90.0
 """While Redis is away, the last picture of presence is good for as long as a heartbeat is."""
+
+
+POSITIONS_LAST_S: Final = 2.0
+"""Rounds that take longer begin again with positions that are read anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """Who was present in which cells, at a monotonic second."""
+
+    taken_at_s: float
+    cells: Cells
+    present: Present
 
 
 class Evaluation:
@@ -54,7 +68,7 @@ class Evaluation:
         self._limits = limits
         self._clock = clock
         self._matching = Matching(state.roster, state.running, state.offered, limits)
-        self._picture: tuple[float, PresentHustlers] | None = None
+        self._picture: _Picture | None = None
 
     async def evaluate(self, broadcasts: Sequence[ActiveBroadcast]) -> None:
         """Offers these to every new eligible hustler in radius.
@@ -64,30 +78,56 @@ class Evaluation:
         if len(broadcasts) > FEW_BROADCASTS:
             await self.evaluate_all()
         elif broadcasts:
-            cells = [broadcast.cells for broadcast in broadcasts]
-            present = await self._within(
-                cells[0] if len(cells) == 1 else np.unique(np.concatenate(cells))
-            )
-            slots = np.array([broadcast.slot for broadcast in broadcasts], np.intp)
-            await self._rounds(present, lambda: slots)
+            cells, slots = _cells_of(broadcasts), _slots_of(broadcasts)
+            while await self._rounds(await self._read_cells(cells), lambda: slots):
+                pass
+
+    async def evaluate_grown(self, broadcasts: Sequence[ActiveBroadcast]) -> None:
+        """Offers these, whose radius has just grown, as `evaluate` does.
+
+        Who is present in cells that the last tick has read is known well enough: only the others
+        are read.
+        """
+        picture = self._fresh_picture(2.0 * self._limits.tick_s)
+        if picture is None or len(broadcasts) > FEW_BROADCASTS:
+            await self.evaluate(broadcasts)
+        elif broadcasts:
+            cells, slots = _cells_of(broadcasts), _slots_of(broadcasts)
+            unread = cells[~np.isin(cells, picture.cells, assume_unique=True)]
+            present = picture.present
+            if unread.size:
+                present = present.joined(await self._read_cells(unread))
+            if await self._rounds(present, lambda: slots):
+                await self.evaluate(broadcasts)
 
     async def evaluate_all(self) -> None:
         """Offers every running broadcast to every new eligible hustler; raises as `evaluate`."""
-        present = await self._within(self._state.running.cells())
-        self._picture = (self._clock.monotonic(), present)
-        await self._rounds(present, self._state.running.slots)
+        more = True
+        while more:
+            cells = self._state.running.cells()
+            present = await self._read_cells(cells)
+            if self._picture is None or present is not self._picture.present:
+                self._picture = _Picture(self._clock.monotonic(), cells, present)
+            more = await self._rounds(present, self._state.running.slots)
 
     async def evaluate_hustlers(self, hustlers: Collection[UUID]) -> None:
         """Offers these hustlers every running broadcast around them; raises as `evaluate`."""
-        present = await self._presence.of(hustlers)
-        if len(present):
-            await self._rounds(present, self._state.running.slots)
+        try:
+            present = await self._located(await self._presence.of(hustlers))
+        except ValkeyAway:
+            picture = self._fresh_picture(PICTURE_LASTS_S)
+            if picture is None:
+                raise
+            present = picture.present.of(self._state.roster.rows_of(as_ids(hustlers)))
+        while await self._rounds(present, self._state.running.slots):
+            pass
 
-    async def _rounds(self, hustlers: PresentHustlers, slots: Callable[[], Rows]) -> None:
+    async def _rounds(self, present: Present, slots: Callable[[], Rows]) -> bool:
+        """Offers round by round; returns whether some is left after the positions have aged."""
         loop_yield = LoopYield(self._limits.block_s)
-        present = await self._present(hustlers, loop_yield)
+        begun_s = self._clock.monotonic()
         more = bool(present.row.size)
-        while more:
+        while more and self._clock.monotonic() - begun_s < POSITIONS_LAST_S:
             unread = await self._read(present.row)
             selection = await self._matching.select(
                 present, slots(), self._clock.now().timestamp(), loop_yield
@@ -97,22 +137,29 @@ class Evaluation:
             await self._inserts.make(selection.pairs)
             more = unread or (selection.more and len(selection.pairs) > 0)
             await asyncio.sleep(0)
+        return more
 
-    async def _within(self, cells: Cells) -> PresentHustlers:
+    async def _read_cells(self, cells: Cells) -> Present:
         """Returns who is present in these cells; while Redis is away, who was a moment ago."""
         try:
-            return await self._presence.within(cells)
+            return await self._located(await self._presence.within(cells))
         except ValkeyAway:
-            if self._picture is None:
-                raise
-            taken_at_s, picture = self._picture
-            if self._clock.monotonic() - taken_at_s > PICTURE_LASTS_S:
+            picture = self._fresh_picture(PICTURE_LASTS_S)
+            if picture is None:
                 raise
             self._store.metrics.failed("presence")
-            return picture
+            return picture.present
 
-    async def _present(self, hustlers: PresentHustlers, loop_yield: LoopYield) -> Present:
+    def _fresh_picture(self, lasts_s: float) -> _Picture | None:
+        """Returns what the last tick has read, unless it is older than so many seconds."""
+        picture = self._picture
+        if picture is None or self._clock.monotonic() - picture.taken_at_s > lasts_s:
+            return None
+        return picture
+
+    async def _located(self, hustlers: PresentHustlers) -> Present:
         """Returns the roster rows of hustlers; who is seen for the first time gets one."""
+        loop_yield = LoopYield(self._limits.block_s)
         roster, now_s = self._state.roster, self._clock.monotonic()
         ids = np.ascontiguousarray(hustlers.hustler).view("S16").reshape(-1)
         rows: list[Rows] = []
@@ -145,3 +192,12 @@ class Evaluation:
                 roster.outdate(some)
                 raise
         return bool(unread.size > now.size)
+
+
+def _cells_of(broadcasts: Sequence[ActiveBroadcast]) -> Cells:
+    cells = [broadcast.cells for broadcast in broadcasts]
+    return cells[0] if len(cells) == 1 else np.unique(np.concatenate(cells))
+
+
+def _slots_of(broadcasts: Sequence[ActiveBroadcast]) -> Rows:
+    return np.array([broadcast.slot for broadcast in broadcasts], np.intp)

@@ -140,7 +140,7 @@ def hustler_columns(answer: Sequence[Sequence[Any]], vocabulary: Vocabulary) -> 
     columns.insured[:] = insured
     columns.checked[:] = checked
     for row, done in enumerate(counts):
-        completed = 0
+        completed = 0.0
         for category, count in _DECODE_COUNTS(done).items():
             if isinstance(count, int | float):
                 completed += max(count, 0)

@@ -21,7 +21,7 @@ from broadcast.offered_pairs import OfferedPairs
 from broadcast.roster import Roster
 from broadcast.running_broadcasts import RunningBroadcasts
 from broadcast.task_columns import passes, score_inputs
-from broadcast.tiles import BroadcastTiles, Near, unit_vectors
+from broadcast.tiles import Near, unit_vectors
 from engine.matching import score as scoring
 from geo.distance import pairwise_m
 from geo.units import METRES_PER_MILE
@@ -37,6 +37,20 @@ class Present:
     row: Rows
     lat: Floats
     lng: Floats
+
+    def joined(self, other: Present) -> Present:
+        """Returns both; whoever is in both is where the other has them."""
+        kept = ~np.isin(self.row, other.row)
+        return Present(
+            np.concatenate((self.row[kept], other.row)),
+            np.concatenate((self.lat[kept], other.lat)),
+            np.concatenate((self.lng[kept], other.lng)),
+        )
+
+    def of(self, rows: Rows) -> Present:
+        """Returns those of these roster rows that are present."""
+        kept = np.isin(self.row, rows)
+        return Present(self.row[kept], self.lat[kept], self.lng[kept])
 
 
 @dataclass(slots=True)
@@ -101,7 +115,7 @@ class Matching:
         free = await self._with_free_places(present, loop_yield)
         if not (free and slots.size):
             return Selection(_NOTHING, more=False, deferred=0)
-        tiles = BroadcastTiles(self._running.exact[slots], self._running.radius_m[slots])
+        tiles = self._running.tiles(slots)
         for hustlers in free:
             if more:
                 break

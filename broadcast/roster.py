@@ -6,7 +6,7 @@ computed. PostgreSQL decides; a row that turns out wrong is read again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -78,14 +78,18 @@ class Roster:
         self._free += rows.tolist()
         self._sorted, self._row_of_sorted = self._sorted[~gone], self._row_of_sorted[~gone]
 
-    def changed(self, hustlers: Iterable[UUID]) -> Ids:
-        """Marks these to be read again; returns the ids of those that have a row."""
-        ids = as_ids(hustlers)
-        rows = self.rows_of(ids)
-        known = rows != NOBODY
-        self._stale[rows[known]] = True
-        changed: Ids = ids[known]
-        return changed
+    def changed(self, hustlers: Sequence[UUID]) -> list[UUID]:
+        """Marks these to be read again; returns those of them that have a row."""
+        rows = self.rows_of(as_ids(hustlers))
+        self._stale[rows[rows != NOBODY]] = True
+        return [h for h, row in zip(hustlers, rows.tolist(), strict=True) if row != NOBODY]
+
+    def may_be_offerable(self, hustlers: Collection[UUID], open_max: int) -> set[UUID]:
+        """Returns those of these who have a free place, or of whom that is not known."""
+        rows = self.rows_of(as_ids(hustlers))
+        unknown = (rows == NOBODY) | self._stale[rows]
+        free = unknown | (self.free_places(rows, open_max) > 0)
+        return {h for h, is_free in zip(hustlers, free.tolist(), strict=True) if is_free}
 
     def all_changed(self) -> None:
         """Marks everybody to be read again."""

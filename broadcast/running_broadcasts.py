@@ -14,7 +14,7 @@ from broadcast.active_broadcast import ActiveBroadcast
 from broadcast.hustler_columns import Floats, Mask, Rows, Vocabulary
 from broadcast.market_prices import MarketPrices
 from broadcast.task_columns import TaskColumns
-from broadcast.tiles import unit_vectors
+from broadcast.tiles import BroadcastTiles, unit_vectors
 from engine.kernel.broadcast_params import BroadcastParams
 from geo.cells import Cells, cover
 from geo.units import METRES_PER_MILE
@@ -39,6 +39,7 @@ class RunningBroadcasts:
         self._serials = 0
         self._reached: Counter[int] = Counter()
         self._cells: Cells | None = None
+        self._tiles: BroadcastTiles | None = None
         self._slots: Rows | None = None
 
     def __len__(self) -> int:
@@ -68,6 +69,14 @@ class RunningBroadcasts:
         if self._slots is None:
             self._slots = np.fromiter(self._by_slot, np.intp, len(self._by_slot))
         return self._slots
+
+    def tiles(self, slots: Rows) -> BroadcastTiles:
+        """Returns the broadcasts of these slots in tiles; those of `slots()` are kept."""
+        if slots is not self._slots:
+            return BroadcastTiles(self.exact[slots], self.radius_m[slots])
+        if self._tiles is None:
+            self._tiles = BroadcastTiles(self.exact[slots], self.radius_m[slots])
+        return self._tiles
 
     def cells(self) -> Cells:
         """Returns the cells that any broadcast reaches: uint64 (n,), in order."""
@@ -132,7 +141,7 @@ class RunningBroadcasts:
             else:
                 del self._reached[cell]
         broadcast.cells = cells
-        self._cells = None
+        self._cells = self._tiles = None
 
     def _grow(self, room: int) -> None:
         has = len(self.serial)

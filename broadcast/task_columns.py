@@ -13,7 +13,15 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from broadcast.hustler_columns import NO_COUNT, Floats, HustlerColumns, Mask, Rows, Vocabulary, Words
+from broadcast.hustler_columns import (
+    NO_COUNT,
+    Floats,
+    HustlerColumns,
+    Mask,
+    Rows,
+    Vocabulary,
+    Words,
+)
 from engine.kernel.broadcast_params import TaskParams
 from engine.matching.score import ScoreInputs
 

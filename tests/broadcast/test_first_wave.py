@@ -33,6 +33,7 @@ TASK = TaskParams(
     price_cents=4_000,
     created_at=datetime(2030, 1, 1, tzinfo=UTC),
     deadline=None,
+    estimated_minutes=None,
     required_trust_tier=1,
     required_trade=None,
     insurance_required=False,
