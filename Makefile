@@ -46,6 +46,10 @@ check: setup ## ruff, mypy strict, import contracts, SQL lint
 bench: setup ## ratios against a peer in the same run
 	@$(PY) -m bench
 
+.PHONY: bench-matching
+bench-matching: setup ## 100,000 hustlers × 10,000 broadcasts, and how the core grows
+	@$(PY) -m bench.matching
+
 .PHONY: bench-presence
 bench-presence: setup ## what a heartbeat costs, of these ratios
 	@$(PY) -m bench.micro.presence

@@ -1,6 +1,6 @@
 """The broadcaster: supervised loops that offer running broadcasts to eligible hustlers.
 
-- *wake*: evaluates what rang: a broadcast that started, a hustler who came near or became offerable;
+- *wake*: evaluates at once a broadcast that started, a hustler who came near or became offerable;
 - *due*: what time alone changes, at its instant: a radius that grows, a broadcast that ends;
 - *close*: asks how broadcasts ended, and withdraws their cards;
 - *tick*: compares all broadcasts with everybody present, for whatever did not ring;
@@ -44,7 +44,7 @@ from geo.presence.presence import Presence
 from sql.database import Database
 
 WAKE_ROUNDS: Final = 4
-"""Rounds that rang and may be under way at once: a first card does not wait for another's insert."""
+"""Rounds at once of what was woken: a first card does not wait for another's insert."""
 
 _LONGEST_WAIT_S: Final = 3600.0
 
@@ -91,7 +91,7 @@ class Broadcaster:
         )
         self._reports = SentReports(self._store, delivery, self._inserts.unsent)
         self._woken: set[UUID] = set()
-        self._rung: set[UUID] = set()
+        self._hustlers_woken: set[UUID] = set()
         self._wake = asyncio.Event()
         self._over = asyncio.Event()
         self._look = asyncio.Event()
@@ -103,10 +103,10 @@ class Broadcaster:
         self._woken.add(broadcast_id)
         self._wake.set()
 
-    def ring(self, hustlers: Iterable[UUID]) -> None:
+    def wake_hustlers(self, hustlers: Iterable[UUID]) -> None:
         """Schedules an evaluation of these hustlers now: they came near, or may be offerable."""
         if len(self._state.running):
-            self._rung.update(hustlers)
+            self._hustlers_woken.update(hustlers)
             self._wake.set()
 
     def applied(self, applied: Applied) -> None:
@@ -131,6 +131,10 @@ class Broadcaster:
                 self.wake(broadcast.id)
         self._hustlers_changed(changes.hustlers)
 
+    async def compare_all(self) -> None:
+        """Offers every running broadcast to every new eligible hustler present: one tick."""
+        await self._evaluation.evaluate_all()
+
     async def run(self) -> None:
         """Runs the loops until cancelled; a failed round is logged, counted and backed off."""
         rounds = [
@@ -154,18 +158,21 @@ class Broadcaster:
         await self._wake.wait()
         self._wake.clear()
         woken, self._woken = self._woken, set()
-        rung, self._rung = self._rung, set()
+        hustlers, self._hustlers_woken = self._hustlers_woken, set()
         try:
             taken = await self._takeover.take(woken - self._state.running.ids)
+            broadcasts = [b for i in woken if (b := self._state.running.get(i)) is not None]
+            try:
+                await self._evaluation.evaluate(broadcasts)
+            finally:
+                self._state.untold.update(taken)
+            if hustlers and len(self._state.running):
+                await self._evaluation.evaluate_hustlers(hustlers)
         except BaseException:
             self._woken |= woken
-            self._rung |= rung
+            self._hustlers_woken |= hustlers
+            self._wake.set()
             raise
-        broadcasts = [b for i in woken if (b := self._state.running.get(i)) is not None]
-        await self._evaluation.evaluate(broadcasts)
-        if rung and len(self._state.running):
-            await self._evaluation.evaluate_hustlers(rung)
-        self._state.untold.update(taken)
         await self._tell_posters()
 
     async def _evaluate_due(self) -> None:
@@ -226,7 +233,7 @@ class Broadcaster:
         begun_s = self._monotonic()
         self._next_tick_s = begun_s + self._limits.tick_s
         if len(self._state.running):
-            await self._evaluation.evaluate_all()
+            await self.compare_all()
             self._metrics.ticked(self._monotonic() - begun_s)
         self._state.forget(begun_s)
         self._inserts.release_held()
@@ -280,7 +287,7 @@ class Broadcaster:
         broadcast = self._state.running.get(ending.id)
         if broadcast is None:
             return
-        self.ring(self._state.remove(broadcast))
+        self.wake_hustlers(self._state.remove(broadcast))
         self._delivery.closed(broadcast.closed(ending))
         self._delivery.broadcast_update(
             UserId(broadcast.params.poster_id), broadcast.final_update(ending)
@@ -288,7 +295,7 @@ class Broadcaster:
 
     def _hustlers_changed(self, hustlers: Iterable[UUID]) -> None:
         known = self._state.roster.changed(hustlers)
-        self.ring(UUID(bytes=known[n : n + 1].tobytes()) for n in range(known.size))
+        self.wake_hustlers(UUID(bytes=known[n : n + 1].tobytes()) for n in range(known.size))
 
     async def _send_again(self, hustlers: Collection[UUID]) -> None:
         wave = await self._store.unsent(

@@ -19,15 +19,15 @@ from numpy.typing import NDArray
 from broadcast.hustler_columns import Floats, Rows
 from geo.units import EARTH_RADIUS_M
 
-TILE_MIN: Final = 0.005
-"""The least width of a cube, in radii of the earth: 32 km. Smaller ones cost more turns than pairs."""
+TILE_MIN: Final = 0.0012
+"""The least width of a cube, in radii of the earth: 8 km. Smaller ones cost more turns than pairs."""
 
 PAIRS_AT_ONCE: Final = 1 << 15
 """Cells of one matrix: what follows from them takes some milliseconds even if all are hits."""
 
-_SLACK: Final = 1.001
+_SLACK: Final = 1e-3
 _SLACK_ABSOLUTE: Final = 2e-9
-"""On the squared chord: float32 errs by about 1e-10 there."""
+"""On the squared chord, relative and absolute: float32 errs by about 1e-10 there."""
 _ROUNDING: Final = 1e-9
 """What float64 may err by, relative: whoever stands on the rim is left to the exact distance."""
 
@@ -59,7 +59,7 @@ class BroadcastTiles:
         """Takes unit vectors (m, 3), m > 0, and the radius of each broadcast in metres (m,)."""
         self._broadcasts = broadcasts
         self._limit = squared_chord(radius_m)
-        self._width = max(TILE_MIN, float(np.sqrt(self._limit.max())) * _SLACK)
+        self._width = max(TILE_MIN, float(np.sqrt(self._limit.max())) * (1.0 + _SLACK))
         keys = self._keys(broadcasts)
         self._by_tile = np.argsort(keys, kind="stable")
         self._sorted_keys = keys[self._by_tile]
@@ -89,16 +89,23 @@ class BroadcastTiles:
     def _within(self, rows: Rows, here: Floats, broadcasts: Rows) -> Near:
         there, limit = self._broadcasts[broadcasts], self._limit[broadcasts]
         h, b = (here - here[0]).astype(np.float32), (there - here[0]).astype(np.float32)
-        slack = (limit * _SLACK + _SLACK_ABSOLUTE).astype(np.float32)
-        # |h|² − 2 h·b + |b|² − limit, as one product of five terms
+        slack = limit * _SLACK + _SLACK_ABSOLUTE
+        # |h|² − 2 h·b + |b|² − limit − slack, as one product of five terms
         left = np.column_stack((h, np.einsum("ij,ij->i", h, h), np.ones(len(h), np.float32)))
         right = np.vstack(
-            (-2.0 * b.T, np.ones(len(b), np.float32), np.einsum("ij,ij->i", b, b) - slack)
-        )
-        of_hustler, of_broadcast = np.divmod(np.flatnonzero(left @ right <= 0.0), len(b))
-        apart = here[of_hustler] - there[of_broadcast]
-        inside = np.einsum("ij,ij->i", apart, apart) <= limit[of_broadcast] * (1.0 + _ROUNDING)
-        return Near(broadcasts[of_broadcast[inside]], rows[of_hustler[inside]])
+            (-2.0 * b.T, np.ones(len(b), np.float32), np.einsum("ij,ij->i", b, b) - (limit + slack))
+        ).astype(np.float32)
+        beyond = left @ right
+        of_hustler, of_broadcast = np.nonzero(beyond <= 0.0)
+        # who is nearer than twice the slack is surely inside; only the rim needs float64
+        surely = beyond[of_hustler, of_broadcast] <= (-2.0 * slack).astype(np.float32)[of_broadcast]
+        rim = np.flatnonzero(~surely)
+        apart = here[of_hustler[rim]] - there[of_broadcast[rim]]
+        farthest = limit[of_broadcast[rim]] * (1.0 + _ROUNDING)
+        surely[rim] = np.einsum("ij,ij->i", apart, apart) <= farthest
+        if not surely.all():
+            of_hustler, of_broadcast = of_hustler[surely], of_broadcast[surely]
+        return Near(broadcasts[of_broadcast], rows[of_hustler])
 
     def _keys(self, points: Floats) -> NDArray[np.int64]:
         cube = np.floor((points + 2.0) / self._width).astype(np.int64)

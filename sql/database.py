@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, Self, cast
 
 import asyncpg
@@ -155,7 +155,10 @@ class Database:
         except (asyncpg.PostgresError, *DRIVER_FAILURES) as error:
             failure = translated(error)
             if isinstance(failure, DatabaseAway):
-                connection.terminate()
+                with suppress(
+                    asyncpg.InterfaceError
+                ):  # it broke: the pool has taken it back already
+                    connection.terminate()
                 await self._renew_if_stale(error)
             raise failure from error
         finally:

@@ -151,6 +151,14 @@ def check(inputs: ScoreInputs, few: ScoreInputs) -> None:
         sys.exit("The loop scores otherwise.")
 
 
+def rates() -> tuple[float, float]:
+    """Returns hx-1.0's pairs a second, and how many times the loop's that is."""
+    inputs, few = draw(PAIRS, SEED), draw(LOOP_PAIRS, SEED + 1)
+    check(inputs, few)
+    ours = ns_per_pair(partial(score, inputs, scoring.HX_1_0), PAIRS)
+    return 1e9 / ours, ns_per_pair(lambda: loop(few), LOOP_PAIRS) / ours
+
+
 def main() -> int:
     """Prints the report; returns 1 where a target was missed."""
     parser = argparse.ArgumentParser(description=__doc__)

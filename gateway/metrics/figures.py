@@ -109,6 +109,7 @@ SECTIONS: Final = (
                 ),
             ),
             Figure("hustlexp_pairs_evaluated"),
+            Figure("hustlexp_hustlers_read"),
             Figure("hustlexp_wave_queries"),
             Figure(
                 "hustlexp_wave_failures",
@@ -126,7 +127,7 @@ SECTIONS: Final = (
                 worry="It passes `HX_BROADCAST_TICK_S`: waves come late",
                 alert=Alert(
                     "HustleXPTickSlow",
-                    f"{quantile(0.99, 'hustlexp_tick_seconds', '10m')} > 0.5",
+                    f"{quantile(0.99, 'hustlexp_tick_seconds', '10m')} > 1",
                     "10m",
                     "ticket",
                 ),

@@ -19,7 +19,7 @@ from gateway.http.transport.patience import PATIENCE, Patience
 from gateway.http.transport.protocol import GatewayHttpProtocol
 from gateway.server.app import create_app
 from gateway.server.cli_errors import CommandError
-from gateway.server.frozen_heap import FrozenHeap
+from gateway.server.frozen_heap import HeapSweep, frozen_heap
 from gateway.server.metrics_port import metrics_served
 from gateway.server.shutdown import Stop
 from gateway.server.wiring import open_parts
@@ -59,7 +59,8 @@ async def serve(
             server.wind_down()
 
         # From here on most of what is made is a connection's: no collection looks at the rest again.
-        await stack.enter_async_context(run_loops([FrozenHeap()]))
+        stack.enter_context(frozen_heap())
+        await stack.enter_async_context(run_loops([HeapSweep()]))
         with stop.by(wind_down):
             await server.serve(sockets=[listener])
 

@@ -95,7 +95,7 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
         sessions = make_sessions(
             settings,
             engine,
-            Heartbeats(presence, broadcaster.ring),
+            Heartbeats(presence, broadcaster.wake_hustlers),
             hub,
             changes,
             metrics=metrics,

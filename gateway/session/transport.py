@@ -65,6 +65,7 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
         refused: Callable[[ErrorKind], None] = lambda _: None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self.conn.parser.close()  # the library's own handshake; its generator would keep it
         self.conn = _Handshake(max_size=config.ws_max_size, logger=self.logger)
         self._refused = refused
         self._early = bytearray()

@@ -196,7 +196,7 @@ class Broadcast:
     )
     tick_s: float = setting(
         "HX_BROADCAST_TICK_S",
-        0.5,
+        1.0,
         "how often all broadcasts are compared with presence",
         parsers.number(0.02, 5),
         unit="s",

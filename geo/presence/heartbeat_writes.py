@@ -39,6 +39,7 @@ CLAIM: Final = Script(_HERE / "claim.lua")
 _HEARTBEAT: Final = struct.Struct("<16sddQIIHHB")
 _KEEP_ALIVE: Final = struct.Struct("<16sQH")
 _WRITTEN, _NOT_FOUND = b"1-"
+_WRITTEN_ALL: Final = b"1" * CALL_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +182,10 @@ class HeartbeatCall:
         return packed(b"EVALSHA", HEARTBEAT.sha, len(keys), *keys, b"".join(self._packed))
 
     def take(self, reply: bytes) -> None:
-        """Hands each heartbeat its letter of the reply."""
-        for write, letter in zip(self.writes, reply, strict=True):
+        """Hands each heartbeat its letter of the reply; an empty one says that all are written."""
+        for write, letter in zip(
+            self.writes, reply or _WRITTEN_ALL[: len(self.writes)], strict=True
+        ):
             write.written = letter
 
     def _number(self, cell: int) -> int:

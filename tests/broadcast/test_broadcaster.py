@@ -205,11 +205,11 @@ async def test_a_late_joiner_and_a_drive_in_ring_for_themselves(world: World) ->
         broadcaster.wake(await world.broadcast())
         await until(lambda: world.counted.now_running == 1)
         joiner = await world.hustler(1)
-        broadcaster.ring([joiner])
+        broadcaster.wake_hustlers([joiner])
         await until(lambda: len(world.delivery.of(joiner)) == 1)
-        broadcaster.ring([driver])
+        broadcaster.wake_hustlers([driver])
         await world.at(driver, 2)
-        broadcaster.ring([driver])
+        broadcaster.wake_hustlers([driver])
         await until(lambda: len(world.delivery.of(driver)) == 1)
 
 

@@ -1,5 +1,8 @@
 """The door to PostgreSQL: what is refused, what is away, what is our own defect."""
 
+import asyncio
+import socket
+
 import asyncpg
 import pytest
 
@@ -100,6 +103,22 @@ async def test_what_is_wrong_with_a_statement_is_a_defect(market: Market, sqlsta
     with pytest.raises(DatabaseError) as caught:
         await raised(market, sqlstate)
     assert db_errors.refusal_of(caught.value) is None
+
+
+async def test_a_connection_that_breaks_under_a_statement_is_an_absence(database_dsn: str) -> None:
+    """The pool takes it back by itself; the next statement has another one."""
+    database = await Database.open(database_dsn, size=1)
+    asked = asyncio.create_task(database.call("pg_sleep", 30.0))
+    async with asyncio.timeout(10.0):
+        while not database.use().busy:  # noqa: ASYNC110 - the statement is on its way
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)
+    for holder in database._pool._holders:
+        holder._con._transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+    with pytest.raises(DatabaseAway):
+        await asked
+    assert await database.value("clock") is not None
+    await database.close()
 
 
 async def test_a_connection_that_met_an_absence_is_not_used_again(database_dsn: str) -> None:

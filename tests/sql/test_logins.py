@@ -114,8 +114,8 @@ async def test_the_login_that_migrates_keeps_its_own_settings(managed: Managed) 
     await managed.cluster.run(hasty, "admin")
     schema = read_schema()
     await migrate(managed.admin, schema=schema)
-    file = File("9999_slow.sql", "select pg_sleep(0.7)")
-    slow = replace(schema, migrations=(*schema.migrations, file))
+    late = File("9999_slow.sql", "select pg_sleep(0.7)")
+    slow = replace(schema, migrations=(*schema.migrations, late))
     assert await migrate(managed.admin, schema=slow) == ["9999_slow.sql", "schema/grants.sql"]
     assert await migrate(managed.admin, schema=slow) == []
     assert await equip(managed.admin, "admin") == []
