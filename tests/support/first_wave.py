@@ -28,7 +28,7 @@ def let_nobody_look(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Broadcast, "wave_limits", never)
     monkeypatch.setattr(Broadcaster, "wake", lambda *_: None)
-    monkeypatch.setattr(Broadcaster, "ring", lambda *_: None)
+    monkeypatch.setattr(Broadcaster, "wake_hustlers", lambda *_: None)
 
 
 @asynccontextmanager

@@ -73,7 +73,7 @@ class OneByOne:
     def changed(self, changes: Changes) -> None:
         """Ignores what other processes changed: there are none."""
 
-    def ring(self, hustlers: Iterable[UUID]) -> None:
+    def wake_hustlers(self, hustlers: Iterable[UUID]) -> None:
         """Ignores who came near: it looks once."""
 
     async def run(self) -> None:
