@@ -108,6 +108,17 @@ SECTIONS: Final = (
                     "ticket",
                 ),
             ),
+            Figure(
+                "hustlexp_expansion_late_seconds",
+                worry="Its 99th percentile passes 0.1 s: rings come late, the process has too much "
+                "to do",
+                alert=Alert(
+                    "HustleXPRingsLate",
+                    f"{quantile(0.99, 'hustlexp_expansion_late_seconds', '10m')} > 0.5",
+                    "10m",
+                    "ticket",
+                ),
+            ),
             Figure("hustlexp_pairs_evaluated"),
             Figure("hustlexp_hustlers_read"),
             Figure("hustlexp_wave_queries"),

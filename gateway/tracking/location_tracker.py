@@ -220,10 +220,7 @@ class LocationTracker:
 
     def nearest(self, point: LatLng, within_miles: float) -> UserId | None:
         """Returns the tracked hustler nearest to a point within this distance; None without one."""
-        seen = (
-            (distance.distance_m(tracked.track.point, point), tracked.user)
-            for tracked in self._tracked.values()
-        )
+        seen = ((distance.distance_m(t.track.point, point), t.user) for t in self._tracked.values())
         metres, user = min(seen, key=lambda pair: pair[0], default=(math.inf, None))
         return user if metres <= within_miles * METRES_PER_MILE else None
 

@@ -212,12 +212,12 @@ async def test_a_takeover_learns_who_was_offered_and_whose_card_waits(world: Wor
     await world.value("update offers set sent_at = offered_at where hustler_id = $1", reached)
     await world.value("select respond_to_offer($1, $2, 'SKIP', null)", answered, first)
     rows = await world.database.rows("offered_hustlers", [first, second])
-    told = {row["broadcast_id"]: (row["hustlers"], row["unsent"]) for row in rows}
+    given = {row["broadcast_id"]: (row["hustlers"], row["unsent"]) for row in rows}
     everybody = sorted(h.bytes for h in (waits, answered, reached))
-    hustlers, unsent = told[first]
+    hustlers, unsent = given[first]
     assert sorted(hustlers[n : n + 16] for n in range(0, len(hustlers), 16)) == everybody
     assert unsent == waits.bytes
-    assert told[second] == (b"", b"")
+    assert given[second] == (b"", b"")
 
 
 @pytest.mark.parametrize("seconds", [5, 7_200])

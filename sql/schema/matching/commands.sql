@@ -123,7 +123,7 @@ begin
 end;
 $$;
 
--- The one insert of offers. Every rule is judged again in this statement; what it returns is
+-- The one insert of offers. Every rule is checked again in this statement; what it returns is
 -- delivered, nothing else, and `refused` says of every other pair why: [[broadcast, hustler, result], …],
 -- where FULL is a hustler without a free place. Of a hustler's several new offers the best scored fill
 -- the free places.
@@ -147,7 +147,7 @@ declare
     made offers[];
     refused jsonb;
 begin
-    with judged as (
+    with checked as (
         select v.n, v.result, v.broadcast_id, v.hustler_id, v.task_id, a.distance_miles, a.score
         from wave_eligibility(p_broadcasts, p_hustlers, p_exact) as v
         inner join unnest(p_distances, p_scores) with ordinality as a (distance_miles, score, n)
@@ -157,19 +157,19 @@ begin
     places as (
         select p.hustler_id, p.taken
         from places_taken(
-            array(select distinct j.hustler_id from judged as j where j.result = 'OFFER'),
+            array(select distinct c.hustler_id from checked as c where c.result = 'OFFER'),
             first_running, last_running, at
         ) as p
     ),
 
     granted as (
         select
-            j.*,
+            c.*,
             p.taken + row_number() over (
-                partition by j.hustler_id order by j.score desc, j.n
+                partition by c.hustler_id order by c.score desc, c.n
             ) as place
-        from judged as j inner join places as p on p.hustler_id = j.hustler_id
-        where j.result = 'OFFER'
+        from checked as c inner join places as p on p.hustler_id = c.hustler_id
+        where c.result = 'OFFER'
     ),
 
     inserted as (
@@ -189,17 +189,17 @@ begin
         (select array_agg(i::offers order by i.matching_score desc, i.hustler_id) from inserted as i),
         (
             select jsonb_agg(jsonb_build_array(
-                j.broadcast_id, j.hustler_id,
+                c.broadcast_id, c.hustler_id,
                 case
-                    when j.result <> 'OFFER' then j.result
+                    when c.result <> 'OFFER' then c.result
                     when g.place > p_open_max then 'FULL'
                     else 'OFFERED'
                 end
             ))
-            from judged as j left join granted as g on g.n = j.n
+            from checked as c left join granted as g on g.n = c.n
             where not exists (
                 select from inserted as i
-                where i.broadcast_id = j.broadcast_id and i.hustler_id = j.hustler_id
+                where i.broadcast_id = c.broadcast_id and i.hustler_id = c.hustler_id
             )
         )
     into made, refused;
