@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from random import Random
 from typing import Final
 from uuid import UUID
@@ -35,6 +35,7 @@ from broadcast.offer_inserts import OfferInserts
 from broadcast.ports import Delivery, WaveMetrics
 from broadcast.sent_reports import SentReports
 from broadcast.takeover import Takeover
+from broadcast.unsent_cards import UNKNOWN_LOOKS
 from broadcast.wave_store import Ending, WaveStore, wave_of
 from engine.events.changes import Changes
 from engine.kernel.applied import Applied, StartedBroadcast
@@ -93,7 +94,6 @@ class Broadcaster:
         self._woken: set[UUID] = set()
         self._hustlers_woken: set[UUID] = set()
         self._wake = asyncio.Event()
-        self._over = asyncio.Event()
         self._look = asyncio.Event()
         self._look.set()
         self._next_tick_s = 0.0
@@ -119,7 +119,7 @@ class Broadcaster:
         for started in applied.started:
             self._started(started)
         for closed in applied.closed:
-            self._end(closed.broadcast_id)
+            self._state.end(closed.broadcast_id)
         concerned = {*applied.withdrawn, *(event.user_id for event in applied.events)}
         self._hustlers_changed(concerned)
 
@@ -131,7 +131,7 @@ class Broadcaster:
             self._look.set()
         for broadcast in changes.broadcasts:
             if broadcast.state != "ACTIVE":
-                self._end(broadcast.id)
+                self._state.end(broadcast.id)
             elif broadcast.id not in self._state.running:
                 self.wake(broadcast.id)
         self._hustlers_changed(changes.hustlers)
@@ -191,7 +191,7 @@ class Broadcaster:
             if broadcast is None:
                 continue
             if kind == "END":
-                self._end(broadcast_id)
+                self._state.end(broadcast_id)
             else:
                 self._state.grow_radius(broadcast, at)
                 grown.append(broadcast)
@@ -218,14 +218,14 @@ class Broadcaster:
                 return
 
     async def _close_ended(self) -> None:
-        await self._over.wait()
-        self._over.clear()
+        await self._state.is_over.wait()
+        self._state.is_over.clear()
         over, self._state.over = self._state.over, set()
         try:
             endings = await self._store.endings(over)
         except BaseException:
             self._state.over |= over
-            self._over.set()
+            self._state.is_over.set()
             raise
         for ending in endings:
             self._close(ending)
@@ -256,7 +256,7 @@ class Broadcaster:
         for unknown in running - known:
             self.wake(unknown)
         for ended in known - running:
-            self._end(ended)
+            self._state.end(ended)
 
     async def _poll(self) -> None:
         self._metrics.running(len(self._state.running))
@@ -265,7 +265,7 @@ class Broadcaster:
             self._delivery.connected(), self._monotonic(), LoopYield(self._limits.block_s)
         )
         if due:
-            await self._send_again(list(due)[: self._limits.resends_per_poll])
+            await self._send_again(list(due))
         await asyncio.sleep(self._limits.poll_s)
 
     async def _record_acks(self) -> None:
@@ -282,12 +282,6 @@ class Broadcaster:
         self._takeover.started(started, wave)
         self.wake(started.params.id)
 
-    def _end(self, broadcast_id: UUID) -> None:
-        broadcast = self._state.running.get(broadcast_id)
-        if broadcast is not None:
-            self._state.end(broadcast)
-            self._over.set()
-
     def _close(self, ending: Ending) -> None:
         broadcast = self._state.running.get(ending.id)
         if broadcast is None:
@@ -302,10 +296,18 @@ class Broadcaster:
         known = self._state.roster.changed(list(hustlers))
         self.wake_hustlers(known)
 
-    async def _send_again(self, hustlers: Collection[UUID]) -> None:
-        wave = await self._store.unsent(
-            hustlers, self._limits.resend_after_s, self._limits.resends_per_poll
-        )
+    async def _send_again(self, hustlers: Sequence[UUID]) -> None:
+        """Delivers what no socket took; who is beyond the limit, or was asked for in vain, is next."""
+        unsent, limit = self._inserts.unsent, self._limits.resends_per_poll
+        some, others = hustlers[:limit], hustlers[limit:]
+        unsent.suspect(others, self._monotonic())
+        try:
+            wave = await self._store.unsent(some, self._limits.resend_after_s, limit)
+        except BaseException:
+            unsent.suspect(some, self._monotonic(), UNKNOWN_LOOKS)
+            raise
+        if len(wave.offers) >= limit:
+            unsent.suspect(some, self._monotonic())
         if wave.offers:
             self._metrics.offers_resent(len(wave.offers))
             await self._inserts.deliver(wave)

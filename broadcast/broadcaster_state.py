@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,6 +22,10 @@ from engine.kernel.broadcast_params import BroadcastParams
 from engine.live.views import OfferCard
 
 FORGET_EVERY_S: Final = 60.0
+"""No round lasts so long: the rows that it holds were seen since."""
+
+ENDED_KEPT: Final = 4_096
+"""Far more than end while one takeover, or the answer of one command, is under way."""
 
 
 @dataclass(slots=True)
@@ -35,6 +40,10 @@ class BroadcasterState:
     offered: OfferedPairs = field(default_factory=OfferedPairs)
     over: set[UUID] = field(default_factory=set)
     """Broadcasts that have ended, as far as is known; how, the database is asked."""
+    is_over: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set while `over` is not empty."""
+    ended: dict[UUID, None] = field(default_factory=dict)
+    """The last `ENDED_KEPT` that ended while they did not run here: one may be on its way in."""
     untold: set[UUID] = field(default_factory=set)
     """Broadcasts whose posters are to hear of another radius or count."""
     _forgot_at_s: float = field(default_factory=time.monotonic)
@@ -44,6 +53,8 @@ class BroadcasterState:
         broadcast = self.running.add(params, prices, at)
         self.due.add(params.expires_at.timestamp(), "END", params.id)
         self._expands(broadcast, at)
+        if params.id in self.ended:
+            self.end(params.id)
         return broadcast
 
     def offered_to(self, broadcast: ActiveBroadcast, hustlers: Ids, now_s: float) -> None:
@@ -70,10 +81,20 @@ class BroadcasterState:
             self.untold.add(broadcast.params.id)
         self._expands(broadcast, at)
 
-    def end(self, broadcast: ActiveBroadcast) -> None:
-        """Takes a broadcast out of every round; its cards leave when the database says how it ended."""
-        self.over.add(broadcast.params.id)
+    def end(self, broadcast_id: UUID) -> None:
+        """Takes a broadcast out of every round; its cards leave when the database says how it ended.
+
+        One that is not running here will not, should what was read of it before its end arrive.
+        """
+        broadcast = self.running.get(broadcast_id)
+        if broadcast is None:
+            self.ended[broadcast_id] = None
+            if len(self.ended) > ENDED_KEPT:
+                del self.ended[next(iter(self.ended))]
+            return
+        self.over.add(broadcast_id)
         self.running.stop(broadcast)
+        self.is_over.set()
 
     def resume(self, broadcast_id: UUID, at: datetime, after_s: float) -> None:
         """Puts a broadcast back that has not ended yet by the database's clock."""

@@ -185,11 +185,11 @@ class Evaluation:
         now = unread[: self._limits.hustlers_per_round]
         for start in range(0, now.size, self._limits.hustlers_per_call):
             some = now[start : start + self._limits.hustlers_per_call]
-            roster.reading(some)
+            read = roster.reading(some)
             try:
-                roster.put(some, await self._store.roster(roster.uuids(some)))
+                roster.put(some, await self._store.roster(roster.uuids(some)), read)
             except BaseException:
-                roster.outdate(some)
+                roster.unread(some, read)
                 raise
         return bool(unread.size > now.size)
 

@@ -107,6 +107,10 @@ class HustlerColumns:
         for column in fields(self):
             getattr(self, column.name)[rows] = getattr(other, column.name)
 
+    def take(self, rows: Rows) -> HustlerColumns:
+        """Returns a copy of these rows, in their order."""
+        return HustlerColumns(*(getattr(self, column.name)[rows] for column in fields(self)))
+
     def grow(self, n: int) -> HustlerColumns:
         """Returns a copy with room for n rows, n ≥ len(self)."""
         grown = HustlerColumns.empty(n)

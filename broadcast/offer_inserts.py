@@ -18,7 +18,7 @@ from broadcast.limits import WaveLimits
 from broadcast.loop_yield import LoopYield
 from broadcast.matching import Matches
 from broadcast.ports import Delivery, WaveMetrics
-from broadcast.unsent_cards import UnsentCards
+from broadcast.unsent_cards import UNKNOWN_LOOKS, UnsentCards
 from broadcast.wave_store import Wave, WaveStore
 from engine.kernel.broadcast_params import BroadcastParams
 from engine.kernel.ids import UserId
@@ -127,9 +127,11 @@ class OfferInserts:
                 open_offers_max=self._limits.open_offers,
             )
         except BaseException as error:
-            # whether they were inserted is unknown: the next insert of a pair says so
+            # whether they were inserted is unknown: the next insert of a pair says so; but whoever
+            # is full with them is asked nothing, and needs the cards all the same
             self._free(pairs, serials)
             if isinstance(error, DatabaseAway):
+                self.unsent.suspect(set(hustlers), self._monotonic(), UNKNOWN_LOOKS)
                 self._slower()
             raise
         self._pace(self._monotonic() - begun_s, len(pairs))
@@ -167,7 +169,7 @@ class OfferInserts:
             self._state.roster.offers_opened(pair.row, -1)
             self._state.roster.outdate(pair.row)
             if refused.result == "OVER":
-                self._state.end(broadcast)
+                self._state.end(refused.broadcast_id)
             elif refused.result == "OFFERED":
                 self.unsent.suspect([refused.hustler_id], self._monotonic())
             elif refused.result != "RELEASED":

@@ -21,6 +21,8 @@ ROWS_MAX: Final = 1 << 20
 NOBODY: Final = -1
 """The row of a hustler who has none."""
 
+_NONE: Final = 0
+
 
 class Roster:
     """Rows of hustlers by id; rows move never, and are given again when nobody needs them."""
@@ -29,6 +31,9 @@ class Roster:
         self.hustlers = HustlerColumns.empty(1_024)
         self.ids: Ids = np.zeros(1_024, "S16")
         self._stale: Mask = np.ones(1_024, np.bool_)
+        self._read: NDArray[np.int64] = np.zeros(1_024, np.int64)
+        """Which read of a row is under way, the last one that began; `_NONE`: none."""
+        self._reads = _NONE
         self._seen_at_s: Floats = np.full(1_024, -np.inf)
         self._used = 0
         self._free: list[int] = []
@@ -59,6 +64,7 @@ class Roster:
         self.hustlers.put(rows, HustlerColumns.empty(rows.size))
         self.ids[rows] = ids
         self._stale[rows] = True
+        self._read[rows] = _NONE
         by_id = np.argsort(ids, kind="stable")
         places = np.searchsorted(self._sorted, ids[by_id])
         self._sorted = np.insert(self._sorted, places, ids[by_id])
@@ -99,13 +105,27 @@ class Roster:
         """Returns those whose facts are unknown, changed, or outdated by time; `at_s` in Unix s."""
         return rows[self._stale[rows] | (self.hustlers.changes_at[rows] <= at_s)]
 
-    def reading(self, rows: Rows) -> None:
-        """Notes that these are about to be read: what changes from now on marks them again."""
-        self._stale[rows] = False
+    def reading(self, rows: Rows) -> int:
+        """Notes that these are about to be read: what changes from now on marks them again.
 
-    def put(self, rows: Rows, facts: HustlerColumns) -> None:
-        """Writes what was read of these hustlers."""
-        self.hustlers.put(rows, facts)
+        Returns the number of the read, by which its answer is put.
+        """
+        self._reads += 1
+        self._stale[rows] = False
+        self._read[rows] = self._reads
+        return self._reads
+
+    def put(self, rows: Rows, facts: HustlerColumns, read: int) -> None:
+        """Writes what a read has found of these hustlers; a later read of a row, begun meanwhile, counts."""
+        current = np.flatnonzero(self._read[rows] == read)
+        self.hustlers.put(rows[current], facts.take(current))
+        self._read[rows[current]] = _NONE
+
+    def unread(self, rows: Rows, read: int) -> None:
+        """Marks those to be read again that a read has failed to bring."""
+        failed = rows[self._read[rows] == read]
+        self._stale[failed] = True
+        self._read[failed] = _NONE
 
     def outdate(self, rows: Rows) -> None:
         """Marks rows to be read again."""
@@ -117,10 +137,15 @@ class Roster:
         return np.where(self.hustlers.active[rows] & ~self._stale[rows], np.maximum(left, 0), 0)
 
     def offers_opened(self, rows: Rows, by: int) -> None:
-        """Moves the counts of open offers, of a row as often as it is named; never below none."""
+        """Moves the counts of open offers, of a row as often as it is named; never below none.
+
+        A read that is under way may still count what has gone, so the row is read once more: too
+        low a count costs a question, too high a one costs a place.
+        """
         np.add.at(self.hustlers.open_offers, rows, by)
         if by < 0:
             np.maximum(self.hustlers.open_offers, 0, out=self.hustlers.open_offers)
+            self._stale[rows[self._read[rows] != _NONE]] = True
 
     def uuids(self, rows: Rows) -> list[UUID]:
         """Returns the hustlers of these rows."""
@@ -134,6 +159,7 @@ class Roster:
         self.hustlers = self.hustlers.grow(room)
         self.ids = np.concatenate((self.ids, np.zeros(room - has, "S16")))
         self._stale = np.concatenate((self._stale, np.ones(room - has, np.bool_)))
+        self._read = np.concatenate((self._read, np.zeros(room - has, np.int64)))
         self._seen_at_s = np.concatenate((self._seen_at_s, np.full(room - has, -np.inf)))
 
 

@@ -62,8 +62,9 @@ class Takeover:
         if wave is not None:
             hustlers = as_ids(offer.hustler_id for offer in wave.offers)
             self._state.offered_to(broadcast, hustlers, self._clock.monotonic())
+            # what was read since the commit counts the new offers already: only a read can tell
             rows = self._state.roster.rows_of(hustlers)
-            self._state.roster.offers_opened(rows[rows != NOBODY], 1)
+            self._state.roster.outdate(rows[rows != NOBODY])
 
     async def refresh_prices(self) -> None:
         """Applies the market's prices to all broadcasts when they have been read anew."""

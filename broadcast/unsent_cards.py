@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterable
+from typing import Final
 from uuid import UUID
 
 from broadcast.limits import WaveLimits
@@ -11,6 +12,9 @@ from broadcast.loop_yield import LoopYield
 
 Pair = tuple[UUID, UUID]
 """Broadcast and hustler."""
+
+UNKNOWN_LOOKS: Final = 3
+"""The first may come before the late insert has ended, the second before its offers are old enough."""
 
 
 class UnsentCards:
@@ -23,7 +27,7 @@ class UnsentCards:
         self._limits = limits
         self._delivered_at_s: dict[Pair, float] = {}
         self._order: deque[tuple[float, Pair]] = deque()
-        self._suspects: deque[tuple[float, UUID]] = deque()
+        self._suspects: deque[tuple[float, UUID, int]] = deque()
 
     def delivered(self, pairs: Iterable[Pair], now_s: float) -> None:
         """Notes cards that were handed to delivery."""
@@ -32,10 +36,14 @@ class UnsentCards:
                 self._delivered_at_s[pair] = now_s
                 self._order.append((now_s + self._limits.resend_after_s, pair))
 
-    def suspect(self, hustlers: Iterable[UUID], now_s: float) -> None:
-        """Notes hustlers with offers found in the database whose cards may never have been delivered."""
+    def suspect(self, hustlers: Iterable[UUID], now_s: float, looks: int = 1) -> None:
+        """Notes hustlers with offers in the database whose cards may never have been delivered.
+
+        Each is looked at `looks` times, `resend_after_s` apart: `UNKNOWN_LOOKS` after a call without
+        an answer, which a server that stood still may carry out when it goes on.
+        """
         due_s = now_s + self._limits.resend_after_s
-        self._suspects.extend((due_s, hustler) for hustler in hustlers)
+        self._suspects.extend((due_s, hustler, looks) for hustler in hustlers)
 
     def taken(self, pairs: Iterable[Pair]) -> None:
         """Forgets cards that reached a socket."""
@@ -53,9 +61,11 @@ class UnsentCards:
         due: set[UUID] = set()
         again: list[Pair] = []
         while self._suspects and self._suspects[0][0] <= now_s:
-            _, hustler = self._suspects.popleft()
+            _, hustler, looks = self._suspects.popleft()
             if hustler in connected:
                 due.add(hustler)
+                if looks > 1:
+                    self.suspect([hustler], now_s, looks - 1)
         while self._order and self._order[0][0] <= now_s:
             _, pair = self._order.popleft()
             delivered_at_s = self._delivered_at_s.get(pair)
