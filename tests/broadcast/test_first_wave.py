@@ -137,7 +137,7 @@ async def test_what_the_wave_offers_is_what_the_search_found(world: World) -> No
     found = await candidates(world, msgspec.convert(begun["starting"], StartingTask, strict=False))
     assert found is not None
     booked = await world.value(
-        "select book_funding($1, 'pay', $2, $3)",
+        "select book_funding($1::uuid, 'pay-' || $1::uuid, $2, $3)",
         UUID(begun["id"]),
         '{"ttl_s": 600, "initial_radius_miles": 3, "max_radius_miles": 10,'
         ' "expansion_step_miles": 2, "expansion_interval_s": 60}',

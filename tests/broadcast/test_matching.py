@@ -132,6 +132,7 @@ class RandomMarket:
             price_cents=int(pick.integers(1_500, 20_000)),
             created_at=START,
             deadline=None,
+            estimated_minutes=None,
             required_trust_tier=int(pick.choice([1, 1, 1, 2, 3])),
             required_trade=str(pick.choice(TRADES)) if pick.random() < 0.2 else None,
             insurance_required=bool(pick.random() < 0.2),
