@@ -50,6 +50,7 @@ _TERMINATE = """
 """
 
 
+_MAKE_OFFERS = "make_offers(uuid[], uuid[], double precision[], double precision[], double precision[], integer)"
 _CANCEL = "update live_broadcasts set state = 'CANCELLED', ended_at = hx_clock() where id = $1"
 
 
@@ -157,6 +158,18 @@ async def test_a_look_for_unsent_cards_that_fails_is_made_again(world: World) ->
         async with without(world, "unsent_offers(uuid[], interval, integer)"):
             await until(lambda: "poll" in world.counted.failures)
         await until(lambda: all(world.delivery.of(hustler) for hustler in hustlers), within_s=15)
+
+
+async def test_an_insert_that_fails_gives_the_pair_and_its_place_back(world: World) -> None:
+    """To whoever has a single one, as soon as inserts go through again."""
+    hustler = await world.hustler(1)
+    broadcast = await world.broadcast()
+    async with world.broadcaster(replace(QUICK, open_offers=1)):
+        async with without(world, _MAKE_OFFERS):
+            await until(lambda: "tick" in world.counted.failures)
+            assert not world.delivery.of(hustler)
+        await until(lambda: len(world.delivery.of(hustler)) == 1)
+    assert world.delivery.of(hustler)[0].broadcast_id == broadcast
 
 
 def test_a_row_that_a_round_may_hold_is_given_to_nobody_else() -> None:

@@ -234,28 +234,41 @@ async def test_the_best_legal_pairs_are_chosen_until_nobody_has_place_or_pair(se
     assert not (legal & (free > 0)).any()
 
 
+class SwapAt(LoopYield):
+    """At one yield every broadcast ends, and others start in their slots, far away."""
+
+    def __init__(self, market: RandomMarket, swap_at: int) -> None:
+        super().__init__(1.0)
+        self.market = market
+        self.swap_at = swap_at
+        self.yields = 0
+
+    async def maybe_yield(self) -> None:
+        """Counts, and swaps once."""
+        self.yields += 1
+        if self.yields != self.swap_at:
+            return
+        market = self.market
+        for broadcast in market.active:
+            market.state.remove(broadcast)
+            elsewhere = msgspec.structs.replace(broadcast.params, id=market.uuid(), lat=0.0)
+            market.state.add(elsewhere, MarketPrices(market.at, {}), market.at)
+
+
 async def test_a_slot_that_another_broadcast_has_got_meanwhile_is_left_alone() -> None:
     """What was computed for the one that ended says nothing of its successor in the slot."""
-    market = RandomMarket(1)
 
-    class Swap(LoopYield):
-        """At the first yield every broadcast ends, and others start in their slots, far away."""
+    async def selected(swap: SwapAt) -> int:
+        market = swap.market
+        slots = market.state.running.slots()
+        found = await market.matching.select(market.present, slots, market.at.timestamp(), swap)
+        return len(found.pairs)
 
-        def __init__(self) -> None:
-            super().__init__(1.0)
-            self.is_done = False
-
-        async def maybe_yield(self) -> None:
-            """Swaps once."""
-            if self.is_done:
-                return
-            self.is_done = True
-            for broadcast in market.active:
-                market.state.remove(broadcast)
-                elsewhere = msgspec.structs.replace(broadcast.params, id=market.uuid(), lat=0.0)
-                market.state.add(elsewhere, MarketPrices(market.at, {}), market.at)
-
-    slots = market.state.running.slots()
-    selection = await market.matching.select(market.present, slots, market.at.timestamp(), Swap())
-    assert len(selection.pairs) == 0
-    assert not market.state.offered.contains(slots.repeat(60), np.tile(market.rows, 40)).any()
+    never = SwapAt(RandomMarket(1), 0)
+    assert await selected(never) > 10
+    for swap_at in range(1, never.yields + 1):
+        market = RandomMarket(1)
+        slots = market.state.running.slots()
+        assert await selected(SwapAt(market, swap_at)) == 0
+        every = (slots.repeat(60), np.tile(market.rows, 40))
+        assert not market.state.offered.contains(*every).any()

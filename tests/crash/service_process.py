@@ -1,8 +1,9 @@
-"""`hustlexp dev` as a process, and three ways to kill a part of it with -9."""
+"""`hustlexp dev` as a process, and three parts of it to kill with -9, or to stop for a while."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from typing import Any, Literal, Self
 
 import asyncpg
 import httpx
+import psutil
 import redis
 
 Victim = Literal["service", "postgres", "valkey"]
@@ -56,8 +58,7 @@ class ServiceProcess:
     async def kill(self, victim: Victim) -> None:
         """SIGKILL; a killed service is started again, the servers come back by themselves."""
         if victim == "postgres":
-            pid = (self._folder / "postgres" / "postmaster.pid").read_text().split()[0]
-            os.kill(int(pid), signal.SIGKILL)
+            os.kill(self._postmaster_pid(), signal.SIGKILL)
         elif victim == "valkey":
             os.kill(await self._valkey_pid(), signal.SIGKILL)
         else:
@@ -65,6 +66,33 @@ class ServiceProcess:
             self._process.kill()
             await self._process.wait()
             await self._start()
+
+    async def pause(self, victim: Victim, seconds: float) -> None:
+        """SIGSTOP, and SIGCONT after so long; of PostgreSQL the backends too."""
+        if victim == "postgres":
+            postmaster = psutil.Process(self._postmaster_pid())
+            stopped = [postmaster, *postmaster.children(recursive=True)]
+        else:
+            pid = self.pid if victim == "service" else await self._valkey_pid()
+            stopped = [psutil.Process(pid)]
+        for process in stopped:
+            _signal(process, signal.SIGSTOP)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            for process in stopped:
+                _signal(process, signal.SIGCONT)
+
+    async def ready(self) -> bool:
+        """Whether the service says that traffic may come."""
+        async with httpx.AsyncClient(base_url=self.urls["url"], timeout=2) as client:
+            try:
+                return (await client.get("/readyz")).status_code == 200
+            except httpx.TransportError:
+                return False
+
+    def _postmaster_pid(self) -> int:
+        return int((self._folder / "postgres" / "postmaster.pid").read_text().split()[0])
 
     async def _valkey_pid(self) -> int:
         while True:  # it may still be coming back from the kill before
@@ -112,6 +140,11 @@ class ServiceProcess:
         assert self._process.stdout is not None
         line = await asyncio.wait_for(self._process.stdout.readline(), READY_S)
         self.urls = json.loads(line)
+
+
+def _signal(process: psutil.Process, number: signal.Signals) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):  # a backend that has ended meanwhile
+        process.send_signal(number)
 
 
 def _free_port() -> int:

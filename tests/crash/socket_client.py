@@ -29,6 +29,12 @@ class SocketClient:
         """LIVE_TASK_BROADCAST messages by broadcast id, over all sockets."""
         self.known: set[str] = set()
         """Broadcasts seen on a card or in a WELCOME."""
+        self.screen: set[str] = set()
+        """Broadcasts whose card stands on the present socket."""
+        self.over: set[str] = set()
+        """Broadcasts whose card was taken off because they had ended."""
+        self.wrong: list[str] = []
+        """Cards that should not have come."""
         self._url = ws_url
         self.token = token
         self._ids = itertools.count()
@@ -46,6 +52,11 @@ class SocketClient:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
+
+    @property
+    def is_welcome(self) -> bool:
+        """Whether the present socket has got its WELCOME."""
+        return self._welcomed.is_set()
 
     async def ask(self, kind: str, data: dict[str, Any] | None = None) -> dict[str, Any]:
         """Ask until there is an answer that is not "try again": commands are safe to repeat."""
@@ -105,11 +116,25 @@ class SocketClient:
             self.seqs.append(message["seq"])
             self.events.append(message)
         if message["type"] == "WELCOME":
-            self.known.update(offer["broadcast_id"] for offer in data["offers"])
+            self.screen = {offer["broadcast_id"] for offer in data["offers"]}
+            self.wrong += [f"{broadcast} over, in WELCOME" for broadcast in self.screen & self.over]
+            self.known |= self.screen
             self._welcomed.set()
         if message["type"] == "LIVE_TASK_BROADCAST":
-            self.cards[data["broadcast_id"]] += 1
-            self.known.add(data["broadcast_id"])
+            self._carded(data["broadcast_id"])
+        if message["type"] == "LIVE_TASK_UNAVAILABLE":
+            self.screen.discard(data["broadcast_id"])
+            if data["reason"] != "WITHDRAWN":
+                self.over.add(data["broadcast_id"])
         waiting = self._answers.pop(message.get("id", ""), None)
         if waiting is not None and not waiting.done():
             waiting.set_result(message)
+
+    def _carded(self, broadcast: str) -> None:
+        if broadcast in self.over:
+            self.wrong.append(f"{broadcast} over")
+        if broadcast in self.known:
+            self.wrong.append(f"{broadcast} twice")
+        self.cards[broadcast] += 1
+        self.known.add(broadcast)
+        self.screen.add(broadcast)
