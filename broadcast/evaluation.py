@@ -187,10 +187,12 @@ class Evaluation:
             some = now[start : start + self._limits.hustlers_per_call]
             read = roster.reading(some)
             try:
-                roster.put(some, await self._store.roster(roster.uuids(some)), read)
+                again = roster.put(some, await self._store.roster(roster.uuids(some)), read)
             except BaseException:
                 roster.unread(some, read)
                 raise
+            # an offer that was not open when it was to be shown has a card that nobody waits for
+            self._inserts.unsent.suspect(roster.uuids(again), self._clock.monotonic())
         return bool(unread.size > now.size)
 
 

@@ -34,6 +34,8 @@ class Roster:
         self._read: NDArray[np.int64] = np.zeros(1_024, np.int64)
         """Which read of a row is under way, the last one that began; `_NONE`: none."""
         self._reads = _NONE
+        self._known: Mask = np.zeros(1_024, np.bool_)
+        """Whether a row was ever read."""
         self._seen_at_s: Floats = np.full(1_024, -np.inf)
         self._used = 0
         self._free: list[int] = []
@@ -65,6 +67,7 @@ class Roster:
         self.ids[rows] = ids
         self._stale[rows] = True
         self._read[rows] = _NONE
+        self._known[rows] = False
         by_id = np.argsort(ids, kind="stable")
         places = np.searchsorted(self._sorted, ids[by_id])
         self._sorted = np.insert(self._sorted, places, ids[by_id])
@@ -115,11 +118,18 @@ class Roster:
         self._read[rows] = self._reads
         return self._reads
 
-    def put(self, rows: Rows, facts: HustlerColumns, read: int) -> None:
-        """Writes what a read has found of these hustlers; a later read of a row, begun meanwhile, counts."""
+    def put(self, rows: Rows, facts: HustlerColumns, read: int) -> Rows:
+        """Writes what a read has found of these hustlers; a later read of a row, begun meanwhile, counts.
+
+        Returns those who are active again: known, and not so before.
+        """
         current = np.flatnonzero(self._read[rows] == read)
-        self.hustlers.put(rows[current], facts.take(current))
-        self._read[rows[current]] = _NONE
+        rows, facts = rows[current], facts.take(current)
+        again = rows[self._known[rows] & ~self.hustlers.active[rows] & facts.active]
+        self.hustlers.put(rows, facts)
+        self._known[rows] = True
+        self._read[rows] = _NONE
+        return again
 
     def unread(self, rows: Rows, read: int) -> None:
         """Marks those to be read again that a read has failed to bring."""
@@ -160,6 +170,7 @@ class Roster:
         self.ids = np.concatenate((self.ids, np.zeros(room - has, "S16")))
         self._stale = np.concatenate((self._stale, np.ones(room - has, np.bool_)))
         self._read = np.concatenate((self._read, np.zeros(room - has, np.int64)))
+        self._known = np.concatenate((self._known, np.zeros(room - has, np.bool_)))
         self._seen_at_s = np.concatenate((self._seen_at_s, np.full(room - has, -np.inf)))
 
 

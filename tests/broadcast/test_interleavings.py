@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID
 
 import msgspec
@@ -158,6 +159,23 @@ async def test_a_look_for_unsent_cards_that_fails_is_made_again(world: World) ->
         async with without(world, "unsent_offers(uuid[], interval, integer)"):
             await until(lambda: "poll" in world.counted.failures)
         await until(lambda: all(world.delivery.of(hustler) for hustler in hustlers), within_s=15)
+
+
+async def test_a_card_that_was_due_while_its_hustler_was_busy_is_shown_afterwards(
+    world: World,
+) -> None:
+    """The offer was made elsewhere and not shown; it is open again when the hustler is free."""
+    hustler = await world.hustler(1)
+    broadcast = await world.broadcast()
+    await offered(world, broadcast, hustler)
+    pause = "update live_status set paused_until = hx_clock() + $2 where user_id = $1"
+    await world.value(pause, hustler, timedelta(seconds=60))
+    async with world.broadcaster():
+        await until(lambda: world.counted.read > 0)
+        await world.polls(8)  # longer than a card waits
+        assert not world.delivery.of(hustler)
+        await world.advance(60)
+        await until(lambda: len(world.delivery.of(hustler)) == 1)
 
 
 async def test_an_insert_that_fails_gives_the_pair_and_its_place_back(world: World) -> None:

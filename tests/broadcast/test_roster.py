@@ -191,6 +191,19 @@ def test_an_answer_that_a_later_read_has_overtaken_counts_for_nothing() -> None:
     assert not roster.hustlers.active[row][0]
 
 
+def test_it_tells_who_is_active_again_and_not_who_is_new() -> None:
+    """Their offers may be open again."""
+    roster, facts = Roster(), everybody()
+    roster.add(as_ids(PEOPLE[:2]))
+    rows = roster.rows_of(as_ids(PEOPLE[:2]))
+    said = []
+    for is_active in (True, False, True, True):
+        facts[PEOPLE[0]].active = is_active
+        seen = columns(PEOPLE[:2], facts)
+        said.append(roster.uuids(roster.put(rows, seen, roster.reading(rows))))
+    assert said == [[], [], [PEOPLE[0]], []]
+
+
 def test_it_grows_beyond_what_it_was_made_for() -> None:
     """Rows keep their numbers, and who is found together stands together."""
     roster = Roster()
