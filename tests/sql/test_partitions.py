@@ -250,7 +250,7 @@ async def test_what_is_asked_of_one_broadcast_looks_into_one_month(aged: Market)
         ("select broadcast_view(b) from live_broadcasts as b where b.id = $1", broadcast),
         ("select * from offers where broadcast_id = $1 and hustler_id = $2", broadcast, hustler),
         ("select offers_sent(array[$1::uuid], array[$2::uuid], array[0.0])", broadcast, hustler),
-        ("select wave_broadcasts(array[$1::uuid])", broadcast),
+        ("select hustlers from offered_hustlers(array[$1::uuid])", broadcast),
         ("select respond_to_offer($2, $1, 'SKIP', null)", broadcast, hustler),
     ):
         assert await touched(aged, statement, *args) == this, statement

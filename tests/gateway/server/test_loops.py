@@ -9,8 +9,12 @@ from collections.abc import Iterator
 from tests.support.paths import ROOT
 from tests.support.service import Service
 
-PARTS = {"OfferCards": "run by the hub", "Fanout": "run by the hub"}
-"""Loops that another loop runs."""
+PARTS = {
+    "OfferCards": "run by the hub",
+    "Fanout": "run by the hub",
+    "HeapSweep": "run by `serve` beside its server",
+}
+"""Loops that another loop runs, or that a process of its own has."""
 
 
 def loops() -> Iterator[str]:
