@@ -167,24 +167,25 @@ class OfferInserts:
             n = number.pop((serial, refused.hustler_id))
             pair = pairs.take(slice(n, n + 1))
             self._state.roster.offers_opened(pair.row, -1)
-            self._state.roster.outdate(pair.row)
+            against_its_word = self._state.roster.outdate(pair.row)
             if refused.result == "OVER":
                 self._state.end(refused.broadcast_id)
             elif refused.result == "OFFERED":
                 self.unsent.suspect([refused.hustler_id], self._monotonic())
             elif refused.result != "RELEASED":
-                self._try_again(pair, serial)
+                self._try_again(pair, serial, counts=against_its_word)
         if self._refused:
             for n in number.values():
                 self._refused.pop(int(pairs.row[n]), None)
 
-    def _try_again(self, pair: Matches, serial: int) -> None:
+    def _try_again(self, pair: Matches, serial: int, *, counts: bool) -> None:
         """Frees a refused pair: at once, as its hustler's facts will be read anew, or held.
 
-        The roster and the database may disagree for a reason that reading does not cure.
+        The roster and the database may disagree for a reason that reading does not cure. A refusal
+        `counts` towards that once for each read: a hustler who was full may be refused often in one call.
         """
         slot, row = int(pair.slot[0]), int(pair.row[0])
-        self._refused[row] += 1
+        self._refused[row] += counts
         if self._refused[row] < self._limits.refusals_in_row:
             self._state.offered.discard(pair.slot, pair.row)
         else:

@@ -137,9 +137,11 @@ class Roster:
         self._stale[failed] = True
         self._read[failed] = _NONE
 
-    def outdate(self, rows: Rows) -> None:
-        """Marks rows to be read again."""
+    def outdate(self, rows: Rows) -> bool:
+        """Marks rows to be read again; returns whether any of them was not to be read already."""
+        known = bool((~self._stale[rows]).any())
         self._stale[rows] = True
+        return known
 
     def free_places(self, rows: Rows, open_max: int) -> NDArray[np.int64]:
         """Returns how many more offers each may hold: 0 for whoever is busy, inactive or unknown."""

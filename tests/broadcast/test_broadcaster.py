@@ -558,6 +558,7 @@ async def test_a_killed_valkey_is_survived(
         async with there.broadcaster() as broadcaster:
             broadcaster.wake(await there.broadcast())
             await until(lambda: len(there.delivery.of(before)) == 1)
+            await there.ticks(1)  # a picture of presence is known
             server.kill()
             server.wait()
             await until(lambda: "presence" in there.counted.failures)

@@ -81,7 +81,7 @@ class Chaos:
         self.miles[hustler] = self.random.uniform(0, 11)
         await self.appear(hustler)
         if self.random.random() < 0.5:
-            self.broadcaster.ring([hustler])
+            self.broadcaster.wake_hustlers([hustler])
 
     async def answer(self) -> None:
         """Declines or skips an open offer."""
@@ -187,7 +187,13 @@ class Chaos:
                 OPEN_MAX,
             )
             opened = await self.world.owner.fetch(
-                "select broadcast_id, hustler_id from open_offers($1, hx_clock())", list(self.miles)
+                # who has driven out of all reach is no broadcaster's: a LIVE mode that comes back
+                # there brings the cards by its event
+                "select o.broadcast_id, o.hustler_id from open_offers($1, hx_clock()) as o"
+                " inner join unnest($1::uuid[], $2::float8[]) as h (id, miles)"
+                " on h.id = o.hustler_id and h.miles <= 3.0",
+                list(self.miles),
+                list(self.miles.values()),
             )
         shown = {(card.broadcast_id, hustler) for hustler, card in self.world.delivery.shown}
         return [f"{h} lacks {b}" for b, h in rows] + [

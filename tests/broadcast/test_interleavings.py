@@ -106,7 +106,11 @@ async def test_a_place_counts_once_whether_the_roster_or_the_commit_is_heard_fir
             "hustlers": [str(hustler)], "exact_miles": [1.0], "place_miles": [1.0], "scores": [0.5],
         }  # fmt: skip
         booked = await world.value(
+<<<<<<< HEAD
             "select book_funding($1::uuid, 'pay-' || $1::uuid, $2, $3)",
+=======
+            "select book_funding($1, 'pay-' || $1::uuid, $2, $3)",
+>>>>>>> crash
             UUID(begun["id"]),
             msgspec.json.encode(BroadcastPlan()).decode(),
             json.dumps(wave),
@@ -176,6 +180,29 @@ async def test_a_card_that_was_due_while_its_hustler_was_busy_is_shown_afterward
         assert not world.delivery.of(hustler)
         await world.advance(60)
         await until(lambda: len(world.delivery.of(hustler)) == 1)
+
+
+async def test_a_full_hustler_who_is_refused_often_in_one_call_is_not_left_alone(
+    world: World,
+) -> None:
+    """Three offers were made elsewhere, so three pairs at once are refused for one reason."""
+    hustler = await world.hustler(1)
+    limits = replace(QUICK, tick_s=0.03, open_offers=4, refusals_in_row=3)
+    async with world.broadcaster(limits) as broadcaster:
+        first = await world.broadcast()
+        await until(lambda: len(world.delivery.of(hustler)) == 1)
+        others = [await world.broadcast() for _ in range(3)]
+        await until(lambda: len(world.delivery.of(hustler)) == 4)
+        row = broadcaster._state.roster.rows_of(as_ids([hustler]))
+        # too low a count: what others have made was not told
+        broadcaster._state.roster.hustlers.open_offers[row] = 0
+        more = [await world.broadcast() for _ in range(4)]
+        await until(lambda: world.counted.evaluated >= 5)
+        await world.ticks(4)
+        for ended in (first, *others):
+            await world.value(_CANCEL, ended)
+        await until(lambda: len(world.delivery.of(hustler)) == 8)
+    assert {card.broadcast_id for card in world.delivery.of(hustler)} == {first, *others, *more}
 
 
 async def test_an_insert_that_fails_gives_the_pair_and_its_place_back(world: World) -> None:

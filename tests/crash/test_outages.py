@@ -38,31 +38,31 @@ VICTIMS: tuple[Victim, ...] = ("service", "postgres", "valkey")
 class Scale:
     """How much of everything, and how long a part stands still."""
 
-    towns: int
+    cities: int
     broadcasts: int
     hustlers: int
     stands_s: tuple[float, float]
 
 
-BIG = Scale(towns=80, broadcasts=1_000, hustlers=300, stands_s=(1.0, 60.0))
+BIG = Scale(cities=80, broadcasts=1_000, hustlers=300, stands_s=(1.0, 60.0))
 
 
 class Market:
-    """Towns far from each other, in each a few hustlers and a dozen tasks on offer."""
+    """Cities far from each other, in each a few hustlers and a dozen tasks on offer."""
 
     def __init__(self, service: ServiceProcess, scale: Scale, seed: int) -> None:
         self.service = service
         self.random = random.Random(seed)
         self.scale = scale
-        self.towns = [LatLng(30.0 + n % 12, -118.0 + 3 * (n // 12)) for n in range(scale.towns)]
+        self.cities = [LatLng(30.0 + n % 12, -118.0 + 3 * (n // 12)) for n in range(scale.cities)]
         self.clients: list[SocketClient] = []
         self.where: list[LatLng] = []
 
     def near(self, n: int, miles: float) -> LatLng:
-        """Somewhere in a town."""
-        town, reach = self.towns[n % len(self.towns)], miles / 69.0
+        """Somewhere in a city."""
+        city, reach = self.cities[n % len(self.cities)], miles / 69.0
         north, east = self.random.uniform(-reach, reach), self.random.uniform(-reach, reach)
-        return LatLng(town.lat + north, town.lng + east)
+        return LatLng(city.lat + north, city.lng + east)
 
     async def move_in(self, stack: AsyncExitStack) -> None:
         """Everybody connects and goes LIVE."""

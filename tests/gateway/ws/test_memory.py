@@ -102,7 +102,9 @@ def closed(service: Service) -> None:
 
 def alive() -> Counter[str]:
     """How many objects of each kind that a connection has there are, without a collection."""
-    return Counter(type(o).__name__ for o in gc.get_objects() if issubclass(type(o), PER_CONNECTION))
+    return Counter(
+        type(o).__name__ for o in gc.get_objects() if issubclass(type(o), PER_CONNECTION)
+    )
 
 
 def types() -> Counter[str]:
