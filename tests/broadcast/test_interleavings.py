@@ -106,11 +106,7 @@ async def test_a_place_counts_once_whether_the_roster_or_the_commit_is_heard_fir
             "hustlers": [str(hustler)], "exact_miles": [1.0], "place_miles": [1.0], "scores": [0.5],
         }  # fmt: skip
         booked = await world.value(
-<<<<<<< HEAD
             "select book_funding($1::uuid, 'pay-' || $1::uuid, $2, $3)",
-=======
-            "select book_funding($1, 'pay-' || $1::uuid, $2, $3)",
->>>>>>> crash
             UUID(begun["id"]),
             msgspec.json.encode(BroadcastPlan()).decode(),
             json.dumps(wave),

@@ -101,12 +101,7 @@ class Model:
         person = self.random.choice(PEOPLE)
         self.facts[person].active = self.random.random() < 0.7
         self.facts[person].changes_at = self.at_s + self.random.choice([1.0, 9.0, float("inf")])
-<<<<<<< HEAD
         assert self.roster.changed([person]) == [known for known in [person] if known in self.known]
-=======
-        marked = as_uuids(self.roster.changed([person]))
-        assert marked == [known for known in [person] if known in self.known]
->>>>>>> crash
 
     def offer(self) -> None:
         """Offers are made by the broadcaster itself: counted, not told."""
