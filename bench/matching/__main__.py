@@ -86,14 +86,20 @@ class Bench:
         client = open_valkey(self._servers.redis_url)
         await client.one(b"FLUSHALL")
         await self.market.settle(hustlers)
-        await self.market.appear(Presence(client))
-        await client.close()
+        presence = Presence(client)
+        await self.market.appear(presence)
         random = np.random.default_rng(SEED)
         ages_s = random.uniform(0, PLAN_S, broadcasts).tolist()
         running = await self.market.broadcasts(self.market.places(broadcasts), ages_s)
         await self._superuser.execute("analyze" if statistics_first else "select 1")
-        async with subject(self._servers.postgres_dsn, self._servers.redis_url) as process:
-            return await self._measured(process, hustlers, running, churn_s)
+        staying = asyncio.create_task(self.market.stay(presence))
+        try:
+            async with subject(self._servers.postgres_dsn, self._servers.redis_url) as process:
+                return await self._measured(process, hustlers, running, churn_s)
+        finally:
+            staying.cancel()
+            await asyncio.gather(staying, return_exceptions=True)
+            await client.close()
 
     async def _measured(
         self, process: SubjectProcess, hustlers: int, running: list[UUID], churn_s: int

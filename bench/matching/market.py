@@ -6,6 +6,7 @@ elsewhere, and a hundred thousand people would take an hour otherwise.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,6 +24,7 @@ from geo.presence.presence import Heartbeat, Presence
 
 CATEGORIES: Final = tuple(CATEGORY_MEDIAN_CENTS)
 PLAN_S: Final = 600.0
+HEARTBEAT_S: Final = 30
 
 _TABLES: Final = ("offers", "live_broadcasts", "escrows", "tasks")
 
@@ -93,6 +95,22 @@ class Market:
                 for hustler, point in zip(self.city.hustlers, points, strict=True)
             ]
         )
+
+    async def stay(self, presence: Presence) -> None:
+        """Everybody's phone says again where it is, one after the other, every 30 s; until cancelled."""
+        points = list(
+            zip(self.city.hustlers, self.city.lat.tolist(), self.city.lng.tolist(), strict=True)
+        )
+        share = -(-len(points) // HEARTBEAT_S)
+        seq = 1
+        while True:
+            seq += 1
+            for start in range(0, len(points), share):
+                part = points[start : start + share]
+                await presence.write(
+                    [Heartbeat(who, LatLng(lat, lng), 1, seq) for who, lat, lng in part]
+                )
+                await asyncio.sleep(1.0)
 
     def places(self, count: int) -> list[Place]:
         """Returns places of tasks, spread as people are."""

@@ -265,12 +265,17 @@ async def test_the_market_is_the_category_without_the_task_itself(world: World) 
 
 
 @pytest.mark.parametrize("statistics", ["none", "of few rows", "of all rows"])
-async def test_a_hustlers_count_costs_the_own_offers_whatever_the_statistics(
+async def test_a_question_costs_the_own_offers_whatever_the_statistics(
     world: World, statistics: str
 ) -> None:
-    """Not a look at every broadcast that runs, nor at the offers of others."""
+    """Not a look at every broadcast that runs, nor at the offers of others; planned on empty tables, too."""
     hustlers = [await world.hustler(1) for _ in range(12)]
     first = await world.broadcast()
+    pair = ([first], [hustlers[3]], [1.0])
+    roster = "select * from roster(array[$1::uuid])"
+    eligibility = "select result from wave_eligibility($1, $2, $3)"
+    await world.owner.fetchrow(roster, hustlers[3])
+    assert await world.value(eligibility, *pair) == "OFFER"
     await offer(world, [(first, hustlers[0], 0.5)])
     analyze = "analyze offers, live_broadcasts, tasks, live_status"
     if statistics == "of few rows":
@@ -285,10 +290,13 @@ async def test_a_hustlers_count_costs_the_own_offers_whatever_the_statistics(
     )
     async with world.owner.transaction():
         before = await world.value(read) or 0
-        row = await world.owner.fetchrow("select * from roster(array[$1::uuid])", hustlers[3])
-        costs = await world.value(read) - before
-    assert row["open_offers"] == 41
-    assert costs <= 2 * 41 + 10
+        row = await world.owner.fetchrow(roster, hustlers[3])
+        counted = await world.value(read)
+        result = await world.value(eligibility, *pair)
+        decided = await world.value(read)
+    assert (row["open_offers"], result) == (41, "OFFERED")
+    assert counted - before <= 2 * 41 + 10
+    assert decided - counted <= 10
 
 
 async def test_busy_means_the_same_for_one_hustler_and_for_many(world: World) -> None:

@@ -37,9 +37,13 @@ begin
         a.hustler_id,
         coalesce(live_state(s, at) = 'ACTIVE', false),
         live_state_changes_at(s, at),
-        exists (
-            select from tasks as held
-            where held.assigned_hustler_id = a.hustler_id and counts_as_busy(held)
+        coalesce(
+            (
+                select true from tasks as held
+                where held.assigned_hustler_id = a.hustler_id and counts_as_busy(held)
+                limit 1
+            ),
+            false
         ),
         coalesce(may_work(u.role) and u.account_status = 'ACTIVE' and p.user_id is not null, false),
         a.taken,
@@ -78,7 +82,8 @@ create or replace function wave_eligibility(
 ) returns table (n bigint, result text, broadcast_id uuid, hustler_id uuid, task_id uuid)
 language plpgsql stable
 -- One plan, of index look-ups alone: planning for each array would take longer than the answer, and
--- a plan must not depend on how little a table held when the connection first asked.
+-- a plan must not depend on how little a table held when the connection first asked. For the same reason
+-- it asks by scalar subqueries: of an `exists` the planner may make one look at everything that runs.
 set plan_cache_mode = 'force_generic_plan'
 set enable_seqscan = 'off'
 as $$
@@ -93,17 +98,18 @@ begin
         a.n,
         case
             when not coalesce(broadcast_runs(b, at) and t.state = 'MATCHING', false) then 'OVER'
-            when exists (
-                select from offers as o
+            when (
+                select true from offers as o
                 where o.broadcast_id = a.broadcast_id and o.hustler_id = a.hustler_id
                     and o.broadcast_id between first_running and last_running
             ) then 'OFFERED'
             when t.predecessor_id is not null and a.hustler_id = any(releasers(t.id))
                 then 'RELEASED'
             when coalesce(live_state(s, at), 'OFF') <> 'ACTIVE' then 'NOT_ACTIVE'
-            when exists (
-                select from tasks as held
+            when (
+                select true from tasks as held
                 where held.assigned_hustler_id = a.hustler_id and counts_as_busy(held)
+                limit 1
             ) then 'BUSY'
             when not coalesce(eligible(t, u, p), false) then 'NOT_ELIGIBLE'
             when a.distance_miles > s.radius_miles then 'OWN_RADIUS'
