@@ -7,16 +7,17 @@ least 0.20) open offers (design §10).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 import asyncpg
+import numpy as np
 
 from broadcast.radius_plan import RadiusPlan
-from engine.matching.score import HIDDEN_BELOW, ScoreInputs, score
-from geo.distance import distance_m
+from engine.matching.score import HIDDEN_BELOW, Floats, ScoreInputs, score
+from geo.distance import distances_m
 from geo.points import LatLng
 from geo.units import METRES_PER_MILE
 
@@ -27,6 +28,7 @@ _BROADCASTS: Final = """
     from live_broadcasts as b inner join tasks as t on t.id = b.task_id
     where b.state = 'ACTIVE' and b.expires_at > hx_clock()
 """
+_PLACES: Final = ("location_lat", "location_lng", "place_lat", "place_lng", "price")
 _OPEN: Final = "select count(*) from open_offers(array[$1::uuid], hx_clock())"
 
 
@@ -44,22 +46,23 @@ async def standings(
 ) -> list[Standing]:
     """Returns where these hustlers stand; radii are those of `settled_at`."""
     broadcasts = await connection.fetch(_BROADCASTS)
-    return [
-        Standing(
-            hustler,
-            await connection.fetchval(_OPEN, hustler),
-            min(OPEN_OFFERS, sum(_reaches(b, where, settled_at) for b in broadcasts)),
-        )
-        for hustler, where in hustlers
-    ]
+    columns = {name: np.array([b[name] for b in broadcasts], np.float64) for name in _PLACES}
+    radius_m = np.array(
+        [RadiusPlan(b["started_at"], b["expires_at"]).radius_miles(settled_at) for b in broadcasts]
+    )
+    radius_m *= METRES_PER_MILE
+    found = []
+    for hustler, where in hustlers:
+        metres = distances_m(where, columns["location_lat"], columns["location_lng"])
+        shown = distances_m(where, columns["place_lat"], columns["place_lng"]) / METRES_PER_MILE
+        # whoever it is: the least that a pair at this distance can score
+        least = score(_of_nobody(shown, columns["price"])).total
+        reached = int(((metres <= radius_m) & (least >= HIDDEN_BELOW)).sum())
+        has = await connection.fetchval(_OPEN, hustler)
+        found.append(Standing(hustler, has, min(OPEN_OFFERS, reached)))
+    return found
 
 
-def _reaches(b: asyncpg.Record, where: LatLng, at: datetime) -> bool:
-    """Returns whether a broadcast reaches a place and would be shown there, whoever stands there."""
-    plan = RadiusPlan(b["started_at"], b["expires_at"])
-    miles = distance_m(LatLng(b["location_lat"], b["location_lng"]), where) / METRES_PER_MILE
-    if miles > plan.radius_miles(at):
-        return False
-    shown = distance_m(LatLng(b["place_lat"], b["place_lng"]), where) / METRES_PER_MILE
-    worst = ScoreInputs.one(distance_miles=shown, price_cents=float(b["price"]))
-    return bool(score(worst).total[0] >= HIDDEN_BELOW)
+def _of_nobody(miles: Floats, price_cents: Floats) -> ScoreInputs:
+    unknown = {f.name: np.full(miles.size, np.nan) for f in fields(ScoreInputs)}
+    return ScoreInputs(**unknown | {"distance_miles": miles, "price_cents": price_cents})

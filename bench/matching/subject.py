@@ -31,6 +31,8 @@ from geo.valkey import open_valkey
 from sql.database import Database
 
 CONNECTIONS: Final = 8
+RINGS_SHARE: Final = 0.01
+"""So little of all that was asked is what rings add in two ticks."""
 
 
 class Screens:
@@ -113,11 +115,17 @@ class Subject:
         self._blocks = blocks
 
     async def settle(self) -> dict[str, Any]:
-        """Waits until a tick has ended that left nobody without what is due."""
+        """Waits until two ticks have asked for rings alone, which go on growing; says when they began."""
         begun_s = time.monotonic()
-        while not self._figures.ticks:  # noqa: ASYNC110 - a metric sets no event
-            await asyncio.sleep(0.02)
-        return {"seconds": time.monotonic() - begun_s, **self._counts()}
+        figures, seen = self._figures, 0
+        while True:
+            done_s = time.monotonic() - begun_s
+            ticks = figures.ticks
+            while figures.ticks < ticks + 2:  # noqa: ASYNC110 - a metric sets no event
+                await asyncio.sleep(0.02)
+            if figures.asked and figures.asked - seen <= RINGS_SHARE * figures.asked:
+                return {"seconds": done_s, **self._counts()}
+            seen = figures.asked
 
     async def tick(self, count: int) -> dict[str, Any]:
         """Compares everybody with everything so many times; returns the CPU of each, in ms."""
