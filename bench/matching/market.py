@@ -160,6 +160,7 @@ class Market:
                 )
             ],
         )  # fmt: skip
+        await self._say(broadcasts)
         return broadcasts
 
     async def end(self, broadcasts: Sequence[UUID]) -> None:
@@ -167,6 +168,15 @@ class Market:
         await self._superuser.execute(
             "update live_broadcasts set state = 'CANCELLED', ended_at = hx_clock()"
             " where id = any($1)",
+            broadcasts,
+        )
+        await self._say(broadcasts)
+
+    async def _say(self, broadcasts: Sequence[UUID]) -> None:
+        """Writes down that these began or ended, as the triggers would."""
+        await self._superuser.execute(
+            "insert into changes (slot, kind, id)"
+            " select changes_slot(hx_clock()), 'BROADCAST', b.id from unnest($1::uuid[]) as b (id)",
             broadcasts,
         )
 
