@@ -26,6 +26,7 @@ LEFT: Final = 70
 BOTTOM: Final = 300
 RIGHT: Final = 560
 TOP: Final = 30
+LABEL_APART: Final = 16
 TICK_MS: Final = (1.0, 1000.0)
 COLOURS: Final = {100: "#0a7d5a", 1_000: "#1f5fbf", 10_000: "#b3361f"}
 
@@ -72,6 +73,7 @@ def growth_svg(points: Sequence[Point]) -> str:
     parts.append(
         f'<text x="{(LEFT + RIGHT) / 2:.0f}" y="{BOTTOM + 44}" text-anchor="middle">hustlers</text>'
     )
+    ends: list[tuple[float, int, str]] = []
     for broadcasts, colour in COLOURS.items():
         line = sorted((p for p in points if p.broadcasts == broadcasts), key=lambda p: p.hustlers)
         if not line:
@@ -80,10 +82,12 @@ def growth_svg(points: Sequence[Point]) -> str:
         drawn = " ".join(f"{x:.0f},{y:.0f}" for x, y in at)
         parts.append(f'<polyline points="{drawn}" fill="none" stroke="{colour}" stroke-width="2"/>')
         parts += [f'<circle cx="{x:.0f}" cy="{y:.0f}" r="4" fill="{colour}"/>' for x, y in at]
-        x, y = at[-1]
+        ends.append((at[-1][1], broadcasts, colour))
+    below = BOTTOM + LABEL_APART
+    for y, broadcasts, colour in sorted(ends, reverse=True):
+        below = min(y + 4, below - LABEL_APART)  # lines may end nearer than a label is high
         parts.append(
-            f'<text x="{x + 10:.0f}" y="{y + 4:.0f}" fill="{colour}">'
-            f"{broadcasts:,} broadcasts</text>"
+            f'<text x="{RIGHT - 8}" y="{below:.0f}" fill="{colour}">{broadcasts:,} broadcasts</text>'
         )
     return "\n".join([*parts, "</svg>\n"])
 
