@@ -83,7 +83,7 @@ def growth_svg(points: Sequence[Point]) -> str:
         parts.append(f'<polyline points="{drawn}" fill="none" stroke="{colour}" stroke-width="2"/>')
         parts += [f'<circle cx="{x:.0f}" cy="{y:.0f}" r="4" fill="{colour}"/>' for x, y in at]
         ends.append((at[-1][1], broadcasts, colour))
-    below = BOTTOM + LABEL_APART
+    below = float(BOTTOM + LABEL_APART)
     for y, broadcasts, colour in sorted(ends, reverse=True):
         below = min(y + 4, below - LABEL_APART)  # lines may end nearer than a label is high
         parts.append(
