@@ -157,9 +157,3 @@ def hustler_columns(answer: Sequence[Sequence[Any]], vocabulary: Vocabulary) -> 
 
 def _low(hustler: UUID) -> int:
     return hustler.int & ALL_NAMES
-
-
-def low_halves(ids: NDArray[Any]) -> Words:
-    """Returns the low halves of n ids of 16 bytes each (dtype S16 or V16): uint64 (n,)."""
-    halves = np.ascontiguousarray(ids).view(">u8").reshape(-1, 2)
-    return halves[:, 1].astype(np.uint64)

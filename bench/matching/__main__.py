@@ -91,7 +91,8 @@ class Bench:
         random = np.random.default_rng(SEED)
         ages_s = random.uniform(0, PLAN_S, broadcasts).tolist()
         running = await self.market.broadcasts(self.market.places(broadcasts), ages_s)
-        await self._superuser.execute("analyze" if statistics_first else "select 1")
+        if statistics_first:
+            await self._superuser.execute("analyze")
         staying = asyncio.create_task(self.market.stay(presence))
         try:
             async with subject(self._servers.postgres_dsn, self._servers.redis_url) as process:

@@ -16,7 +16,7 @@ from uuid import UUID
 import asyncpg
 import numpy as np
 
-from bench.micro.radius_query import METROS, City, settle_city
+from bench.micro.radius_query import City, settle_city
 from engine.matching.score import CATEGORY_MEDIAN_CENTS
 from geo.cells import place_centre, place_partition
 from geo.points import LatLng
@@ -25,8 +25,6 @@ from geo.presence.presence import Heartbeat, Presence
 CATEGORIES: Final = tuple(CATEGORY_MEDIAN_CENTS)
 PLAN_S: Final = 600.0
 HEARTBEAT_S: Final = 30
-
-_TABLES: Final = ("offers", "live_broadcasts", "escrows", "tasks")
 
 
 @dataclass(frozen=True)
@@ -180,10 +178,6 @@ class Market:
             broadcasts,
         )
 
-    async def clear(self) -> None:
-        """Takes away every task and offer; the hustlers stay."""
-        await self._superuser.execute(f"truncate {', '.join(_TABLES)} cascade")
-
     async def _ids(self, count: int) -> list[UUID]:
         rows = await self._superuser.fetch(
             "select hx_id() as id from generate_series(1, $1)", count
@@ -192,8 +186,3 @@ class Market:
 
     async def _copy(self, table: str, columns: Sequence[str], records: list[Any]) -> None:
         await self._superuser.copy_records_to_table(table, columns=columns, records=records)
-
-
-def metro_of(n: int) -> LatLng:
-    """Returns one of the metros."""
-    return METROS[n % len(METROS)]
