@@ -81,31 +81,35 @@ class BroadcastTiles:
             ranges = zip(first[tile].tolist(), last[tile].tolist(), strict=True)
             broadcasts = np.concatenate([self._by_tile[a:b] for a, b in ranges if b > a])
             members = order[begins[tile] : ends[tile]]
-            at_once = max(1, PAIRS_AT_ONCE // broadcasts.size)
-            for part in range(0, members.size, at_once):
-                some = members[part : part + at_once]
-                yield self._within(some, hustlers[some], broadcasts)
+            yield from self._within(members, hustlers[members], broadcasts)
 
-    def _within(self, rows: Rows, here: Floats, broadcasts: Rows) -> Near:
+    def _within(self, rows: Rows, here: Floats, broadcasts: Rows) -> Iterator[Near]:
+        """Yields the pairs within a radius among hustlers of one tile and broadcasts around it."""
         there, limit = self._broadcasts[broadcasts], self._limit[broadcasts]
-        h, b = (here - here[0]).astype(np.float32), (there - here[0]).astype(np.float32)
         slack = limit * _SLACK + _SLACK_ABSOLUTE
+        h, b = (here - here[0]).astype(np.float32), (there - here[0]).astype(np.float32)
         # |h|² − 2 h·b + |b|² − limit − slack, as one product of five terms
         left = np.column_stack((h, np.einsum("ij,ij->i", h, h), np.ones(len(h), np.float32)))
         right = np.vstack(
             (-2.0 * b.T, np.ones(len(b), np.float32), np.einsum("ij,ij->i", b, b) - (limit + slack))
         ).astype(np.float32)
-        beyond = left @ right
-        of_hustler, of_broadcast = np.nonzero(beyond <= 0.0)
         # who is nearer than twice the slack is surely inside; only the rim needs float64
-        surely = beyond[of_hustler, of_broadcast] <= (-2.0 * slack).astype(np.float32)[of_broadcast]
-        rim = np.flatnonzero(~surely)
-        apart = here[of_hustler[rim]] - there[of_broadcast[rim]]
-        farthest = limit[of_broadcast[rim]] * (1.0 + _ROUNDING)
-        surely[rim] = np.einsum("ij,ij->i", apart, apart) <= farthest
-        if not surely.all():
-            of_hustler, of_broadcast = of_hustler[surely], of_broadcast[surely]
-        return Near(broadcasts[of_broadcast], rows[of_hustler])
+        surely = (-2.0 * slack).astype(np.float32)
+        farthest = limit * (1.0 + _ROUNDING)
+        width = broadcasts.size
+        at_once = min(max(1, PAIRS_AT_ONCE // width), rows.size)
+        of_pair = np.tile(broadcasts, at_once)
+        for start in range(0, rows.size, at_once):
+            some = rows[start : start + at_once]
+            beyond = left[start : start + at_once] @ right
+            inside = beyond <= surely
+            rim = np.flatnonzero((beyond <= 0.0) ^ inside)
+            apart = here[start + rim // width] - there[rim % width]
+            near = np.einsum("ij,ij->i", apart, apart) <= farthest[rim % width]
+            inside.reshape(-1)[rim] = near
+            pairs = np.flatnonzero(inside)
+            each = np.diff(pairs.searchsorted(np.arange(some.size + 1) * width))
+            yield Near(of_pair.take(pairs), np.repeat(some, each))
 
     def _keys(self, points: Floats) -> NDArray[np.int64]:
         cube = np.floor((points + 2.0) / self._width).astype(np.int64)

@@ -90,9 +90,10 @@ FAULTS = (
     Fault(
         "a dot product of unit vectors in float32",
         "broadcast/tiles.py",
-        "        beyond = left @ right\n",
-        "        dot = here.astype(np.float32) @ there.astype(np.float32).T\n"
-        "        beyond = np.where(2.0 - 2.0 * dot <= limit.astype(np.float32), -1.0, 1.0)\n",
+        "            beyond = left[start : start + at_once] @ right\n",
+        "            part = here[start : start + at_once].astype(np.float32)\n"
+        "            dot = part @ there.astype(np.float32).T\n"
+        "            beyond = np.where(2.0 - 2.0 * dot <= limit.astype(np.float32), -1.0, 1.0)\n",
         ("tests/broadcast/test_tiles.py::test_exactly_those_in_radius_are_found[3.0-a city]",),
     ),
     Fault(
