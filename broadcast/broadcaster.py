@@ -29,7 +29,7 @@ from broadcast.due import DueInstants
 from broadcast.evaluation import Evaluation
 from broadcast.first_wave import FirstWaveSearch
 from broadcast.limits import WaveLimits
-from broadcast.loop_yield import LoopYield
+from broadcast.loop_yield import LoopShare
 from broadcast.market_price_cache import MarketPriceCache
 from broadcast.offer_inserts import OfferInserts
 from broadcast.ports import Delivery, WaveMetrics
@@ -46,6 +46,9 @@ from sql.database import Database
 
 WAKE_ROUNDS: Final = 4
 """Rounds at once of what was woken: a first card does not wait for another's insert."""
+
+DUE_ROUNDS: Final = 2
+"""Rounds at once of what was due: a step on time does not wait for the insert of the one before."""
 
 _LONGEST_WAIT_S: Final = 3600.0
 
@@ -71,6 +74,7 @@ class Broadcaster:
         self._metrics = metrics
         self._backoff = Backoff(self._limits.backoff_s, self._limits.backoff_max_s, random)
         self._monotonic = time.monotonic
+        self._share = LoopShare(self._limits.block_s)
         self._due_changed = asyncio.Event()
         self._clock = DatabaseClock(self._monotonic, self._due_changed.set)
         self._state = BroadcasterState.new(
@@ -138,18 +142,18 @@ class Broadcaster:
 
     async def compare_all(self) -> None:
         """Offers every running broadcast to every new eligible hustler present: one tick."""
-        await self._evaluation.evaluate_all()
+        await self._evaluation.evaluate_all(self._share.loop_yield())
 
     async def run(self) -> None:
         """Runs the loops until cancelled; a failed round is logged, counted and backed off."""
         rounds = [
-            ("due", self._evaluate_due),
             ("close", self._close_ended),
             ("tick", self._tick),
             ("look", self._look_at_all),
             ("poll", self._poll),
             ("acks", self._record_acks),
             *[("wake", self._evaluate_woken)] * WAKE_ROUNDS,
+            *[("due", self._evaluate_due)] * DUE_ROUNDS,
         ]
         async with asyncio.TaskGroup() as loops:
             for name, work in rounds:
@@ -164,15 +168,17 @@ class Broadcaster:
         self._wake.clear()
         woken, self._woken = self._woken, set()
         hustlers, self._hustlers_woken = self._hustlers_woken, set()
+        loop_yield = self._share.loop_yield()
         try:
-            taken = await self._takeover.take(woken - self._state.running.ids)
+            unknown = [i for i in woken if i not in self._state.running]
+            taken = await self._takeover.take(unknown, loop_yield)
             broadcasts = [b for i in woken if (b := self._state.running.get(i)) is not None]
             try:
-                await self._evaluation.evaluate(broadcasts)
+                await self._evaluation.evaluate(broadcasts, loop_yield)
             finally:
                 self._state.untold.update(taken)
             if hustlers and len(self._state.running):
-                await self._evaluation.evaluate_hustlers(hustlers)
+                await self._evaluation.evaluate_hustlers(hustlers, loop_yield)
         except BaseException:
             self._woken |= woken
             self._hustlers_woken |= hustlers
@@ -182,27 +188,27 @@ class Broadcaster:
 
     async def _evaluate_due(self) -> None:
         await self._next_due()
-        at = self._clock.now()
-        loop_yield = LoopYield(self._limits.block_s)
-        grown: list[ActiveBroadcast] = []
-        instants_s: list[float] = []
-        for due_s, kind, broadcast_id in self._state.due.take(at.timestamp()):
-            broadcast = self._state.running.get(broadcast_id)
-            if broadcast is None:
-                continue
-            if kind == "END":
-                self._state.end(broadcast_id)
-            else:
-                self._state.grow_radius(broadcast, at)
-                grown.append(broadcast)
-                instants_s.append(due_s)
-            await loop_yield.maybe_yield()
-        try:
-            await self._evaluation.evaluate_grown(grown)
-            now_s = self._clock.now().timestamp()
-            self._metrics.expanded([now_s - due_s for due_s in instants_s])
-        finally:
-            await self._tell_posters()
+        with self._share.urgent() as loop_yield:
+            at = self._clock.now()
+            grown: list[ActiveBroadcast] = []
+            instants_s: list[float] = []
+            for due_s, kind, broadcast_id in self._state.due.take(at.timestamp()):
+                broadcast = self._state.running.get(broadcast_id)
+                if broadcast is None:
+                    continue
+                if kind == "END":
+                    self._state.end(broadcast_id)
+                else:
+                    self._state.grow_radius(broadcast, at)
+                    grown.append(broadcast)
+                    instants_s.append(due_s)
+                await loop_yield.maybe_yield()
+            try:
+                await self._evaluation.evaluate_grown(grown, loop_yield)
+                now_s = self._clock.now().timestamp()
+                self._metrics.expanded([now_s - due_s for due_s in instants_s])
+            finally:
+                await self._tell_posters()
 
     async def _next_due(self) -> None:
         """Waits until something is due by the database's clock, or that clock turns out to differ."""
@@ -227,8 +233,10 @@ class Broadcaster:
             self._state.over |= over
             self._state.is_over.set()
             raise
+        loop_yield = self._share.loop_yield()
         for ending in endings:
             self._close(ending)
+            await loop_yield.maybe_yield()
         for broadcast_id in over - {ending.id for ending in endings}:
             self._state.resume(broadcast_id, self._clock.now(), SOON_S)
             self._due_changed.set()
@@ -260,9 +268,9 @@ class Broadcaster:
 
     async def _poll(self) -> None:
         self._metrics.running(len(self._state.running))
-        await self._takeover.refresh_prices()
+        await self._takeover.refresh_prices(self._share.loop_yield())
         due = await self._inserts.unsent.take_due(
-            self._delivery.connected(), self._monotonic(), LoopYield(self._limits.block_s)
+            self._delivery.connected(), self._monotonic(), self._share.loop_yield()
         )
         if due:
             await self._send_again(list(due))
@@ -310,10 +318,10 @@ class Broadcaster:
             unsent.suspect(some, self._monotonic())
         if wave.offers:
             self._metrics.offers_resent(len(wave.offers))
-            await self._inserts.deliver(wave)
+            await self._inserts.deliver(wave, self._share.loop_yield())
 
     async def _tell_posters(self) -> None:
-        loop_yield = LoopYield(self._limits.block_s)
+        loop_yield = self._share.loop_yield()
         untold, self._state.untold = self._state.untold, set()
         for broadcast_id in untold:
             broadcast = self._state.running.get(broadcast_id)

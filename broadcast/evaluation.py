@@ -18,12 +18,13 @@ import numpy as np
 from broadcast.active_broadcast import ActiveBroadcast
 from broadcast.broadcaster_state import BroadcasterState
 from broadcast.database_clock import DatabaseClock
-from broadcast.hustler_columns import Rows
+from broadcast.hustler_columns import Floats, Mask, Rows
 from broadcast.limits import WaveLimits
 from broadcast.loop_yield import LoopYield
 from broadcast.matching import Matching, Present
 from broadcast.offer_inserts import OfferInserts
 from broadcast.roster import NOBODY, as_ids
+from broadcast.tiles import unit_vectors
 from broadcast.wave_store import WaveStore
 from geo.cells import Cells
 from geo.presence.presence import Presence, PresentHustlers
@@ -48,6 +49,11 @@ class _Picture:
     cells: Cells
     present: Present
 
+    def has(self, cells: Cells) -> Mask:
+        """Returns which of these cells were read."""
+        at = np.searchsorted(self.cells, cells)
+        return np.asarray(self.cells.take(at, mode="clip") == cells)
+
 
 class Evaluation:
     """Evaluates broadcasts against hustlers; concurrent rounds are safe."""
@@ -70,19 +76,23 @@ class Evaluation:
         self._matching = Matching(state.roster, state.running, state.offered, limits)
         self._picture: _Picture | None = None
 
-    async def evaluate(self, broadcasts: Sequence[ActiveBroadcast]) -> None:
+    async def evaluate(self, broadcasts: Sequence[ActiveBroadcast], loop_yield: LoopYield) -> None:
         """Offers these to every new eligible hustler in radius.
 
         Raises what `sql.database` and `geo.valkey` raise.
         """
         if len(broadcasts) > FEW_BROADCASTS:
-            await self.evaluate_all()
+            await self.evaluate_all(loop_yield)
         elif broadcasts:
             cells, slots = _cells_of(broadcasts), _slots_of(broadcasts)
-            while await self._rounds(await self._read_cells(cells), lambda: slots):
-                pass
+            more = True
+            while more:
+                present = await self._read_cells(cells, loop_yield)
+                more = await self._rounds(present, lambda: slots, loop_yield)
 
-    async def evaluate_grown(self, broadcasts: Sequence[ActiveBroadcast]) -> None:
+    async def evaluate_grown(
+        self, broadcasts: Sequence[ActiveBroadcast], loop_yield: LoopYield
+    ) -> None:
         """Offers these, whose radius has just grown, as `evaluate` does.
 
         Who is present in cells that the last tick has read is known well enough: only the others
@@ -90,41 +100,46 @@ class Evaluation:
         """
         picture = self._fresh_picture(2.0 * self._limits.tick_s)
         if picture is None or len(broadcasts) > FEW_BROADCASTS:
-            await self.evaluate(broadcasts)
+            await self.evaluate(broadcasts, loop_yield)
         elif broadcasts:
             cells, slots = _cells_of(broadcasts), _slots_of(broadcasts)
-            unread = cells[~np.isin(cells, picture.cells, assume_unique=True)]
-            present = picture.present
+            near = np.zeros(picture.present.row.size, np.bool_)
+            for slot in slots.tolist():
+                near |= self._state.running.may_reach(slot, picture.present.unit)
+                await loop_yield.maybe_yield()
+            present = picture.present.take(near)
+            unread = cells[~picture.has(cells)]
             if unread.size:
-                present = present.joined(await self._read_cells(unread))
-            if await self._rounds(present, lambda: slots):
-                await self.evaluate(broadcasts)
+                present = present.joined(await self._read_cells(unread, loop_yield))
+            if await self._rounds(present, lambda: slots, loop_yield):
+                await self.evaluate(broadcasts, loop_yield)
 
-    async def evaluate_all(self) -> None:
+    async def evaluate_all(self, loop_yield: LoopYield) -> None:
         """Offers every running broadcast to every new eligible hustler; raises as `evaluate`."""
         more = True
         while more:
             cells = self._state.running.cells()
-            present = await self._read_cells(cells)
+            present = await self._read_cells(cells, loop_yield)
             if self._picture is None or present is not self._picture.present:
                 self._picture = _Picture(self._clock.monotonic(), cells, present)
-            more = await self._rounds(present, self._state.running.slots)
+            more = await self._rounds(present, self._state.running.slots, loop_yield)
 
-    async def evaluate_hustlers(self, hustlers: Collection[UUID]) -> None:
+    async def evaluate_hustlers(self, hustlers: Collection[UUID], loop_yield: LoopYield) -> None:
         """Offers these hustlers every running broadcast around them; raises as `evaluate`."""
         try:
-            present = await self._located(await self._presence.of(hustlers))
+            present = await self._located(await self._presence.of(hustlers), loop_yield)
         except ValkeyAway:
             picture = self._fresh_picture(PICTURE_LASTS_S)
             if picture is None:
                 raise
             present = picture.present.of(self._state.roster.rows_of(as_ids(hustlers)))
-        while await self._rounds(present, self._state.running.slots):
+        while await self._rounds(present, self._state.running.slots, loop_yield):
             pass
 
-    async def _rounds(self, present: Present, slots: Callable[[], Rows]) -> bool:
+    async def _rounds(
+        self, present: Present, slots: Callable[[], Rows], loop_yield: LoopYield
+    ) -> bool:
         """Offers round by round; returns whether some is left after the positions have aged."""
-        loop_yield = LoopYield(self._limits.block_s)
         begun_s = self._clock.monotonic()
         more = bool(present.row.size)
         while more and self._clock.monotonic() - begun_s < POSITIONS_LAST_S:
@@ -134,15 +149,15 @@ class Evaluation:
             )
             if selection.deferred:
                 self._store.metrics.offers_deferred(selection.deferred)
-            await self._inserts.make(selection.pairs)
+            await self._inserts.make(selection.pairs, loop_yield)
             more = unread or (selection.more and len(selection.pairs) > 0)
             await asyncio.sleep(0)
         return more
 
-    async def _read_cells(self, cells: Cells) -> Present:
+    async def _read_cells(self, cells: Cells, loop_yield: LoopYield) -> Present:
         """Returns who is present in these cells; while Redis is away, who was a moment ago."""
         try:
-            return await self._located(await self._presence.within(cells))
+            return await self._located(await self._presence.within(cells), loop_yield)
         except ValkeyAway:
             picture = self._fresh_picture(PICTURE_LASTS_S)
             if picture is None:
@@ -157,12 +172,12 @@ class Evaluation:
             return None
         return picture
 
-    async def _located(self, hustlers: PresentHustlers) -> Present:
+    async def _located(self, hustlers: PresentHustlers, loop_yield: LoopYield) -> Present:
         """Returns the roster rows of hustlers; who is seen for the first time gets one."""
-        loop_yield = LoopYield(self._limits.block_s)
         roster, now_s = self._state.roster, self._clock.monotonic()
-        ids = np.ascontiguousarray(hustlers.hustler).view("S16").reshape(-1)
+        ids = hustlers.hustler.view("S16")
         rows: list[Rows] = []
+        unit: list[Floats] = [np.empty((0, 3))]
         for start in range(0, ids.size, _ROWS_AT_ONCE):
             some = ids[start : start + _ROWS_AT_ONCE]
             found = roster.rows_of(some)
@@ -170,13 +185,14 @@ class Evaluation:
                 roster.add(some[found == NOBODY])
                 found = roster.rows_of(some)
             rows.append(found)
+            part = slice(start, start + _ROWS_AT_ONCE)
+            unit.append(unit_vectors(hustlers.lat[part], hustlers.lng[part]))
             roster.seen(found[found != NOBODY], now_s)
             await loop_yield.maybe_yield()
         row = np.concatenate(rows) if rows else np.empty(0, np.intp)
+        present = Present(row, hustlers.lat, hustlers.lng, np.concatenate(unit))
         has = row != NOBODY
-        if has.all():
-            return Present(row, hustlers.lat, hustlers.lng)
-        return Present(row[has], hustlers.lat[has], hustlers.lng[has])
+        return present if has.all() else present.take(has)
 
     async def _read(self, rows: Rows) -> bool:
         """Reads the facts of hustlers that are unknown or outdated; returns whether some are left."""

@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from broadcast.choice import best_first, best_per, first_per
-from broadcast.hustler_columns import Floats, Rows
+from broadcast.hustler_columns import Floats, Mask, Rows
 from broadcast.limits import WaveLimits
 from broadcast.loop_yield import LoopYield
 from broadcast.offered_pairs import OfferedPairs
 from broadcast.roster import Roster
 from broadcast.running_broadcasts import RunningBroadcasts
 from broadcast.task_columns import passes, score_inputs
-from broadcast.tiles import Near, unit_vectors
+from broadcast.tiles import Near
 from engine.matching import score as scoring
 from geo.distance import pairwise_m
 from geo.units import METRES_PER_MILE
@@ -32,32 +32,41 @@ HUSTLERS_AT_ONCE: Final = 8_192
 
 @dataclass(slots=True)
 class Present:
-    """Hustlers present at one instant: their roster rows, and positions in degrees."""
+    """Hustlers present at one instant: roster rows, positions in degrees and as unit vectors (n, 3)."""
 
     row: Rows
     lat: Floats
     lng: Floats
+    unit: Floats
 
     def joined(self, other: Present) -> Present:
         """Returns both; whoever is in both is where the other has them."""
-        kept = ~np.isin(self.row, other.row)
+        mine = self.take(~np.isin(self.row, other.row))
         return Present(
-            np.concatenate((self.row[kept], other.row)),
-            np.concatenate((self.lat[kept], other.lat)),
-            np.concatenate((self.lng[kept], other.lng)),
+            np.concatenate((mine.row, other.row)),
+            np.concatenate((mine.lat, other.lat)),
+            np.concatenate((mine.lng, other.lng)),
+            np.concatenate((mine.unit, other.unit)),
         )
 
     def of(self, rows: Rows) -> Present:
         """Returns those of these roster rows that are present."""
-        kept = np.isin(self.row, rows)
-        return Present(self.row[kept], self.lat[kept], self.lng[kept])
+        return self.take(np.isin(self.row, rows))
+
+    def take(self, which: Mask) -> Present:
+        """Returns those for whom `which` is true."""
+        return Present(self.row[which], self.lat[which], self.lng[which], self.unit[which])
 
 
 @dataclass(slots=True)
 class Matches:
-    """Pairs of broadcast slot and roster row, as parallel columns."""
+    """Pairs of broadcast slot and roster row, as parallel columns.
+
+    `serial` tells which broadcast was meant: its slot may have another one by now.
+    """
 
     slot: Rows
+    serial: NDArray[np.int64]
     row: Rows
     exact_miles: Floats
     place_miles: Floats
@@ -119,10 +128,10 @@ class Matching:
         for hustlers in free:
             if more:
                 break
-            for near in tiles.near(unit_vectors(present.lat[hustlers], present.lng[hustlers])):
+            for near in tiles.near(present.unit[hustlers]):
                 await loop_yield.maybe_yield()
                 pairs = Near(slots[near.broadcast], hustlers[near.hustler])
-                matches = await self._matches(present, pairs, at_s, loop_yield)
+                matches = await self._matches(present, pairs, serial, at_s, loop_yield)
                 if len(matches):
                     found.append(matches)
                     count += len(matches)
@@ -142,7 +151,7 @@ class Matching:
         matches = matches.take(slice(self._limits.offers_per_round))
         await loop_yield.maybe_yield()
         deferred = considered - len(matches)
-        return Selection(self._reserve(matches, serial), more or deferred > 0, deferred)
+        return Selection(self._reserve(matches), more or deferred > 0, deferred)
 
     async def _with_free_places(self, present: Present, loop_yield: LoopYield) -> list[Rows]:
         """Returns the numbers of hustlers who can take an offer, in slices of one block each."""
@@ -159,7 +168,12 @@ class Matching:
         ]
 
     async def _matches(
-        self, present: Present, near: Near, at_s: float, loop_yield: LoopYield
+        self,
+        present: Present,
+        near: Near,
+        serial: NDArray[np.int64],
+        at_s: float,
+        loop_yield: LoopYield,
     ) -> Matches:
         """Returns the best of one block's pairs: new, inside, eligible, visible."""
         slot, number = near.broadcast, near.hustler
@@ -181,7 +195,8 @@ class Matching:
         inputs = score_inputs(tasks, slot, hustlers, row, place_miles=place, at_s=at_s)
         scored = scoring.score(inputs, self._limits.profile)
         await loop_yield.maybe_yield()
-        matches = Matches(slot, row, exact, place, scored.total).take(scored.visible)
+        matches = Matches(slot, serial[slot], row, exact, place, scored.total)
+        matches = matches.take(scored.visible)
         places = self._places(matches)
         matches, places = matches.take(places > 0), places[places > 0]
         return matches.take(best_per(matches.row, matches.score, places))
@@ -205,21 +220,18 @@ class Matching:
         fresh = self._running.fresh[matches.slot]
         return np.where(fresh, self._limits.first_offers, self._limits.offers_per_tick)
 
-    def _reserve(self, matches: Matches, serial: NDArray[np.int64]) -> Matches:
+    def _reserve(self, matches: Matches) -> Matches:
         """Reserves the pairs that still stand, and returns them.
 
         Nothing is awaited in here: what another round has reserved meanwhile counts, and so does
-        a slot that has another broadcast than the one of this `serial`.
+        a slot that has another broadcast than the one that was meant.
         """
-        slot = matches.slot
-        same = self._running.serial[slot] == serial[slot]
-        matches = matches.take(same & ~self._offered.contains(slot, matches.row))
+        same = self._running.serial[matches.slot] == matches.serial
+        matches = matches.take(same & ~self._offered.contains(matches.slot, matches.row))
         matches = matches.take(first_per(matches.row, self._places(matches)))
         self._offered.add(matches.slot, matches.row)
         self._roster.offers_opened(matches.row, 1)
         return matches
 
 
-_NOTHING: Final = Matches(
-    np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0), np.empty(0), np.empty(0)
-)
+_NOTHING: Final = Matches(*(np.empty(0, np.intp),) * 3, *(np.empty(0),) * 3)

@@ -10,10 +10,10 @@ from typing import Final
 from uuid import UUID
 
 import numpy as np
-from numpy.typing import NDArray
 
 from broadcast.active_broadcast import card_of
 from broadcast.broadcaster_state import BroadcasterState
+from broadcast.hustler_columns import Mask
 from broadcast.limits import WaveLimits
 from broadcast.loop_yield import LoopYield
 from broadcast.matching import Matches
@@ -25,7 +25,7 @@ from engine.kernel.ids import UserId
 from engine.live.views import OfferCard
 from sql.database import DatabaseAway
 
-CARDS_AT_ONCE: Final = 32
+CARDS_AT_ONCE: Final = 16
 SLOW_CALL_S: Final = 2.0
 """A call that takes so long is halved from then on; the statement time-out is 8 s."""
 QUICK_CALL_S: Final = 0.25
@@ -55,7 +55,7 @@ class OfferInserts:
         self._held: deque[tuple[float, int, int, int]] = deque()
         self.unsent = UnsentCards(limits)
 
-    async def make(self, pairs: Matches) -> None:
+    async def make(self, pairs: Matches, loop_yield: LoopYield) -> None:
         """Offers reserved pairs, best first, several calls in flight.
 
         Raises `DatabaseAway` after every call has ended; what was not inserted is free again.
@@ -64,14 +64,14 @@ class OfferInserts:
 
         async def work() -> None:
             for call in calls:
-                await self._make(call)
+                await self._make(call, loop_yield)
                 await asyncio.sleep(0)
 
         ended = await asyncio.gather(
             *(work() for _ in range(self._limits.calls_at_once)), return_exceptions=True
         )
         for call in calls:
-            self._free(call, self._state.running.serial[call.slot])
+            self._free(call)
         for failure in ended:
             if failure is not None:
                 raise failure
@@ -84,9 +84,8 @@ class OfferInserts:
         if wave.at is not None:
             self._metrics.funded_to_insert((wave.at - params.started_at).total_seconds())
 
-    async def deliver(self, wave: Wave) -> None:
+    async def deliver(self, wave: Wave, loop_yield: LoopYield) -> None:
         """Hands the wave's cards to delivery in slices, best first, yielding between them."""
-        loop_yield = LoopYield(self._limits.block_s)
         cards = wave.deliveries(self._state.card_of)
         while slice_ := list(islice(cards, CARDS_AT_ONCE)):
             self._hand_over(slice_)
@@ -112,9 +111,11 @@ class OfferInserts:
             start += len(call)
             yield call
 
-    async def _make(self, pairs: Matches) -> None:
+    async def _make(self, pairs: Matches, loop_yield: LoopYield) -> None:
         running, roster = self._state.running, self._state.roster
-        serials = running.serial[pairs.slot]
+        pairs = pairs.take(self._stands(pairs))
+        if not len(pairs):
+            return
         hustlers = roster.uuids(pairs.row)
         begun_s = self._monotonic()
         try:
@@ -129,15 +130,15 @@ class OfferInserts:
         except BaseException as error:
             # whether they were inserted is unknown: the next insert of a pair says so; but whoever
             # is full with them is asked nothing, and needs the cards all the same
-            self._free(pairs, serials)
+            self._free(pairs)
             if isinstance(error, DatabaseAway):
                 self.unsent.suspect(set(hustlers), self._monotonic(), UNKNOWN_LOOKS)
                 self._slower()
             raise
         self._pace(self._monotonic() - begun_s, len(pairs))
-        await self.deliver(wave)
+        await self.deliver(wave, loop_yield)
         self._count(wave)
-        self._learn(wave, pairs, serials.tolist(), hustlers)
+        self._learn(wave, pairs, hustlers)
 
     def _pace(self, took_s: float, pairs: int) -> None:
         if took_s > SLOW_CALL_S:
@@ -148,17 +149,24 @@ class OfferInserts:
     def _slower(self) -> None:
         self._per_call = max(1, self._per_call // 2)
 
-    def _free(self, pairs: Matches, serials: NDArray[np.int64]) -> None:
-        """Gives back the bits and places of pairs that got no offer, as far as they still stand."""
-        same = self._state.running.serial[pairs.slot] == serials
-        self._state.offered.discard(pairs.slot[same], pairs.row[same])
-        self._state.roster.offers_opened(pairs.row[same], -1)
+    def _stands(self, pairs: Matches) -> Mask:
+        """Returns which pairs are of broadcasts that still run.
 
-    def _learn(
-        self, wave: Wave, pairs: Matches, serials: Sequence[int], hustlers: Sequence[UUID]
-    ) -> None:
+        The bits and places of the others were given back with their broadcast, whose slot may have
+        another one by now.
+        """
+        return np.asarray(self._state.running.serial[pairs.slot] == pairs.serial)
+
+    def _free(self, pairs: Matches) -> None:
+        """Gives back the bits and places of pairs that got no offer, as far as they still stand."""
+        pairs = pairs.take(self._stands(pairs))
+        self._state.offered.discard(pairs.slot, pairs.row)
+        self._state.roster.offers_opened(pairs.row, -1)
+
+    def _learn(self, wave: Wave, pairs: Matches, hustlers: Sequence[UUID]) -> None:
         """Corrects the roster by what the database refused."""
-        number = {pair: n for n, pair in enumerate(zip(serials, hustlers, strict=True))}
+        meant = zip(pairs.serial.tolist(), hustlers, strict=True)
+        number = {pair: n for n, pair in enumerate(meant)}
         for refused in wave.refused:
             broadcast = self._state.running.get(refused.broadcast_id)
             if broadcast is None:

@@ -14,7 +14,7 @@ from broadcast.active_broadcast import ActiveBroadcast
 from broadcast.hustler_columns import Floats, Mask, Rows, Vocabulary
 from broadcast.market_prices import MarketPrices
 from broadcast.task_columns import TaskColumns
-from broadcast.tiles import BroadcastTiles, unit_vectors
+from broadcast.tiles import BroadcastTiles, squared_chord, unit_vectors
 from engine.kernel.broadcast_params import BroadcastParams
 from geo.cells import Cells, cover
 from geo.units import METRES_PER_MILE
@@ -116,6 +116,14 @@ class RunningBroadcasts:
         self._slots = None
         self.stop(broadcast)
 
+    def may_reach(self, slot: int, points: Floats) -> Mask:
+        """Returns which of n points, unit vectors (n, 3), may be in a broadcast's radius: all that are.
+
+        With 1e-12 for what a product of unit vectors errs by: a metre more at most.
+        """
+        level = 1.0 - float(squared_chord(self.radius_m[slot])) / 2.0 - 1e-12
+        return np.asarray(points @ self.exact[slot] >= level)
+
     def notified(self, broadcast: ActiveBroadcast, hustlers: int) -> None:
         """Counts hustlers who have just been offered a broadcast, at least one."""
         broadcast.notified += hustlers
@@ -129,8 +137,9 @@ class RunningBroadcasts:
             self._reach(broadcast, cover(broadcast.exact, radius_m))
 
     def price(self, prices: MarketPrices, broadcast: ActiveBroadcast) -> None:
-        """Sets the market price of a broadcast."""
-        self.tasks.market_price_cents[broadcast.slot] = prices.of(broadcast.params)
+        """Sets the market price of a broadcast, if it still runs."""
+        if self._by_slot.get(broadcast.slot) is broadcast:
+            self.tasks.market_price_cents[broadcast.slot] = prices.of(broadcast.params)
 
     def _reach(self, broadcast: ActiveBroadcast, cells: Cells) -> None:
         self._reached.update(cells.tolist())

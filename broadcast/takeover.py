@@ -37,14 +37,15 @@ class Takeover:
         self._prices = prices
         self._applied: MarketPrices | None = None
 
-    async def take(self, broadcasts: Collection[UUID]) -> list[UUID]:
+    async def take(self, broadcasts: Collection[UUID], loop_yield: LoopYield) -> list[UUID]:
         """Takes over those of these that run, and returns them; raises what `sql.database` raises."""
         if not broadcasts:
             return []
-        await self.refresh_prices()
+        await self.refresh_prices(loop_yield)
         ids, taken = list(broadcasts), list[UUID]()
         for start in range(0, len(ids), self._limits.broadcasts_per_call):
-            taken += await self._take(ids[start : start + self._limits.broadcasts_per_call])
+            some = ids[start : start + self._limits.broadcasts_per_call]
+            taken += await self._take(some, loop_yield)
         return taken
 
     def started(self, started: StartedBroadcast, wave: Wave | None) -> None:
@@ -66,24 +67,22 @@ class Takeover:
             rows = self._state.roster.rows_of(hustlers)
             self._state.roster.outdate(rows[rows != NOBODY])
 
-    async def refresh_prices(self) -> None:
+    async def refresh_prices(self, loop_yield: LoopYield) -> None:
         """Applies the market's prices to all broadcasts when they have been read anew."""
         prices = await self._prices.current()
         if prices is self._applied:
             return
         self._applied = prices
-        loop_yield = LoopYield(self._limits.block_s)
         for broadcast in self._state.running:
             self._state.running.price(prices, broadcast)
             await loop_yield.maybe_yield()
 
-    async def _take(self, ids: list[UUID]) -> list[UUID]:
+    async def _take(self, ids: list[UUID], loop_yield: LoopYield) -> list[UUID]:
         found = await self._store.broadcasts(ids)
         if not found:
             return []
         offered = await self._store.offered([params.id for params in found])
         prices = await self._prices.current()
-        loop_yield = LoopYield(self._limits.block_s)
         taken: list[UUID] = []
         for params in found:
             if params.id not in self._state.running:

@@ -22,7 +22,7 @@ from geo.units import EARTH_RADIUS_M
 TILE_MIN: Final = 0.0012
 """The least width of a cube, in radii of the earth: 8 km. Smaller ones cost more turns than pairs."""
 
-PAIRS_AT_ONCE: Final = 1 << 15
+PAIRS_AT_ONCE: Final = 1 << 14
 """Cells of one matrix: what follows from them takes some milliseconds even if all are hits."""
 
 _SLACK: Final = 1e-3

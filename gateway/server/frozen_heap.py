@@ -20,11 +20,11 @@ YOUNG_COLLECTIONS: Final = 1
 MIDDLE_COLLECTIONS: Final = 0
 """After more middle collections than this comes a full one, as soon as a quarter of what is old and
 not frozen is new: so at 12,000 new objects, which takes 2 to 6 ms."""
-FROZEN_FROM: Final = 4_000
+FROZEN_FROM: Final = 2_500
 """So many objects that outlive a full collection are no garbage, but a heap that has grown."""
 SWEPT_EVERY_S: Final = 0.05
 """How often young objects are made old: at 7,000 messages a second it takes 1 ms."""
-SWEPT_FROM: Final = 6_000
+SWEPT_FROM: Final = 4_000
 """So many old objects are collected, and those that stay are frozen."""
 
 _MIDDLE_GENERATION: Final = 1

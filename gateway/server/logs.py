@@ -54,7 +54,10 @@ def configure_logs(log: LogSettings, stream: TextIO | None = None) -> None:
     out = stream or sys.stderr
     level = logging.getLevelNamesMapping()[log.level.upper()]
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(colors=out.isatty())
+        # a plain traceback: one with the locals of each frame takes half a second and tells secrets
+        structlog.dev.ConsoleRenderer(
+            colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
         if log.form == "console"
         else structlog.processors.JSONRenderer()
     )

@@ -50,10 +50,25 @@ class PresentHustlers:
         """Returns the rows of a boolean mask or of an index array."""
         return PresentHustlers(*(getattr(self, column.name)[rows] for column in fields(self)))
 
-    @classmethod
-    def of(cls, rows: NDArray[np.void]) -> PresentHustlers:
-        """Returns rows of `RECORD` as columns."""
-        return cls(*(np.ascontiguousarray(rows[column.name]) for column in fields(cls)))
+    def newest(self) -> PresentHustlers:
+        """Returns each hustler's row of the highest (generation, seq) alone.
+
+        A hustler may be found twice, where a writer died between writing the new cell and clearing
+        the old one.
+        """
+        halves = self.hustler.view(np.uint64).reshape(-1, 2)
+        low = (halves[:, 1] >> np.uint64(32)).astype(np.uint32)
+        ordered = np.sort(low)
+        repeated = ordered[1:][ordered[1:] == ordered[:-1]]
+        if not repeated.size:
+            return self
+        doubtful = np.flatnonzero(np.isin(low, repeated))
+        some, of = self.take(doubtful), halves[doubtful]
+        order = np.lexsort((some.seq, some.generation, of[:, 0], of[:, 1]))
+        older = (of[order[1:]] == of[order[:-1]]).all(axis=1)
+        kept = np.ones(len(self), np.bool_)
+        kept[doubtful[order[:-1][older]]] = False
+        return self.take(kept)
 
     def hustlers(self) -> list[UUID]:
         """Returns the column `hustler` as UUIDs."""
@@ -61,30 +76,14 @@ class PresentHustlers:
         return [UUID(bytes=joined[at : at + 16]) for at in range(0, len(joined), 16)]
 
 
-def alive_rows(cells: Iterable[Sequence[bytes]], now_ms: int) -> NDArray[np.void]:
-    """Parses the records of many cells: rows of `RECORD`, those alive at `now_ms`.
+def alive_hustlers(cells: Iterable[Sequence[bytes]], now_ms: int) -> PresentHustlers:
+    """Parses the records of many cells, and keeps those alive at `now_ms`.
 
     Silent for over 90 s is gone; a fix over 5 min old is no place to be matched at.
     """
     rows = np.frombuffer(b"".join(chain.from_iterable(cells)), dtype=RECORD)
     alive = (rows["seen_at_ms"] >= now_ms - STALE_MS) & (rows["fixed_at_ms"] >= now_ms - OLD_FIX_MS)
-    return rows if alive.all() else rows[alive]
-
-
-def newest_rows(rows: NDArray[np.void]) -> NDArray[np.void]:
-    """Keeps each hustler's row of the highest (generation, seq).
-
-    A hustler may be found twice, where a writer died between writing the new cell and clearing the
-    old one.
-    """
-    halves = np.ascontiguousarray(rows["hustler"]).view(np.uint64).reshape(-1, 2)
-    low = np.sort(
-        halves[:, 1]
-    )  # random bits in every kind of UUID: equal ones are nearly always one
-    if not (low[1:] == low[:-1]).any():
-        return rows
-    order = np.lexsort((rows["seq"], rows["generation"], halves[:, 0], halves[:, 1]))
-    ordered = halves[order]
-    last = np.append((ordered[1:] != ordered[:-1]).any(axis=1), True)
-    newest: NDArray[np.void] = rows[np.sort(order[last])]
-    return newest
+    if not alive.all():
+        rows = rows[alive]
+    names = (column.name for column in fields(PresentHustlers))
+    return PresentHustlers(*(np.ascontiguousarray(rows[name]) for name in names))

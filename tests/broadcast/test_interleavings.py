@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -16,6 +18,7 @@ from broadcast.active_broadcast import ActiveBroadcast
 from broadcast.broadcaster import Broadcaster
 from broadcast.broadcaster_state import FORGET_EVERY_S, BroadcasterState
 from broadcast.due import DueInstants
+from broadcast.loop_yield import LoopShare, LoopYield
 from broadcast.roster import NOBODY, as_ids
 from engine.events.changes import Changes
 from engine.kernel.applied import Applied, ClosedBroadcast
@@ -224,3 +227,24 @@ def test_a_row_that_a_round_may_hold_is_given_to_nobody_else() -> None:
     state.forget(now_s)
     assert state.roster.rows_of(held) != NOBODY
     assert state.roster.rows_of(old) == NOBODY
+
+
+async def test_urgent_rounds_have_most_of_the_turns() -> None:
+    """Of a loop that others keep busy; as soon as none is urgent all have their turn alike."""
+    share = LoopShare(0.0)
+    turns: Counter[str] = Counter()
+
+    async def busy(name: str, loop_yield: LoopYield, until: int) -> None:
+        while turns[name] < until:
+            turns[name] += 1
+            await loop_yield.maybe_yield()
+
+    others = [asyncio.create_task(busy("other", share.loop_yield(), 99_999)) for _ in range(3)]
+    with share.urgent() as loop_yield:
+        await busy("urgent", loop_yield, 800)
+        assert 290 <= turns["other"] <= 310
+    turns.clear()
+    await busy("alike", share.loop_yield(), 800)
+    assert 2_350 <= turns["other"] <= 2_450
+    for task in others:
+        task.cancel()

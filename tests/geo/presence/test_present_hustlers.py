@@ -5,14 +5,14 @@ from uuid import UUID, uuid4
 
 import numpy as np
 
-from geo.presence.present_hustlers import RECORD, PresentHustlers, alive_rows, newest_rows
+from geo.presence.present_hustlers import RECORD, PresentHustlers, alive_hustlers
 
 NOW_MS = 1_763_000_000_000
 
 
 def present_hustlers(cells: Sequence[Sequence[bytes]], now_ms: int) -> PresentHustlers:
     """What a read of these cells yields."""
-    return PresentHustlers.of(newest_rows(alive_rows(cells, now_ms)))
+    return alive_hustlers(cells, now_ms).newest()
 
 
 def record(
