@@ -26,7 +26,7 @@ from broadcast.active_broadcast import ActiveBroadcast
 from broadcast.broadcaster_state import BroadcasterState
 from broadcast.database_clock import DatabaseClock
 from broadcast.due import DueInstants
-from broadcast.evaluation import Evaluation
+from broadcast.evaluation import FEW_BROADCASTS, Evaluation
 from broadcast.first_wave import FirstWaveSearch
 from broadcast.limits import WaveLimits
 from broadcast.loop_yield import LoopShare
@@ -101,6 +101,9 @@ class Broadcaster:
         self._look = asyncio.Event()
         self._look.set()
         self._next_tick_s = 0.0
+        self._tick_now = asyncio.Event()
+        self._grown_at_s: list[float] = []
+        """When those were due that the next tick offers to all at once."""
 
     def wake(self, broadcast_id: UUID) -> None:
         """Schedules an evaluation of this broadcast now; it may be new, known, or over."""
@@ -203,10 +206,13 @@ class Broadcaster:
                     grown.append(broadcast)
                     instants_s.append(due_s)
                 await loop_yield.maybe_yield()
+            if len(grown) > FEW_BROADCASTS:
+                self._grown_at_s += instants_s
+                self._tick_now.set()
+                return
             try:
                 await self._evaluation.evaluate_grown(grown, loop_yield)
-                now_s = self._clock.now().timestamp()
-                self._metrics.expanded([now_s - due_s for due_s in instants_s])
+                self._expanded(instants_s)
             finally:
                 await self._tell_posters()
 
@@ -242,11 +248,18 @@ class Broadcaster:
             self._due_changed.set()
 
     async def _tick(self) -> None:
-        await asyncio.sleep(max(0.0, self._next_tick_s - self._monotonic()))
+        try:
+            async with asyncio.timeout(max(0.0, self._next_tick_s - self._monotonic())):
+                await self._tick_now.wait()
+        except TimeoutError:
+            pass
+        self._tick_now.clear()
+        grown_at_s, self._grown_at_s = self._grown_at_s, []
         begun_s = self._monotonic()
         self._next_tick_s = begun_s + self._limits.tick_s
         if len(self._state.running):
             await self.compare_all()
+            self._expanded(grown_at_s)
             self._metrics.ticked(self._monotonic() - begun_s)
         self._state.forget(begun_s)
         self._inserts.release_held()
@@ -289,6 +302,11 @@ class Broadcaster:
             self._inserts.deliver_first(wave, started.params)
         self._takeover.started(started, wave)
         self.wake(started.params.id)
+
+    def _expanded(self, instants_s: Sequence[float]) -> None:
+        """Reports radii that were to grow at these instants, and whose rings are offered now."""
+        now_s = self._clock.now().timestamp()
+        self._metrics.expanded([now_s - due_s for due_s in instants_s])
 
     def _close(self, ending: Ending) -> None:
         broadcast = self._state.running.get(ending.id)

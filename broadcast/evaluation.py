@@ -37,6 +37,9 @@ PICTURE_LASTS_S: Final = 90.0
 """While Redis is away, the last picture of presence is good for as long as a heartbeat is."""
 
 
+GROWN_BY_PICTURE_S: Final = 5.0
+"""So old a picture of presence shows who is in a new ring."""
+
 POSITIONS_LAST_S: Final = 2.0
 """Rounds that take longer begin again with positions that are read anew."""
 
@@ -95,10 +98,10 @@ class Evaluation:
     ) -> None:
         """Offers these, whose radius has just grown, as `evaluate` does.
 
-        Who is present in cells that the last tick has read is known well enough: only the others
-        are read.
+        Who is present in cells that the last tick has read is known well enough, as whoever comes
+        into a cell rings: only the others are read.
         """
-        picture = self._fresh_picture(2.0 * self._limits.tick_s)
+        picture = self._fresh_picture(GROWN_BY_PICTURE_S)
         if picture is None or len(broadcasts) > FEW_BROADCASTS:
             await self.evaluate(broadcasts, loop_yield)
         elif broadcasts:
