@@ -6,6 +6,7 @@
 - *tick*: compares all broadcasts with everybody present, for whatever did not ring;
 - *look*: reads the whole active set, at the start and when what changed is not known;
 - *poll*: sends cards again that no socket took, and reads the prices of the market;
+- *slots*: where several broadcasters share the work, renews the leases of this one;
 - *acks*: records which cards reached a socket.
 
 A round that fails is logged, counted and lost; its loop backs off and goes on. No state here
@@ -22,7 +23,7 @@ from random import Random
 from typing import Final
 from uuid import UUID
 
-from broadcast.active_broadcast import ActiveBroadcast
+from broadcast.active_broadcast import ActiveBroadcast, card_of
 from broadcast.broadcaster_state import BroadcasterState
 from broadcast.database_clock import DatabaseClock
 from broadcast.due import DueInstants
@@ -33,7 +34,10 @@ from broadcast.loop_yield import LoopShare
 from broadcast.market_price_cache import MarketPriceCache
 from broadcast.offer_inserts import OfferInserts
 from broadcast.ports import Delivery, WaveMetrics
+from broadcast.roster import as_uuids
 from broadcast.sent_reports import SentReports
+from broadcast.slot_leases import SlotLeases
+from broadcast.slots import Slots
 from broadcast.takeover import Takeover
 from broadcast.unsent_cards import UNKNOWN_LOOKS
 from broadcast.wave_store import Ending, WaveStore, wave_of
@@ -74,6 +78,7 @@ class Broadcaster:
         self._metrics = metrics
         self._backoff = Backoff(self._limits.backoff_s, self._limits.backoff_max_s, random)
         self._monotonic = time.monotonic
+        self._slots = Slots(self._limits.runs)
         self._share = LoopShare(self._limits.block_s)
         self._due_changed = asyncio.Event()
         self._clock = DatabaseClock(self._monotonic, self._due_changed.set)
@@ -81,6 +86,9 @@ class Broadcaster:
             DueInstants(self._due_changed.set), self._limits.open_offers
         )
         self._store = WaveStore(database, self._clock, metrics, self._state.vocabulary)
+        self._leases = SlotLeases(
+            self._store, self._state, self._slots, self._limits, lambda: self._look.set()
+        )
         self._inserts = OfferInserts(
             self._store, self._state, delivery, metrics, self._limits, self._monotonic
         )
@@ -89,7 +97,7 @@ class Broadcaster:
         )
         prices = MarketPriceCache(self._store.market_prices, self._limits.market_s, self._monotonic)
         self._takeover = Takeover(
-            self._store, self._state, self._inserts.unsent, self._clock, self._limits, prices
+            self._store, self._state, self._inserts.unsent, self._clock, self._slots, prices
         )
         self.first_wave = FirstWaveSearch(
             self._store, presence, prices, self._state.vocabulary, self._limits
@@ -104,11 +112,14 @@ class Broadcaster:
         self._tick_now = asyncio.Event()
         self._grown_at_s: list[float] = []
         """When those were due that the next tick offers to all at once."""
+        self._ended_elsewhere: set[UUID] = set()
+        """Broadcasts of other processes whose hustlers have places again, for the next poll."""
 
     def wake(self, broadcast_id: UUID) -> None:
         """Schedules an evaluation of this broadcast now; it may be new, known, or over."""
-        self._woken.add(broadcast_id)
-        self._wake.set()
+        if len(self._slots):
+            self._woken.add(broadcast_id)
+            self._wake.set()
 
     def wake_hustlers(self, hustlers: Collection[UUID]) -> None:
         """Schedules an evaluation of these hustlers now: they came near, or may be offerable.
@@ -120,6 +131,14 @@ class Broadcaster:
             if offerable:
                 self._hustlers_woken |= offerable
                 self._wake.set()
+
+    def shown(self, pairs: Iterable[tuple[UUID, UUID]]) -> None:
+        """Notes cards, as (broadcast, hustler), that reached a socket of another process."""
+        self._inserts.unsent.taken(pairs)
+
+    def suspect(self, hustlers: Iterable[UUID]) -> None:
+        """Schedules a look for cards of these hustlers that no socket took."""
+        self._inserts.unsent.suspect(hustlers, self._monotonic())
 
     def applied(self, applied: Applied) -> None:
         """Acts on a committed command: what it started, what it ended, whom it concerns."""
@@ -138,6 +157,8 @@ class Broadcaster:
             self._look.set()
         for broadcast in changes.broadcasts:
             if broadcast.state != "ACTIVE":
+                if self._limits.runs == "SHARE" and broadcast.id not in self._state.running:
+                    self._ended_elsewhere.add(broadcast.id)
                 self._state.end(broadcast.id)
             elif broadcast.id not in self._state.running:
                 self.wake(broadcast.id)
@@ -158,11 +179,16 @@ class Broadcaster:
             *[("wake", self._evaluate_woken)] * WAKE_ROUNDS,
             *[("due", self._evaluate_due)] * DUE_ROUNDS,
         ]
-        async with asyncio.TaskGroup() as loops:
-            for name, work in rounds:
-                loops.create_task(
-                    supervise(name, work, backoff=self._backoff, failed=self._metrics.failed)
-                )
+        if self._limits.runs == "SHARE":
+            rounds.append(("slots", self._leases.renew))
+        try:
+            async with asyncio.TaskGroup() as loops:
+                for name, work in rounds:
+                    loops.create_task(
+                        supervise(name, work, backoff=self._backoff, failed=self._metrics.failed)
+                    )
+        finally:
+            await self._leases.release()
 
     # ── Loops ────────────────────────────────────────────────────────────────────────────────────
 
@@ -270,7 +296,7 @@ class Broadcaster:
         self._look.clear()
         try:
             known = set(self._state.running.ids)
-            running = set(await self._store.running())
+            running = set(await self._store.running(self._slots.asked_for))
         except BaseException:
             self._look.set()
             raise
@@ -282,12 +308,26 @@ class Broadcaster:
     async def _poll(self) -> None:
         self._metrics.running(len(self._state.running))
         await self._takeover.refresh_prices(self._share.loop_yield())
+        await self._free_places_of_others()
         due = await self._inserts.unsent.take_due(
             self._delivery.connected(), self._monotonic(), self._share.loop_yield()
         )
         if due:
             await self._send_again(list(due))
         await asyncio.sleep(self._limits.poll_s)
+
+    async def _free_places_of_others(self) -> None:
+        """Lets the hustlers of another process's ended broadcasts be read anew."""
+        ended, self._ended_elsewhere = self._ended_elsewhere, set()
+        if not ended:
+            return
+        try:
+            offered = await self._store.offered(list(ended))
+        except BaseException:
+            self._ended_elsewhere |= ended
+            raise
+        for hustlers in offered.values():
+            self._hustlers_changed(as_uuids(hustlers.all))
 
     async def _record_acks(self) -> None:
         await asyncio.sleep(self._limits.ack_s)
@@ -301,7 +341,8 @@ class Broadcaster:
         if wave is not None and wave.offers:
             self._inserts.deliver_first(wave, started.params)
         self._takeover.started(started, wave)
-        self.wake(started.params.id)
+        if self._slots.has(started.params.partition):
+            self.wake(started.params.id)
 
     def _expanded(self, instants_s: Sequence[float]) -> None:
         """Reports radii that were to grow at these instants, and whose rings are offered now."""
@@ -336,7 +377,10 @@ class Broadcaster:
             unsent.suspect(some, self._monotonic())
         if wave.offers:
             self._metrics.offers_resent(len(wave.offers))
-            await self._inserts.deliver(wave, self._share.loop_yield())
+            elsewhere = {offer.broadcast_id for offer in wave.offers} - self._state.running.ids
+            params = await self._store.broadcasts(elsewhere) if elsewhere else []
+            cards = {one.id: card_of(one) for one in params}
+            await self._inserts.deliver(wave, self._share.loop_yield(), cards)
 
     async def _tell_posters(self) -> None:
         loop_yield = self._share.loop_yield()

@@ -113,6 +113,12 @@ class BroadcasterState:
         self.running.remove(broadcast)
         return self.roster.uuids(full)
 
+    def drop(self, broadcast: ActiveBroadcast) -> None:
+        """Leaves a broadcast to another process; the offers that it has made stay open."""
+        self.offered.clear(broadcast.slot)
+        self.over.discard(broadcast.params.id)
+        self.running.remove(broadcast)
+
     def forget(self, now_s: float) -> None:
         """Gives up the rows of hustlers whom no running broadcast can know; `now_s` is monotonic."""
         if now_s - self._forgot_at_s >= FORGET_EVERY_S:

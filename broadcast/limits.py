@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from broadcast.slots import Runs
 from engine.matching.score import HX_1_0, Profile
 
 
@@ -49,10 +50,14 @@ class WaveLimits:
     """Hustlers read in one call."""
     hustlers_per_round: int = 2000
     """Hustlers read in one round; more begin the next round at once."""
-    broadcasts_per_call: int = 250
-    """Running broadcasts taken over in one call."""
     resend_until_s: float = 12.0
     """A card that waited for longer comes with the snapshot of its hustler's next session."""
+    runs: Runs = "ALL"
+    """Which of the running broadcasts this process runs."""
+    slot_every_s: float = 1.0
+    """Between two renewals of the leases."""
+    slot_lease_s: float = 3.0
+    """After so long without a renewal another broadcaster takes over."""
     block_s: float = 0.002
     """How long the broadcaster may hold the event loop."""
     backoff_s: float = 0.2

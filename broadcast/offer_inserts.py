@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
+from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
@@ -30,6 +31,9 @@ SLOW_CALL_S: Final = 2.0
 """A call that takes so long is halved from then on; the statement time-out is 8 s."""
 QUICK_CALL_S: Final = 0.25
 """A full call that is faster lets the next ones grow again."""
+
+
+NO_CARDS: Final[Mapping[UUID, OfferCard]] = MappingProxyType({})
 
 
 class OfferInserts:
@@ -84,9 +88,14 @@ class OfferInserts:
         if wave.at is not None:
             self._metrics.funded_to_insert((wave.at - params.started_at).total_seconds())
 
-    async def deliver(self, wave: Wave, loop_yield: LoopYield) -> None:
-        """Hands the wave's cards to delivery in slices, best first, yielding between them."""
-        cards = wave.deliveries(self._state.card_of)
+    async def deliver(
+        self, wave: Wave, loop_yield: LoopYield, elsewhere: Mapping[UUID, OfferCard] = NO_CARDS
+    ) -> None:
+        """Hands the wave's cards to delivery in slices, best first, yielding between them.
+
+        `elsewhere` has the shared cards of broadcasts that another process runs.
+        """
+        cards = wave.deliveries(lambda id_: self._state.card_of(id_) or elsewhere.get(id_))
         while slice_ := list(islice(cards, CARDS_AT_ONCE)):
             self._hand_over(slice_)
             await loop_yield.maybe_yield()

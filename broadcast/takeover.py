@@ -1,20 +1,25 @@
-"""Takes over broadcasts that run already: another process's, or those of before a restart."""
+"""Takes over broadcasts that run already: those of before a restart, or another process's."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Final
 from uuid import UUID
 
 from broadcast.broadcaster_state import BroadcasterState
 from broadcast.database_clock import DatabaseClock
-from broadcast.limits import WaveLimits
 from broadcast.loop_yield import LoopYield
 from broadcast.market_price_cache import MarketPriceCache
 from broadcast.market_prices import MarketPrices
 from broadcast.roster import NOBODY, as_ids, as_uuids
+from broadcast.slots import Slots
 from broadcast.unsent_cards import UnsentCards
 from broadcast.wave_store import Wave, WaveStore
 from engine.kernel.applied import StartedBroadcast
+
+
+BROADCASTS_PER_CALL: Final = 250
+"""Running broadcasts taken over in one call."""
 
 
 class Takeover:
@@ -26,14 +31,14 @@ class Takeover:
         state: BroadcasterState,
         unsent: UnsentCards,
         clock: DatabaseClock,
-        limits: WaveLimits,
+        slots: Slots,
         prices: MarketPriceCache,
     ) -> None:
         self._store = store
         self._state = state
         self._unsent = unsent
         self._clock = clock
-        self._limits = limits
+        self._slots = slots
         self._prices = prices
         self._applied: MarketPrices | None = None
 
@@ -43,8 +48,8 @@ class Takeover:
             return []
         await self.refresh_prices(loop_yield)
         ids, taken = list(broadcasts), list[UUID]()
-        for start in range(0, len(ids), self._limits.broadcasts_per_call):
-            some = ids[start : start + self._limits.broadcasts_per_call]
+        for start in range(0, len(ids), BROADCASTS_PER_CALL):
+            some = ids[start : start + BROADCASTS_PER_CALL]
             taken += await self._take(some, loop_yield)
         return taken
 
@@ -56,6 +61,8 @@ class Takeover:
         """
         params, prices = started.params, self._prices.known
         if prices is None or params.id in self._state.running:
+            return
+        if not self._slots.has(params.partition):
             return
         if not self._clock.is_known:
             self._clock.set(started.now, self._clock.monotonic())
@@ -78,14 +85,14 @@ class Takeover:
             await loop_yield.maybe_yield()
 
     async def _take(self, ids: list[UUID], loop_yield: LoopYield) -> list[UUID]:
-        found = await self._store.broadcasts(ids)
+        found = [p for p in await self._store.broadcasts(ids) if self._slots.has(p.partition)]
         if not found:
             return []
         offered = await self._store.offered([params.id for params in found])
         prices = await self._prices.current()
         taken: list[UUID] = []
         for params in found:
-            if params.id not in self._state.running:
+            if params.id not in self._state.running and self._slots.has(params.partition):
                 taken.append(params.id)
                 broadcast = self._state.add(params, prices, self._clock.now())
                 hustlers = offered[params.id]

@@ -130,12 +130,24 @@ class WaveStore:
         self.metrics = metrics
         self._vocabulary = vocabulary
 
-    async def running(self) -> list[UUID]:
-        """Returns the active broadcasts."""
+    async def running(self, slots: Sequence[int] | None) -> list[UUID]:
+        """Returns the active broadcasts of these slots; of all with None."""
         asked_at_s = self._monotonic()
-        poll = _DECODE_POLL(await self._call("wave_poll"))
+        poll = _DECODE_POLL(await self._call("wave_poll", slots))
         self._clock.set(poll.now, asked_at_s)
         return poll.running
+
+    async def hold_slots(self, broadcaster: UUID, lease_s: float) -> list[int]:
+        """Renews a broadcaster's leases, takes its share, and returns the slots held."""
+        self.metrics.database_called()
+        held: list[int] = await self._database.call(
+            "hold_slots", broadcaster, timedelta(seconds=lease_s)
+        )
+        return held
+
+    async def release_slots(self, broadcaster: UUID) -> None:
+        """Gives up a broadcaster's leases."""
+        await self._database.call("release_slots", broadcaster)
 
     async def broadcasts(self, ids: Collection[UUID]) -> list[BroadcastParams]:
         """Returns the parameters of those that are running; the others are left out."""

@@ -80,10 +80,12 @@ class Valkey:
     """A client of a single server or of a cluster; up to eight pipelines at a time to each."""
 
     def __init__(
-        self, seed: Address, open_server: Callable[[Address, Sequence[Script]], ValkeyServer]
+        self, seed: Address, connection_to: Callable[[Address], Connection], connections: int
     ) -> None:
         self._seed = seed
-        self._open_server = open_server
+        self.connection_to = connection_to
+        """Makes a connection of the caller's own to a server, not yet connected."""
+        self._connections = connections
         self._scripts: list[Script] = []
         self._servers: dict[Address, ValkeyServer] = {}
         self._topology: Topology | None = None
@@ -152,6 +154,18 @@ class Valkey:
         await self.ping()  # the topology is known then
         slots = self._topology.a_slot_of_each() if self._topology is not None else [ANYWHERE]
         return await self.run(Pipeline([packed(*arguments)] * len(slots), slots))
+
+    async def owners(self, slots: Sequence[int]) -> dict[Address, list[int]]:
+        """Returns which server owns which of these slots, as it is asked anew.
+
+        Raises `ValkeyAway` when nobody tells, or nobody owns one of them.
+        """
+        self._is_known = False
+        await self.ping()
+        parts = self._by_owner(slots, range(len(slots)))
+        if None in parts:
+            raise ValkeyAway("a slot has no owner")
+        return {owner: [slots[row] for row in rows] for owner, rows in parts.items() if owner}
 
     async def ping(self) -> None:
         """Returns when a server answers; raises `ValkeyAway`."""
@@ -248,7 +262,8 @@ class Valkey:
 
     def _server(self, address: Address) -> ValkeyServer:
         if address not in self._servers:
-            self._servers[address] = self._open_server(address, self._scripts)
+            own = [self.connection_to(address) for _ in range(self._connections)]
+            self._servers[address] = ValkeyServer(own, self._scripts)
         return self._servers[address]
 
     async def _look(self) -> Exception | None:
@@ -300,14 +315,14 @@ def open_valkey(url: str, *, connections: int = CONNECTIONS) -> Valkey:
     others = {key: value for key, value in pool.connection_kwargs.items() if key not in _OF_ONE}
     kind: type[Any] = pool.connection_class if parts.scheme != "unix" else Connection
 
-    def open_server(address: Address, scripts: Sequence[Script]) -> ValkeyServer:
+    def connection_to(address: Address) -> Connection:
         if address == seed:
-            make = pool.make_connection
-            return ValkeyServer([make() for _ in range(connections)], scripts)  # type: ignore[no-untyped-call]
-        place = {"host": address[0], "port": address[1]}
-        return ValkeyServer([kind(**others, **place) for _ in range(connections)], scripts)
+            connection: Connection = pool.make_connection()  # type: ignore[no-untyped-call]
+            return connection
+        made: Connection = kind(**others, host=address[0], port=address[1])
+        return made
 
-    return Valkey(seed, open_server)
+    return Valkey(seed, connection_to, connections)
 
 
 # What a URL says of its one server alone; a cluster has a single logical database.

@@ -124,6 +124,7 @@ class ChangeFeed:
         self._failed = failed
         self._monotonic = monotonic
         self._horizon = Horizon(monotonic())
+        self._now = asyncio.Event()
 
     def age_s(self) -> float:
         """Returns the seconds since the instant up to which every commit has been passed on."""
@@ -133,9 +134,18 @@ class ChangeFeed:
         """Asks until cancelled; losing PostgreSQL only delays."""
         await supervise("change-feed", self._round)
 
+    def ask_now(self) -> None:
+        """Ends the pause before the next question: a message between processes may be lost."""
+        self._now.set()
+
     async def _round(self) -> None:
+        self._now.clear()
         await self.ask()
-        await asyncio.sleep(self._every_s)
+        try:
+            async with asyncio.timeout(self._every_s):
+                await self._now.wait()
+        except TimeoutError:
+            pass
 
     async def ask(self) -> None:
         """Asks once, and passes on what changed since the last call that was answered."""

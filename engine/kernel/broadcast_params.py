@@ -35,6 +35,8 @@ class BroadcastParams(TaskParams, frozen=True, kw_only=True):
     """The constant parameters of a running broadcast: its task's, and its plan; radii in miles."""
 
     id: UUID
+    partition: int
+    """0–63, of the task's place: by it several broadcasters share the work."""
     started_at: datetime
     expires_at: datetime
     initial_radius_miles: float

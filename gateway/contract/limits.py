@@ -94,6 +94,14 @@ SNAPSHOT_BATCH: Final = 500
 """Users per snapshot query."""
 CATCHUP_EVERY_S: Final = 1.0
 """How often a process asks what changed, and looks at whoever has come meanwhile."""
+BUS_HELLO_EVERY_S: Final = 1.0
+"""How often a process says to the others that it is there."""
+BUS_PEER_S: Final = 5.0
+"""For so long a process counts as there after it was last heard."""
+BUS_WAITING_MAX: Final = 20_000
+"""Messages to other processes that wait to be sent; more are dropped, and found otherwise."""
+BUS_LOST_LOOK_EVERY_S: Final = 2.0
+"""How often a process that does not hear the others looks for cards that its hustlers wait for."""
 COMPARE_BATCH: Final = 2_000
 """Users, broadcasts or hustlers in one query, where all must be compared."""
 CLOSED_REMEMBERED_S: Final = 900.0

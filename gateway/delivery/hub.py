@@ -17,6 +17,7 @@ from engine.kernel.ids import UserId
 from engine.kernel.loops import supervise
 from gateway.contract import close_codes, codec, limits
 from gateway.contract.client import Reference
+from gateway.delivery.bus_messages import Answered, Message, Volatile
 from gateway.delivery.long_polls import LongPolls
 from gateway.delivery.offer_cards import OfferCards
 from gateway.delivery.registry import ConnectionRegistry
@@ -35,10 +36,13 @@ class Hub:
         self,
         metrics: SessionMetrics,
         *,
+        tell: Callable[[UUID, Message], object] = lambda *_: None,
         monotonic: Callable[[], float] = time.monotonic,
         unix: Callable[[], float] = time.time,
     ) -> None:
+        """`tell` says something about an id to every other process."""
         self._metrics = metrics
+        self._tell = tell
         self._monotonic = monotonic
         self._unix = unix
         self._swept_at = monotonic()
@@ -71,6 +75,16 @@ class Hub:
         for connection in self.registry.sockets(user):
             connection.session.end(close_codes.NOT_ALLOWED)
             connection.flush()
+
+    def send_volatile(self, user: UserId, payload: bytes) -> None:
+        """Writes a message that the next one replaces to the user's sockets on every process."""
+        self.registry.send(user, payload, volatile=True)
+        self._tell(user, Volatile(user, payload))
+
+    def answered(self, hustler: UserId, broadcast_id: UUID, task_id: UUID) -> None:
+        """Withdraws a card that its hustler declined from the user's sockets on every process."""
+        self.cards.answered(hustler, broadcast_id, task_id)
+        self._tell(hustler, Answered(hustler, broadcast_id, task_id))
 
     # ── Committed commands ───────────────────────────────────────────────────────────────────────
 

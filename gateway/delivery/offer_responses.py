@@ -26,7 +26,7 @@ async def respond(
     if outcome == "DONE" or applied.task_id is None:
         raise errors.refusal("HX017", "LOCK")
     if outcome == "DECLINED":
-        hub.cards.answered(hustler, broadcast, applied.task_id)
+        hub.answered(hustler, broadcast, applied.task_id)
     if outcome != "WON":
         return BroadcastResponse(broadcast, outcome)
     task = await queries.tasks.view(hustler, TaskId(applied.task_id))

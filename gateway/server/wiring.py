@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from random import SystemRandom
@@ -12,12 +12,17 @@ from random import SystemRandom
 from broadcast.broadcaster import Broadcaster
 from engine.events.changes import ChangeFeed
 from engine.kernel.effects import Effects
+from engine.kernel.ids import UserId
 from engine.kernel.loops import run_loops
 from engine.kernel.schema_ledger import schema_ledger
 from engine.kernel.wake import Wake
 from engine.matching.offer_explanation import OfferExplanations
 from gateway.contract import limits
+from gateway.delivery.bus import Bus
+from gateway.delivery.bus_messages import Nearby
 from gateway.delivery.hub import Hub
+from gateway.delivery.peers import Peers
+from gateway.delivery.publisher import Publisher
 from gateway.http.cursors import Cursors
 from gateway.http.health import Health
 from gateway.http.idempotency import Idempotency
@@ -68,20 +73,22 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
         presence = Presence(valkey)
 
         # Who hears of a committed command, then the engine that commits, then the sessions
-        hub, changes = Hub(metrics.sessions), HustlerChanges()
+        failed = metrics.background_work.subscriber_failed
+        bus = Bus(valkey, failed)
+        hub, changes = Hub(metrics.sessions, tell=bus.publish), HustlerChanges()
+        publisher = Publisher(hub.cards, bus)
         wave_limits = settings.broadcast.wave_limits()
         settlements = Wake(lambda applied: applied.settle)
         broadcaster = Broadcaster(
             database,
             presence,
-            hub.cards,
+            publisher,
             metrics.broadcasts,
             random=SystemRandom(),
             limits=wave_limits,
         )
-        effects = Effects(
-            [hub, changes, broadcaster, settlements], metrics.background_work.subscriber_failed
-        )
+        here = (hub, changes, broadcaster, settlements)
+        effects = Effects([*here, publisher], failed)
         opening = open_engine(
             settings,
             database,
@@ -95,7 +102,7 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
         sessions = make_sessions(
             settings,
             engine,
-            Heartbeats(presence, broadcaster.wake_hustlers),
+            Heartbeats(presence, partial(_entered, broadcaster, bus)),
             hub,
             changes,
             metrics=metrics,
@@ -106,8 +113,10 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
             engine.store,
             [*sessions.change_subscribers, broadcaster],
             every_s=limits.CATCHUP_EVERY_S,
-            failed=metrics.background_work.subscriber_failed,
+            failed=failed,
         )
+        peers = Peers(bus, hub, broadcaster, Effects(here, failed), feed.ask_now)
+        bus.connect(peers)
         metrics.background_work.watch_horizon(feed.age_s)
 
         # What the routes work with
@@ -153,6 +162,13 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
 
         # What runs by itself; it ends before the parts are closed
         process = ProcessMetrics(metrics.process.loop_lag, metrics.process.full_collection)
-        loops = (*engine.loops, broadcaster, *sessions.loops, feed, idempotency, process)
+        loops = (*engine.loops, broadcaster, *sessions.loops, bus, peers, feed, idempotency, process)
         await stack.enter_async_context(run_loops(loops))
         yield parts
+
+
+def _entered(broadcaster: Broadcaster, bus: Bus, hustlers: Collection[UserId]) -> None:
+    """Lets every broadcaster look at hustlers who have come into a cell."""
+    broadcaster.wake_hustlers(hustlers)
+    if hustlers and bus.has_peers:
+        bus.publish(next(iter(hustlers)), Nearby(tuple(hustlers)))

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from engine.kernel import policy
 from engine.kernel.ids import TaskId, UserId
 from engine.tasks.queries import Engagement, TaskQueries
 from gateway.contract import codec, limits, server
-from gateway.delivery.registry import ConnectionRegistry
 from geo.distance import distance_m, eta_minutes, is_within
 from geo.points import LatLng
 
@@ -33,8 +32,11 @@ class Trip:
 class EnRoute:
     """Index of hustler → trips: takes positions, sends HUSTLER_LOCATION, returns arrivals."""
 
-    def __init__(self, registry: ConnectionRegistry, tasks: TaskQueries) -> None:
-        self._registry = registry
+    def __init__(
+        self, send_volatile: Callable[[UserId, bytes], object], tasks: TaskQueries
+    ) -> None:
+        """`send_volatile` writes a message to a user's sockets, wherever they are."""
+        self._send_volatile = send_volatile
         self._tasks = tasks
         self._trips: dict[UserId, dict[TaskId, Trip]] = {}
         self._loads = 0
@@ -110,14 +112,12 @@ class EnRoute:
                     self._send(trip, trip.pending, now)
 
     def _send(self, trip: Trip, position: LatLng, now: float) -> None:
-        """Sends the newest position to the poster; left out for a socket that lags."""
+        """Sends the newest position to the poster."""
         trip.last_sent_at = now
         trip.pending = None
-        if not self._registry.sockets(trip.poster):
-            return
         seen = server.HustlerLocation(
             trip.task,
             server.ShownLocation(position.lat, position.lng),
             eta_minutes(distance_m(position, trip.goal)),
         )
-        self._registry.send(trip.poster, codec.encode("HUSTLER_LOCATION", seen), volatile=True)
+        self._send_volatile(trip.poster, codec.encode("HUSTLER_LOCATION", seen))

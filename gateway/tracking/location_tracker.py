@@ -59,7 +59,7 @@ class LocationTracker:
         self._commands = commands
         self._queries = queries
         self._heartbeats = heartbeats
-        self._en_route = EnRoute(hub.registry, queries.tasks)
+        self._en_route = EnRoute(hub.send_volatile, queries.tasks)
         self._unix = unix
         self._tracked: dict[UserId, TrackedHustler] = {}
         self._suspects: set[UserId] = set()

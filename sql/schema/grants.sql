@@ -6,6 +6,8 @@
 grant insert, update on tasks, escrows, settlements, proofs, task_codes, disputes, price_proposals to hx_app;
 grant insert, update on payout_accounts, chargebacks, external_refunds, admin_items to hx_app;
 grant insert, update, delete on uploads to hx_app;
+grant insert, update, delete on broadcasters to hx_app;
+grant update on broadcaster_slots to hx_app;
 grant insert, update on live_status, live_broadcasts, offers to hx_app;
 -- when a session began is history
 grant insert, update (

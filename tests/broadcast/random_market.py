@@ -120,6 +120,7 @@ class RandomMarket:
         poster = self.hustlers[int(pick.integers(0, 60))].id if pick.random() < 0.1 else self.uuid()
         return BroadcastParams(
             id=self.uuid(),
+            partition=0,
             task_id=self.uuid(),
             poster_id=poster,
             lat=exact.lat,

@@ -147,3 +147,18 @@ create table acceptances (
     constraint acceptances_hustler foreign key (hustler_id) references users (id)
 );
 create index acceptances_by_task on acceptances (task_id, hustler_id);
+-- Who runs which broadcasts: leases of 16 slots on the server's clock. They divide work and decide nothing:
+-- the key of offers makes two owners of a slot harmless (ADR 0032).
+create table broadcasters (
+    id uuid not null,
+    until timestamptz not null,
+    constraint broadcasters_pkey primary key (id)
+);
+create table broadcaster_slots (
+    slot smallint not null,
+    owner uuid,
+    until timestamptz not null default '-infinity',
+    constraint broadcaster_slots_pkey primary key (slot),
+    constraint broadcaster_slots_slot check (slot between 0 and 15)
+);
+insert into broadcaster_slots (slot) select generate_series(0, 15);

@@ -334,8 +334,8 @@ return (
     ) as u
 );
 
--- The active set, and what time it is.
-create or replace function wave_poll() returns jsonb
+-- The active set of these slots, of all where none are named, and what time it is.
+create or replace function wave_poll(p_slots smallint[]) returns jsonb
 language sql stable
 return (
     select jsonb_build_object(
@@ -343,6 +343,7 @@ return (
         'running', (
             select coalesce(jsonb_agg(b.id), '[]') from live_broadcasts as b
             where b.state = 'ACTIVE' and b.expires_at > clock.at
+                and (p_slots is null or broadcast_slot(b.partition) = any(p_slots))
         )
     )
     from (select hx_clock() as at) as clock

@@ -28,6 +28,7 @@ create or replace function broadcast_params(b live_broadcasts, t tasks) returns 
 language sql stable
 return task_params(t, t.price) || jsonb_build_object(
     'id', b.id,
+    'partition', b.partition,
     'started_at', b.started_at,
     'expires_at', b.expires_at,
     'initial_radius_miles', b.initial_radius_miles,

@@ -318,7 +318,7 @@ async def test_an_older_answer_about_trips_does_not_replace_a_newer_one(service:
     poster, hustler, place = await service.user("poster"), await service.user(), somewhere()
     task = await accepted(service, poster, hustler, place)
     late = Late(service.parts.queries.tasks)
-    en_route = EnRoute(service.parts.hub.registry, late)
+    en_route = EnRoute(service.parts.hub.send_volatile, late)
     late.arrives = arrives = asyncio.Event()
     older = asyncio.create_task(en_route.load([hustler.user_id]))
     await late.read.wait()
