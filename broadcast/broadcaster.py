@@ -86,8 +86,10 @@ class Broadcaster:
             DueInstants(self._due_changed.set), self._limits.open_offers
         )
         self._store = WaveStore(database, self._clock, metrics, self._state.vocabulary)
+        self._look = asyncio.Event()
+        self._look.set()
         self._leases = SlotLeases(
-            self._store, self._state, self._slots, self._limits, lambda: self._look.set()
+            self._store, self._state, self._slots, self._limits, self._look.set
         )
         self._inserts = OfferInserts(
             self._store, self._state, delivery, metrics, self._limits, self._monotonic
@@ -106,8 +108,6 @@ class Broadcaster:
         self._woken: set[UUID] = set()
         self._hustlers_woken: set[UUID] = set()
         self._wake = asyncio.Event()
-        self._look = asyncio.Event()
-        self._look.set()
         self._next_tick_s = 0.0
         self._tick_now = asyncio.Event()
         self._grown_at_s: list[float] = []

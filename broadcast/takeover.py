@@ -17,7 +17,6 @@ from broadcast.unsent_cards import UnsentCards
 from broadcast.wave_store import Wave, WaveStore
 from engine.kernel.applied import StartedBroadcast
 
-
 BROADCASTS_PER_CALL: Final = 250
 """Running broadcasts taken over in one call."""
 

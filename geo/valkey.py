@@ -83,6 +83,8 @@ class Valkey:
         self, seed: Address, connection_to: Callable[[Address], Connection], connections: int
     ) -> None:
         self._seed = seed
+        self.database = int(connection_to(seed).db)
+        """The logical database; channels do not belong to one, so their names say it."""
         self.connection_to = connection_to
         """Makes a connection of the caller's own to a server, not yet connected."""
         self._connections = connections

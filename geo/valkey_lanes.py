@@ -25,8 +25,9 @@ class Lanes:
     """Publishes to and listens on a fixed set of channels, named by number."""
 
     def __init__(self, valkey: Valkey, name: str, count: int) -> None:
-        """The channels are `name:{bNN}`: the tag in braces decides the slot."""
+        """The channels are `name:DB:{bNN}`: the tag in braces decides the slot."""
         self._valkey = valkey
+        name = f"{name}:{valkey.database}"
         self._channels = [f"{name}:{{b{lane:02}}}".encode() for lane in range(count)]
         self._slots = [slot_of_key(channel) for channel in self._channels]
         self.is_listening = False
@@ -62,7 +63,11 @@ class Lanes:
         try:
             async with asyncio.TaskGroup() as group:
                 for owner, slots in owners.items():
-                    own = [c for c, slot in zip(self._channels, self._slots, strict=True) if slot in slots]
+                    own = [
+                        c
+                        for c, slot in zip(self._channels, self._slots, strict=True)
+                        if slot in slots
+                    ]
                     group.create_task(self._listen(owner, own, received, heard))
         except* (ValkeyAway, *LOST) as errors:
             raise ValkeyAway(f"no longer heard: {errors.exceptions[0]}") from errors
@@ -102,7 +107,7 @@ async def _next(connection: Connection) -> list[Any]:
     for pinged in (False, True):
         try:
             async with asyncio.timeout(SILENT_S):
-                reply = await connection.read_response(push_request=True)
+                reply = await connection.read_response(push_request=True, disconnect_on_error=False)
         except TimeoutError:
             if not pinged:
                 await connection.send_packed_command(packed(b"PING"), check_health=False)

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Final, Protocol
 from uuid import UUID, uuid4
 
-import msgspec
 import structlog
 
 from engine.kernel.loops import supervise
@@ -44,7 +43,7 @@ class Bus:
     def __init__(
         self,
         valkey: Valkey,
-        failed: Callable[[str], object],
+        failed: Callable[[str], None],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`failed` is called with the name of what failed."""
@@ -113,7 +112,9 @@ class Bus:
         await asyncio.sleep(limits.BUS_HELLO_EVERY_S)
         now_s = self._monotonic()
         self._heard_at_s = {
-            peer: at_s for peer, at_s in self._heard_at_s.items() if now_s - at_s < limits.BUS_PEER_S
+            peer: at_s
+            for peer, at_s in self._heard_at_s.items()
+            if now_s - at_s < limits.BUS_PEER_S
         }
 
     def _received(self, payload: bytes) -> None:

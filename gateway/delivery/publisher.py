@@ -28,9 +28,7 @@ class Publisher:
         """Tells the other processes what a command did."""
         committed = Committed.of(applied)
         if committed:
-            about = applied.task_id or next(
-                (event.user_id for event in applied.events), _NOBODY
-            )
+            about = applied.task_id or next((event.user_id for event in applied.events), _NOBODY)
             self._bus.publish(about, committed)
 
     # ── broadcast.ports.Delivery ─────────────────────────────────────────────────────────────────

@@ -14,6 +14,7 @@ from engine.api.queries import Queries
 from engine.matching.offer_explanation import OfferExplanations
 from engine.money.payout_accounts import Payouts
 from engine.photos.uploads import Uploads
+from gateway.delivery.bus import Bus
 from gateway.delivery.hub import Hub
 from gateway.http.cursors import Cursors
 from gateway.http.health import Health
@@ -43,6 +44,7 @@ class Parts:
     explanations: OfferExplanations
     demand: DemandByCell
     hub: Hub
+    bus: Bus
     location_tracker: LocationTracker
     socket: ASGIApp
     """What serves the WebSocket's path."""

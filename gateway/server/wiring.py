@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from random import SystemRandom
 
@@ -36,6 +37,7 @@ from gateway.metrics.process_metrics import ProcessMetrics
 from gateway.server.code_key import code_key
 from gateway.server.engine import open_engine
 from gateway.server.payments import OpenMoney, open_money
+from gateway.server.roles import ProcessRole
 from gateway.server.sessions import make_sessions
 from gateway.settings.groups import Settings
 from gateway.tracking.changes import HustlerChanges
@@ -48,8 +50,10 @@ from sql.schema_files import read_schema
 
 
 @asynccontextmanager
-async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> AsyncIterator[Parts]:
-    """Opens the parts of one process with all roles: gateway, broadcaster, worker.
+async def open_parts(
+    settings: Settings, money_of: OpenMoney = open_money, role: ProcessRole = ProcessRole.ALL
+) -> AsyncIterator[Parts]:
+    """Opens the parts of one process, and runs the loops of its role.
 
     `money_of` opens the payment provider.
 
@@ -77,7 +81,7 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
         bus = Bus(valkey, failed)
         hub, changes = Hub(metrics.sessions, tell=bus.publish), HustlerChanges()
         publisher = Publisher(hub.cards, bus)
-        wave_limits = settings.broadcast.wave_limits()
+        wave_limits = replace(settings.broadcast.wave_limits(), runs=role.broadcasts)
         settlements = Wake(lambda applied: applied.settle)
         broadcaster = Broadcaster(
             database,
@@ -139,6 +143,7 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
             ),
             demand=DemandByCell(engine.store, sessions.location_tracker),
             hub=hub,
+            bus=bus,
             location_tracker=sessions.location_tracker,
             socket=sessions.endpoint,
             authenticator=sessions.authenticator,
@@ -162,7 +167,11 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
 
         # What runs by itself; it ends before the parts are closed
         process = ProcessMetrics(metrics.process.loop_lag, metrics.process.full_collection)
-        loops = (*engine.loops, broadcaster, *sessions.loops, bus, peers, feed, idempotency, process)
+        loops = (
+            *((*engine.loops, idempotency) if role.works else ()),
+            *(sessions.loops if role.serves else ()),
+            *(broadcaster, bus, peers, feed, process),
+        )
         await stack.enter_async_context(run_loops(loops))
         yield parts
 

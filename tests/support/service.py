@@ -28,6 +28,7 @@ from gateway.http.transport.patience import PATIENCE, Patience
 from gateway.identity.auth import Role
 from gateway.identity.minting import mint
 from gateway.server.payments import OpenMoney, open_money
+from gateway.server.roles import ProcessRole
 from gateway.server.serving import configured, listen, url_of
 from gateway.server.wiring import open_parts
 from gateway.settings.groups import Http, Settings
@@ -252,6 +253,7 @@ async def running(
     money_of: OpenMoney = open_money,
     *,
     patience: Patience = PATIENCE,
+    role: ProcessRole = ProcessRole.ALL,
     **more: str,
 ) -> AsyncIterator[Service]:
     """The service, opened and closed as the command line does it; `more` are settings."""
@@ -268,7 +270,7 @@ async def running(
     listener = listen(Http(port=0))
     url = url_of(listener)
     owner = await asyncpg.connect(owner_dsn)
-    async with open_parts(settings, money_of) as parts:
+    async with open_parts(settings, money_of, role) as parts:
         server = _Server(configured(parts, shutdown_s=1.0, patience=patience))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         await server.began.wait()

@@ -1,8 +1,3 @@
--- The slot of a broadcast, by the partition of its place.
-create or replace function broadcast_slot(p_partition smallint) returns smallint
-language sql immutable
-return (p_partition % 16)::smallint;
-
 -- Renews a broadcaster's leases and takes its share of all slots: as many as fall to each of those that
 -- are there. What is beyond it is given up, so that a new one gets some; what nobody has renewed in time
 -- is taken. Answers the slots held. By the server's own clock: a lease is no business rule.

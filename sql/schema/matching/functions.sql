@@ -334,6 +334,11 @@ return (
     ) as u
 );
 
+-- The slot of a broadcast, by the partition of its place.
+create or replace function broadcast_slot(p_partition smallint) returns smallint
+language sql immutable
+return (p_partition % 16)::smallint;
+
 -- The active set of these slots, of all where none are named, and what time it is.
 create or replace function wave_poll(p_slots smallint[]) returns jsonb
 language sql stable
