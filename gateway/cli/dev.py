@@ -6,12 +6,15 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from socket import socket
-from typing import TextIO
+from typing import Annotated, TextIO
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from deploy.embedded import Servers, embedded_servers
 from gateway.cli.run_file import RunningService, announced
@@ -20,8 +23,11 @@ from gateway.server.cli_errors import CommandError, UsageError
 from gateway.server.logs import configure_logs
 from gateway.server.serving import listen, serve, url_of
 from gateway.server.shutdown import Stop, run
+from gateway.server.supervisor import serve_workers
 from gateway.settings.groups import Http, Settings
 from sql.migrate import OtherSchema, migrate
+
+Ready = Callable[[str], None]
 
 CITY_STOP_LIMIT_S = 10.0
 """Closing the sessions and counting the books; beyond it the city is cut."""
@@ -32,6 +38,7 @@ class Options:
     """The options of the command line that are not settings."""
 
     simulate: int | None
+    workers: int | None
     json: bool
 
 
@@ -40,6 +47,7 @@ def dev(
     simulate: int | None = None,
     port: int | None = None,
     data_dir: Path | None = None,
+    workers: Annotated[int | None, Parameter(validator=Number(gte=1, lte=64))] = None,
     json: bool = False,
 ) -> int:
     """Run everything here: embedded servers, migrations, seed, service; until Ctrl-C.
@@ -50,6 +58,7 @@ def dev(
         simulate: Fill a city with so many hustlers, and watch it in this terminal.
         port: TCP port of the service; 0 takes a free one. Default: 8000, or a free one.
         data_dir: Where servers, keys and logs live. Default: .hustlexp
+        workers: Run so many gateways on one port, and a broadcaster and a worker beside them.
         json: Print one line of JSON when ready (url, ws_url, DSNs), and nothing else.
     """
     if simulate is not None and simulate < 1:
@@ -60,7 +69,7 @@ def dev(
     if port is not None:
         given["HX_PORT"] = str(port)
     asked = Settings.load(os.environ, given)
-    return run(lambda stop: _dev(Options(simulate, json), given, asked, stop))
+    return run(lambda stop: _dev(Options(simulate, workers, json), given, asked, stop))
 
 
 async def _dev(options: Options, given: Mapping[str, str], asked: Settings, stop: Stop) -> int:
@@ -77,7 +86,8 @@ async def _dev(options: Options, given: Mapping[str, str], asked: Settings, stop
                 redis_url=asked.redis.url or None,
             )
         )
-        settings = Settings.load(os.environ, {**given, **_server_settings(servers)})
+        environ = {**os.environ, **given, **_server_settings(servers)}
+        settings = Settings.load(environ)
         try:
             await migrate(servers.postgres_owner_dsn)
         except OtherSchema as error:
@@ -90,13 +100,29 @@ async def _dev(options: Options, given: Mapping[str, str], asked: Settings, stop
         await seed_people(settings)
         log = stack.enter_context(_log_file(settings))
         configure_logs(settings.log, log)
-        return await _serve(settings, servers, listener, options, stop)
+        url = url_of(listener)
+
+        async def service(ready: Ready, service_stop: Stop) -> int:
+            if options.workers is None:
+                await serve(settings, listener, ready, service_stop)
+                return 0
+            http = replace(settings.http, port=listener.getsockname()[1])
+            listener.close()
+            return await serve_workers(
+                replace(settings, http=http), options.workers, environ, ready, service_stop, log
+            )
+
+        return await _serve(url, settings, servers, options, stop, service)
 
 
 async def _serve(
-    settings: Settings, servers: Servers, listener: socket, options: Options, stop: Stop
+    url: str,
+    settings: Settings,
+    servers: Servers,
+    options: Options,
+    stop: Stop,
+    serve_it: Callable[[Ready, Stop], Awaitable[int]],
 ) -> int:
-    url = url_of(listener)
     running = RunningService(
         url,
         url.replace("http", "ws", 1) + "/ws",
@@ -116,8 +142,8 @@ async def _serve(
             serving.set()
 
         async with city.beside(url, settings, options, serving):
-            await serve(settings, listener, ready, service)
-    return city.code
+            code = await serve_it(ready, service)
+    return code or city.code
 
 
 class _City:

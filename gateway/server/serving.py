@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from functools import partial
@@ -21,6 +23,7 @@ from gateway.server.app import create_app
 from gateway.server.cli_errors import CommandError
 from gateway.server.frozen_heap import HeapSweep, frozen_heap
 from gateway.server.metrics_port import metrics_served
+from gateway.server.roles import ProcessRole
 from gateway.server.shutdown import Stop
 from gateway.server.wiring import open_parts
 from gateway.session.transport import GatewayWebSocketProtocol
@@ -31,8 +34,30 @@ BACKLOG = 2_048
 log = structlog.get_logger(__name__)
 
 
+async def work(
+    settings: Settings, role: ProcessRole, ready: Callable[[], object], stop: Stop
+) -> None:
+    """Runs the parts of a role that answers no requests, until `stop` is requested."""
+    async with AsyncExitStack() as stack:
+        apart = listen_for_metrics(settings.metrics)
+        if apart is not None:
+            stack.callback(apart.close)
+        parts = await stack.enter_async_context(open_parts(settings, role=role))
+        await stack.enter_async_context(metrics_served(parts, apart))
+        stack.enter_context(frozen_heap())
+        await stack.enter_async_context(run_loops([HeapSweep()]))
+        ended = asyncio.Event()
+        with stop.by(ended.set):
+            ready()
+            await ended.wait()
+
+
 async def serve(
-    settings: Settings, listener: socket.socket, ready: Callable[[str], None], stop: Stop
+    settings: Settings,
+    listener: socket.socket,
+    ready: Callable[[str], None],
+    stop: Stop,
+    role: ProcessRole = ProcessRole.ALL,
 ) -> None:
     """Opens the parts, serves until `stop` is requested, closes the parts in reverse.
 
@@ -42,7 +67,7 @@ async def serve(
         apart = listen_for_metrics(settings.metrics)
         if apart is not None:
             stack.callback(apart.close)
-        parts = await stack.enter_async_context(open_parts(settings))
+        parts = await stack.enter_async_context(open_parts(settings, role=role))
         await stack.enter_async_context(metrics_served(parts, apart))
         if (await parts.health.readiness()).migrations == "missing":
             log.critical(
@@ -97,6 +122,23 @@ def listen(http: Http) -> socket.socket:
     return _listening(http.host, http.port, "--port or HX_PORT")
 
 
+def listen_often(http: Http, processes: int) -> list[socket.socket]:
+    """Returns a listening socket for each of so many processes; raises as `listen`.
+
+    The kernel spreads connections among sockets of one port on Linux alone: elsewhere all share one.
+    """
+    if sys.platform != "linux":
+        return [listen(http)]
+    listen(http).close()  # refused where anybody else has it: with `reuse_port` one would join in
+    first = _listening(http.host, http.port, "--port or HX_PORT", reuse_port=True)
+    port = first.getsockname()[1]
+    more = [
+        _listening(http.host, port, "--port or HX_PORT", reuse_port=True)
+        for _ in range(processes - 1)
+    ]
+    return [first, *more]
+
+
 def listen_for_metrics(own: MetricsPort) -> socket.socket | None:
     """Returns the listening socket of /metrics; None without a port of its own.
 
@@ -105,11 +147,13 @@ def listen_for_metrics(own: MetricsPort) -> socket.socket | None:
     return None if own.port is None else _listening(own.host, own.port, "HX_METRICS_PORT")
 
 
-def _listening(host: str, port: int, named_by: str) -> socket.socket:
+def _listening(host: str, port: int, named_by: str, *, reuse_port: bool = False) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # With the protocol named, asyncio's own loop switches Nagle's algorithm off, as uvloop always does.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if reuse_port:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listener.bind((host, port))
         listener.listen(BACKLOG)

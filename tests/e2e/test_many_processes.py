@@ -13,6 +13,7 @@ import pytest
 from gateway.server.roles import ProcessRole
 from tests.support.service import Client, Message, Service, joined, live, near, running, somewhere
 
+
 class Cluster(NamedTuple):
     """Services of one database; `poster_side` and `hustler_side` have the sockets."""
 
