@@ -12,6 +12,7 @@ import contextlib
 import os
 import signal
 import socket
+import stat
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -251,11 +252,12 @@ async def end_with_parent(parent: int, stop: Stop) -> None:
 def inherited(fd: int) -> socket.socket:
     """Returns a listening socket that this process was started with; raises CommandError."""
     try:
-        listener = socket.socket(fileno=fd)
-        is_listening = listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        if not stat.S_ISSOCK(os.fstat(fd).st_mode):
+            raise CommandError(f"--fd {fd} is no socket.")
     except OSError as error:
-        raise CommandError(f"--fd {fd} is no socket: {error.strerror}.") from error
-    if not is_listening:
-        raise CommandError(f"--fd {fd} is no listening socket.")
+        raise CommandError(f"--fd {fd} cannot be used: {error.strerror}.") from error
+    listener = socket.socket(fileno=fd)
+    if not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        raise CommandError(f"--fd {fd} is a socket that does not listen.")
     listener.setblocking(False)
     return listener

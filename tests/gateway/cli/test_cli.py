@@ -121,14 +121,6 @@ class TestWords:
         assert said.code == 2
         assert "HX_POSTGRES_DSN, HX_REDIS_URL" in said.err
 
-    @pytest.mark.parametrize("role", ["gateway", "broadcaster", "worker"])
-    def test_one_role_alone_is_one_sentence(self, hustlexp: Hustlexp, role: str) -> None:
-        """They are known, and this version does not take them apart."""
-        said = hustlexp("serve", "--role", role)
-        assert said.code == 1
-        assert "This version serves all roles in one process" in json.loads(said.err)["reason"]
-        assert said.err.count("\n") == 1
-
     @pytest.mark.parametrize("host", ["0.0.0.0", "::", "service.example"])  # noqa: S104
     def test_serve_keeps_a_development_service_to_this_machine(
         self, hustlexp: Hustlexp, host: str

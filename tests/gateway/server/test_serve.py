@@ -11,7 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -83,10 +83,10 @@ class Serving:
 
 
 @contextmanager
-def serving(environ: dict[str, str]) -> Iterator[Serving]:
+def serving(environ: dict[str, str], command: Sequence[str] = SERVE) -> Iterator[Serving]:
     """The service while the block runs."""
     process = subprocess.Popen(
-        SERVE, env=clean() | environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, env=clean() | environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
         yield Serving(process)
