@@ -19,7 +19,7 @@ def world_database(run_servers: RunServers, worker_number: int) -> Iterator[Test
 
 @pytest.fixture
 async def world(world_database: TestDatabase, fresh_valkey_url: str) -> AsyncIterator[World]:
-    """An empty world: no broadcast runs, no offer stands, nobody is present, the clock is right."""
+    """An empty world: no broadcast runs, no offer stands, nobody is present or holds a slot, the clock is right."""
     async with open_world(world_database, fresh_valkey_url) as opened:
         await opened.value("delete from clock_offset")
         await opened.value("truncate offers")
@@ -27,4 +27,6 @@ async def world(world_database: TestDatabase, fresh_valkey_url: str) -> AsyncIte
             "update live_broadcasts set state = 'CANCELLED', ended_at = hx_clock()"
             " where state = 'ACTIVE'"
         )
+        await opened.value("delete from broadcasters")
+        await opened.value("update broadcaster_slots set owner = null, until = '-infinity'")
         yield opened
