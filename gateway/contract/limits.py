@@ -102,6 +102,8 @@ BUS_WAITING_MAX: Final = 20_000
 """Messages to other processes that wait to be sent; more are dropped, and found otherwise."""
 BUS_LOST_LOOK_EVERY_S: Final = 2.0
 """How often a process that does not hear the others looks for cards that its hustlers wait for."""
+DRAIN_EVERY_S: Final = 0.1
+"""Between two batches of sockets that are told to come back elsewhere."""
 COMPARE_BATCH: Final = 2_000
 """Users, broadcasts or hustlers in one query, where all must be compared."""
 CLOSED_REMEMBERED_S: Final = 900.0

@@ -229,6 +229,26 @@ class Hub:
         """Answers every long poll and closes every socket, for the shutdown of the service."""
         self.stopping = True
         self.polls.stop()
-        for connection in self.registry:
+        self._restart(self.registry)
+
+    async def drain(self, within_s: float) -> None:
+        """Tells every socket to come back elsewhere, spread over so many seconds.
+
+        No new session is opened meanwhile; whoever is still there keeps all rights.
+        """
+        self.stopping = True
+        self.polls.stop()
+        sockets = list(self.registry)
+        steps = max(1, round(within_s / limits.DRAIN_EVERY_S))
+        share = -(-len(sockets) // steps)
+        while sockets:
+            some, sockets = sockets[:share], sockets[share:]
+            self._restart(some)
+            if sockets:
+                await asyncio.sleep(limits.DRAIN_EVERY_S)
+        self._restart(self.registry)
+
+    def _restart(self, connections: Iterable[Connection]) -> None:
+        for connection in connections:
             connection.session.end(close_codes.RESTARTING)
             connection.flush()

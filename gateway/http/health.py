@@ -53,6 +53,8 @@ class Health:
         self._applied = applied
         self._expected = expected
         self._valkey = valkey
+        self.is_leaving = False
+        """Whether this process ends: no balancer is to send it anybody new."""
 
     async def readiness(self) -> Readiness:
         """Checks PostgreSQL's rights and migrations and pings Valkey, all at once."""
@@ -71,7 +73,7 @@ class Health:
         is_known = known or isinstance(session, DatabaseUnfit)
         postgres = _database_state(session) if is_known else "away"
         valkey_ok = not isinstance(pong, BaseException)
-        ready = complete and postgres == "ok"
+        ready = complete and postgres == "ok" and not self.is_leaving
         return Readiness(
             ready=ready,
             degraded=not (ready and valkey_ok),

@@ -79,9 +79,13 @@ async def serve(
         )
 
         def wind_down() -> None:
-            # Long polls answer and sockets are told to come back, so that nothing waits for them.
-            parts.hub.stop()
-            server.wind_down()
+            if leaving:  # asked once more: nobody is waited for
+                parts.hub.stop()
+                server.wind_down()
+            else:
+                leaving.append(asyncio.create_task(server.leave(parts, settings.http.drain_s)))
+
+        leaving: list[asyncio.Task[None]] = []
 
         # From here on most of what is made is a connection's: no collection looks at the rest again.
         stack.enter_context(frozen_heap())
@@ -184,6 +188,15 @@ class _Server(uvicorn.Server):
         """Starts to accept connections, then calls `ready`."""
         await super().startup(sockets)
         self._ready()
+
+    async def leave(self, parts: Parts, drain_s: float) -> None:
+        """Opens no session any more, tells those that are open to come back, then winds down.
+
+        Requests are answered meanwhile: a balancer may take a while to look at /readyz.
+        """
+        parts.health.is_leaving = True
+        await parts.hub.drain(drain_s)
+        self.wind_down()
 
     def wind_down(self) -> None:
         """Lets requests and sockets finish; a second call cuts them."""

@@ -194,7 +194,9 @@ async def serve_workers(
         for listener in listeners:
             stack.enter_context(closing(listener))
         plan = children(workers, listeners, settings.metrics.port)
-        supervisor = Supervisor(plan, environ, settings.http.shutdown_s, output)
+        supervisor = Supervisor(
+            plan, environ, settings.http.drain_s + settings.http.shutdown_s, output
+        )
         return await supervisor.run(lambda: ready(url_of(listeners[0])), stop)
 
 

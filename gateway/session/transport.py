@@ -118,6 +118,8 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
     async def send(self, message: ASGISendEvent) -> None:
         """Sends an ASGI message; behind the handshake's answer reads the frames that waited."""
         await super().send(message)
+        if message["type"] == "websocket.http.response.body":
+            self.handshake_complete = True  # it was refused: uvicorn would log that as an error
         if self._early and self.handshake_complete:
             early = bytes(self._early)
             self._early.clear()

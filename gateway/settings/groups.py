@@ -44,10 +44,18 @@ class Http:
         "address that connects",
         parsers.networks,
     )
+    drain_s: float = setting(
+        "HX_DRAIN_S",
+        0.0,
+        "over how long after SIGTERM open sockets are told, batch by batch, to come back elsewhere; "
+        "meanwhile requests are answered, no session is opened, and /readyz says 503",
+        parsers.number(0, 300),
+        unit="s",
+    )
     shutdown_s: float = setting(
         "HX_SHUTDOWN_S",
         5.0,
-        "how long requests and sockets may finish after SIGTERM",
+        "how long requests and sockets may finish after that",
         parsers.number(0, 300),
         unit="s",
     )
