@@ -14,4 +14,4 @@ create table broadcaster_slots (
 insert into broadcaster_slots (slot) select generate_series(0, 15);
 
 -- Routines with another signature: their files make them anew.
-drop function wave_poll();
+drop function if exists wave_poll();

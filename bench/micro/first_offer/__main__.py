@@ -17,7 +17,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,8 +112,8 @@ async def measure(module: str, sessions: int, tasks: int) -> Latencies:
                 await _feed_peer(running["redis_url"], everybody.ids, points)
                 latencies = Latencies(commit_ms=await committed.alone_ms())
                 for number, (poster, place) in enumerate(zip(posters, places, strict=True)):
-                    scene = Scene(rest, poster, everybody, committed)
-                    at, arrived = await scene.play(place)
+                    scene = Scene(rest, poster, [everybody], committed)
+                    at, (arrived,) = await scene.play(place)
                     if number >= WARMING and arrived is not None:
                         latencies.first_ms.append((arrived.first - at) * 1e3)
                         latencies.last_ms.append((arrived.last - at) * 1e3)
@@ -127,24 +127,28 @@ class Scene:
 
     rest: httpx.AsyncClient
     token: str
-    everybody: Clients
+    crowds: Sequence[Clients]
     committed: Commits
 
-    async def play(self, place: LatLng) -> tuple[float, Arrivals | None]:
-        """Returns when the funding was committed, and how its cards arrived; None: nobody is near."""
+    async def play(self, place: LatLng) -> tuple[float, list[Arrivals | None]]:
+        """Returns when the funding was committed, and how its cards arrived at each crowd.
+
+        None where nobody of a crowd is near.
+        """
         task = await self._post("/v1/tasks", _draft(place))
         await self._post(f"/v1/tasks/{task['id']}/fund", {})
-        arrived: dict[UUID, Arrivals] = {}
+        arrived: list[dict[UUID, Arrivals]] = [{} for _ in self.crowds]
         while True:
             await asyncio.sleep(QUIET_S)
-            more = await self.everybody.arrivals()
-            for each, arrivals in more.items():
-                merge(arrived, each, arrivals)
-            if not more:
+            found = [await crowd.arrivals() for crowd in self.crowds]
+            for known, more in zip(arrived, found, strict=True):
+                for each, arrivals in more.items():
+                    merge(known, each, arrivals)
+            if not any(found):
                 break
         broadcast, at = await self.committed.funded_at(UUID(task["id"]))
         await self._post(f"/v1/tasks/{task['id']}/cancel", {})
-        return at, arrived.get(broadcast)
+        return at, [known.get(broadcast) for known in arrived]
 
     async def _post(self, path: str, body: dict[str, Any]) -> Any:
         headers = {"Authorization": f"Bearer {self.token}"}

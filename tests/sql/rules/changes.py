@@ -103,6 +103,15 @@ checks(
     writer="owner",
 )
 checks(
+    "broadcaster_slots",
+    (
+        "broadcaster_slots_slot",
+        "insert into broadcaster_slots (slot) values (16)",
+        "update broadcaster_slots set owner = {hustler} where slot = 15",
+    ),
+    writer="owner",
+)
+checks(
     "changes_emptied",
     (
         "changes_emptied_one_row",

@@ -19,6 +19,8 @@ APP: dict[str, str] = {
     "arrivals": GROWS,
     "badge_types": READS,
     "badges": GROWS,
+    "broadcaster_slots": "select update",
+    "broadcasters": "select insert update delete",
     "changes": READS,
     "changes_emptied": READS,
     "chargebacks": "select insert update",
