@@ -96,7 +96,7 @@ CATCHUP_EVERY_S: Final = 1.0
 """How often a process asks what changed, and looks at whoever has come meanwhile."""
 BUS_HELLO_EVERY_S: Final = 1.0
 """How often a process says to the others that it is there."""
-BUS_PEER_S: Final = 5.0
+BUS_PEER_S: Final = 60.0
 """For so long a process counts as there after it was last heard."""
 BUS_WAITING_MAX: Final = 20_000
 """Messages to other processes that wait to be sent; more are dropped, and found otherwise."""

@@ -18,15 +18,19 @@ import httpx
 import psutil
 import redis
 
-Victim = Literal["service", "postgres", "valkey"]
+Victim = Literal["service", "gateway", "broadcaster", "worker", "postgres", "valkey"]
 READY_S = 60.0
 
 
 class ServiceProcess:
-    """A service of its own in `folder`; restarted there when it was killed."""
+    """A service of its own in `folder`; restarted there when it was killed.
 
-    def __init__(self, folder: Path) -> None:
+    With `workers` it is so many gateways, a broadcaster and a worker, which its parent starts again.
+    """
+
+    def __init__(self, folder: Path, workers: int | None = None) -> None:
         self._folder = folder
+        self._workers = workers
         self._process: Process | None = None
         self._port = _free_port()
         self.urls: dict[str, str] = {}
@@ -61,20 +65,25 @@ class ServiceProcess:
             os.kill(self._postmaster_pid(), signal.SIGKILL)
         elif victim == "valkey":
             os.kill(await self._valkey_pid(), signal.SIGKILL)
-        else:
+        elif victim == "service":
             assert self._process is not None
             self._process.kill()
             await self._process.wait()
             await self._start()
+        else:
+            self._part(victim).kill()
 
     async def pause(self, victim: Victim, seconds: float) -> None:
         """SIGSTOP, and SIGCONT after so long; of PostgreSQL the backends too."""
         if victim == "postgres":
             postmaster = psutil.Process(self._postmaster_pid())
             stopped = [postmaster, *postmaster.children(recursive=True)]
+        elif victim == "service":
+            stopped = [psutil.Process(self.pid)]
+        elif victim == "valkey":
+            stopped = [psutil.Process(await self._valkey_pid())]
         else:
-            pid = self.pid if victim == "service" else await self._valkey_pid()
-            stopped = [psutil.Process(pid)]
+            stopped = [self._part(victim)]
         for process in stopped:
             _signal(process, signal.SIGSTOP)
         try:
@@ -90,6 +99,15 @@ class ServiceProcess:
                 return (await client.get("/readyz")).status_code == 200
             except httpx.TransportError:
                 return False
+
+    def _part(self, role: Victim) -> psutil.Process:
+        """The first process of a role under the parent that serves."""
+        for process in psutil.Process(self.pid).children():
+            with contextlib.suppress(psutil.Error):
+                words = process.cmdline()
+                if "--role" in words and words[words.index("--role") + 1] == role:
+                    return process
+        raise AssertionError(f"no {role} runs")
 
     def _postmaster_pid(self) -> int:
         return int((self._folder / "postgres" / "postmaster.pid").read_text().split()[0])
@@ -135,7 +153,8 @@ class ServiceProcess:
     async def _start(self) -> None:
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "gateway.cli", "dev", "--json", "--port", str(self._port),
-            "--data-dir", str(self._folder), stdout=PIPE,
+            "--data-dir", str(self._folder),
+            *(("--workers", str(self._workers)) if self._workers else ()), stdout=PIPE,
         )  # fmt: skip
         assert self._process.stdout is not None
         line = await asyncio.wait_for(self._process.stdout.readline(), READY_S)

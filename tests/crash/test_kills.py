@@ -22,6 +22,12 @@ LAT, LNG = 37.7749, -122.4194
 FAIR_S = 25.0
 """Within this time everything must have recovered; not a figure, only the end of patience."""
 VICTIMS: tuple[Victim, ...] = ("service", "postgres", "valkey")
+PARTS = (
+    "gateway",
+    "broadcaster",
+    *(pytest.param(rarely, marks=pytest.mark.long) for rarely in ("worker", "postgres", "valkey")),
+)
+"""Of a service of several processes."""
 
 
 @pytest.mark.timeout(400)
@@ -29,8 +35,22 @@ VICTIMS: tuple[Victim, ...] = ("service", "postgres", "valkey")
 @pytest.mark.parametrize("kills", [1, pytest.param(10, marks=pytest.mark.long)])
 async def test_a_killed_part_costs_nothing(tmp_path: Path, victim: Victim, kills: int) -> None:
     """Before, while and after the offers go out, and while all accept at once."""
+    await _kill_often(ServiceProcess(tmp_path / "service"), victim, kills)
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("victim", PARTS)
+@pytest.mark.parametrize("kills", [1, pytest.param(10, marks=pytest.mark.long)])
+async def test_a_killed_process_of_several_costs_nothing(
+    tmp_path: Path, victim: Victim, kills: int
+) -> None:
+    """The same where sockets, broadcasts and timers are in processes of their own."""
+    await _kill_often(ServiceProcess(tmp_path / "service", workers=2), victim, kills)
+
+
+async def _kill_often(starting: ServiceProcess, victim: Victim, kills: int) -> None:
     rng = random.Random(f"{victim} {kills}")
-    async with ServiceProcess(tmp_path / "service") as service_process, AsyncExitStack() as stack:
+    async with starting as service_process, AsyncExitStack() as stack:
         (poster,) = await _clients(service_process, stack, "poster", 1)
         token = poster.token
         hustlers = await _clients(service_process, stack, "hustler", kills + 3)

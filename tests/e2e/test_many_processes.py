@@ -109,3 +109,33 @@ async def test_a_card_declined_on_one_process_leaves_the_screen_on_the_other(
         await tablet.find("LIVE_TASK_BROADCAST")
         assert (await respond(phone, card, "DECLINE"))["data"]["outcome"] == "DECLINED"
         await tablet.find("LIVE_TASK_UNAVAILABLE", broadcast_id=card["data"]["broadcast_id"])
+
+
+async def test_what_the_bus_loses_is_found_without_it(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cards by who looks for what no socket took, events and closings by what changed; each once."""
+    at_poster, at_hustler, _ = cluster
+    place = somewhere()
+    poster, winner, other = (
+        await at_poster.user("poster"), await at_hustler.user(), await at_hustler.user()
+    )  # fmt: skip
+
+    async def lost(_messages: object) -> None:
+        """Nothing arrives, and nobody is told."""
+
+    async with (
+        joined(at_poster, poster) as posting,
+        live(at_hustler, winner, near(place, 1.0)) as winning,
+        live(at_hustler, other, near(place, 1.5)) as losing,
+    ):
+        for service in cluster:
+            monkeypatch.setattr(service.parts.bus._lanes, "publish", lost)
+        task = await at_poster.funded(poster, place)
+        card = await winning.hear_until("LIVE_TASK_BROADCAST", 20)
+        await losing.hear_until("LIVE_TASK_BROADCAST", 20)
+        assert (await respond(winning, card, "ACCEPT"))["data"]["outcome"] == "WON"
+        await posting.hear_until("TASK_STATUS_UPDATE", 20, task_id=task["id"], state="ACCEPTED")
+        await losing.hear_until("LIVE_TASK_UNAVAILABLE", 20, task_id=task["id"])
+        for client in (winning, losing):
+            assert client.types().count("LIVE_TASK_BROADCAST") == 1
