@@ -111,7 +111,7 @@ async def test_a_card_declined_on_one_process_leaves_the_screen_on_the_other(
         await tablet.find("LIVE_TASK_UNAVAILABLE", broadcast_id=card["data"]["broadcast_id"])
 
 
-async def test_what_the_bus_loses_is_found_without_it(
+async def test_a_bus_that_is_cut_costs_time_alone(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cards by who looks for what no socket took, events and closings by what changed; each once."""
@@ -131,6 +131,7 @@ async def test_what_the_bus_loses_is_found_without_it(
     ):
         for service in cluster:
             monkeypatch.setattr(service.parts.bus._lanes, "publish", lost)
+            monkeypatch.setattr(service.parts.bus._lanes, "is_listening", False)
         task = await at_poster.funded(poster, place)
         card = await winning.hear_until("LIVE_TASK_BROADCAST", 20)
         await losing.hear_until("LIVE_TASK_BROADCAST", 20)
