@@ -38,8 +38,10 @@ IDLE_S: Final = 5.0
 SETTLES_S: Final = 3.0
 _APPEND: Final = """
     select count(append_events((
-        select jsonb_agg(hx_event(u.id, 'NUDGE', '{"kind": "CHOICE", "text": "?", "task_id": null}'))
-        from generate_series(1, $1)
+        select jsonb_agg(hx_event(
+            u.id, 'NUDGE', jsonb_build_object('kind', 'CHOICE', 'text', n::text, 'task_id', null)
+        ))
+        from generate_series(1, $1) as n
     )))
     from users as u
     where u.subject like 'storm-%' and right(u.subject, 1)::integer % 2 = 0

@@ -6,7 +6,7 @@ A protocol of asyncio that frames by hand: the clients share their machine with 
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
@@ -54,7 +54,7 @@ class Phone(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Asks for the upgrade, from an address of its own behind the proxy that this process is."""
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast("asyncio.Transport", transport)
         self._transport = transport
         self._unread, self._upgraded = b"", False
         n = self.number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 
@@ -13,9 +14,9 @@ Answer = TypeVar("Answer")
 class Batcher(Generic[Question, Answer]):
     """Collects questions and asks them by one call; equal ones are asked once.
 
-    A batch is open for `window_s` seconds from its first question on, and for as long as `at_once`
-    calls are under way: so batches grow with the load, and without a window nobody waits who is
-    alone. Of more than `size` questions the rest is another batch.
+    A batch is open until nobody has asked for `window_s`, at most `longest_s` (seconds), and for as
+    long as `at_once` calls are under way: so batches grow with the load, and without a window nobody
+    waits who is alone. Of more than `size` questions the rest is another batch.
 
     Whoever opens a batch makes its call; so there is no loop to run, and nothing is left behind.
     """
@@ -26,12 +27,14 @@ class Batcher(Generic[Question, Answer]):
         *,
         size: int,
         window_s: float = 0.0,
+        longest_s: float = 0.0,
         at_once: int = 1,
     ) -> None:
         """`call` returns an answer for each question, in their order, or what to raise instead."""
         self._call = call
         self._size = size
         self._window_s = window_s
+        self._longest_s = longest_s
         self._turns = asyncio.Semaphore(at_once)
         self._open: _Batch[Question, Answer] | None = None
         self.calls_made = 0
@@ -54,7 +57,7 @@ class Batcher(Generic[Question, Answer]):
 
     async def _answer(self, batch: _Batch[Question, Answer]) -> None:
         try:
-            await asyncio.sleep(self._window_s)
+            await self._while_they_come(batch)
             async with self._turns:
                 self._close(batch)
                 self.calls_made += 1
@@ -69,6 +72,14 @@ class Batcher(Generic[Question, Answer]):
                 _tell(askers, failure)
             if failure is not error:
                 raise
+
+    async def _while_they_come(self, batch: _Batch[Question, Answer]) -> None:
+        began, seen = time.monotonic(), 0
+        while seen < len(batch) < self._size:
+            seen = len(batch)
+            await asyncio.sleep(self._window_s)
+            if time.monotonic() - began >= self._longest_s:
+                return
 
     def _close(self, batch: _Batch[Question, Answer]) -> None:
         if self._open is batch:
@@ -89,5 +100,6 @@ def _tell(askers: Sequence[asyncio.Future[Answer]], answer: Answer | Exception) 
             continue
         if isinstance(answer, Exception):
             asker.set_exception(answer)
+            asker.exception()  # read: whoever makes the call and is cancelled reads it no more
         else:
             asker.set_result(answer)

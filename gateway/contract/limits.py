@@ -91,6 +91,8 @@ CARD_ACKS_KEPT: Final = 100_000
 AUTH_WINDOW_S: Final = 0.010
 """Sessions that authenticate within this window share a query each for their accounts, their
 snapshots and what they missed."""
+AUTH_WINDOW_MAX_S: Final = 0.4
+"""In a storm, where somebody comes in each window, so many share it."""
 ACCOUNT_BATCH: Final = 500
 """Token subjects per query."""
 SNAPSHOT_BATCH: Final = 500

@@ -19,7 +19,10 @@ class MissedEvents:
     def __init__(self, queries: Queries) -> None:
         self._queries = queries
         self._window = Batcher(
-            self._read, size=limits.MISSED_EVENTS_BATCH, window_s=limits.AUTH_WINDOW_S
+            self._read,
+            size=limits.MISSED_EVENTS_BATCH,
+            window_s=limits.AUTH_WINDOW_S,
+            longest_s=limits.AUTH_WINDOW_MAX_S,
         )
 
     async def after(self, user: UserId, seq: int) -> list[UserEvent]:

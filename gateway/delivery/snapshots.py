@@ -18,7 +18,10 @@ class Snapshots:
     def __init__(self, queries: EventQueries) -> None:
         self._queries = queries
         self._window = Batcher(
-            self._read, size=limits.SNAPSHOT_BATCH, window_s=limits.AUTH_WINDOW_S
+            self._read,
+            size=limits.SNAPSHOT_BATCH,
+            window_s=limits.AUTH_WINDOW_S,
+            longest_s=limits.AUTH_WINDOW_MAX_S,
         )
 
     async def read(self, user: UserId) -> Snapshot:

@@ -63,7 +63,10 @@ def make_sessions(
     development = settings.development
     issuers = (*settings.auth.issuers, *([dev_issuer(settings.data_dir)] if development else []))
     accounts = Batcher(
-        queries.people.users_for, size=limits.ACCOUNT_BATCH, window_s=limits.AUTH_WINDOW_S
+        queries.people.users_for,
+        size=limits.ACCOUNT_BATCH,
+        window_s=limits.AUTH_WINDOW_S,
+        longest_s=limits.AUTH_WINDOW_MAX_S,
     )
     authenticator, rates = Authenticator(issuers, accounts.ask), Rates(time.monotonic)
     location_tracker = LocationTracker(hub, changes, commands, queries, heartbeats=heartbeats)

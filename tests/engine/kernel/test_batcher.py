@@ -77,6 +77,22 @@ async def test_more_than_fit_are_asked_by_another_call(doubles: Doubles) -> None
     assert [len(numbers) for numbers in doubles.asked] == [4, 4, 2]
 
 
+@pytest.mark.parametrize(("longest_s", "shared"), [(60.0, True), (0.0, False)])
+async def test_a_batch_stays_open_while_they_come_and_not_for_ever(
+    doubles: Doubles, longest_s: float, *, shared: bool
+) -> None:
+    """Somebody in each window is a storm; who comes after it is another batch's."""
+    batcher = Batcher(doubles.call, size=100, window_s=0.02, longest_s=longest_s)
+    async with asyncio.TaskGroup() as group:
+        for number in range(20, 40):
+            group.create_task(batcher.ask(number))
+            await asyncio.sleep(0.002)
+    assert (len(doubles.asked) == 1) is shared
+    assert [n for numbers in doubles.asked for n in numbers] == list(range(20, 40))
+    await batcher.ask(40)
+    assert doubles.asked[-1] == [40]
+
+
 async def test_who_asks_while_a_call_is_under_way_gets_the_answer_of_a_later_one(
     doubles: Doubles,
 ) -> None:
