@@ -62,6 +62,10 @@ bench-first-card: setup ## commit to first card, with 500, 2,000 and 10,000 sess
 bench-processes: setup ## cards between three gateways and two broadcasters
 	@$(PY) -m bench.processes
 
+.PHONY: bench-storm
+bench-storm: setup ## everybody reconnects, and goes LIVE, at once
+	@$(PY) -m bench.storm
+
 .PHONY: lock
 lock:  # pin the dependencies anew; needs uv
 	uv pip compile -q pyproject.toml --extra embedded --extra build \

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -14,7 +16,9 @@ from engine.kernel.ids import (
     UserId,
 )
 from engine.kernel.store import Store
+from engine.live.views import LiveView, OfferCard
 from engine.tasks.codes import TaskCodes
+from engine.tasks.views import TaskView
 
 log = structlog.get_logger(__name__)
 
@@ -28,6 +32,30 @@ class EventPage(msgspec.Struct, frozen=True):
 
     last_seq: int
     events: list[UserEvent]
+
+
+class _OwnOffer(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What of an offer's card is its hustler's own; the distance as shown."""
+
+    broadcast_id: UUID
+    distance_miles: float
+    matching_score: float
+
+
+class _StoredSnapshot(msgspec.Struct, frozen=True):
+    """A `Snapshot` as the database answers it, without the cards that many share."""
+
+    user_id: UUID
+    server_time: datetime
+    last_seq: int
+    live: LiveView
+    offers: list[_OwnOffer]
+    tasks: list[TaskView]
+
+
+_DECODE_EVENT = msgspec.json.Decoder(UserEvent).decode
+_DECODE_CARDS = msgspec.json.Decoder(list[OfferCard]).decode
+_DECODE_SNAPSHOT = msgspec.json.Decoder(_StoredSnapshot).decode
 
 
 class Standing(NamedTuple):
@@ -49,12 +77,12 @@ class EventQueries:
         """Returns the user's events behind offset `seq`, in order, at most `limit`."""
         return await self._store.one(EventPage, "events_after", user, seq, limit)
 
-    async def after_many(self, offsets: dict[UserId, int]) -> list[UserEvent]:
+    async def after_many(self, offsets: Mapping[UserId, int]) -> list[UserEvent]:
         """Returns the events behind each user's offset in one query, each user's in order."""
         rows = await self._store.rows(
             "events_after_many", list(offsets), list(offsets.values()), EVENTS_PER_READ
         )
-        return [msgspec.json.decode(row[0], type=UserEvent) for row in rows]
+        return [_DECODE_EVENT(row[0]) for row in rows]
 
     async def standings(self, users: Sequence[UserId]) -> list[Standing]:
         """Returns the newest event offset and the suspension of each of these users."""
@@ -67,17 +95,24 @@ class EventQueries:
         A user whose snapshot cannot be read is left out.
         """
         found = {}
-        rows = await self._store.rows("snapshots", list(users))
+        shared, *rows = await self._store.rows("snapshots", list(users))
+        cards = {card.broadcast_id: card for card in _DECODE_CARDS(shared[0])}
         for user, row in zip(users, rows, strict=True):
             try:
-                snapshot = msgspec.json.decode(row[0], type=Snapshot)
+                stored = _DECODE_SNAPSHOT(row[0])
             except msgspec.ValidationError:
                 # A row that does not decode must not fail the other users' snapshots.
                 log.exception("snapshot_not_readable", user=str(user))
                 continue
-            found[UserId(snapshot.user_id)] = self._with_codes(snapshot)
+            found[user] = Snapshot(
+                user_id=stored.user_id,
+                server_time=stored.server_time,
+                last_seq=stored.last_seq,
+                live=stored.live,
+                offers=[
+                    cards[offer.broadcast_id].of(offer.distance_miles, offer.matching_score)
+                    for offer in stored.offers
+                ],
+                tasks=[self._codes.filled_in(task) for task in stored.tasks],
+            )
         return found
-
-    def _with_codes(self, snapshot: Snapshot) -> Snapshot:
-        tasks = [self._codes.filled_in(task) for task in snapshot.tasks]
-        return msgspec.structs.replace(snapshot, tasks=tasks)

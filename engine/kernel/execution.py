@@ -33,3 +33,14 @@ class Execution:
                 errors.kind(refused.code, refused.invariant), retry_after_s=refused.retry_after_s
             )
         return applied
+
+    async def run_together(self, command: str, *args: Any) -> list[Applied | None]:
+        """Runs a command for many at once in one transaction and publishes the effects of each.
+
+        None stands for those for whom the function did nothing. Raises as `run` does, for all.
+        """
+        answers = await self._store.call(list[Applied | None], command, *args)
+        for applied in answers:
+            if applied is not None:
+                self._effects.publish(applied)
+        return answers

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
+import msgspec
+
+from engine.kernel import errors
+from engine.kernel.batcher import Batcher
 from engine.kernel.ids import UserId
 from engine.kernel.store import Store
 from engine.live.views import ChangedBroadcast, LiveView, OfferCard
+
+READS_PER_QUERY: Final = 500
+"""Users whose state or fix one query reads."""
+
+_DECODE_VIEW = msgspec.json.Decoder(LiveView).decode
 
 
 class LastFix(NamedTuple):
@@ -37,10 +46,19 @@ class LiveQueries:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._views = Batcher(self._read_views, size=READS_PER_QUERY)
+        self._fixes = Batcher(self._read_fixes, size=READS_PER_QUERY)
 
     async def state(self, user: UserId) -> LiveView:
-        """Returns the caller's LIVE state at this instant."""
-        return await self._store.found(LiveView, "live_view", user)
+        """Returns the caller's LIVE state at this instant; many who ask share a query."""
+        return await self._views.ask(user)
+
+    async def _read_views(self, users: Sequence[UserId]) -> list[LiveView | Exception]:
+        rows = await self._store.rows("live_views", list(users))
+        return [
+            _DECODE_VIEW(row["view"]) if row["is_there"] else errors.refusal("NOT_FOUND")
+            for row in rows
+        ]
 
     async def states(self, users: Sequence[UserId]) -> list[HustlerState]:
         """Returns the state of each of these users at this instant."""
@@ -53,9 +71,13 @@ class LiveQueries:
         return [ChangedBroadcast(*row.values()) for row in rows]
 
     async def last_fix(self, user: UserId) -> LastFix | None:
-        """Returns the user's last accepted fix, or None."""
-        rows = await self._store.rows("last_fix", user)
-        return LastFix(*rows[0].values()) if rows else None
+        """Returns the user's last accepted fix, or None; many who ask share a query."""
+        return await self._fixes.ask(user)
+
+    async def _read_fixes(self, users: Sequence[UserId]) -> list[LastFix | None]:
+        rows = await self._store.rows("last_fixes", list(users))
+        found = {row["user_id"]: LastFix(*tuple(row.values())[1:]) for row in rows}
+        return [found.get(user) for user in users]
 
     async def open_sessions(self) -> list[tuple[UserId, datetime]]:
         """Returns every hustler with an open LIVE session, and since when."""

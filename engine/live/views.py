@@ -7,6 +7,7 @@ from typing import Literal
 from uuid import UUID
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 BroadcastState = Literal["ACTIVE", "ACCEPTED", "EXPIRED", "CANCELLED"]
 
@@ -76,6 +77,11 @@ class OfferCard(Struct, frozen=True):
     matching_score: float
     expires_at: datetime
     poster: PosterCard
+
+    def of(self, distance_miles: float, matching_score: float) -> OfferCard:
+        """Returns the card that a broadcast's hustlers share as one of them sees it."""
+        task = replace(self.task, distance_miles=distance_miles)
+        return replace(self, task=task, matching_score=matching_score)
 
 
 class LiveView(Struct, frozen=True, omit_defaults=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from engine.kernel import errors
@@ -20,16 +21,25 @@ class User(NamedTuple):
     account_status: Literal["ACTIVE", "PAUSED", "SUSPENDED"]
 
 
+class TokenSubject(NamedTuple):
+    """Whom a verified token names, and what an account that is created for it begins with."""
+
+    issuer: str
+    subject: str
+    role: str
+    first_name: str
+
+
 class PeopleQueries:
     """Reads accounts, and creates one when a token's subject is first seen."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def user_for(self, issuer: str, subject: str, role: str, first_name: str) -> User:
-        """Returns the account of a token's subject, created on first use."""
-        row = (await self._store.rows("user_for", issuer, subject, role, first_name))[0]
-        return User(row["id"], row["role"], row["account_status"])
+    async def users_for(self, subjects: Sequence[TokenSubject]) -> list[User]:
+        """Returns the account of each subject, created on first use, by one query."""
+        columns = [list(column) for column in zip(*subjects, strict=True)]
+        return [User(*row.values()) for row in await self._store.rows("users_for", *columns)]
 
     async def user(self, user: UserId) -> User:
         """Returns an account in its present state; NOT_FOUND for an unknown id."""

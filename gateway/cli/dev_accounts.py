@@ -46,7 +46,7 @@ class DevAccounts:
         `home` is latitude and longitude in degrees.
         """
         name = name[:NAME_CHARS_MAX]
-        rows = await self._owner.rows("user_for", DEV_ISSUER, subject, role, name)
+        rows = await self._owner.rows("users_for", [DEV_ISSUER], [subject], [role], [name])
         user_id: UUID = rows[0]["id"]
         await self._owner.execute("vouch_for_user", user_id, role, name)
         if role in MAY_WORK:

@@ -88,10 +88,17 @@ FANOUT_SLICE: Final = 256
 """Writes per turn of the loop, so that a large fan-out delays nobody else."""
 CARD_ACKS_KEPT: Final = 100_000
 """Cards taken by sockets and not written down yet; those beyond are sent and reported again."""
-SNAPSHOT_WINDOW_S: Final = 0.010
-"""Sessions that authenticate within this window share one query."""
+AUTH_WINDOW_S: Final = 0.010
+"""Sessions that authenticate within this window share a query each for their accounts, their
+snapshots and what they missed."""
+AUTH_WINDOW_MAX_S: Final = 0.4
+"""In a storm, where somebody comes in each window, so many share it."""
+ACCOUNT_BATCH: Final = 500
+"""Token subjects per query."""
 SNAPSHOT_BATCH: Final = 500
 """Users per snapshot query."""
+MISSED_EVENTS_BATCH: Final = 256
+"""Users per query of missed events: each may get a page of 200."""
 CATCHUP_EVERY_S: Final = 1.0
 """How often a process asks what changed, and looks at whoever has come meanwhile."""
 BUS_HELLO_EVERY_S: Final = 1.0

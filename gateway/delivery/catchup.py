@@ -9,24 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
 from collections.abc import Sequence
 from itertools import islice
 from typing import Final
 
 from engine.api.queries import Queries
 from engine.events.changes import Changes
-from engine.events.views import Snapshot
-from engine.kernel.applied import ClosedBroadcast, ClosedReason, UserEvent
+from engine.kernel.applied import ClosedBroadcast, ClosedReason
 from engine.kernel.batches import batches
-from engine.kernel.errors import Refusal
 from engine.kernel.ids import UserId
 from engine.kernel.loops import supervise
 from engine.live.views import BroadcastState, ChangedBroadcast
 from gateway.contract import limits
 from gateway.delivery.hub import Hub
-from gateway.delivery.snapshots import Snapshots
-from gateway.session import rendering
+from gateway.delivery.missed_events import events_after
 from gateway.session.session import Phase
 
 _CLOSED: Final[dict[BroadcastState, ClosedReason]] = {
@@ -40,10 +36,9 @@ _CLOSED: Final[dict[BroadcastState, ClosedReason]] = {
 class Catchup:
     """Subscriber of `ChangeFeed` that reads what connected users miss, and hands it to the hub."""
 
-    def __init__(self, hub: Hub, queries: Queries, snapshots: Snapshots) -> None:
+    def __init__(self, hub: Hub, queries: Queries) -> None:
         self._hub = hub
         self._queries = queries
-        self._snapshots = snapshots
         self._check_at = time.monotonic()
         self._compares_all = False
         self._hustlers: set[UserId] = set()
@@ -142,12 +137,9 @@ class Catchup:
                 if (after := self._hub.missing_after(user)) is not None
             }
             if offsets:
-                found = await self._queries.events.after_many(offsets)
-                events: defaultdict[UserId, list[UserEvent]] = defaultdict(list)
-                for event in await rendering.complete(self._queries.codes, found):
-                    events[UserId(event.user_id)].append(event)
+                events = await events_after(self._queries, offsets)
                 for user, after in offsets.items():
-                    own = events[user]
+                    own = events.get(user)
                     if not own or own[0].seq != after + 1:
                         self._hub.resync(user)
                     else:
@@ -176,16 +168,14 @@ class Catchup:
     async def show_reopened(self) -> None:
         """Shows the open offers of users whose withdrawn cards may be open again, a batch of them."""
         users = set(islice(self._hub.reopened, limits.SNAPSHOT_BATCH))
+        if not users:
+            return
         # one who is named again while these are read is read again
         self._hub.reopened -= users
-        found = await asyncio.gather(
-            *(self._snapshots.read(user) for user in users), return_exceptions=True
-        )
-        for user, snapshot in zip(users, found, strict=True):
-            if isinstance(snapshot, Snapshot):
-                self._hub.cards.cards([(user, offer) for offer in snapshot.offers])
-            elif not isinstance(snapshot, Refusal):  # one that cannot be read was logged
-                self._hub.reopened.add(user)
-        for failure in found:
-            if isinstance(failure, BaseException) and not isinstance(failure, Refusal):
-                raise failure
+        try:
+            found = await self._queries.events.snapshots(list(users))
+        except BaseException:
+            self._hub.reopened |= users
+            raise
+        for user, snapshot in found.items():  # one that cannot be read was logged
+            self._hub.cards.cards([(user, offer) for offer in snapshot.offers])

@@ -11,10 +11,10 @@ import re
 import time
 from base64 import urlsafe_b64decode
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Annotated, Final, Literal, Protocol
+from typing import Annotated, Final, Literal
 
 import jwt
 import msgspec
@@ -23,7 +23,7 @@ from msgspec import Meta, Struct
 
 from engine.kernel import errors
 from engine.kernel.ids import UserId
-from engine.people.queries import User
+from engine.people.queries import TokenSubject, User
 from gateway.contract import fields
 from gateway.identity import keys
 from gateway.identity.issuers import Issuer
@@ -69,11 +69,8 @@ class Caller:
     """Unix seconds at which the token ends."""
 
 
-class Users(Protocol):
-    """Interface that finds the user of a subject, created at its first use (`PeopleQueries`)."""
-
-    async def user_for(self, issuer: str, subject: str, role: str, first_name: str) -> User:
-        """Returns the account of this issuer's subject."""
+UserFor = Callable[[TokenSubject], Awaitable[User]]
+"""Returns the account of a token's subject, created at its first use."""
 
 
 class Claims(Struct, frozen=True):
@@ -100,7 +97,7 @@ class Authenticator:
     def __init__(
         self,
         issuers: Iterable[Issuer],
-        users: Users,
+        user_for: UserFor,
         *,
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
@@ -109,7 +106,7 @@ class Authenticator:
         self._issuers = {
             issuer.issuer: (issuer, keys.key_source(issuer, fetch, monotonic)) for issuer in issuers
         }
-        self._users = users
+        self._user_for = user_for
         self._now = now
         self._monotonic = monotonic
         self._verified: OrderedDict[bytes, tuple[Caller, float]] = OrderedDict()
@@ -136,7 +133,7 @@ class Authenticator:
             issuer, claims, role, name = await self._verify(token)
         except _Unverified as reason:
             raise _refused(str(reason)) from None
-        account = await self._users.user_for(issuer, claims.sub, role, name)
+        account = await self._user_for(TokenSubject(issuer, claims.sub, role, name))
         if account.account_status == "SUSPENDED":
             raise errors.refusal("HX503", "PERMISSION", "This account is suspended.")
         caller = Caller(account.id, account.role, float(claims.exp))

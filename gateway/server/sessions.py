@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from engine.events.changes import ChangeSubscriber
+from engine.kernel.batcher import Batcher
 from engine.kernel.loops import Loop
+from gateway.contract import limits
 from gateway.delivery.catchup import Catchup
 from gateway.delivery.hub import Hub
+from gateway.delivery.missed_events import MissedEvents
 from gateway.delivery.snapshots import Snapshots
 from gateway.identity.auth import Authenticator
 from gateway.identity.minting import dev_issuer
@@ -59,15 +62,20 @@ def make_sessions(
     commands, queries = engine.commands, engine.queries
     development = settings.development
     issuers = (*settings.auth.issuers, *([dev_issuer(settings.data_dir)] if development else []))
-    authenticator, rates = Authenticator(issuers, queries.people), Rates(time.monotonic)
-    snapshots = Snapshots(queries.events)
+    accounts = Batcher(
+        queries.people.users_for,
+        size=limits.ACCOUNT_BATCH,
+        window_s=limits.AUTH_WINDOW_S,
+        longest_s=limits.AUTH_WINDOW_MAX_S,
+    )
+    authenticator, rates = Authenticator(issuers, accounts.ask), Rates(time.monotonic)
     location_tracker = LocationTracker(hub, changes, commands, queries, heartbeats=heartbeats)
-    catchup = Catchup(hub, queries, snapshots)
+    catchup = Catchup(hub, queries)
     session_opener = SessionOpener(
         hub=hub,
         authenticator=authenticator,
-        queries=queries,
-        snapshots=snapshots,
+        snapshots=Snapshots(queries.events),
+        missed_events=MissedEvents(queries),
         metrics=metrics.sessions,
         rates=rates,
     )
@@ -89,7 +97,6 @@ def make_sessions(
         change_subscribers=(catchup, location_tracker),
         loops=(
             hub,
-            snapshots,
             catchup,
             heartbeats,
             location_tracker,

@@ -6,17 +6,16 @@ import asyncio
 import time
 from http import HTTPStatus
 
-from engine.api.queries import Queries
 from engine.events.views import Snapshot
 from engine.kernel import errors
 from engine.kernel.ids import UserId
 from gateway.contract import client, close_codes, limits, problems
 from gateway.delivery.hub import Hub
+from gateway.delivery.missed_events import MissedEvents
 from gateway.delivery.snapshots import Snapshots
 from gateway.identity.auth import Authenticator, Caller
 from gateway.identity.rates import Rates
 from gateway.metrics.sessions import SessionMetrics
-from gateway.session import rendering
 from gateway.session.connection import Connection
 from gateway.session.session import Session, durable
 from gateway.ws import error_mapping
@@ -30,15 +29,15 @@ class SessionOpener:
         *,
         hub: Hub,
         authenticator: Authenticator,
-        queries: Queries,
         snapshots: Snapshots,
+        missed_events: MissedEvents,
         metrics: SessionMetrics,
         rates: Rates,
     ) -> None:
         self._hub = hub
         self._authenticator = authenticator
-        self._queries = queries
         self._snapshots = snapshots
+        self._missed_events = missed_events
         self._metrics = metrics
         self._rates = rates
 
@@ -101,12 +100,11 @@ class SessionOpener:
         after = session.begin(snapshot.last_seq, last_seq)
         how = "new" if last_seq is None else "resumed"
         while after is not None:
-            log = await self._queries.events.after(user, after)
-            if not log.events or log.events[0].seq != after + 1:
+            events = await self._missed_events.after(user, after)
+            if not events or events[0].seq != after + 1:
                 session.resync("TOO_OLD")
                 how = "resync"
                 break
-            events = await rendering.complete(self._queries.codes, log.events)
             self._metrics.events_replayed(len(events))
             if session.replay((event, durable(event)) for event in events):
                 break

@@ -2,18 +2,26 @@
 -- Those that a loop asks row by row wait 50 ms for a row that somebody else holds, for the others'
 -- sake; callers wait as long as their session lets them (sql/session.py).
 
--- name: keep_fix
-insert into last_fixes as f (user_id, lat, lng, accuracy_m, fixed_at) values ($1, $2, $3, $4, $5)
+-- name: keep_fixes
+-- $1 users, $2 latitudes, $3 longitudes, $4 accuracies, $5 times; in the order of their key, so that two
+-- statements never wait for each other in a circle
+insert into last_fixes as f (user_id, lat, lng, accuracy_m, fixed_at)
+select distinct on (n.user_id) n.user_id, n.lat, n.lng, n.accuracy_m, n.fixed_at
+from unnest(
+    $1::uuid[], $2::double precision[], $3::double precision[], $4::double precision[], $5::timestamptz[]
+) as n (user_id, lat, lng, accuracy_m, fixed_at)
+order by n.user_id, n.fixed_at desc
 on conflict (user_id) do update
 set lat = excluded.lat, lng = excluded.lng, accuracy_m = excluded.accuracy_m,
     fixed_at = excluded.fixed_at, kept_at = excluded.kept_at
 where f.fixed_at < excluded.fixed_at;
 
--- name: last_fix
+-- name: last_fixes
+-- of $1
 select
-    f.lat, f.lng, f.accuracy_m, f.fixed_at,
+    f.user_id, f.lat, f.lng, f.accuracy_m, f.fixed_at,
     extract(epoch from hx_clock() - f.kept_at)::double precision as kept_for_s
-from last_fixes as f where f.user_id = $1;
+from last_fixes as f where f.user_id = any($1::uuid[]);
 
 -- name: due_timers
 select kind, subject, extract(epoch from hx_clock() - due_at)::double precision as lag_s

@@ -45,11 +45,16 @@ where t.id = $2 and ($1 in (t.poster_id, t.assigned_hustler_id) or is_admin($1))
 -- name: escrow_view
 select escrow_view(e) from escrows as e where e.id = $1;
 
--- name: live_view
-select live_view(s) from live_status as s where s.user_id = $1;
+-- name: live_views
+-- $1 users: a row for each, in this order; null where there is none
+select live_view(s) as view, s.user_id is not null as is_there
+from unnest($1::uuid[]) with ordinality as u (id, n)
+left join live_status as s on s.user_id = u.id
+order by u.n;
 
 -- name: snapshots
-select user_snapshot(u.id) from unnest($1::uuid[]) as u (id);
+-- $1 users: the cards that they share, then each one's snapshot
+select s from snapshots($1) as s;
 
 -- name: events_after
 -- $1 user, $2 position, $3 limit: the events and where the counter stands, in one snapshot
@@ -90,8 +95,9 @@ from users as u
 left join user_counters as c on c.user_id = u.id
 where u.id = any($1::uuid[]);
 
--- name: user_for
-select id, role, account_status from user_for($1, $2, $3, $4);
+-- name: users_for
+-- $1 issuers, $2 subjects, $3 roles, $4 first names: a row for each, in this order
+select id, role, account_status from users_for($1, $2, $3, $4);
 
 -- name: user_by_id
 select id, role, account_status from users where id = $1;

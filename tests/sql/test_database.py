@@ -36,7 +36,7 @@ async def test_a_refusal_carries_code_and_invariant(database_dsn: str, market: M
 async def test_an_argument_of_the_wrong_type_is_no_absence(market: Market) -> None:
     """A defect of ours must not look like a server that is away."""
     with pytest.raises(DatabaseError, match="invalid UUID"):
-        await market.store.value("live_view", "no uuid")
+        await market.store.value("me_view", "no uuid")
     with pytest.raises(Refusal):
         await market.queries.people.me(await market.task())  # type: ignore[arg-type]
 

@@ -272,6 +272,7 @@ async def test_open_offers_are_looked_for_between_the_running_broadcasts(aged: M
     for statement, *args in (
         ("select * from open_offers(array[$1::uuid], hx_clock())", hustler),
         ("select offers_view($1)", hustler),
+        ("select snapshots(array[$1::uuid])", hustler),
         (
             "select * from wave_eligibility(array[$1::uuid], array[$2::uuid], array[1.0])",
             broadcast,

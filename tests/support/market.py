@@ -25,6 +25,7 @@ from engine.kernel.wake import Wake
 from engine.money.provider import PaymentProvider
 from engine.money.providers.simulated import SimulatedPayments
 from engine.money.settlements import SettlementWorker
+from engine.people.queries import TokenSubject
 from engine.tasks.codes import CodeBook, TaskCodes
 from engine.tasks.commands import KnownPosition
 from engine.tasks.draft import TaskDraft
@@ -92,9 +93,8 @@ class Market:
 
     async def user(self, role: str, trust_tier: int = 2) -> UserId:
         """Somebody new."""
-        user = await self.queries.people.user_for(
-            "test", f"{role}-{next(_names)}-{uuid.uuid4()}", role, "Ada"
-        )
+        subject = TokenSubject("test", f"{role}-{next(_names)}-{uuid.uuid4()}", role, "Ada")
+        (user,) = await self.queries.people.users_for([subject])
         await self.owner.execute(
             "update users set trust_tier = $2 where id = $1", user.id, trust_tier
         )

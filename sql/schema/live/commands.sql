@@ -42,6 +42,40 @@ begin
 end;
 $$;
 
+-- go_live for many at once, each with its own outcome, in the order asked. Null for those with whom it
+-- cannot be done in passing: a rule refuses, or somebody else holds the row; asked for alone, go_live says
+-- which, and waits. Nobody is waited for with the rows of others in hand.
+-- At most 60: of more subtransactions a server no longer tells others quickly which are at work.
+create or replace function go_live_together(
+    p_hustlers uuid[], p_radii double precision[], p_categories jsonb
+) returns jsonb
+language plpgsql
+as $$
+declare
+    answers jsonb[] := array_fill(null::jsonb, array[cardinality(p_hustlers)]);
+    wish record;
+begin
+    for wish in
+        select
+            h.id, h.n::integer as n, h.radius,
+            case when jsonb_typeof(c.wanted) = 'array'
+                then array(select jsonb_array_elements_text(c.wanted))
+            end as categories
+        from unnest(p_hustlers, p_radii) with ordinality as h (id, radius, n)
+        cross join lateral (select p_categories -> (h.n - 1)::integer as wanted) as c
+        order by h.id, h.n
+    loop
+        begin
+            perform from live_status where user_id = wish.id for no key update nowait;
+            answers[wish.n] := go_live(wish.id, wish.radius, wish.categories);
+        exception when others then
+            null;
+        end;
+    end loop;
+    return to_jsonb(answers);
+end;
+$$;
+
 -- Time has changed the state since just before p_due: the hustler is told, the cards that no longer
 -- stand are withdrawn, and the next change gets its timer. The caller holds the row of live_status.
 create or replace function fire_live_state(p_user uuid, p_due timestamptz) returns jsonb

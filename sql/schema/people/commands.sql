@@ -1,24 +1,30 @@
 -- People: known on first use; suspended and reinstated by an admin.
 
--- An unknown subject of a known issuer is created on first use (design §9).
-create or replace function user_for(p_issuer text, p_subject text, p_role text, p_first_name text)
-returns table (id uuid, role text, account_status text)
+-- The accounts behind token subjects, in the order asked: an unknown subject of a known issuer is created
+-- on first use (design §9), once however often it is named. Rows are made in the order of their key, so
+-- that two calls never wait for each other in a circle.
+create or replace function users_for(
+    p_issuers text[], p_subjects text[], p_roles text[], p_first_names text[]
+) returns table (id uuid, role text, account_status text)
 language plpgsql security definer
 set search_path = public, pg_temp
 as $$
 begin
-    return query
-    select u.id, u.role, u.account_status from users as u
-    where u.issuer = p_issuer and u.subject = p_subject;
-    if found then
-        return;
-    end if;
     insert into users (issuer, subject, role, first_name)
-    values (p_issuer, p_subject, p_role, p_first_name)
+    select distinct on (a.issuer, a.subject) a.issuer, a.subject, a.role, a.first_name
+    from unnest(p_issuers, p_subjects, p_roles, p_first_names) with ordinality
+        as a (issuer, subject, role, first_name, n)
+    where not exists (
+        select from users as u where u.issuer = a.issuer and u.subject = a.subject
+    )
+    order by a.issuer, a.subject, a.n
     on conflict on constraint users_identity do nothing;
+
     return query
-    select u.id, u.role, u.account_status from users as u
-    where u.issuer = p_issuer and u.subject = p_subject;
+    select u.id, u.role, u.account_status
+    from unnest(p_issuers, p_subjects) with ordinality as a (issuer, subject, n)
+    inner join users as u on u.issuer = a.issuer and u.subject = a.subject
+    order by a.n;
 end;
 $$;
 -- An act on somebody's account: the row, locked.

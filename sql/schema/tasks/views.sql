@@ -121,18 +121,16 @@ return (
     from task_transitions as h where h.task_id = p_task
 );
 
-create or replace function tasks_view(p_user uuid) returns jsonb
+-- The newest tasks of a user, on either side, that are not over.
+create or replace function tasks_under_way(p_user uuid) returns setof tasks
 language sql stable
-return coalesce((
-    select jsonb_agg(task_view(t, p_user) order by t.created_at desc, t.id)
-    from (
-        select tasks.* from tasks
-        where (tasks.poster_id = p_user or tasks.assigned_hustler_id = p_user)
-            and tasks.state not in ('COMPLETED', 'CANCELLED', 'EXPIRED')
-        order by tasks.created_at desc, tasks.id
-        limit 50
-    ) as t
-), '[]');
+begin atomic
+    select t.* from tasks as t
+    where (t.poster_id = p_user or t.assigned_hustler_id = p_user)
+        and t.state not in ('COMPLETED', 'CANCELLED', 'EXPIRED')
+    order by t.created_at desc, t.id
+    limit 50;
+end;
 
 -- A task with those before and behind it: one line of work, one line of money.
 create or replace function task_lineage(p_task uuid) returns uuid[]

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from engine.kernel import errors
 from engine.kernel.ids import UserId
-from engine.people.queries import User
+from engine.people.queries import TokenSubject, User
 from gateway.identity import auth, minting
 from gateway.identity.auth import Authenticator
 from gateway.identity.issuers import Issuer, issuers_from_json
@@ -68,15 +68,15 @@ class Directory:
     """Accounts in memory, in place of the users table: tokens are what is tested here."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, str, str, str]] = []
+        self.asked: list[TokenSubject] = []
         self.status: Literal["ACTIVE", "PAUSED", "SUSPENDED"] = "ACTIVE"
         self.users: dict[tuple[str, str], UserId] = {}
 
-    async def user_for(self, issuer: str, subject: str, role: str, first_name: str) -> User:
+    async def user_for(self, subject: TokenSubject) -> User:
         """The same user for the same issuer and subject."""
-        self.asked.append((issuer, subject, role, first_name))
-        user = self.users.setdefault((issuer, subject), UserId(uuid4()))
-        return User(user, cast("auth.Role", role), self.status)
+        self.asked.append(subject)
+        user = self.users.setdefault(subject[:2], UserId(uuid4()))
+        return User(user, cast("auth.Role", subject.role), self.status)
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def directory() -> Directory:
 @pytest.fixture
 def authenticator(directory: Directory) -> Authenticator:
     """All issuers, at a fixed time."""
-    return Authenticator(ISSUERS, directory, now=lambda: NOW)
+    return Authenticator(ISSUERS, directory.user_for, now=lambda: NOW)
 
 
 def claims(**changes: Any) -> dict[str, Any]:
@@ -234,7 +234,7 @@ async def test_a_checked_token_still_ends(
 ) -> None:
     """A token that was believed is refused once it has expired."""
     times = [NOW]
-    authenticator = Authenticator(ISSUERS, directory, now=lambda: times[0])
+    authenticator = Authenticator(ISSUERS, directory.user_for, now=lambda: times[0])
     await authenticator.user(token())
     times[0] = NOW + LIFETIME_S + 31
 
@@ -251,7 +251,9 @@ async def test_a_checked_token_still_ends(
 async def test_a_user_is_looked_up_once_in_30_seconds(directory: Directory) -> None:
     """Look-ups are cached, and a suspension takes effect when the cache is 30 s old."""
     times = [0.0]
-    authenticator = Authenticator(ISSUERS, directory, now=lambda: NOW, monotonic=lambda: times[0])
+    authenticator = Authenticator(
+        ISSUERS, directory.user_for, now=lambda: NOW, monotonic=lambda: times[0]
+    )
     signed = token()
     first = await authenticator.user(signed)
     assert await authenticator.user(signed) == first
@@ -268,7 +270,7 @@ async def test_remembered_tokens_are_bounded(
 ) -> None:
     """The longest unused token is forgotten first."""
     monkeypatch.setattr(auth, "MAX_VERIFIED", 2)
-    authenticator = Authenticator(ISSUERS, directory, now=lambda: NOW)
+    authenticator = Authenticator(ISSUERS, directory.user_for, now=lambda: NOW)
     tokens = [token(sub=f"u-{number}") for number in range(3)]
     for each in (*tokens, tokens[2], tokens[1]):
         await authenticator.user(each)
@@ -345,7 +347,7 @@ async def test_a_key_set_is_fetched_once_and_again_for_an_unknown_key(
     server, times = KeyServer(), [0.0]
     server.keys = [_jwk(EDDSA, "old")]
     authenticator = Authenticator(
-        FETCHED, directory, now=lambda: NOW, monotonic=lambda: times[0], fetch=server.fetch
+        FETCHED, directory.user_for, now=lambda: NOW, monotonic=lambda: times[0], fetch=server.fetch
     )
     await asyncio.gather(*(authenticator.user(token(kid="old", sub=f"u{n}")) for n in range(9)))
     assert server.fetched == 1
@@ -364,7 +366,7 @@ async def test_a_key_set_that_is_away_goes_on_serving(directory: Directory) -> N
     server, times = KeyServer(), [0.0]
     server.keys = [_jwk(EDDSA, "k")]
     authenticator = Authenticator(
-        FETCHED, directory, now=lambda: NOW, monotonic=lambda: times[0], fetch=server.fetch
+        FETCHED, directory.user_for, now=lambda: NOW, monotonic=lambda: times[0], fetch=server.fetch
     )
     await authenticator.user(token(kid="k"))
     server.away, times[0] = True, 700.0
@@ -414,7 +416,7 @@ async def test_the_development_issuer_signs_what_it_verifies(
 ) -> None:
     """A minted token is believed by whoever knows the folder."""
     signed = minting.mint(tmp_path, subject="dev-1", role="poster", name="Ann", now=time.time())
-    authenticator = Authenticator([minting.dev_issuer(tmp_path)], directory)
+    authenticator = Authenticator([minting.dev_issuer(tmp_path)], directory.user_for)
     assert (await authenticator.user(signed)).role == "poster"
 
 

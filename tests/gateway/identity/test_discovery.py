@@ -106,7 +106,7 @@ async def refused(authenticator: Authenticator, token: str) -> bool:
 async def test_an_address_and_an_audience_are_enough(provider: Provider) -> None:
     """One look at the description and one at the keys, for any number of tokens."""
     provider.serves(("k1", KEY))
-    authenticator = Authenticator([provider.issuer()], Directory())
+    authenticator = Authenticator([provider.issuer()], Directory().user_for)
     for subject in ("u-1", "u-2", "u-3"):
         assert (await authenticator.user(provider.token(KEY, sub=subject))).role == "dual"
     assert provider.asked == [CONFIGURATION, "/keys"]
@@ -124,7 +124,7 @@ async def test_a_secret_that_the_provider_publishes_signs_nothing(provider: Prov
     """An oct key in the set, and a token with HS256 under its id."""
     provider.serves(("k1", KEY))
     provider.pages["/keys"]["keys"].append({"kty": "oct", "k": "c2VjcmV0", "kid": "s"})
-    authenticator = Authenticator([provider.issuer()], Directory())
+    authenticator = Authenticator([provider.issuer()], Directory().user_for)
     assert await refused(authenticator, provider.token(SECRET, "s", "HS256"))
     assert await refused(authenticator, provider.token(SECRET, "k1", "HS256"))
 
@@ -135,7 +135,7 @@ async def test_rotated_and_moved_keys_are_found_and_no_token_makes_us_hammer(
     """An unknown key id looks again, after 30 s at the earliest, at the description too."""
     provider.serves(("k1", KEY))
     clock = Clock()
-    authenticator = Authenticator([provider.issuer()], Directory(), monotonic=clock)
+    authenticator = Authenticator([provider.issuer()], Directory().user_for, monotonic=clock)
     await authenticator.user(provider.token(KEY))
     provider.serves(("k2", OTHER), jwks="/moved")
     for _ in range(5):
@@ -169,7 +169,9 @@ async def test_a_description_that_does_not_fit_gives_no_keys(
     provider.serves(("k1", KEY))
     changed = {name: text and text.format(url=provider.url) for name, text in description.items()}
     provider.pages[CONFIGURATION] |= changed
-    assert await refused(Authenticator([provider.issuer()], Directory()), provider.token(KEY))
+    assert await refused(
+        Authenticator([provider.issuer()], Directory().user_for), provider.token(KEY)
+    )
     assert provider.asked == [CONFIGURATION]
 
 
@@ -198,7 +200,7 @@ async def test_a_provider_that_misbehaves_costs_little_and_gives_no_keys(
         provider.pages = {}
     else:
         provider.pages["/keys"] = {"keys": [{"kty": "RSA", "kid": "k1"}]}
-    authenticator = Authenticator([provider.issuer()], Directory())
+    authenticator = Authenticator([provider.issuer()], Directory().user_for)
     async with asyncio.timeout(5):
         assert await refused(authenticator, provider.token(KEY))
     assert "/elsewhere" not in provider.asked
@@ -208,7 +210,7 @@ async def test_the_last_good_keys_serve_while_the_provider_is_slow(provider: Pro
     """A key that is known waits for nobody's look at the provider but its own."""
     provider.serves(("k1", KEY))
     clock = Clock()
-    authenticator = Authenticator([provider.issuer()], Directory(), monotonic=clock)
+    authenticator = Authenticator([provider.issuer()], Directory().user_for, monotonic=clock)
     await authenticator.user(provider.token(KEY))
     clock.seconds, provider.drips = 601.0, True
     looking = asyncio.create_task(authenticator.user(provider.token(KEY, sub="first")))

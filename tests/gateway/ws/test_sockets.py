@@ -18,7 +18,6 @@ from engine.kernel.store import Store
 from engine.tasks.codes import TaskCodes
 from gateway.contract import close_codes, codec, limits
 from gateway.contract.server import Nudge, Welcome
-from gateway.delivery.snapshots import Snapshots
 from gateway.session import rendering
 from sql.database import Record
 from tests.support.service import Service, User, joined, open_client, somewhere
@@ -336,17 +335,6 @@ async def test_a_gap_is_filled_from_the_log_at_once(service: Service) -> None:
             (2, "TASK_STATUS_UPDATE"),
             (3, "JOB_CANCELLED"),
         ]
-
-
-async def test_a_reconnect_storm_shares_its_snapshots(service: Service) -> None:
-    """All who ask within one window are answered by one query."""
-    users = [(await service.user()).user_id for _ in range(20)]
-    snapshots = Snapshots(service.parts.queries.events)
-    running = asyncio.create_task(snapshots.run())
-    found = await asyncio.gather(*(snapshots.read(user) for user in users))
-    running.cancel()
-    assert [snapshot.user_id for snapshot in found] == users
-    assert snapshots.queries_made == 1
 
 
 # ── Broken and hostile clients ───────────────────────────────────────────────────────────────────

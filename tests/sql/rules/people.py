@@ -42,7 +42,9 @@ checks(
 async def a_user_has_a_counter_a_profile_and_a_status_from_the_start(checker: RuleChecker) -> None:
     """Whoever inserts the row."""
     if checker.role == "app":
-        user = await checker.value("select id from user_for('i', 'by hand', 'hustler', 'Ada')")
+        user = await checker.value(
+            "select id from users_for('{i}', '{by hand}', '{hustler}', '{Ada}')"
+        )
     else:
         user = await checker.value(
             "insert into users (issuer, subject, role) values ('i', 'owner', 'dual') returning id"
