@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from engine.events.changes import ChangeSubscriber
+from engine.kernel.leases import Lease
 from engine.kernel.loops import Loop
 from gateway.delivery.catchup import Catchup
 from gateway.delivery.hub import Hub
@@ -93,7 +94,13 @@ def make_sessions(
             catchup,
             heartbeats,
             location_tracker,
-            Absences(commands, queries, heartbeats.presence, heartbeats),
+            Absences(
+                commands,
+                queries,
+                heartbeats.presence,
+                heartbeats,
+                Lease(engine.store, "absences"),
+            ),
             endpoint,
             CityFeed(hub.registry, location_tracker, engine.store, pace),
         ),
