@@ -72,10 +72,17 @@ class Processes:
     """The loop that reports this process, and warns once of each difference."""
 
     def __init__(
-        self, store: Store, settings: Mapping[str, SettingsGroup], *, role: str, release: str
+        self,
+        store: Store,
+        settings: Mapping[str, SettingsGroup],
+        *,
+        role: str,
+        release: str,
+        process: UUID = PROCESS_ID,
     ) -> None:
         """`settings` by group; `role` as `--role` has it; `release` is the version that runs."""
         self._store = store
+        self._process = process
         self._settings = msgspec.json.encode(settings).decode()
         self._role = role
         self._release = release
@@ -88,7 +95,7 @@ class Processes:
             await supervise("processes", self._round)
         finally:
             with suppress(DatabaseAway, DatabaseError, Refusal):
-                await self._store.execute("process_ended", PROCESS_ID)
+                await self._store.execute("process_ended", self._process)
 
     async def _round(self) -> None:
         await self.report()
@@ -99,7 +106,7 @@ class Processes:
         running = await self._store.call(
             list[RunningProcess],
             "report_process",
-            PROCESS_ID,
+            self._process,
             self._role,
             socket.gethostname(),
             os.getpid(),
@@ -107,7 +114,7 @@ class Processes:
             self._settings,
             self._started_at,
         )
-        mine = next((one for one in running if one.id == PROCESS_ID), None)
+        mine = next((one for one in running if one.id == self._process), None)
         if mine is not None:
             self._started_at = mine.started_at
         found = differences(running)
