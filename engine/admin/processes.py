@@ -64,8 +64,8 @@ class Difference(msgspec.Struct, frozen=True):
     """The processes by their value; of a secret only which of them agree."""
 
     def __str__(self) -> str:
-        told = (f"{value} in {', '.join(names)}" for value, names in self.by_value.items())
-        return f"{self.what} is {'; '.join(told)}"
+        parts = (f"{value} in {', '.join(names)}" for value, names in self.by_value.items())
+        return f"{self.what} is {'; '.join(parts)}"
 
 
 class Processes:
@@ -87,7 +87,7 @@ class Processes:
         self._role = role
         self._release = release
         self._started_at: datetime | None = None
-        self._told: list[Difference] = []
+        self._logged: list[Difference] = []
 
     async def run(self) -> None:
         """Reports until cancelled, and takes the row away then."""
@@ -119,9 +119,9 @@ class Processes:
             self._started_at = mine.started_at
         found = differences(running)
         for difference in found:
-            if difference not in self._told:
-                log.warning("settings_differ", setting=difference.what, told=str(difference))
-        self._told = found
+            if difference not in self._logged:
+                log.warning("settings_differ", setting=difference.what, sentence=str(difference))
+        self._logged = found
         return running
 
 

@@ -35,7 +35,7 @@ async def demand_schema(store: Store, expected: Mapping[str, str]) -> None:
     if not found.serves:
         raise DatabaseUnfit(found.sentence)
     if found.files:
-        log.info("schema_newer", told=found.sentence)
+        log.info("schema_newer", sentence=found.sentence)
 
 
 async def _rows(store: Store, name: str) -> list[Record]:

@@ -169,10 +169,10 @@ async def _database_findings(settings: Settings) -> list[Finding]:
 async def _process_findings(database: Database) -> list[Finding]:
     """Returns who runs, and every setting that is not the same in all processes."""
     running = await running_processes(Store(database))
-    told = ", ".join(f"{one.name} ({one.release})" for one in running) or "none"
+    listed = ", ".join(f"{one.name} ({one.release})" for one in running) or "none"
     differing = [Finding("settings", False, str(one)) for one in differences(running)]
     return [
-        Finding("processes", True, told),
+        Finding("processes", True, listed),
         *(differing or [Finding("settings", True, "the same in all processes")]),
     ]
 

@@ -77,10 +77,10 @@ async def test_a_setting_that_differs_is_said_once_with_its_values(own_market: M
     with capture_logs() as logs:
         for one in (first, second, first, second, first):
             running = await one.report()
-    told = [entry["told"] for entry in logs if entry["event"] == "settings_differ"]
+    logged = [entry["sentence"] for entry in logs if entry["event"] == "settings_differ"]
     where = f"{socket.gethostname()}:{os.getpid()}"
     sentence = f"HX_BROADCAST_TTL_S is 600 in worker {where}; 300 in gateway {where}"
-    assert told == [sentence] * 2
+    assert logged == [sentence] * 2
     assert [str(one) for one in differences(running)] == [sentence]
 
 
