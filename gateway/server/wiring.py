@@ -7,9 +7,11 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from importlib.metadata import version
 from random import SystemRandom
 
 from broadcast.broadcaster import Broadcaster
+from engine.admin.processes import Processes
 from engine.events.changes import ChangeFeed
 from engine.kernel.effects import Effects
 from engine.kernel.loops import run_loops
@@ -33,6 +35,7 @@ from gateway.server.engine import open_engine
 from gateway.server.payments import OpenMoney, open_money
 from gateway.server.sessions import make_sessions
 from gateway.settings.groups import Settings
+from gateway.settings.shared import shared_settings
 from gateway.tracking.changes import HustlerChanges
 from gateway.tracking.demand import DemandByCell
 from gateway.tracking.heartbeats import Heartbeats
@@ -153,6 +156,9 @@ async def open_parts(settings: Settings, money_of: OpenMoney = open_money) -> As
 
         # What runs by itself; it ends before the parts are closed
         process = ProcessMetrics(metrics.process.loop_lag, metrics.process.full_collection)
-        loops = (*engine.loops, broadcaster, *sessions.loops, feed, idempotency, process)
+        processes = Processes(
+            engine.store, shared_settings(settings), role="all", release=version("hustlexp-live")
+        )
+        loops = (*engine.loops, broadcaster, *sessions.loops, feed, idempotency, process, processes)
         await stack.enter_async_context(run_loops(loops))
         yield parts
