@@ -7,7 +7,7 @@ is run as `hx_owner`; the ledger (`schema_migrations`) records checksums.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -116,10 +116,9 @@ async def _take_step(connection: asyncpg.Connection, schema: Schema) -> Step | N
             await _run(connection, file)
         # A migration may have made what the grants have not seen: they are due again.
         unseen = () if steps[0].run[-1].is_routine else (schema.routines[-1].name,)
-        await connection.execute(
-            "delete from schema_migrations where name = any($1)",
-            [*_gone(applied, schema), *unseen],
-        )
+        gone = [*_gone(applied, schema), *unseen]
+        await _supersede(connection, steps[0].recorded, gone)
+        await connection.execute("delete from schema_migrations where name = any($1)", gone)
         await connection.executemany(
             "insert into schema_migrations (name, checksum) values ($1, $2)"
             " on conflict (name) do update set checksum = excluded.checksum,"
@@ -127,6 +126,30 @@ async def _take_step(connection: asyncpg.Connection, schema: Schema) -> Step | N
             [(file.name, file.checksum) for file in steps[0].recorded],
         )
         return steps[0]
+
+
+async def _supersede(
+    connection: asyncpg.Connection, recorded: Sequence[File], gone: Sequence[str]
+) -> None:
+    """Keeps the checksums of routine files that others take the place of: older releases have them.
+
+    One that comes back, because an older release migrates again, is no longer among them.
+    """
+    await connection.execute(
+        "insert into schema_superseded (name, checksum)"
+        " select m.name, m.checksum from schema_migrations as m"
+        " where m.name = any($1::text[]) or exists ("
+        " select from unnest($2::text[], $3::text[]) as r (name, checksum)"
+        " where r.name = m.name and r.checksum <> m.checksum)"
+        " on conflict do nothing",
+        list(gone),
+        [file.name for file in recorded],
+        [file.checksum for file in recorded],
+    )
+    await connection.executemany(
+        "delete from schema_superseded where name = $1 and checksum = $2",
+        [(file.name, file.checksum) for file in recorded],
+    )
 
 
 async def _run(connection: asyncpg.Connection, file: File) -> None:
@@ -183,5 +206,11 @@ create table if not exists schema_migrations (
     applied_at timestamptz not null default clock_timestamp(),
     constraint schema_migrations_pkey primary key (name)
 );
-grant select on schema_migrations to hx_app, hx_ai, hx_readonly;
+create table if not exists schema_superseded (
+    name text not null,
+    checksum text not null,
+    superseded_at timestamptz not null default clock_timestamp(),
+    constraint schema_superseded_pkey primary key (name, checksum)
+);
+grant select on schema_migrations, schema_superseded to hx_app, hx_ai, hx_readonly;
 """

@@ -1,7 +1,7 @@
 """Creates the partitions of time-partitioned tables ahead, and drops or empties old ones.
 
-By the database's clock, so that partitions follow `hustlexp clock advance`. Any number of processes
-may run it.
+By the database's clock, so that partitions follow `hustlexp clock advance`. One process does it for
+all.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 
+from engine.kernel.leases import Lease
 from engine.kernel.loops import supervise
 from engine.kernel.store import Store
 
@@ -25,13 +26,14 @@ class PartitionKeeper:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._lease = Lease(store, "partitions")
 
     async def run(self) -> None:
         """Runs rounds until cancelled; losing PostgreSQL only delays."""
         await supervise("partitions", self._round)
 
     async def _round(self) -> None:
-        await self.keep()
+        await self._lease.run(self.keep, every_s=ROUND_S)
         await asyncio.sleep(ROUND_S)
 
     async def keep(self) -> None:

@@ -26,8 +26,8 @@ class RetryPauses(Generic[Key]):
     >>> "row" in resting, "another" in resting
     (True, False)
     >>> now[0] = 0.25
-    >>> "row" in resting, len(resting)
-    (False, 0)
+    >>> "row" in resting, resting.keys()
+    (False, [])
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -48,12 +48,12 @@ class RetryPauses(Generic[Key]):
         until, _ = self._rests.get(key, (float("-inf"), 0.0))
         return self._monotonic() < until
 
-    def __len__(self) -> int:
-        """Returns how many keys are paused now; drops those whose pause ended long ago."""
+    def keys(self) -> list[Key]:
+        """Returns the keys that are paused now; drops those whose pause ended long ago."""
         now = self._monotonic()
         self._rests = {
             key: (until, pause_s)
             for key, (until, pause_s) in self._rests.items()
             if now < until + LONGEST_PAUSE_S
         }
-        return sum(now < until for until, _ in self._rests.values())
+        return [key for key, (until, _) in self._rests.items() if now < until]

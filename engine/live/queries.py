@@ -79,10 +79,15 @@ class LiveQueries:
         found = {row["user_id"]: LastFix(*tuple(row.values())[1:]) for row in rows}
         return [found.get(user) for user in users]
 
-    async def open_sessions(self) -> list[tuple[UserId, datetime]]:
-        """Returns every hustler with an open LIVE session, and since when."""
-        rows = await self._store.rows("open_live_sessions")
-        return [(row["user_id"], row["active_since"]) for row in rows]
+    async def endable_of(self, hustlers: Sequence[UserId], open_s: float) -> list[UserId]:
+        """Returns those with a session that has been open for `open_s`, and no task in hand."""
+        rows = await self._store.rows("endable_sessions_of", list(hustlers), open_s)
+        return [row["user_id"] for row in rows]
+
+    async def endable_after(self, hustler: UUID, open_s: float, limit: int) -> list[UserId]:
+        """Returns of all hustlers, by id, the next ones behind `hustler` as `endable_of` does."""
+        rows = await self._store.rows("endable_sessions_after", hustler, open_s, limit)
+        return [row["user_id"] for row in rows]
 
     async def offers(self, user: UserId) -> list[OfferCard]:
         """Returns the caller's open offers, best first."""

@@ -15,8 +15,14 @@ from msgspec import Struct
 from engine.kernel.errors import Refusal
 from engine.kernel.execution import Execution
 from engine.kernel.ids import UserId
+from engine.kernel.lanes import in_lanes
 from engine.kernel.store import Store
-from engine.money.provider import PROVIDER_TIMEOUT_S, PaymentFailed, PaymentRefused
+from engine.money.provider import (
+    PROVIDER_CALLS_AT_ONCE,
+    PROVIDER_TIMEOUT_S,
+    PaymentFailed,
+    PaymentRefused,
+)
 from sql.database import DatabaseError
 
 log = structlog.get_logger()
@@ -98,15 +104,19 @@ class Payouts:
 
         An account that cannot be looked up now waits for the next call.
         """
-        changed = 0
-        for row in await self._store.rows("awaited_accounts", limit):
-            known = PayoutAccount(row["account_id"], payouts_enabled=row["payouts_enabled"])
-            try:
-                async with asyncio.timeout(PROVIDER_TIMEOUT_S):
-                    changed += await self._refreshed(known)
-            except (PaymentFailed, TimeoutError, Refusal, DatabaseError) as error:
-                log.warning("account_not_asked", account=known.account_id, error=repr(error))
-        return changed
+        accounts = [
+            PayoutAccount(row["account_id"], payouts_enabled=row["payouts_enabled"])
+            for row in await self._store.rows("awaited_accounts", limit)
+        ]
+        return sum(await in_lanes(accounts, self._refresh, lanes=PROVIDER_CALLS_AT_ONCE))
+
+    async def _refresh(self, known: PayoutAccount) -> int:
+        try:
+            async with asyncio.timeout(PROVIDER_TIMEOUT_S):
+                return await self._refreshed(known)
+        except (PaymentFailed, TimeoutError, Refusal, DatabaseError) as error:
+            log.warning("account_not_asked", account=known.account_id, error=repr(error))
+            return 0
 
     def _now(self) -> datetime:
         """In whole seconds, as the provider's events have it: one of this second is no older."""

@@ -13,6 +13,8 @@ from msgspec import Struct
 
 PROVIDER_TIMEOUT_S: Final = 20.0
 """A call that has not answered by then counts as failed; its key makes repeating it safe."""
+PROVIDER_CALLS_AT_ONCE: Final = 8
+"""Of one loop: a slow call keeps one of them, and the others go on."""
 
 LegKind = Literal["TRANSFER", "REFUND"]
 """A movement out of an escrow: one leg of its settlement."""

@@ -2,7 +2,8 @@
 
 Webhooks are quick and may be lost; this finds what they lost. Payments and legs that have begun are
 looked up, accounts that held payouts wait for are refreshed, and the provider's events of an
-overlapping window are replayed: what was booked already changes nothing.
+overlapping window are replayed: what was booked already changes nothing. One process does it for
+all, several look-ups at once.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import structlog
 
 from engine.kernel.errors import Refusal
 from engine.kernel.execution import Execution
+from engine.kernel.lanes import in_lanes
+from engine.kernel.leases import Lease
 from engine.kernel.loops import Backoff, supervise
 from engine.kernel.store import Store
 from engine.live.broadcast_start import BroadcastStart
@@ -26,6 +29,7 @@ from engine.money.books import ProviderBooks, ProviderEvent
 from engine.money.facts import Fact
 from engine.money.payout_accounts import Payouts, utc_now
 from engine.money.provider import (
+    PROVIDER_CALLS_AT_ONCE,
     PROVIDER_TIMEOUT_S,
     LegKind,
     Movement,
@@ -41,6 +45,8 @@ log = structlog.get_logger()
 
 BATCH: Final = 100
 """Payments and legs that are looked up in one round, the longest waiting first."""
+LOOK_AT_LEAST_EVERY_S: Final = 5.0
+"""How long a process that died with a round undone goes unnoticed, at most, beside its lease."""
 FIRST_WINDOW: Final = timedelta(days=1)
 """How far back a new process asks for events."""
 OVERLAP: Final = timedelta(minutes=10)
@@ -89,22 +95,22 @@ class Reconciler:
         self._every_s = every_s
         self._clock = clock
         self._events_until: datetime | None = None
+        self._lease = Lease(store, "reconciliation")
 
     async def run(self) -> None:
         """Runs rounds until cancelled, the first at once: the process before may have crashed."""
         await supervise("reconciling", self._round, backoff=Backoff(min(self._every_s, 5.0)))
 
     async def _round(self) -> None:
-        await self.sweep()
-        await asyncio.sleep(self._every_s)
+        await self._lease.run(self.sweep, every_s=self._every_s)
+        await asyncio.sleep(min(self._every_s, LOOK_AT_LEAST_EVERY_S))
 
     async def sweep(self) -> int:
         """Runs one round and returns how much was booked; what failed waits for the next."""
-        booked = 0
-        for payment in await self._store.rows_as(OpenPayment, "open_payments", BATCH):
-            booked += await self._payment(payment)
-        for leg in await self._store.rows_as(BegunLeg, "begun_legs", BATCH):
-            booked += await self._leg(leg)
+        payments = await self._store.rows_as(OpenPayment, "open_payments", BATCH)
+        booked = sum(await in_lanes(payments, self._payment, lanes=PROVIDER_CALLS_AT_ONCE))
+        legs = await self._store.rows_as(BegunLeg, "begun_legs", BATCH)
+        booked += sum(await in_lanes(legs, self._leg, lanes=PROVIDER_CALLS_AT_ONCE))
         booked += await self._payouts.refresh(BATCH)
         if self._books is not None:
             booked += await self._replay(self._books)

@@ -1,9 +1,15 @@
-"""Executes settlements: provider call first, then the transaction that books its success."""
+"""Executes settlements: provider call first, then the transaction that books its success.
+
+A settlement is claimed before its provider is called, by the database's clock: of any number of
+workers one calls at a time, and a killed one keeps nobody waiting for longer than its claim.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import datetime
+from functools import partial
 from typing import Final, Literal
 from uuid import UUID
 
@@ -17,6 +23,7 @@ from engine.kernel.retry_pauses import RetryPauses
 from engine.kernel.store import Store
 from engine.kernel.wake import Wake
 from engine.money.provider import (
+    PROVIDER_CALLS_AT_ONCE,
     PROVIDER_TIMEOUT_S,
     LegKind,
     Movement,
@@ -24,19 +31,20 @@ from engine.money.provider import (
     PaymentProvider,
     PaymentRefused,
 )
-from sql.database import DatabaseError
+from sql.database import DatabaseAway, DatabaseError
 
 log = structlog.get_logger()
 
-BATCH: Final = 50
+CLAIM_S: Final = PROVIDER_TIMEOUT_S + 10.0
+"""How long a claim lasts: a provider call and its booking. Renewed before a second call."""
 POLL_S: Final = 1.0
 MAX_ERROR_CHARS: Final = 500
 PATIENCE_MS: Final = 50
 """How long a loop that works rows off waits for a row lock."""
 
 
-class DueSettlement(Struct, frozen=True):
-    """A settlement that is due, with what has been booked or has begun of it; amounts in cents."""
+class DueSettlement(Struct):
+    """A claimed settlement, with what has been booked or has begun of it; amounts in cents."""
 
     id: UUID
     escrow_id: UUID
@@ -50,6 +58,8 @@ class DueSettlement(Struct, frozen=True):
     payment: str | None
     hustler_id: UUID | None
     payout_account_id: str | None
+    claimed_until: datetime
+    """Until when it is this worker's alone, by the database's clock; the proof of the claim."""
 
     def reference(self, kind: LegKind) -> str | None:
         """Returns the provider's id of a leg that has begun, else None."""
@@ -85,43 +95,76 @@ class SettlementWorker:
         self._wake = wake
         self._waiting = waiting
         self._resting: RetryPauses[UUID] = RetryPauses()
+        self._busy = 0
 
     async def run(self) -> None:
         """Executes due settlements until cancelled; losing PostgreSQL only delays."""
-        await supervise("settling", self._round)
+        async with asyncio.TaskGroup() as lanes:
+            await supervise("settling", partial(self._round, lanes))
 
-    async def _round(self) -> None:
+    async def _round(self, lanes: asyncio.TaskGroup) -> None:
         await self._wake.wait(POLL_S)
-        await self.settle_waiting()
+        self._waiting(await self._store.value("settlements_due"))
+        for settlement in await self._claimed(PROVIDER_CALLS_AT_ONCE - self._busy):
+            lanes.create_task(self._lane(settlement), name=f"settlement {settlement.id}")
+
+    async def _lane(self, settlement: DueSettlement) -> None:
+        """Executes this settlement, and then whatever else is due; never raises."""
+        self._busy += 1
+        try:
+            due = [settlement]
+            while due:
+                await self._settle(due[0])
+                due = await self._claimed(1)
+        except DatabaseAway as error:
+            # The claim ends by itself, and the next round sees to the rest.
+            log.warning("settlement_lane_ends", error=str(error))
+        except Exception:
+            log.exception("settlement_lane_failed", settlement=str(settlement.id))
+        finally:
+            self._busy -= 1
 
     async def settle_waiting(self) -> int:
-        """Executes what is due now; returns how many movements were booked.
+        """Executes all that is due now; returns how many movements were booked.
 
         A settlement whose rows are locked is paused, and delays no other.
         """
-        due = await self._store.rows_as(
-            DueSettlement, "waiting_settlements", BATCH + len(self._resting)
-        )
-        self._waiting(len(due))
         booked = 0
-        for settlement in due:
-            if settlement.id in self._resting:
-                continue
-            try:
-                booked += await self._settle(settlement)
-                self._resting.done(settlement.id)
-            except (Refusal, DatabaseError) as error:
-                log.warning("settlement_waits", settlement=str(settlement.id), error=repr(error))
-                self._resting.put(settlement.id)
+        while claimed := await self._claimed(PROVIDER_CALLS_AT_ONCE):
+            booked += sum(await asyncio.gather(*map(self._settle, claimed)))
         return booked
 
+    async def _claimed(self, count: int) -> list[DueSettlement]:
+        if count < 1:
+            return []
+        return await self._store.rows_as(
+            DueSettlement, "claim_settlements", count, CLAIM_S, self._resting.keys()
+        )
+
     async def _settle(self, settlement: DueSettlement) -> int:
+        """Executes one claimed settlement; returns how many movements were booked.
+
+        The claim is given back, unless this worker is cancelled: its call may still be on its way.
+        """
+        try:
+            booked = await self._execute(settlement)
+            self._resting.done(settlement.id)
+        except (Refusal, DatabaseError) as error:
+            log.warning("settlement_waits", settlement=str(settlement.id), error=repr(error))
+            self._resting.put(settlement.id)
+            booked = 0
+        await self._store.execute("free_settlement", settlement.id, settlement.claimed_until)
+        return booked
+
+    async def _execute(self, settlement: DueSettlement) -> int:
         """Tries every leg, so that one side's failure does not delay the other's payment."""
         booked = 0
         failures: list[PaymentFailed] = []
-        for step in self._steps(settlement):
+        for number, step in enumerate(self._steps(settlement)):
+            if number and not await self._kept(settlement):
+                break  # it is another worker's now
             try:
-                booked += await step
+                booked += await step()
             except PaymentFailed as error:
                 log.warning("settlement_failed", settlement=str(settlement.id), error=repr(error))
                 failures.append(error)
@@ -129,14 +172,23 @@ class SettlementWorker:
             await self._failed(settlement, failures)
         return booked
 
-    def _steps(self, settlement: DueSettlement) -> Iterator[Awaitable[int]]:
+    async def _kept(self, settlement: DueSettlement) -> bool:
+        """Claims it for another call; returns False when the claim has ended meanwhile."""
+        until = await self._store.value(
+            "keep_settlement", settlement.id, settlement.claimed_until, CLAIM_S
+        )
+        if until is not None:
+            settlement.claimed_until = until
+        return until is not None
+
+    def _steps(self, settlement: DueSettlement) -> Iterator[Callable[[], Awaitable[int]]]:
         legs = list(missing_legs(settlement))
         for leg in legs:
-            yield self._carry_out(leg)
+            yield partial(self._carry_out, leg)
         if not legs:
             # The bank moved the money (a chargeback that was lost): only the booking is missing.
             kind: LegKind = "REFUND" if settlement.refund_done else "TRANSFER"
-            yield self._book(settlement.id, kind, settlement.reference(kind))
+            yield partial(self._book, settlement.id, kind, settlement.reference(kind))
 
     async def _failed(self, settlement: DueSettlement, failures: list[PaymentFailed]) -> None:
         said = " ".join(str(error) for error in failures)[:MAX_ERROR_CHARS]

@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
+from engine.admin.processes import differences, running_processes
+from engine.kernel.schema_ledger import schema_ledger
+from engine.kernel.store import Store
 from engine.photos.storage import PhotoStoreAway
 from gateway.cli.run_file import deployment
 from gateway.identity.issuers import Issuer
@@ -21,6 +24,7 @@ from gateway.settings.groups import Settings
 from geo.valkey import ValkeyAway, open_valkey
 from sql.database import Database, DatabaseAway, DatabaseError, Session
 from sql.schema_files import read_schema
+from sql.schema_fit import fit
 
 POSTGRES_MIN: Final = 150_000  # 15.0
 REDIS_MIN: Final = (7, 0)
@@ -111,10 +115,11 @@ async def _database_findings(settings: Settings) -> list[Finding]:
     try:
         session = await database.session()
         facts = (await database.rows("server_facts"))[0]
-        rows = await database.rows("migrations_applied")
-        applied = {row["name"]: row["checksum"] for row in rows}
+        ledger = await schema_ledger(Store(database))
         ahead: timedelta = await database.value("clock_offset")
         partitions = await _partition_finding(database)
+        schema = fit(ledger, read_schema().ledger)
+        processes = await _process_findings(database) if schema.serves else []
     except DatabaseAway as error:
         return [Finding("PostgreSQL", False, str(error))]
     except DatabaseError as error:
@@ -123,8 +128,6 @@ async def _database_findings(settings: Settings) -> list[Finding]:
         return [Finding("PostgreSQL", False, str(error))]
     finally:
         await database.close()
-    expected = read_schema().ledger
-    due = [name for name, checksum in expected.items() if applied.get(name) != checksum]
     room = facts["max_connections"] - CONNECTIONS_SPARE
     return [
         Finding("PostgreSQL", facts["version_number"] >= POSTGRES_MIN, facts["version"]),
@@ -150,8 +153,8 @@ async def _database_findings(settings: Settings) -> list[Finding]:
         ),
         Finding(
             "migrations",
-            not due,
-            f"due: {', '.join(due)}; run `hustlexp migrate`" if due else "up to date",
+            schema.serves,
+            "up to date" if schema.side == "same" else schema.sentence,
         ),
         Finding(
             "clock",
@@ -159,6 +162,18 @@ async def _database_findings(settings: Settings) -> list[Finding]:
             f"{ahead} ahead (clock_offset)" if ahead else "PostgreSQL's own",
         ),
         partitions,
+        *processes,
+    ]
+
+
+async def _process_findings(database: Database) -> list[Finding]:
+    """Returns who runs, and every setting that is not the same in all processes."""
+    running = await running_processes(Store(database))
+    listed = ", ".join(f"{one.name} ({one.release})" for one in running) or "none"
+    differing = [Finding("settings", False, str(one)) for one in differences(running)]
+    return [
+        Finding("processes", True, listed),
+        *(differing or [Finding("settings", True, "the same in all processes")]),
     ]
 
 

@@ -149,7 +149,13 @@ REWRITE_WITHIN_S: Final = 2.0
 IDLE_ENDS_SESSION_S: Final = 300.0
 """A session away for this long ends as OFFLINE unless its hustler holds a task."""
 IDLE_SWEEP_EVERY_S: Final = 15.0
-"""How often sessions that are away are looked for."""
+"""How often a process looks for hustlers of its own who have fallen silent."""
+ORPHAN_SWEEP_EVERY_S: Final = 120.0
+"""How often one process looks through all open sessions for those that no process keeps up."""
+ORPHAN_BATCH: Final = 1_000
+"""Sessions that are looked at by one query then."""
+ENDED_AT_ONCE: Final = 8
+"""Sessions of hustlers who are away that one process ends at the same time."""
 POSTER_VIEW_EVERY_S: Final = 1.0
 """HUSTLER_LOCATION per task at most this often."""
 

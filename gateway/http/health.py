@@ -9,6 +9,7 @@ from typing import Final, Literal, TypeVar
 from msgspec import Struct
 
 from sql.database import DatabaseError, DatabaseUnfit, Session
+from sql.schema_fit import Ledger, fit
 
 PROBE_WITHIN_S: Final = 2.0
 """A part that has not answered by then counts as away."""
@@ -32,6 +33,8 @@ class Readiness(Struct, frozen=True):
     has other rights or no time-outs, as behind a pooler that dropped them."""
     valkey: PartState
     migrations: Literal["complete", "missing", "unknown"]
+    """`complete` also where a later release has migrated: this process is being replaced, and goes
+    on until then. It would not start anew."""
 
 
 T = TypeVar("T")
@@ -45,7 +48,7 @@ class Health:
         self,
         *,
         session: Callable[[], Awaitable[Session]],
-        applied: Callable[[], Awaitable[Mapping[str, str]]],
+        applied: Callable[[], Awaitable[Ledger]],
         expected: Mapping[str, str],
         valkey: Probe,
     ) -> None:
@@ -65,11 +68,9 @@ class Health:
             return_exceptions=True,
         )
         if isinstance(applied, DatabaseError):
-            applied = {}  # it answers that it has no such table: nothing was ever applied
+            applied = Ledger({})  # it answers that it has no such table: nothing was ever applied
         known = not isinstance(applied, BaseException)
-        complete = not isinstance(applied, BaseException) and (
-            self._expected.items() <= applied.items()
-        )
+        complete = not isinstance(applied, BaseException) and self._complete(applied)
         is_known = known or isinstance(session, DatabaseUnfit)
         postgres = _database_state(session) if is_known else "away"
         valkey_ok = not isinstance(pong, BaseException)
@@ -81,6 +82,11 @@ class Health:
             valkey="ok" if valkey_ok else "away",
             migrations=_migrations(known=known, complete=complete),
         )
+
+    def _complete(self, ledger: Ledger) -> bool:
+        """Whether this process may go on; it does after a later release has migrated, too."""
+        found = fit(ledger, self._expected)
+        return found.serves or found.side == "database newer"
 
 
 def _database_state(session: Session | BaseException) -> DatabaseState:

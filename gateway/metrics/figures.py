@@ -251,7 +251,7 @@ SECTIONS: Final = (
                 worry="It does not return to 0: the provider refuses or is away",
                 alert=Alert(
                     "HustleXPSettlementsWait",
-                    "min_over_time(hustlexp_settlements_pending[30m]) > 0",
+                    "max(min_over_time(hustlexp_settlements_pending[30m])) > 0",
                     "5m",
                     "ticket",
                 ),
@@ -261,7 +261,10 @@ SECTIONS: Final = (
                 ("check",),
                 worry="It is not 0",
                 alert=Alert(
-                    "HustleXPInvariantBroken", "hustlexp_invariant_disagreements > 0", "0m", "page"
+                    "HustleXPInvariantBroken",
+                    "max by (check) (hustlexp_invariant_disagreements) > 0",
+                    "0m",
+                    "page",
                 ),
             ),
             Figure(

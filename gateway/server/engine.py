@@ -16,6 +16,7 @@ from engine.kernel.effects import Effects
 from engine.kernel.execution import Execution
 from engine.kernel.loops import Loop
 from engine.kernel.partitions import PartitionKeeper
+from engine.kernel.schema_ledger import demand_schema
 from engine.kernel.store import Store
 from engine.kernel.timers import Timers
 from engine.kernel.wake import Wake
@@ -34,6 +35,7 @@ from gateway.server.payments import OpenMoney
 from gateway.server.photo_storage import photo_store
 from gateway.settings.groups import Settings
 from sql.database import Database
+from sql.schema_files import read_schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +67,11 @@ async def open_engine(  # noqa: PLR0913 - what it opens stands on so many parts
     """Opens the engine on one database; every command's effects go to `effects`.
 
     `settlements` wakes the settlement worker; `first_wave` finds whom a new broadcast is offered to
-    at once; `money_of` opens the payment provider.
+    at once; `money_of` opens the payment provider. Raises `sql.database.DatabaseUnfit` where the
+    database's schema is not this release's, nor one with newer functions alone.
     """
     store = Store(database)
+    await demand_schema(store, read_schema().ledger)
     execution = Execution(store, effects)
     codes = TaskCodes(store, CodeBook(code_key(settings)))
     failed = partial(metrics.broadcasts.failed, "first_wave")

@@ -8,6 +8,7 @@ from functools import partial
 
 from engine.events.changes import ChangeSubscriber
 from engine.kernel.batcher import Batcher
+from engine.kernel.leases import Lease
 from engine.kernel.loops import Loop
 from gateway.contract import limits
 from gateway.delivery.catchup import Catchup
@@ -100,7 +101,13 @@ def make_sessions(
             catchup,
             heartbeats,
             location_tracker,
-            Absences(commands, queries, heartbeats.presence, heartbeats),
+            Absences(
+                commands,
+                queries,
+                heartbeats.presence,
+                heartbeats,
+                Lease(engine.store, "absences"),
+            ),
             endpoint,
             CityFeed(hub.registry, location_tracker, engine.store, pace),
         ),

@@ -8,9 +8,11 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
+from importlib.metadata import version
 from random import SystemRandom
 
 from broadcast.broadcaster import Broadcaster
+from engine.admin.processes import Processes
 from engine.events.changes import ChangeFeed
 from engine.kernel.effects import Effects
 from engine.kernel.ids import UserId
@@ -40,6 +42,7 @@ from gateway.server.payments import OpenMoney, open_money
 from gateway.server.roles import ProcessRole
 from gateway.server.sessions import make_sessions
 from gateway.settings.groups import Settings
+from gateway.settings.shared import shared_settings
 from gateway.tracking.changes import HustlerChanges
 from gateway.tracking.demand import DemandByCell
 from gateway.tracking.heartbeats import Heartbeats
@@ -167,10 +170,16 @@ async def open_parts(
 
         # What runs by itself; it ends before the parts are closed
         process = ProcessMetrics(metrics.process.loop_lag, metrics.process.full_collection)
+        processes = Processes(
+            engine.store,
+            shared_settings(settings),
+            role=role.value,
+            release=version("hustlexp-live"),
+        )
         loops = (
             *((*engine.loops, idempotency) if role.works else ()),
             *(sessions.loops if role.serves else ()),
-            *(broadcaster, bus, peers, feed, process),
+            *(broadcaster, bus, peers, feed, process, processes),
         )
         await stack.enter_async_context(run_loops(loops))
         yield parts

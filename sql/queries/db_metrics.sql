@@ -1,16 +1,18 @@
 -- What /metrics reads from the truth when it is asked.
 
--- name: broadcasts_ended_between
--- How the broadcasts went that ended in ($1, $2]; times in seconds, null where nothing happened.
-select
-    b.state,
-    a.first_card_s::double precision as first_card_s,
-    a.accept_s::double precision as accept_s,
-    a.human_s::double precision as human_s
-from live_broadcasts as b
-inner join time_to_accept as a on a.broadcast_id = b.id
-where b.ended_at > $1 and b.ended_at <= $2
-order by b.ended_at;
+-- name: broadcasts_to_count
+-- How the broadcasts went that nobody has counted yet and that ended at least $1 ago.
+select c.state, c.first_card_s, c.accept_s, c.human_s from count_ended_broadcasts($1) as c;
+
+-- name: last_verification
+-- Unix time of the last one of all processes; no row before the first.
+select extract(epoch from l.worked_at)::double precision
+from leases as l where l.name = 'verification' and l.worked_at is not null;
+
+-- name: broken_invariants
+select i.subject, (i.details ->> 'count')::integer as disagreements
+from admin_items as i
+where i.kind = 'INVARIANT_BROKEN' and i.closed_at is null;
 
 -- name: live_sessions_open
 -- The clock is asked once, and so the state becomes part of the plan instead of a call for each row;

@@ -130,11 +130,11 @@ select t.id as task_id, t.assigned_hustler_id as hustler_id, t.poster_id,
 from tasks as t
 where t.assigned_hustler_id = any($1::uuid[]) and t.state = 'ACCEPTED';
 
--- name: open_live_sessions
-select user_id, active_since from live_status where session_id is not null;
-
 -- name: migrations_applied
 select name, checksum from schema_migrations;
+
+-- name: routines_superseded
+select name, checksum from schema_superseded;
 
 -- name: clock
 select hx_clock();

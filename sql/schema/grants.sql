@@ -15,9 +15,12 @@ grant insert, update (
 )
 on live_sessions to hx_app;
 grant insert, update, delete on last_fixes to hx_app;
-grant insert, update, delete on timers, idempotency_keys to hx_app;
+grant insert, update, delete on timers, idempotency_keys, processes to hx_app;
+grant insert, update on leases to hx_app;
+grant update on broadcasts_counted to hx_app;
 grant update (time_zone) on progress to hx_app;
-revoke select on idempotency_keys, last_fixes from hx_ai, hx_readonly;
+-- (processes: a digest of secrets is told to nobody who could try them against it)
+revoke select on idempotency_keys, last_fixes, processes from hx_ai, hx_readonly;
 
 -- What only grows: update and delete reach the trigger that refuses them by name (append_only), where a
 -- missing grant would answer 42501.

@@ -7,13 +7,14 @@ import os
 import sys
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
+from engine.admin.processes import running_processes
 from engine.money.providers.simulated import SimulatedPayments
 from sql import invariants
 from sql.database import Database, DatabaseUnfit
@@ -21,6 +22,7 @@ from sql.service_login import equip, login_of
 from tests.support.market import Market, open_market
 from tests.support.pgbouncer import USUAL, pgbouncer
 from tests.support.servers import RunServers, TestDatabase, with_database
+from tests.support.service import joined, live, near, running, somewhere
 
 KEY = "p1"
 
@@ -102,6 +104,45 @@ async def test_the_service_works_behind_it(place: Place, how: str) -> None:
         session = await database.session()
         assert (session.pooled, session.complaints, session.login) == (True, (), place.login)
         await database.close()
+        assert [v.check.name async for v in invariants.verify(dsn) if not v.agrees] == []
+
+
+async def test_two_whole_services_work_through_one_pooler(
+    place: Place, fresh_valkey_url: str, tmp_path: Path
+) -> None:
+    """In transaction mode: sockets, the net between them, claims, leases and the list of processes."""
+    assert await place.equip() == []
+    where = somewhere()
+    async with place.pooled("transaction") as dsn, AsyncExitStack() as stack:
+        one, other = [
+            await stack.enter_async_context(
+                running(
+                    dsn,
+                    place.database.owner_dsn,
+                    fresh_valkey_url,
+                    tmp_path,
+                    HX_POSTGRES_STATEMENT_CACHE="0",
+                    HX_POSTGRES_POOL="4",
+                )
+            )
+            for _ in range(2)
+        ]
+        poster, hustler = await one.user("poster"), await other.user("hustler")
+        async with joined(one, poster) as asking, live(other, hustler, near(where, 1.0)) as working:
+            task = await one.funded(poster, where)
+            card = await working.hear_until("LIVE_TASK_BROADCAST")
+            answer = {"broadcast_id": card["data"]["broadcast_id"], "response": "ACCEPT"}
+            received = await working.ask("RESPOND_TO_BROADCAST", answer)
+            assert received["data"]["outcome"] == "WON"
+            await asking.hear_until("JOB_ASSIGNED", task_id=task["id"])
+            await one.rest(poster, "POST", f"/v1/tasks/{task['id']}/cancel", {})
+            await working.hear_until("TASK_STATUS_UPDATE", task_id=task["id"], state="CANCELLED")
+            await asking.hear_until("PAYMENT_REFUNDED", task_id=task["id"])
+        held = await one.owner.fetch("select name from leases where worked_at is not null")
+        assert {"partitions", "reconciliation"} <= {row["name"] for row in held}
+        assert [p.role for p in await running_processes(one.parts.idempotency._store)] == ["all"]
+        assert (await one.http.get("/metrics")).status_code == 200
+        assert (await other.http.get("/readyz")).status_code == 200
         assert [v.check.name async for v in invariants.verify(dsn) if not v.agrees] == []
 
 

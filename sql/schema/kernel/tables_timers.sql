@@ -6,6 +6,8 @@ create table timers (
     kind text not null,
     subject uuid not null,
     due_at timestamptz not null,
+    -- until when a process that fires it has it for itself; absent or past: nobody does
+    claimed_until timestamptz,
     constraint timers_pkey primary key (kind, subject),
     constraint timers_kind check (
         kind in (

@@ -93,3 +93,13 @@ return (
     end
     from tasks as t where t.id = e.task_id
 );
+
+-- Whether a pending settlement has something for a worker: a leg that has begun is looked up, not called
+-- again; with every leg done the end is missing.
+create or replace function settlement_awaits_worker(s settlements) returns boolean
+language sql immutable
+return (
+    (s.release_amount > 0 and s.transfer_reference is null)
+    or (s.refund_amount > 0 and s.refund_reference is null)
+    or ((s.transfer_done or s.release_amount = 0) and (s.refund_done or s.refund_amount = 0))
+);

@@ -100,6 +100,8 @@ create table settlements (
     due_at timestamptz not null default hx_clock(),
     created_at timestamptz not null default hx_clock(),
     done_at timestamptz,
+    -- until when a worker that asks the provider has it for itself; absent or past: nobody does
+    claimed_until timestamptz,
     constraint settlements_pkey primary key (id),
     constraint settlements_escrow foreign key (escrow_id) references escrows (id),
     constraint settlements_one_per_escrow unique (escrow_id),

@@ -11,8 +11,9 @@ import pytest
 
 from engine.kernel.store import Store
 from engine.money.provider import Movement
-from engine.money.settlements import SettlementWorker
+from engine.money.settlements import CLAIM_S, SettlementWorker
 from sql.database import Database
+from tests.engine.money import clock
 from tests.engine.money.books import broken
 from tests.engine.money.raw_commands import Lines
 from tests.engine.money.setup import Ledger, Setup, casts
@@ -20,10 +21,13 @@ from tests.support.market import RecordingEffects, settlement_worker
 from tests.support.servers import TestDatabase
 
 
-class Mortal(Ledger):
-    """A provider whose first transfer is the last thing its caller lives to see."""
+class Watched(Ledger):
+    """A provider that takes a moment, and sees whether two ask for the same at once."""
 
-    alive = True
+    def __init__(self) -> None:
+        super().__init__()
+        self.inside: set[UUID] = set()
+        self.twice: set[UUID] = set()
 
     async def transfer(
         self,
@@ -35,13 +39,41 @@ class Mortal(Ledger):
         escrow: UUID,
         payment: str | None,
     ) -> Movement:
-        """Move the money, and end the first caller."""
+        """Move the money, some turns of the loop later."""
+        if key in self.inside:
+            self.twice.add(key)
+        self.inside.add(key)
+        await asyncio.sleep(0.01)
+        self.inside.discard(key)
+        return await super().transfer(
+            key, account, hustler, amount_cents, escrow=escrow, payment=payment
+        )
+
+
+class Slow(Ledger):
+    """A provider whose first transfer moves the money and never answers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slow: UUID | None = None
+
+    async def transfer(
+        self,
+        key: UUID,
+        account: str | None,
+        hustler: UUID,
+        amount_cents: int,
+        *,
+        escrow: UUID,
+        payment: str | None,
+    ) -> Movement:
+        """Move the money; the first caller waits for ever."""
         moved = await super().transfer(
             key, account, hustler, amount_cents, escrow=escrow, payment=payment
         )
-        if self.alive:
-            self.alive = False
-            raise asyncio.CancelledError
+        if self.slow is None:
+            self.slow = key
+            await asyncio.Event().wait()
         return moved
 
 
@@ -82,8 +114,8 @@ async def settle_at_once(database: TestDatabase, payments: Ledger) -> list[Recor
 async def settled_once(
     database: TestDatabase, lines: Lines, owner: asyncpg.Connection, count: int
 ) -> None:
-    """`count` settlements, eight consumers, one of everything."""
-    payments = Ledger()
+    """`count` settlements, eight consumers, one of everything, one call at a time."""
+    payments = Watched()
     await completed(lines, owner, payments, count)
 
     sinks = await settle_at_once(database, payments)
@@ -92,6 +124,7 @@ async def settled_once(
     assert [tuple(row) for row in states] == [("RELEASED", count)]
     # 3,333 − 499
     assert list(payments.transfers.values()) == [2_834] * count
+    assert not payments.twice
     booked = await owner.fetchval("select count(distinct transfer_reference) from settlements")
     assert booked == count
     awards = await owner.fetch("select escrow_id, count(*) from xp_ledger group by escrow_id")
@@ -117,27 +150,61 @@ async def test_each_of_1000_releases_is_paid_and_awarded_once_by_eight_consumers
     await settled_once(fresh_database, lines, owner, 1_000)
 
 
-async def test_a_consumer_that_dies_between_call_and_booking_pays_nobody_twice(
+async def released(owner: asyncpg.Connection) -> int:
+    """How many escrows have been paid out."""
+    count: int = await owner.fetchval("select count(*) from escrows where state = 'RELEASED'")
+    return count
+
+
+async def test_a_call_that_takes_long_delays_no_other_and_what_its_caller_leaves_is_taken_over(
     fresh_database: TestDatabase, lines: Lines, owner: asyncpg.Connection
 ) -> None:
-    """The next one repeats the call under the same key, which is the same transfer."""
-    payments = Mortal()
-    await completed(lines, owner, payments, 5)
+    """Nobody repeats the call while it may be on its way; to the second, the next one does then."""
+    payments = Slow()
+    await completed(lines, owner, payments, 20)
+    await clock.stop(owner)
     database = await Database.open(fresh_database.dsn)
     try:
-        worker = settlement_worker(Store(database), payments)
-        with pytest.raises(asyncio.CancelledError):
-            await worker.settle_waiting()
-        assert len(payments.transfers) == 1
+        working = asyncio.create_task(settlement_worker(Store(database), payments).run())
+        async with asyncio.timeout(20):
+            while True:
+                if await released(owner) == 19:
+                    break
+                await asyncio.sleep(0.01)
+        # As a kill does: nothing is given back.
+        working.cancel()
+        await asyncio.wait({working})
     finally:
         await database.close()
 
-    await settle_at_once(fresh_database, payments)
+    for seconds, asked in ((CLAIM_S - 0.001, 1), (0.001, 2)):
+        await clock.advance(owner, seconds)
+        await settle_at_once(fresh_database, payments)
+        assert payments.slow is not None
+        assert payments.asked[payments.slow] == asked
+    assert len(payments.transfers) == await released(owner) == 20
 
-    assert len(payments.transfers) == 5
-    assert max(payments.asked[key] for key in payments.transfers) > 1
-    states = await owner.fetch("select distinct state from escrows")
-    assert [row["state"] for row in states] == ["RELEASED"]
+
+async def test_a_claim_that_ended_is_no_leave_to_ask_again(
+    fresh_database: TestDatabase, lines: Lines, owner: asyncpg.Connection
+) -> None:
+    """A worker that was stopped between the two calls of a split leaves the second to the next."""
+    payments = Ledger()
+    async with lines.line() as app:
+        setup = Setup(app, payments)
+        await setup.bring((await casts(owner, 1))[0], "RESOLVED")
+    database = await Database.open(fresh_database.dsn)
+    try:
+        stopped, other = (settlement_worker(Store(database), payments) for _ in range(2))
+        (claimed,) = await stopped._claimed(8)
+        await owner.execute("update settlements set claimed_until = hx_clock()")
+        assert await stopped._settle(claimed) == 1
+        assert (len(payments.refunds), len(payments.transfers)) == (1, 0)
+        assert await other.settle_waiting() == 1
+    finally:
+        await database.close()
+    assert (len(payments.refunds), len(payments.transfers)) == (1, 1)
+    assert await owner.fetchval("select state from escrows") == "REFUND_PARTIAL"
 
 
 async def test_releases_of_one_hustler_at_once_add_up_to_one_total(

@@ -17,7 +17,7 @@ import pytest
 
 from engine.kernel.ids import UserId
 from engine.kernel.store import Store
-from engine.kernel.timers import Timers
+from engine.kernel.timers import CLAIM_S, Timers
 from sql.database import Database
 from tests.engine.money import clock
 from tests.engine.money.books import broken
@@ -27,6 +27,7 @@ from tests.support.market import RecordingEffects, execution_on
 from tests.support.servers import RunServers, TestDatabase, clone_of
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
+DUE = "select count(*) from timers where due_at <= hx_clock()"
 REMINDERS = ("CHOICE", "DEADLINE_PASSED")
 
 
@@ -42,7 +43,7 @@ class AdminCommands:
     def __init__(
         self, database: Database, app: asyncpg.Connection, owner: asyncpg.Connection
     ) -> None:
-        self._database = database
+        self.database = database
         self.app = app
         self.owner = owner
         self.setup = Setup(app, Ledger())
@@ -51,7 +52,7 @@ class AdminCommands:
 
     def restart(self) -> None:
         """A new process: nothing is remembered but the rows."""
-        self.timers = timers_on(self._database, self.effects)
+        self.timers = timers_on(self.database, self.effects)
 
     async def bring(self, point: str, **more: Any) -> Case:
         """A task of new people."""
@@ -355,10 +356,7 @@ async def test_a_process_that_was_away_for_a_week_brings_everything_to_its_end(
         "DISPUTED": "DISPUTED",
     }
     assert {(await admin_queries.task(case))[0] for case in limited.values()} == {"EXPIRED"}
-    assert (
-        await admin_queries.app.fetchval("select count(*) from timers where due_at <= hx_clock()")
-        == 0
-    )
+    assert await admin_queries.app.fetchval(DUE) == 0
     assert await broken(admin_queries.owner) == {}
 
 
@@ -376,11 +374,13 @@ async def test_two_processes_fire_every_timer_once(
         pools = [await Database.open(fresh_database.dsn, size=2) for _ in range(2)]
         sinks = [RecordingEffects(), RecordingEffects()]
         both = [timers_on(pool, sink) for pool, sink in zip(pools, sinks, strict=True)]
+        due = await admin_queries.app.fetchval(DUE)
         for _ in range(3):
             await asyncio.gather(*(timers.fire_due() for timers in both))
         for pool in pools:
             await pool.close()
 
+        assert sum(len(sink.committed) for sink in sinks) == due, "none was asked for twice"
         received = [e.seq for sink in sinks for a in sink.committed for e in a.events]
         stored = await admin_queries.app.fetchval(
             "select count(*) from user_events as e where e.at = hx_clock()"
@@ -399,6 +399,27 @@ async def test_two_processes_fire_every_timer_once(
             "CANCELLED", "COMPLETED", "WORKING"
         }  # fmt: skip
         assert await broken(admin_queries.owner) == {}
+
+
+async def test_what_a_killed_process_had_claimed_is_fired_when_its_claim_ends(
+    fresh_database: TestDatabase,
+) -> None:
+    """To the second; one that is set anew meanwhile is nobody's."""
+    async with open_admin_queue(fresh_database) as admin_queries:
+        left, again = [await admin_queries.bring("SUBMITTED") for _ in range(2)]
+        await clock.advance(admin_queries.owner, 2 * DAY)
+        store = Store(admin_queries.database)
+        assert await store.rows("claim_timers", 100, CLAIM_S, [], [])
+        assert not await store.rows("claim_timers", 100, CLAIM_S, [], [])
+        await admin_queries.app.execute(
+            "select hx_timer('REVIEW', $1, hx_clock() + interval '1 second')", again.task
+        )
+        await admin_queries.wait(1)
+        assert (await admin_queries.task(again))[0] == "COMPLETED"
+        await admin_queries.wait(CLAIM_S - 1.001)
+        assert (await admin_queries.task(left))[0] == "PROOF_SUBMITTED"
+        await admin_queries.wait(0.001)
+        assert (await admin_queries.task(left))[0] == "COMPLETED"
 
 
 async def test_a_timer_set_again_while_it_fires_is_not_lost(admin_queries: AdminCommands) -> None:

@@ -25,6 +25,7 @@ from gateway.metrics.metrics import Metrics
 from gateway.server.app import create_app
 from gateway.server.routes import ENDPOINTS
 from sql.database import DatabaseError, Session
+from sql.schema_fit import Ledger
 from tests.support.rest import People
 
 
@@ -53,7 +54,7 @@ FIT = Session(
 )
 READ_ONLY = dataclasses.replace(FIT, read_only=True)
 NO_TABLE = DatabaseError("42P01", "", 'relation "schema_migrations" does not exist')
-LEDGER = {"1": "a", "2": "b"}
+LEDGER = {"1": "a", "2": "b", "schema/3": "c"}
 UNFIT = dataclasses.replace(FIT, complaints=("lock_timeout is 0",))
 
 
@@ -62,6 +63,8 @@ UNFIT = dataclasses.replace(FIT, complaints=("lock_timeout is 0",))
     [
         (FIT, LEDGER, ready, (True, "ok", "ok", "complete")),
         (FIT, {**LEDGER, "3": "c"}, ready, (True, "ok", "ok", "complete")),
+        (FIT, {**LEDGER, "schema/3": "d"}, ready, (True, "ok", "ok", "complete")),
+        (FIT, {**LEDGER, "schema/3": "b"}, ready, (False, "ok", "ok", "missing")),
         (FIT, {"1": "a"}, ready, (False, "ok", "ok", "missing")),
         (FIT, {**LEDGER, "2": "z"}, ready, (False, "ok", "ok", "missing")),
         (FIT, OSError(), ready, (False, "away", "ok", "unknown")),
@@ -83,10 +86,12 @@ async def test_readiness_says_what_is_missing(
     """Ready needs a writable PostgreSQL, its guard and all migrations as they are here; Valkey degrades only."""
     monkeypatch.setattr("gateway.http.health.PROBE_WITHIN_S", 0.05)
 
-    async def applied() -> Mapping[str, str]:
+    async def applied() -> Ledger:
         if isinstance(migrations, Exception):
             raise migrations
-        return migrations
+        # A later release has run another file in the place of this one's, once.
+        newer = migrations.get("schema/3") == "d"
+        return Ledger(migrations, frozenset({("schema/3", "c")} if newer else ()))
 
     async def asked() -> Session:
         if session is None:
@@ -131,6 +136,36 @@ async def test_requests_are_counted_by_route_not_by_path(people: People) -> None
     assert task["id"] not in page
 
 
+async def count_so_far(store: Store) -> None:
+    """Leaves to nobody what other tests have ended."""
+    await store.rows("broadcasts_to_count", timedelta(0))
+
+
+async def test_what_ended_is_counted_by_one_of_all_processes(
+    people: People, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked at once or one after the other, their sum is what ended; the gauges are the same in all."""
+    monkeypatch.setattr("gateway.metrics.db_metrics.SETTLED", timedelta(0))
+    await count_so_far(store)
+    now = [0.0]
+    all_metrics = [Metrics() for _ in range(3)]
+    measured = [DbMetrics(store, metrics, lambda: now[0]) for metrics in all_metrics]
+    for one in measured:
+        await one.refresh()
+    for round_ in range(3):
+        await people.accepted()
+        now[0] += 2
+        if round_:
+            await asyncio.gather(*(one.refresh() for one in measured))
+        else:
+            await measured[0].refresh()
+    values = [
+        metrics.registry.get_sample_value("hustlexp_broadcasts_ended_total", {"state": "ACCEPTED"})
+        for metrics in all_metrics
+    ]
+    assert sum(value or 0 for value in values) == 3
+
+
 async def test_time_to_accept_is_counted_once(
     people: People, store: Store, owner_execute: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,6 +173,7 @@ async def test_time_to_accept_is_counted_once(
     monkeypatch.setattr("gateway.metrics.db_metrics.SETTLED", timedelta(0))
     metrics, now = Metrics(), [0.0]
     measured = DbMetrics(store, metrics, lambda: now[0])
+    await count_so_far(store)
     await measured.refresh()
     _, _, task = await people.accepted()
     # A broadcast's start is fixed; only its owner can pretend that people took their time.
@@ -169,6 +205,7 @@ async def test_what_a_failed_look_missed_is_counted_by_the_next(
     monkeypatch.setattr("gateway.metrics.db_metrics.SETTLED", timedelta(0))
     metrics, now = Metrics(), [0.0]
     measured = DbMetrics(hasty_store, metrics, lambda: now[0])
+    await count_so_far(hasty_store)
     await measured.refresh()
     await people.accepted()
     now[0] = 2.0

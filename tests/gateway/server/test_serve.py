@@ -22,7 +22,7 @@ import pytest
 from gateway.server.serving import listen, serve
 from gateway.server.shutdown import Stop
 from gateway.settings.groups import Http, Settings
-from tests.gateway.cli.test_cli import Hustlexp, hustlexp
+from tests.gateway.cli.test_cli import Hustlexp, hustlexp, run_sql
 from tests.support.servers import TestDatabase, with_database
 
 __all__ = ["hustlexp"]
@@ -128,14 +128,23 @@ def test_every_line_of_a_service_is_a_record(environ: dict[str, str]) -> None:
         assert {"event", "level", "timestamp"} <= json.loads(line).keys(), line
 
 
-def test_a_database_that_nobody_migrated_is_said_and_not_ready(environ: dict[str, str]) -> None:
-    """It waits for `hustlexp migrate`; PostgreSQL is not called away for it."""
-    empty = environ | {"HX_POSTGRES_DSN": with_database(environ["HX_POSTGRES_DSN"], "postgres")}
-    with serving(empty) as service:
-        assert "hustlexp migrate" in service.record("not_migrated")["remedy"]
-        received = httpx.get(service.record("serving")["url"] + "/readyz")
-        assert received.status_code == 503
-        assert (received.json()["postgres"], received.json()["migrations"]) == ("ok", "missing")
+def test_a_database_of_another_schema_is_not_served(
+    environ: dict[str, str], fresh_database: TestDatabase
+) -> None:
+    """A sentence says which side is newer and what to do, and the exit code is 1."""
+    run_sql(
+        fresh_database.owner_dsn, "insert into schema_migrations values ('9999_later.sql', 'x')"
+    )
+    empty = with_database(environ["HX_POSTGRES_DSN"], "postgres")
+    for dsn, side, remedy in (
+        (empty, "The database is older than this release", "Run `hustlexp migrate`"),
+        (fresh_database.dsn, "The database is newer than this release", "Serve with the release"),
+    ):
+        with serving(environ | {"HX_POSTGRES_DSN": dsn}) as service:
+            reason = service.record("not_possible")["reason"]
+            assert side in reason
+            assert remedy in reason
+            assert service.process.wait(20) == 1
 
 
 def test_what_nobody_catches_is_a_record_too() -> None:

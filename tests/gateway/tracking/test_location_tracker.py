@@ -15,7 +15,6 @@ from engine.events.changes import Changes
 from engine.kernel.ids import TaskId, UserId
 from engine.tasks.queries import Engagement, TaskQueries
 from gateway.contract.client import GoLive, Location
-from gateway.tracking.absences import Absences
 from gateway.tracking.changes import HustlerChanges
 from gateway.tracking.en_route import EnRoute
 from gateway.tracking.heartbeats import Heartbeats
@@ -27,6 +26,7 @@ from geo.points import LatLng
 from geo.presence.presence import Heartbeat, Presence
 from geo.units import METRES_PER_MILE
 from geo.valkey import Pipeline, Valkey, open_valkey
+from tests.gateway.tracking.absences import absences_of
 from tests.support.service import (
     Client,
     Message,
@@ -731,8 +731,7 @@ async def test_a_session_nobody_hears_of_ends_as_offline(
             " where user_id = any($1)",
             [away.user_id, here.user_id, holder.user_id],
         )
-        heartbeats = parts.location_tracker._heartbeats
-        absences = Absences(parts.commands, parts.queries, presence, heartbeats)
+        absences = absences_of(service, presence)
         swept = await absences.sweep()
         assert away.user_id in swept
         assert here.user_id not in swept

@@ -9,10 +9,10 @@ from uuid import UUID
 
 import asyncpg
 
-from gateway.tracking.absences import Absences
 from geo.presence.presence import Presence
 from geo.valkey import open_valkey
 from sql.session import LOCK_TIMEOUT_MS
+from tests.gateway.tracking.absences import absences_of
 from tests.support.service import Service, joined, near, somewhere
 
 
@@ -42,8 +42,7 @@ async def test_a_session_that_somebody_holds_delays_no_other_absence(
         [one.user_id, other.user_id],
     )
     valkey = open_valkey(valkey_url)
-    heartbeats = parts.location_tracker._heartbeats
-    absences = Absences(parts.commands, parts.queries, Presence(valkey), heartbeats)
+    absences = absences_of(service, Presence(valkey))
     statement = "select from live_status where user_id = $1 for update"
     async with held(owner_dsn, statement, one.user_id):
         swept = await absences.sweep()

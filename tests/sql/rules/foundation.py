@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.sql.rules.rule_checker import NO_PRIVILEGE, RuleChecker, rule
+from tests.sql.rules.shapes import checks
 
 TAKEN = ("23505", "user_events_seq")
 
@@ -61,3 +62,13 @@ async def an_event_has_the_number_after_its_user_s_last(checker: RuleChecker) ->
             await checker.refuses(TAKEN, events, reader, numbers, away)
         await checker.allows(events, reader, [4, 3], away)
     await checker.allows(events, other, [1], "0")
+
+
+checks(
+    "broadcasts_counted",
+    (
+        "broadcasts_counted_one_row",
+        "update broadcasts_counted set singleton = false",
+        "update broadcasts_counted set until = hx_clock()",
+    ),
+)

@@ -21,6 +21,7 @@ APP: dict[str, str] = {
     "badges": GROWS,
     "broadcaster_slots": "select update",
     "broadcasters": "select insert update delete",
+    "broadcasts_counted": "select update",
     "changes": READS,
     "changes_emptied": READS,
     "chargebacks": "select insert update",
@@ -33,6 +34,7 @@ APP: dict[str, str] = {
     "hustler_profiles": READS,
     "idempotency_keys": "select insert update delete",
     "last_fixes": "select insert update delete",
+    "leases": "select insert update",
     "levels": READS,
     "lifecycle": READS,
     "live_broadcasts": "select insert update",
@@ -46,9 +48,11 @@ APP: dict[str, str] = {
     "progress": READS,
     "progress_settings": READS,
     "processed_stripe_events": GROWS,
+    "processes": "select insert update delete",
     "proof_photos": GROWS,
     "proofs": "select insert update",
     "schema_migrations": READS,
+    "schema_superseded": READS,
     "settlements": "select insert update",
     "task_codes": "select insert update",
     "task_transitions": KEPT,
@@ -81,5 +85,5 @@ APP_COLUMNS: dict[str, tuple[str, ...]] = {
 }
 """Columns that the service may update of tables that it may not."""
 
-HIDDEN = {"idempotency_keys", "last_fixes"}
-"""Answers to others, and where people were: the reading roles do not see them."""
+HIDDEN = {"idempotency_keys", "last_fixes", "processes"}
+"""Answers to others, where people were, digests of secrets: the reading roles do not see them."""

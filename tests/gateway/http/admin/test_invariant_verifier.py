@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
@@ -15,7 +16,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from engine.admin.invariant_verifier import InvariantVerifier
+from engine.kernel.leases import Lease
 from gateway import cli
+from gateway.metrics.db_metrics import DbMetrics
 from gateway.metrics.metrics import Metrics
 from sql import invariants
 from tests.gateway.http.admin.tampers import TAMPERS
@@ -158,6 +161,15 @@ async def test_the_service_opens_an_item_for_what_is_broken_and_closes_it_when_i
     assert rows[0]["kind"] == "INVARIANT_BROKEN"
     assert json.loads(rows[0]["details"])["count"] == 1
     assert b'hustlexp_invariant_disagreements{check="total_xp_is_the_ledger"} 1.0' in metrics.page()
+
+    # Another process, which has verified nothing, says the same when it is asked.
+    other = Metrics()
+    await Lease(market.store, "verification").run(verifier.verify, every_s=3600)
+    await DbMetrics(market.store, other, time.monotonic).refresh()
+    assert b'hustlexp_invariant_disagreements{check="total_xp_is_the_ledger"} 1.0' in other.page()
+    verified_at = other.registry.get_sample_value("hustlexp_verified_timestamp_seconds")
+    began = "select extract(epoch from worked_at)::double precision from leases"
+    assert verified_at == await market.app.fetchval(began)
 
     await market.owner.execute(
         "update users set total_xp = xp_of(id) where id = (select assigned_hustler_id from tasks"

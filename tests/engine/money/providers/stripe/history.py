@@ -225,7 +225,8 @@ class History:
 
     async def _settle(self) -> int:
         await self.market.app.execute(
-            "update settlements set due_at = hx_clock() where state = 'PENDING'"
+            "update settlements set due_at = hx_clock(), claimed_until = null"
+            " where state = 'PENDING'"
         )
         return await self.process.worker.settle_waiting()
 

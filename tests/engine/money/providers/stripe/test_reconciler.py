@@ -17,7 +17,6 @@ from engine.money.providers.stripe.accounts import StripeAccounts
 from engine.money.providers.stripe.books import StripeBooks
 from engine.money.providers.stripe.payments import StripePayments
 from engine.money.reconciliation import Reconciler
-from engine.money.settlements import DueSettlement
 from tests.engine.money.providers.stripe.chaos import KIND
 from tests.engine.money.providers.stripe.fake import FakeServer, FakeStripe
 from tests.engine.money.providers.stripe.history import History, Terms
@@ -188,7 +187,7 @@ async def test_an_account_that_becomes_ready_while_it_is_missed_is_not_missed(
     await history.accept()
     await history.work()
     await history.process.commands.proofs.approve(history.poster, history.task)
-    (due,) = await market.store.rows_as(DueSettlement, "waiting_settlements", 10)
+    (due,) = await history.process.worker._claimed(1)
     await history.open_account()
     history.fake.ledger.finish_onboarding(history.account)
     await market.app.execute(
@@ -392,7 +391,7 @@ async def test_a_leg_that_we_missed_is_repaired_too(
     await history.begin()
     await history.pay()
     await history.process.commands.tasks.cancel(history.poster, history.task, None)
-    (due,) = await market.store.rows_as(DueSettlement, "waiting_settlements", 10)
+    (due,) = await history.process.worker._claimed(1)
     payments = history.process.worker._payments
     assert due.payment is not None
     await payments.refund(due.id, due.payment, 4_000, escrow=due.escrow_id)
