@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal, NamedTuple
 
 from engine.kernel import errors
@@ -18,6 +19,8 @@ class User(NamedTuple):
     id: UserId
     role: Literal["poster", "hustler", "dual", "admin"]
     account_status: Literal["ACTIVE", "PAUSED", "SUSPENDED"]
+    tokens_revoked_at: datetime | None = None
+    """Tokens issued until then are refused."""
 
 
 class PeopleQueries:
@@ -29,14 +32,14 @@ class PeopleQueries:
     async def user_for(self, issuer: str, subject: str, role: str, first_name: str) -> User:
         """Returns the account of a token's subject, created on first use."""
         row = (await self._store.rows("user_for", issuer, subject, role, first_name))[0]
-        return User(row["id"], row["role"], row["account_status"])
+        return User(*row)
 
     async def user(self, user: UserId) -> User:
         """Returns an account in its present state; NOT_FOUND for an unknown id."""
         rows = await self._store.rows("user_by_id", user)
         if not rows:
             raise errors.refusal("NOT_FOUND")
-        return User(rows[0]["id"], rows[0]["role"], rows[0]["account_status"])
+        return User(*rows[0])
 
     async def me(self, user: UserId) -> MeView:
         """Returns the caller's own account."""

@@ -11,6 +11,7 @@ from engine.kernel.loops import Loop
 from gateway.delivery.catchup import Catchup
 from gateway.delivery.hub import Hub
 from gateway.delivery.snapshots import Snapshots
+from gateway.delivery.watches import WatchRights
 from gateway.identity.auth import Authenticator
 from gateway.identity.minting import dev_issuer
 from gateway.identity.rates import Rates
@@ -86,11 +87,12 @@ def make_sessions(
         rates,
         location_tracker,
         endpoint,
-        change_subscribers=(catchup, location_tracker),
+        change_subscribers=(authenticator, catchup, location_tracker),
         loops=(
             hub,
             snapshots,
             catchup,
+            WatchRights(hub.watches, queries.tasks),
             heartbeats,
             location_tracker,
             Absences(commands, queries, heartbeats.presence, heartbeats),

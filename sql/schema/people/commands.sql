@@ -2,13 +2,13 @@
 
 -- An unknown subject of a known issuer is created on first use (design §9).
 create or replace function user_for(p_issuer text, p_subject text, p_role text, p_first_name text)
-returns table (id uuid, role text, account_status text)
+returns table (id uuid, role text, account_status text, tokens_revoked_at timestamptz)
 language plpgsql security definer
 set search_path = public, pg_temp
 as $$
 begin
     return query
-    select u.id, u.role, u.account_status from users as u
+    select u.id, u.role, u.account_status, u.tokens_revoked_at from users as u
     where u.issuer = p_issuer and u.subject = p_subject;
     if found then
         return;
@@ -17,7 +17,7 @@ begin
     values (p_issuer, p_subject, p_role, p_first_name)
     on conflict on constraint users_identity do nothing;
     return query
-    select u.id, u.role, u.account_status from users as u
+    select u.id, u.role, u.account_status, u.tokens_revoked_at from users as u
     where u.issuer = p_issuer and u.subject = p_subject;
 end;
 $$;
@@ -119,6 +119,22 @@ begin
     perform from lock_waiting_tasks(p_user);
     u := account_act(p_admin, 'REINSTATE_USER', p_user, p_reason);
     update users set account_status = 'ACTIVE' where id = u.id and account_status = 'SUSPENDED';
+    return jsonb_build_object('subject_id', u.id);
+end;
+$$;
+
+-- The tokens that somebody has are refused from now on, wherever they are shown; a fresh one is not.
+-- Called again it reaches further. By the time of the world, as tokens are issued, not by hx_clock().
+create or replace function revoke_sessions(p_admin uuid, p_user uuid, p_reason text) returns jsonb
+language plpgsql security definer
+set search_path = public, pg_temp
+as $$
+declare
+    u users;
+begin
+    perform admin_only(p_admin);
+    u := account_act(p_admin, 'REVOKE_SESSIONS', p_user, p_reason);
+    update users set tokens_revoked_at = greatest(tokens_revoked_at, clock_timestamp()) where id = u.id;
     return jsonb_build_object('subject_id', u.id);
 end;
 $$;
