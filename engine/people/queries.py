@@ -41,6 +41,10 @@ class PeopleQueries:
             raise errors.refusal("NOT_FOUND")
         return User(*rows[0])
 
+    async def require_admin(self, user: UserId) -> None:
+        """Raises HX503 for who is no admin, or is one no more."""
+        await self._store.perform("admin_only", user)
+
     async def me(self, user: UserId) -> MeView:
         """Returns the caller's own account."""
         return await self._store.found(MeView, "me_view", user)

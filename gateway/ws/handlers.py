@@ -153,8 +153,7 @@ class MessageHandlers:
     # ── City ─────────────────────────────────────────────────────────────────────────────────────
 
     async def _observe(self, connection: Connection, _: client.SubscribeCity) -> None:
-        if connection.session.role != "admin":
-            raise errors.refusal("HX503", "PERMISSION")
+        await self._queries.people.require_admin(_user(connection))
         self._hub.registry.observe(connection, wanted=True)
 
     async def _unobserve(self, connection: Connection, _: client.UnsubscribeCity) -> None:
