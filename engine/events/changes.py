@@ -31,6 +31,13 @@ class NewEvents(Struct, frozen=True, array_like=True):
     last_seq: int
 
 
+class RevokedTokens(Struct, frozen=True, array_like=True):
+    """A user whose tokens are refused if they were issued until then."""
+
+    user: UserId
+    at: datetime
+
+
 class Changes(Struct, frozen=True):
     """What committed since the last call, each once; what the own process did is among it."""
 
@@ -41,6 +48,8 @@ class Changes(Struct, frozen=True):
     users: tuple[NewEvents, ...] = ()
     suspended: tuple[UserId, ...] = ()
     """Users whose account was shut, and is."""
+    revoked: tuple[RevokedTokens, ...] = ()
+    """Users whose tokens were revoked. These two are told before the horizon has passed them."""
     hustlers: tuple[UserId, ...] = ()
     """Users of whom something may have changed that decides whether or how work is offered to them:
     profile, account, LIVE status, task held, offer answered."""
@@ -52,6 +61,7 @@ class Changes(Struct, frozen=True):
             self.all_may_have_changed
             or self.users
             or self.suspended
+            or self.revoked
             or self.hustlers
             or self.broadcasts
         )

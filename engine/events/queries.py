@@ -59,11 +59,13 @@ _DECODE_SNAPSHOT = msgspec.json.Decoder(_StoredSnapshot).decode
 
 
 class Standing(NamedTuple):
-    """The newest event offset of a connected user, and whether the account is suspended."""
+    """The newest event offset of a connected user, and whether tokens of the account are refused."""
 
     user: UserId
     last_seq: int
     is_suspended: bool
+    tokens_revoked_at: datetime | None
+    """Tokens issued until then are refused."""
 
 
 class EventQueries:
@@ -85,9 +87,9 @@ class EventQueries:
         return [_DECODE_EVENT(row[0]) for row in rows]
 
     async def standings(self, users: Sequence[UserId]) -> list[Standing]:
-        """Returns the newest event offset and the suspension of each of these users."""
+        """Returns the newest event offset of each of these users, and whose tokens are refused."""
         rows = await self._store.rows("positions", list(users))
-        return [Standing(row["user_id"], row["last_seq"], row["is_suspended"]) for row in rows]
+        return [Standing(*row) for row in rows]
 
     async def snapshots(self, users: Sequence[UserId]) -> dict[UserId, Snapshot]:
         """Returns the snapshots that WELCOME carries, for many users in one query.

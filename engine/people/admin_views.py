@@ -30,6 +30,8 @@ class UserFile(Struct, frozen=True):
     role: Literal["poster", "hustler", "dual", "admin"]
     first_name: str
     account_status: Literal["ACTIVE", "PAUSED", "SUSPENDED"]
+    tokens_revoked_at: datetime | None
+    """Tokens issued until then are refused."""
     trust_tier: int
     trust_points: float
     total_xp: int

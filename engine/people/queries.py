@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Literal, NamedTuple
 
 from engine.kernel import errors
@@ -19,6 +20,8 @@ class User(NamedTuple):
     id: UserId
     role: Literal["poster", "hustler", "dual", "admin"]
     account_status: Literal["ACTIVE", "PAUSED", "SUSPENDED"]
+    tokens_revoked_at: datetime | None = None
+    """Tokens issued until then are refused."""
 
 
 class TokenSubject(NamedTuple):
@@ -46,7 +49,11 @@ class PeopleQueries:
         rows = await self._store.rows("user_by_id", user)
         if not rows:
             raise errors.refusal("NOT_FOUND")
-        return User(rows[0]["id"], rows[0]["role"], rows[0]["account_status"])
+        return User(*rows[0])
+
+    async def require_admin(self, user: UserId) -> None:
+        """Raises HX503 for who is no admin, or is one no more."""
+        await self._store.perform("admin_only", user)
 
     async def me(self, user: UserId) -> MeView:
         """Returns the caller's own account."""

@@ -55,6 +55,13 @@ class TaskQueries:
         """Returns every step of a task, oldest first, for its two sides and admins."""
         return await self._store.found(list[TransitionView], "task_history", viewer, task)
 
+    async def seen(self, pairs: Sequence[tuple[UserId, TaskId]]) -> set[tuple[UserId, TaskId]]:
+        """Returns which of these users may see which of these tasks."""
+        rows = await self._store.rows(
+            "tasks_seen", [user for user, _ in pairs], [task for _, task in pairs]
+        )
+        return {(row["viewer_id"], row["task_id"]) for row in rows}
+
     async def engagements(self, hustlers: Sequence[UserId]) -> list[Engagement]:
         """Returns the ACCEPTED tasks that these hustlers drive to."""
         rows = await self._store.rows("engagements", list(hustlers))

@@ -54,6 +54,9 @@ FRAME_TOO_LARGE: Final = CloseCode(1009, "FRAME_TOO_LARGE", "A message was large
 RESTARTING: Final = CloseCode(1012, "RESTARTING", "The server stops or restarts.")
 TOKEN_REFUSED: Final = CloseCode(4100, "TOKEN_REFUSED", "The token of AUTH was refused.")
 TOKEN_EXPIRED: Final = CloseCode(4103, "TOKEN_EXPIRED", "The token ended; no fresh AUTH came.")
+TOKEN_REVOKED: Final = CloseCode(
+    4104, "TOKEN_REVOKED", "An admin ended the sessions of this user: an older token is refused."
+)
 FLOOD: Final = CloseCode(4200, "FLOOD", "Too many refused messages or tokens, or pings.")
 UNAVAILABLE: Final = CloseCode(
     4201, "UNAVAILABLE", "The session could not be opened: a part of the service is away."
@@ -64,6 +67,7 @@ TOO_MANY_SOCKETS: Final = CloseCode(
     4302, "TOO_MANY_SOCKETS", "The same user opened more than 5 sockets; the oldest was closed."
 )
 ANOTHER_USER: Final = CloseCode(4303, "ANOTHER_USER", "AUTH on an open session named another user.")
+AUTH_FIRST: Final = CloseCode(4304, "AUTH_FIRST", "Something else was said before AUTH.")
 
 ALL: Final = (
     NOT_UTF8,
@@ -71,12 +75,14 @@ ALL: Final = (
     RESTARTING,
     TOKEN_REFUSED,
     TOKEN_EXPIRED,
+    TOKEN_REVOKED,
     FLOOD,
     UNAVAILABLE,
     AUTH_TIMEOUT,
     NOT_ALLOWED,
     TOO_MANY_SOCKETS,
     ANOTHER_USER,
+    AUTH_FIRST,
 )
 
 BY_CODE: Final = {code.code: code for code in ALL}

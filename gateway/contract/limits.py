@@ -51,6 +51,8 @@ MAX_MESSAGE_CHARS: Final = 16 * 1024
 """A longer message that still fits a frame is answered TOO_LARGE and the session goes on."""
 AUTH_WITHIN_S: Final = 10.0
 """A socket that has not authenticated by then is closed (4202)."""
+TOKEN_WARNING_S: Final = 60.0
+"""So long before its token ends a session is told (TOKEN_EXPIRING), once for each token."""
 HEARTBEAT_S: Final = 30.0
 """Told in WELCOME: the client sends something at least this often."""
 HEARTBEAT_SLACK_S: Final = 20.0

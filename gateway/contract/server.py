@@ -168,6 +168,12 @@ class ShownLocation(Struct, frozen=True):
     lng: float
 
 
+class TokenExpiring(Struct, frozen=True):
+    """The session ends with its token, at this time, unless AUTH brings a fresh one of the same user."""
+
+    expires_at: datetime
+
+
 class HustlerLocation(Struct, frozen=True):
     """Where the hustler is, for the poster, only while ACCEPTED; not durable."""
 
@@ -231,6 +237,7 @@ class Nudge(Struct, frozen=True):
 SERVER_MESSAGES: Final[Mapping[str, type[Struct]]] = {
     "WELCOME": Welcome,
     "RESYNC": Resync,
+    "TOKEN_EXPIRING": TokenExpiring,
     "PONG": Pong,
     "LIVE_TASK_BROADCAST": OfferCard,
     "LIVE_TASK_UNAVAILABLE": Unavailable,

@@ -49,6 +49,8 @@ class Catchup:
         self._hub.heard_of((news.user, news.last_seq) for news in changes.users)
         for user in changes.suspended:
             self._hub.suspended(user)
+        for revoked in changes.revoked:
+            self._hub.revoked(revoked.user, revoked.at)
         self._close(changes.broadcasts)
         self._hustlers.update(filter(self._hub.cards.concerns, changes.hustlers))
         self._compares_all |= changes.all_may_have_changed
@@ -118,6 +120,8 @@ class Catchup:
         for standing in standings:
             if standing.is_suspended:
                 self._hub.suspended(standing.user)
+            if standing.tokens_revoked_at is not None:
+                self._hub.revoked(standing.user, standing.tokens_revoked_at)
         self._hustlers.update(filter(self._hub.cards.concerns, users))
 
     def _close(self, broadcasts: Sequence[ChangedBroadcast]) -> None:

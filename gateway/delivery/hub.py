@@ -6,9 +6,12 @@ Every call returns at once and raises nothing: a lost push is read again from th
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Iterable
-from typing import Final
+from datetime import datetime
+from functools import partial
+from typing import Any, Final
 from uuid import UUID
 
 from engine.events.views import Snapshot
@@ -21,6 +24,8 @@ from gateway.delivery.bus_messages import Answered, Message, Volatile
 from gateway.delivery.long_polls import LongPolls
 from gateway.delivery.offer_cards import OfferCards
 from gateway.delivery.registry import ConnectionRegistry
+from gateway.delivery.watches import Watches
+from gateway.identity import revocation
 from gateway.metrics.sessions import SessionMetrics
 from gateway.session import rendering, session
 from gateway.session.connection import Connection
@@ -49,6 +54,7 @@ class Hub:
         self.registry = ConnectionRegistry(metrics)
         self.cards = OfferCards(self.registry, monotonic=monotonic)
         self.polls = LongPolls(self.registry, monotonic=monotonic)
+        self.watches = Watches(self.registry)
         self.behind: set[UserId] = set()
         """Users whose sessions need the log."""
         self.reopened: set[UserId] = set()
@@ -71,10 +77,13 @@ class Hub:
         self.registry.left(connection)
 
     def suspended(self, user: UserId) -> None:
-        """Closes all sockets of a suspended account."""
-        for connection in self.registry.sockets(user):
-            connection.session.end(close_codes.NOT_ALLOWED)
-            connection.flush()
+        """Closes all sockets of a suspended account, and ends its long polls with HX503."""
+        self.registry.shut_out(user, close_codes.NOT_ALLOWED, revocation.suspended, math.inf)
+
+    def revoked(self, user: UserId, at: datetime) -> None:
+        """Closes the user's sockets whose token was issued until then; long polls end with HX502."""
+        refused = partial(revocation.refused, "revoked")
+        self.registry.shut_out(user, close_codes.TOKEN_REVOKED, refused, at.timestamp())
 
     def send_volatile(self, user: UserId, payload: bytes) -> None:
         """Writes a message that the next one replaces to the user's sockets on every process."""
@@ -142,19 +151,15 @@ class Hub:
             self.may_have_reopened(user)
 
     def _push_to_watchers(self, events: Iterable[UserEvent]) -> None:
-        steps = {
-            UUID(event.data["task_id"]): event.data
-            for event in events
-            if event.type == "TASK_STATUS_UPDATE"
-        }
-        for task_id, status in steps.items():
-            if watchers := self.registry.watchers(task_id):
-                payload = codec.encode(
-                    "TASK_STATUS_UPDATE", codec.logged("TASK_STATUS_UPDATE", status)
-                )
-                for connection in watchers:
-                    connection.session.outbox.append(payload)
-                    connection.flush()
+        steps: dict[UUID, dict[UserId, dict[str, Any]]] = {}
+        for event in events:
+            if event.type == "TASK_STATUS_UPDATE":
+                sides = steps.setdefault(UUID(event.data["task_id"]), {})
+                sides[UserId(event.user_id)] = event.data
+        for task_id, sides in steps.items():
+            if self.registry.watchers(task_id):
+                status = codec.logged("TASK_STATUS_UPDATE", next(reversed(sides.values())))
+                self.watches.step(task_id, codec.encode("TASK_STATUS_UPDATE", status), sides.keys())
 
     # ── The log ──────────────────────────────────────────────────────────────────────────────────
 

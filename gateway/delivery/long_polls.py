@@ -29,12 +29,15 @@ class LongPolls:
         self.open = 0
         """Polls that wait now."""
 
-    async def wait_for(self, user: UserId, after: int, seconds: float) -> Woken:
+    async def wait_for(
+        self, user: UserId, after: int, seconds: float, *, issued_at: float = 0.0
+    ) -> Woken:
         """Waits for the first event after `after` or a change of the open offers.
 
         The caller looks into the log before and after; an event committed between its look and
         this call is found within a second, by the look at the counters of whoever has just come.
-        UNAVAILABLE when too many wait already.
+        UNAVAILABLE when too many wait already; HX502 or HX503 when the caller is shut out meanwhile.
+        `issued_at` is when the caller's token was, in Unix seconds.
         """
         if self._stopping:
             return "STOPPING"
@@ -44,7 +47,7 @@ class LongPolls:
         connections = self._registry.of(user)
         poller = connections.poller = connections.poller or Poller()
         self._registry.unchecked.add(user)
-        woken = poller.begin(after)
+        woken = poller.begin(after, issued_at)
         try:
             async with asyncio.timeout(min(seconds, limits.POLL_MAX_S)):
                 return await woken

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, NamedTuple
 from uuid import UUID
 
+from engine.kernel import errors
 from gateway.contract import limits
 
 Woken = Literal["EVENT", "OFFERS", "TIMEOUT", "STOPPING"]
+
+
+class _Poll(NamedTuple):
+    """What a waiting poll asked, and when its caller's token was issued (Unix seconds)."""
+
+    after: int
+    issued_at: float
 
 
 class Poller:
@@ -19,7 +28,7 @@ class Poller:
     def __init__(self) -> None:
         self.until = 0.0
         """When the user stops counting as connected, unless a poll is waiting."""
-        self._waiting: dict[asyncio.Future[Woken], int] = {}
+        self._waiting: dict[asyncio.Future[Woken], _Poll] = {}
         self._sent: set[UUID] = set()
         self._pending: set[UUID] = set()
         self._changed = False
@@ -32,16 +41,17 @@ class Poller:
     @property
     def offset(self) -> int | None:
         """The lowest seq after which a waiting poll asked; None when none waits."""
-        return min(self._waiting.values(), default=None)
+        return min((poll.after for poll in self._waiting.values()), default=None)
 
     def broadcasts(self) -> set[UUID]:
         """The open offers that a poll has returned to this user, or is about to return."""
         return self._sent | self._pending
 
-    def begin(self, after: int) -> asyncio.Future[Woken]:
+    def begin(self, after: int, issued_at: float = 0.0) -> asyncio.Future[Woken]:
         """Opens a poll; its future is done at once when the offers changed since the last one.
 
-        The oldest poll of a user who opens too many is answered.
+        The oldest poll of a user who opens too many is answered. `issued_at` is when the caller's
+        token was, in Unix seconds.
         """
         woken: asyncio.Future[Woken] = asyncio.get_running_loop().create_future()
         if self._pending or self._changed:
@@ -50,7 +60,7 @@ class Poller:
             self._changed = False
             woken.set_result("OFFERS")
         else:
-            self._waiting[woken] = after
+            self._waiting[woken] = _Poll(after, issued_at)
             if len(self._waiting) > limits.POLLS_PER_USER:
                 self._wake(next(iter(self._waiting)), "TIMEOUT")
         return woken
@@ -62,8 +72,8 @@ class Poller:
 
     def event(self, seq: int) -> None:
         """Wakes the polls that asked for events after a lower seq than this one."""
-        for woken, after in list(self._waiting.items()):
-            if seq > after:
+        for woken, poll in list(self._waiting.items()):
+            if seq > poll.after:
                 self._wake(woken, "EVENT")
 
     def offer(self, broadcast_id: UUID) -> bool:
@@ -90,6 +100,14 @@ class Poller:
             self._offers_changed()
         self._sent.clear()
         self._pending.clear()
+
+    def refuse(self, refusal: Callable[[], errors.Refusal], issued_until: float) -> None:
+        """Ends the polls whose token was issued until then (Unix seconds) with a refusal."""
+        for woken, poll in list(self._waiting.items()):
+            if poll.issued_at <= issued_until:
+                del self._waiting[woken]
+                if not woken.done():
+                    woken.set_exception(refusal())
 
     def stop(self) -> None:
         """Wakes every poll, for the shutdown of the service."""

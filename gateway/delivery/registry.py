@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from uuid import UUID
 
+from engine.kernel import errors
 from engine.kernel.ids import UserId
 from gateway.contract import close_codes, limits
 from gateway.delivery.poller import Poller
@@ -151,6 +152,25 @@ class ConnectionRegistry:
             if connection.session.phase is Phase.OPEN:
                 connection.session.outbox.append(payload)
                 connection.flush()
+
+    def shut_out(
+        self,
+        user: UserId,
+        code: close_codes.CloseCode,
+        refusal: Callable[[], errors.Refusal],
+        issued_until: float,
+    ) -> None:
+        """Closes the user's sockets, and refuses the long polls, whose token is not newer than that.
+
+        `issued_until` in Unix seconds.
+        """
+        for connection in self.sockets(user):
+            if connection.session.issued_at <= issued_until:
+                connection.session.end(code)
+                connection.flush()
+        connections = self._users.get(user)
+        if connections is not None and connections.poller is not None:
+            connections.poller.refuse(refusal, issued_until)
 
     # ── Watchers ─────────────────────────────────────────────────────────────────────────────────
 

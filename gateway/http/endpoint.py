@@ -26,7 +26,7 @@ from engine.kernel.ids import UserId
 from gateway.contract import encoding, problems
 from gateway.http import decoding
 from gateway.http.parts import Parts
-from gateway.identity.auth import Caller, Role
+from gateway.identity.auth import ADMINS, Caller, Role
 from gateway.identity.rates import Rate
 
 JSON = "application/json"
@@ -173,6 +173,8 @@ async def answer(endpoint: Endpoint, parts: Parts, request: Request) -> Response
     if caller.role not in endpoint.who:
         raise errors.refusal("HX503", "PERMISSION")
     parts.rates.spend_user(caller.user_id, endpoint.rate)
+    if endpoint.who == ADMINS:
+        await parts.queries.people.require_admin(caller.user_id)  # as the account is now
     query = decoding.decode_query(request.query_params.multi_items(), endpoint.query_type)
     async with endpoint.consumes.read(parts, caller, request, endpoint.body_type) as decoded:
         context: RequestContext[Any, Any] = RequestContext(

@@ -77,7 +77,12 @@ async def _woken(parts: Parts, context: RequestContext[Nothing, EventsQuery], of
     A closed connection must not consume news.
     """
     waiting = asyncio.create_task(
-        parts.hub.polls.wait_for(context.user_id, offset, context.query.wait)
+        parts.hub.polls.wait_for(
+            context.user_id,
+            offset,
+            context.query.wait,
+            issued_at=context.caller.issued_at,
+        )
     )
     try:
         while not (await asyncio.wait({waiting}, timeout=GONE_EVERY_S))[0]:

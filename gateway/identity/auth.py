@@ -11,21 +11,21 @@ import re
 import time
 from base64 import urlsafe_b64decode
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Annotated, Final, Literal
 
 import jwt
 import msgspec
-import structlog
 from msgspec import Meta, Struct
 
+from engine.events.changes import Changes
 from engine.kernel import errors
 from engine.kernel.ids import UserId
 from engine.people.queries import TokenSubject, User
 from gateway.contract import fields
-from gateway.identity import keys
+from gateway.identity import keys, revocation
 from gateway.identity.issuers import Issuer
 
 Role = Literal["poster", "hustler", "dual", "admin"]
@@ -41,8 +41,8 @@ MAX_TOKEN_CHARS: Final = 8_192
 MAX_NAME_CHARS: Final = 80
 NAMELESS: Final = "Someone"
 VERIFIED_FOR_S: Final = 30.0
-"""A checked token is cached this long before its user is looked up again: a suspension takes
-effect within this time."""
+"""A checked token is cached this long before its user is looked up again. Who is suspended, or whose
+tokens are revoked, is forgotten as soon as that is told (`Authenticator.changed`)."""
 MAX_VERIFIED: Final = 20_000
 """How many checked tokens are remembered; the longest unused one goes first."""
 
@@ -50,8 +50,6 @@ _SUBJECT = re.compile(r"[\x21-\x7e]{1,255}")
 _SEEN = re.compile(f"[^{fields.INVISIBLE}]")
 _JWT = jwt.PyJWT()
 _REQUIRED: Final = ["iss", "aud", "exp", "sub"]
-
-log = structlog.get_logger(__name__)
 
 NumericDate = (
     Annotated[int, Meta(ge=0, le=253_402_300_799)]
@@ -67,6 +65,8 @@ class Caller:
     role: Role
     expires_at: float
     """Unix seconds at which the token ends."""
+    issued_at: float = 0.0
+    """Unix seconds at which it was issued, by its issuer's clock; 0 where it does not say."""
 
 
 UserFor = Callable[[TokenSubject], Awaitable[User]]
@@ -81,6 +81,7 @@ class Claims(Struct, frozen=True):
     exp: NumericDate
     sub: str
     nbf: NumericDate = 0
+    iat: NumericDate = 0
 
 
 class _OnlyIssuer(Struct, frozen=True):
@@ -110,6 +111,8 @@ class Authenticator:
         self._now = now
         self._monotonic = monotonic
         self._verified: OrderedDict[bytes, tuple[Caller, float]] = OrderedDict()
+        self._forgets = 0
+        """How often users were forgotten: what was read before the last time is not kept."""
 
     async def caller(self, authorization: str | None) -> Caller:
         """Returns the caller of a REST request by its Authorization header."""
@@ -123,7 +126,7 @@ class Authenticator:
     async def user(self, token: str) -> Caller:
         """Returns the user of a token; the account is created when the subject is new."""
         if len(token) > MAX_TOKEN_CHARS:
-            raise _refused("token too long")
+            raise revocation.refused("token too long")
         digest = sha256(token.encode()).digest()
         known = self._verified.get(digest)
         if known is not None and self._still_good(*known):
@@ -132,12 +135,13 @@ class Authenticator:
         try:
             issuer, claims, role, name = await self._verify(token)
         except _Unverified as reason:
-            raise _refused(str(reason)) from None
+            raise revocation.refused(str(reason)) from None
+        forgets = self._forgets
         account = await self._user_for(TokenSubject(issuer, claims.sub, role, name))
-        if account.account_status == "SUSPENDED":
-            raise errors.refusal("HX503", "PERMISSION", "This account is suspended.")
-        caller = Caller(account.id, account.role, float(claims.exp))
-        self._remember(digest, caller)
+        revocation.check(account, claims.iat)
+        caller = Caller(account.id, account.role, float(claims.exp), float(claims.iat))
+        if forgets == self._forgets:
+            self._remember(digest, caller)
         return caller
 
     def _still_good(self, caller: Caller, checked_at: float) -> bool:
@@ -152,9 +156,19 @@ class Authenticator:
         while len(self._verified) > MAX_VERIFIED:
             self._verified.popitem(last=False)
 
-    def forget(self, user: UserId) -> None:
-        """Drops the cached tokens of this user, so that the next call reads the account again."""
-        for digest in [d for d, (caller, _) in self._verified.items() if caller.user_id == user]:
+    def changed(self, changes: Changes) -> None:
+        """Forgets who was suspended and whose tokens were revoked (`ChangeFeed`)."""
+        if changes.all_may_have_changed:
+            self._forgets += 1
+            self._verified.clear()
+        shut_out = {*changes.suspended, *(revoked.user for revoked in changes.revoked)}
+        if shut_out:
+            self.forget(shut_out)
+
+    def forget(self, users: Collection[UserId]) -> None:
+        """Drops the cached tokens of these users, so that the next call reads the account again."""
+        self._forgets += 1
+        for digest in [d for d, (caller, _) in self._verified.items() if caller.user_id in users]:
             del self._verified[digest]
 
     async def _verify(self, token: str) -> tuple[str, Claims, Role, str]:
@@ -171,11 +185,6 @@ class Authenticator:
         if not _SUBJECT.fullmatch(claims.sub):
             raise _Unverified("subject")
         return issuer.issuer, claims, _role(payload, issuer), _name(payload, issuer)
-
-
-def _refused(reason: str) -> errors.Refusal:
-    log.info("token_refused", reason=reason)
-    return errors.refusal("HX502", "TOKEN-INVALID")
 
 
 def _unverified_issuer(token: str) -> str:

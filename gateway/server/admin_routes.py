@@ -44,6 +44,7 @@ ADMIN_ENDPOINTS: Final = (
     Endpoint("GET",    f"{ADMIN}/hustlers/nearest",   stories.nearest,               ADMINS),
     Endpoint("POST",   f"{USER}/suspend",             people.suspend,           ADMINS),
     Endpoint("POST",   f"{USER}/reinstate",           people.reinstate,         ADMINS),
+    Endpoint("POST",   f"{USER}/sessions/revoke",     people.revoke_sessions,   ADMINS),
     Endpoint("POST",   f"{USER}/live-ban",            people.live_ban,          ADMINS),
     Endpoint("POST",   f"{USER}/live",                people.live,              ADMINS),
     Endpoint("POST",   f"{USER}/payout-account",      money.payout_account,     ADMINS),

@@ -15,6 +15,7 @@ from gateway.delivery.catchup import Catchup
 from gateway.delivery.hub import Hub
 from gateway.delivery.missed_events import MissedEvents
 from gateway.delivery.snapshots import Snapshots
+from gateway.delivery.watches import WatchRights
 from gateway.identity.auth import Authenticator
 from gateway.identity.minting import dev_issuer
 from gateway.identity.rates import Rates
@@ -95,10 +96,11 @@ def make_sessions(
         rates,
         location_tracker,
         endpoint,
-        change_subscribers=(catchup, location_tracker),
+        change_subscribers=(authenticator, catchup, location_tracker),
         loops=(
             hub,
             catchup,
+            WatchRights(hub.watches, queries.tasks),
             heartbeats,
             location_tracker,
             Absences(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from gateway.contract import limits
 from gateway.session.outbound import Outbound, text_frame
 from gateway.session.session import Session
@@ -11,7 +13,15 @@ from gateway.session.transport import Transport
 class Connection:
     """Joins a `Session` to a `Transport`; no call blocks. Times are monotonic seconds."""
 
-    __slots__ = ("_outbound", "_shut", "address", "cut_for", "session", "transport")
+    __slots__ = (
+        "_outbound",
+        "_shut",
+        "address",
+        "cut_for",
+        "ignored_for",
+        "session",
+        "transport",
+    )
 
     def __init__(
         self, session: Session, transport: Transport, now: float, address: str = "unknown"
@@ -22,6 +32,8 @@ class Connection:
         """What limits by address count this socket by."""
         self.cut_for: str | None = None
         """Why we cut the socket: "slow" or "silent"."""
+        self.ignored_for: UUID | str | None = None
+        """The source of the position, a session or REST, of which this socket was told that it counts."""
         self._outbound = Outbound(now)
         self._shut = False
 

@@ -8,7 +8,7 @@ monotonic seconds unless they are named otherwise.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Final, Literal
 from uuid import UUID
@@ -48,6 +48,7 @@ class Session:
         "_gone_early",
         "_rate",
         "_refused",
+        "_warned",
         "_welcomed_to",
         "_withdrawn_early",
         "cards",
@@ -55,6 +56,7 @@ class Session:
         "expires_at",
         "header_token",
         "heard_at",
+        "issued_at",
         "order",
         "outbox",
         "phase",
@@ -79,6 +81,9 @@ class Session:
         self.role: str | None = None
         self.expires_at = _NEVER
         """When the token ends, in Unix seconds."""
+        self.issued_at = 0.0
+        """When it was issued."""
+        self._warned = False
         self.heard_at = now
         """When the client last said anything."""
         self.order = EventOrder()
@@ -113,6 +118,7 @@ class Session:
                 # What is sent right behind it waits for it (gateway/ws/request_queue.py).
                 self._auth_sent = True
             elif self.phase is Phase.GREETING and not self._auth_sent:
+                self.end(close_codes.AUTH_FIRST)  # no other token would help
                 raise errors.refusal("HX501", "TOKEN-MISSING", "AUTH is the first message.")
         except errors.Refusal as refusal:
             self.refuse(refusal, codec.reference_of(raw), now)
@@ -180,6 +186,8 @@ class Session:
         self.user_id = caller.user_id
         self.role = caller.role
         self.expires_at = caller.expires_at
+        self.issued_at = caller.issued_at
+        self._warned = False
         self.phase = Phase.AUTHENTICATING
         return True
 
@@ -330,12 +338,23 @@ class Session:
     # ── Time ─────────────────────────────────────────────────────────────────────────────────────
 
     def tick(self, now: float, unix_now: float) -> None:
-        """Ends a session that did not authenticate in time or whose token has ended."""
+        """Ends a session that did not authenticate in time or whose token has ended.
+
+        Before a token ends it is told once (TOKEN_EXPIRING).
+        """
         if self.phase is Phase.GREETING:
             if now >= self._auth_by:
                 self.end(close_codes.AUTH_TIMEOUT)
         elif unix_now >= self.expires_at:
             self.end(close_codes.TOKEN_EXPIRED)
+        elif (
+            self.phase is Phase.OPEN
+            and not self._warned
+            and unix_now >= self.expires_at - limits.TOKEN_WARNING_S
+        ):
+            self._warned = True
+            ends_at = datetime.fromtimestamp(self.expires_at, UTC)
+            self.outbox.append(codec.encode("TOKEN_EXPIRING", server.TokenExpiring(ends_at)))
 
     def silent(self, now: float) -> bool:
         """Returns whether the client has sent nothing for longer than a heartbeat and its slack."""

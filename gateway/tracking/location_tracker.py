@@ -170,8 +170,7 @@ class LocationTracker:
         if tracked is None or not (tracked.live or user in self._en_route):
             return False
         if tracked.source is not source:
-            # another phone is the source: its owner carries that one
-            return self._speaks(tracked)
+            return self._speaks(tracked) and tracked.ignores(source)
         fix = fix_of(update.location, update.at.timestamp() if update.at else self._unix())
         self._go_to(tracked, self._checked(user, tracked.track, fix))
         return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from engine.kernel import errors
 from engine.kernel.ids import UserId
@@ -11,6 +11,9 @@ from gateway.contract.client import Location
 from gateway.session.connection import Connection
 from geo import fixes
 from geo.presence.presence import CellSlot
+
+ANOTHER_SOURCE: Final = "another_source"
+"""The reason of HX021 for a position that is ignored, however good it is."""
 
 Source = Connection | Literal["REST"]
 """Where a hustler's position may come from: one socket, or REST calls."""
@@ -34,6 +37,23 @@ class TrackedHustler:
     slot: CellSlot | None = None
     kept_alive_at: float = 0.0
     """When last-seen was last refreshed without a position."""
+
+    def ignores(self, source: Source) -> Literal[True]:
+        """Ignores a position that comes from beside the source.
+
+        Raises HX021 (`another_source`) to say so: for every REST call, and once to a socket.
+        """
+        speaks = "REST" if isinstance(self.source, str | None) else self.source.session.session_id
+        if isinstance(source, Connection):
+            if source.ignored_for == speaks:
+                return True
+            source.ignored_for = speaks
+        raise errors.refusal(
+            "HX021",
+            "LOCATION",
+            "Another device is the source of the position: SUBSCRIBE_LIVE_MODE makes this one it.",
+            reason=ANOTHER_SOURCE,
+        )
 
     def accept_fix(self, track: fixes.Track, now: float, age_s: float) -> None:
         """Sets the position to that of an accepted fix, measured `age_s` ago."""

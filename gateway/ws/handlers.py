@@ -86,8 +86,10 @@ class MessageHandlers:
         connection.flush()
 
     async def _join(self, connection: Connection, message: client.Auth) -> None:
+        again = connection.session.user_id is not None
         snapshot = await self._session_opener.open(connection, message)
-        if snapshot is not None and snapshot.live.state != "OFF":
+        # a fresh token is no wish to be the position's source
+        if snapshot is not None and snapshot.live.state != "OFF" and not again:
             self._location_tracker.returned(UserId(snapshot.user_id), connection)
 
     # ── LIVE mode ────────────────────────────────────────────────────────────────────────────────
@@ -151,8 +153,7 @@ class MessageHandlers:
     # ── City ─────────────────────────────────────────────────────────────────────────────────────
 
     async def _observe(self, connection: Connection, _: client.SubscribeCity) -> None:
-        if connection.session.role != "admin":
-            raise errors.refusal("HX503", "PERMISSION")
+        await self._queries.people.require_admin(_user(connection))
         self._hub.registry.observe(connection, wanted=True)
 
     async def _unobserve(self, connection: Connection, _: client.UnsubscribeCity) -> None:

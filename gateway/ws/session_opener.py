@@ -73,8 +73,12 @@ class SessionOpener:
         if connection.gone:
             return  # the socket was removed already: nothing would unregister it again
         unauthenticated = session.user_id is None
-        if session.authenticated(caller, message.id, time.monotonic()) and unauthenticated:
+        if not session.authenticated(caller, message.id, time.monotonic()):
+            return
+        if unauthenticated:
             self._hub.registry.joined(connection)
+        # a token that was revoked while it was being looked up is found by the look at newcomers
+        self._hub.registry.unchecked.add(caller.user_id)
 
     async def _caller(self, connection: Connection, token: str) -> Caller:
         """Returns the user of a token; refused tokens count against the client's address."""

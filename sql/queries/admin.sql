@@ -175,6 +175,7 @@ select jsonb_build_object(
     'role', u.role,
     'first_name', u.first_name,
     'account_status', u.account_status,
+    'tokens_revoked_at', u.tokens_revoked_at,
     'trust_tier', u.trust_tier,
     'trust_points', u.trust_points,
     'total_xp', u.total_xp,

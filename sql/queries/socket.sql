@@ -6,6 +6,13 @@ select task_status(t)
 from tasks as t
 where t.id = $2 and task_visible(t, $1);
 
+-- name: tasks_seen
+-- of $1 viewers and $2 tasks, pair by pair
+select w.viewer_id, w.task_id
+from unnest($1::uuid[], $2::uuid[]) as w (viewer_id, task_id)
+inner join tasks as t on t.id = w.task_id
+where task_visible(t, w.viewer_id);
+
 -- name: code_generations
 -- $1 tasks, $2 kind
 select c.task_id, c.generation from task_codes as c

@@ -90,17 +90,18 @@ cross join lateral (
 select
     u.id as user_id,
     coalesce(c.last_seq, 0) as last_seq,
-    u.account_status = 'SUSPENDED' as is_suspended
+    u.account_status = 'SUSPENDED' as is_suspended,
+    u.tokens_revoked_at
 from users as u
 left join user_counters as c on c.user_id = u.id
 where u.id = any($1::uuid[]);
 
 -- name: users_for
 -- $1 issuers, $2 subjects, $3 roles, $4 first names: a row for each, in this order
-select id, role, account_status from users_for($1, $2, $3, $4);
+select id, role, account_status, tokens_revoked_at from users_for($1, $2, $3, $4);
 
 -- name: user_by_id
-select id, role, account_status from users where id = $1;
+select id, role, account_status, tokens_revoked_at from users where id = $1;
 
 -- name: me_view
 select jsonb_build_object(

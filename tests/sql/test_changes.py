@@ -123,7 +123,33 @@ async def test_an_account_is_told_as_shut_while_it_is(own_market: Market, reader
     await market.owner.execute(status, shut, "SUSPENDED")
     await market.owner.execute(status, open_again, "SUSPENDED")
     await market.owner.execute(status, open_again, "ACTIVE")
-    assert (await up_to_now(market, reader))["suspended"] == [str(shut)]
+    assert set((await up_to_now(market, reader))["suspended"]) == {str(shut)}
+
+
+async def test_who_is_shut_out_is_told_though_a_transaction_takes_long(
+    own_market: Market, reader: Reader, connect: Connect
+) -> None:
+    """It holds the horizon back, and everything else with it."""
+    market = own_market
+    shut, revoked, other = [await market.user("poster") for _ in range(3)]
+    await up_to_now(market, reader)
+    slow = await connect()
+    async with slow.transaction():
+        await slow.execute("select pg_current_xact_id()")
+        await market.owner.execute(
+            "update users set account_status = 'SUSPENDED' where id = $1", shut
+        )
+        at = await market.owner.fetchval(
+            "update users set tokens_revoked_at = now() where id = $1 returning wire_time(now())",
+            revoked,
+        )
+        await market.app.fetchval(APPEND, other)
+        found = await reader.ask()
+        assert found["suspended"] == [str(shut)]
+        assert found["revoked"] == [[str(revoked), at]]
+        assert "users" not in found
+    assert {"suspended", "revoked", "users"} <= (await up_to_now(market, reader)).keys()
+    assert await up_to_now(market, reader) == NOTHING
 
 
 async def test_what_began_earlier_and_ends_later_is_not_missed(

@@ -72,13 +72,12 @@ class Service:
 
     def token(self, subject: str, role: Role, *, lifetime_s: int = 600) -> str:
         """A token of the development issuer."""
+        return self.token_at(subject, role, time.time(), lifetime_s=lifetime_s)
+
+    def token_at(self, subject: str, role: Role, now: float, *, lifetime_s: int = 600) -> str:
+        """One that was issued at that time, in Unix seconds."""
         return mint(
-            self._data_dir,
-            subject=subject,
-            role=role,
-            name="Ada",
-            now=time.time(),
-            lifetime_s=lifetime_s,
+            self._data_dir, subject=subject, role=role, name="Ada", now=now, lifetime_s=lifetime_s
         )
 
     async def user(self, role: Role = "hustler") -> User:

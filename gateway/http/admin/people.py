@@ -65,7 +65,15 @@ async def suspend(parts: Parts, context: RequestContext[Why, Nothing]) -> UserFi
     """Shut an account; its LIVE session ends."""
     user = context.id(UserId)
     await parts.admin.people.suspend(context.user_id, user, context.body.reason)
-    parts.authenticator.forget(user)
+    parts.authenticator.forget({user})
+    return await parts.admin.people.user(user)
+
+
+async def revoke_sessions(parts: Parts, context: RequestContext[Why, Nothing]) -> UserFile:
+    """Refuse every token the user has by now, and close the sessions; the account stays open."""
+    user = context.id(UserId)
+    await parts.admin.people.revoke_sessions(context.user_id, user, context.body.reason)
+    parts.authenticator.forget({user})
     return await parts.admin.people.user(user)
 
 

@@ -54,8 +54,12 @@ end;
 --                        horizon is of another numbering or older than what is kept; nothing else is said
 --   users                [user, last seq] of each with new events
 --   suspended            users whose account is shut now
+--   revoked              [user, since when their tokens are refused] of each whose tokens were
 --   hustlers             users to be read anew before work is offered to them
 --   broadcasts           [id, task, state] of each that began or ended
+--
+-- Who was shut out is told as soon as it is seen, and once more by every call until the horizon has
+-- passed it: no transaction that takes long keeps a thief in.
 --
 -- A transaction below the horizon has ended, so what it committed is seen; one that began earlier and
 -- ends later is not below it, and is found by a later call. Each statement has a newer
@@ -85,6 +89,7 @@ declare
     );
     users jsonb;
     suspended uuid[];
+    revoked uuid[];
     hustlers uuid[];
     broadcasts uuid[];
 begin
@@ -96,12 +101,19 @@ begin
             group by e.user_id
         ) as n;
         select
-            array_agg(distinct c.id) filter (where c.kind = 'SUSPENDED'),
             array_agg(distinct c.id) filter (where c.kind = 'HUSTLER'),
             array_agg(distinct c.id) filter (where c.kind = 'BROADCAST')
-        into suspended, hustlers, broadcasts
+        into hustlers, broadcasts
         from changes as c
         where c.xid >= p_horizon and c.xid < horizon;
+    end if;
+    if not lost then
+        select
+            array_agg(distinct c.id) filter (where c.kind = 'SUSPENDED'),
+            array_agg(distinct c.id) filter (where c.kind = 'REVOKED')
+        into suspended, revoked
+        from changes as c
+        where c.xid >= p_horizon and c.kind in ('SUSPENDED', 'REVOKED');
         lost := p_horizon <= (select e.xid from changes_emptied as e);
     end if;
     if lost then
@@ -113,6 +125,10 @@ begin
         'suspended', (
             select jsonb_agg(u.id) from users as u
             where u.id = any(suspended) and u.account_status = 'SUSPENDED'
+        ),
+        'revoked', (
+            select jsonb_agg(jsonb_build_array(u.id, wire_time(u.tokens_revoked_at))) from users as u
+            where u.id = any(revoked) and u.tokens_revoked_at is not null
         ),
         'hustlers', to_jsonb(hustlers),
         'broadcasts', (

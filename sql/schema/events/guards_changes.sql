@@ -17,6 +17,10 @@ create or replace trigger user_suspended after update on users
 for each row when (old.account_status <> 'SUSPENDED' and new.account_status = 'SUSPENDED')
 execute function row_changed('SUSPENDED');
 
+create or replace trigger user_tokens_revoked after update on users
+for each row when (new.tokens_revoked_at is distinct from old.tokens_revoked_at)
+execute function row_changed('REVOKED');
+
 create or replace trigger user_changed after update on users
 for each row when (
     (old.role, old.account_status, old.trust_tier)

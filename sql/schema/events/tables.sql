@@ -26,15 +26,17 @@ create table changes (
     xid xid8 not null default pg_current_xact_id(),
     slot smallint not null,
     -- HUSTLER: whether or how this user can be offered work; BROADCAST: it began or ended; SUSPENDED:
-    -- this user's account was shut
+    -- this user's account was shut; REVOKED: the tokens that this user had are refused
     kind text not null,
     id uuid not null,
-    constraint changes_kind check (kind in ('HUSTLER', 'BROADCAST', 'SUSPENDED'))
+    constraint changes_kind check (kind in ('HUSTLER', 'BROADCAST', 'SUSPENDED', 'REVOKED'))
 ) partition by list (slot);
 create table partitions.changes_0 partition of changes for values in (0);
 create table partitions.changes_1 partition of changes for values in (1);
 create table partitions.changes_2 partition of changes for values in (2);
 create index changes_by_xid on changes (xid);
+-- these are told before the horizon has passed them
+create index changes_shut_by_xid on changes (xid) where kind in ('SUSPENDED', 'REVOKED');
 
 -- The newest transaction whose changes are gone: whoever stands there or before compares everything.
 create table changes_emptied (

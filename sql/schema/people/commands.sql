@@ -5,7 +5,7 @@
 -- that two calls never wait for each other in a circle.
 create or replace function users_for(
     p_issuers text[], p_subjects text[], p_roles text[], p_first_names text[]
-) returns table (id uuid, role text, account_status text)
+) returns table (id uuid, role text, account_status text, tokens_revoked_at timestamptz)
 language plpgsql security definer
 set search_path = public, pg_temp
 as $$
@@ -21,7 +21,7 @@ begin
     on conflict on constraint users_identity do nothing;
 
     return query
-    select u.id, u.role, u.account_status
+    select u.id, u.role, u.account_status, u.tokens_revoked_at
     from unnest(p_issuers, p_subjects) with ordinality as a (issuer, subject, n)
     inner join users as u on u.issuer = a.issuer and u.subject = a.subject
     order by a.n;
@@ -125,6 +125,22 @@ begin
     perform from lock_waiting_tasks(p_user);
     u := account_act(p_admin, 'REINSTATE_USER', p_user, p_reason);
     update users set account_status = 'ACTIVE' where id = u.id and account_status = 'SUSPENDED';
+    return jsonb_build_object('subject_id', u.id);
+end;
+$$;
+
+-- The tokens that somebody has are refused from now on, wherever they are shown; a fresh one is not.
+-- Called again it reaches further. By the time of the world, as tokens are issued, not by hx_clock().
+create or replace function revoke_sessions(p_admin uuid, p_user uuid, p_reason text) returns jsonb
+language plpgsql security definer
+set search_path = public, pg_temp
+as $$
+declare
+    u users;
+begin
+    perform admin_only(p_admin);
+    u := account_act(p_admin, 'REVOKE_SESSIONS', p_user, p_reason);
+    update users set tokens_revoked_at = greatest(tokens_revoked_at, clock_timestamp()) where id = u.id;
     return jsonb_build_object('subject_id', u.id);
 end;
 $$;

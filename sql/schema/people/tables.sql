@@ -15,6 +15,8 @@ create table users (
     total_xp integer not null default 0,
     trust_points numeric(8, 1) not null default 0,
     created_at timestamptz not null default hx_clock(),
+    -- tokens issued until then are refused; by the time of the world, as tokens are
+    tokens_revoked_at timestamptz,
     constraint users_pkey primary key (id),
     constraint users_identity unique (issuer, subject),
     constraint users_role check (role in ('poster', 'hustler', 'dual', 'admin')),

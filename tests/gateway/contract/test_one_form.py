@@ -184,7 +184,11 @@ async def test_times_and_numbers_have_one_form_on_every_channel(service: Service
     await recorder.reads(admin, "/v1/admin/users/{user_id:uuid}", user_id=str(hustler.user_id))
 
     assert recorder.found == set()
-    assert server.SERVER_MESSAGES.keys() - recorder.types == {"RESYNC", "NUDGE"}
+    assert server.SERVER_MESSAGES.keys() - recorder.types == {
+        "RESYNC",
+        "NUDGE",
+        "TOKEN_EXPIRING",
+    }
     assert {c.path for c in ENDPOINTS if c.method == "GET"} - recorder.paths == UNREAD
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from broadcast.limits import WaveLimits
 from gateway.contract import close_codes, limits
+from gateway.identity.auth import Caller
 from gateway.settings.groups import Broadcast
 from sql.database import Database
 from tests.support.servers import RunServers, TestDatabase, clone_of
@@ -95,18 +96,33 @@ async def test_where_nothing_changed_one_call_is_all(service: Service, asked: As
     assert 0.0 < float(line.split()[1]) < 20.0
 
 
+@pytest.mark.parametrize(
+    ("shut", "code"),
+    [
+        ("account_status = 'SUSPENDED'", close_codes.NOT_ALLOWED),
+        ("tokens_revoked_at = now()", close_codes.TOKEN_REVOKED),
+    ],
+)
 async def test_an_account_that_was_shut_before_its_socket_joined_is_closed(
-    service: Service, asked: Asked
+    service: Service,
+    asked: Asked,
+    monkeypatch: pytest.MonkeyPatch,
+    shut: str,
+    code: close_codes.CloseCode,
 ) -> None:
-    """The token is remembered for a while, and the change was told before the socket was there."""
+    """Its token was looked up just before, and the change was told before the socket was there."""
     user = await service.user()
-    await service.owner.execute(
-        "update users set account_status = 'SUSPENDED' where id = $1", user.user_id
-    )
+    before = await service.parts.authenticator.user(user.token)
+
+    async def looked_up_before(_: str) -> Caller:
+        return before
+
+    await service.owner.execute(f"update users set {shut} where id = $1", user.user_id)
     await asked.calls(2)
+    monkeypatch.setattr(service.parts.authenticator, "user", looked_up_before)
     async with open_client(service) as client:
         await client.auth(user)
-        assert await client.closed() == close_codes.NOT_ALLOWED.code
+        assert await client.closed() == code.code
 
 
 async def test_a_poll_hears_of_what_was_told_before_it_waited(

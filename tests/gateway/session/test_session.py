@@ -88,12 +88,12 @@ def close(session: Session, offer: OfferCard, reason: Any = "CLAIMED") -> None:
 
 
 def test_before_auth_only_auth_is_spoken() -> None:
-    """Anything else is HX501, and the close says: come back with a fresh AUTH."""
+    """Anything else is HX501, and the close says that no other token would help."""
     session = session_at(Phase.GREETING)
     assert session.receive('{"type":"PING","id":"p"}', 1.0, NOW) is None
     (error,) = received(session)
     assert (error["type"], error["id"], error["data"]["code"]) == ("ERROR", "p", "HX501")
-    assert session.ending is close_codes.TOKEN_REFUSED
+    assert session.ending is close_codes.AUTH_FIRST
 
 
 def test_malformed_before_auth_is_an_error_and_the_session_goes_on() -> None:
@@ -125,6 +125,26 @@ def test_an_ended_token_closes_the_session_unless_a_fresh_auth_came() -> None:
     assert session.ending is None
     session.tick(4.0, 200.0)
     assert session.ending is close_codes.TOKEN_EXPIRED
+
+
+def test_the_end_of_a_token_is_told_a_minute_before_once_for_each() -> None:
+    """TOKEN_EXPIRING, with the time; a fresh token has a warning of its own."""
+    session = session_at(Phase.OPEN)
+    session.expires_at = 1_000.0
+    session.tick(1.0, 939.9)
+    assert received(session) == []
+    session.tick(2.0, 940.0)
+    session.tick(3.0, 941.0)
+    data = {"expires_at": "1970-01-01T00:16:40.000000Z"}
+    assert received(session) == [{"type": "TOKEN_EXPIRING", "data": data}]
+    session.authenticated(caller(expires_at=2_000.0), None, 4.0)
+    session.open(snapshot(0), never, None)
+    session.tick(5.0, 950.0)
+    assert types(session) == ["WELCOME"]
+    session.tick(6.0, 1_940.0)
+    assert types(session) == ["TOKEN_EXPIRING"]
+    session.tick(7.0, 2_000.0)
+    assert (types(session), session.ending) == ([], close_codes.TOKEN_EXPIRED)
 
 
 def test_another_users_token_does_not_take_a_session_over() -> None:

@@ -146,13 +146,19 @@ async def test_a_socket_that_closes_leaves_its_hustler_present(
 async def test_the_latest_socket_to_go_live_is_the_source(
     service: Service, presence: Presence
 ) -> None:
-    """The other phone's positions are ignored without an error."""
+    """The other phone's positions are ignored, and it is told so once, also after a fresh token."""
     hustler, place = await service.user(), somewhere()
     async with live(service, hustler, place) as first, live(service, hustler, place) as second:
+        error = await first.ask("UPDATE_LOCATION", {"location": near(place, 0.02)})
+        assert (error["data"]["code"], error["data"]["reason"]) == ("HX021", "another_source")
+        await first.auth(hustler)
         await first.say("UPDATE_LOCATION", {"location": near(place, 0.02)})
         assert (await first.ask("PING"))["type"] == "PONG"
-        assert "ERROR" not in first.types()
-        await asyncio.sleep(0.1)
+        assert first.types().count("ERROR") == 1
+        headers = {"Authorization": f"Bearer {hustler.token}"}
+        beside = {"location": near(place, 0.02)}
+        answer = await service.http.put("/v1/live/location", json=beside, headers=headers)
+        assert (answer.status_code, answer.json()["reason"]) == (422, "another_source")
         seen = await found(presence, hustler, place)
         assert seen is not None
         assert seen.lat == place["lat"]
@@ -172,6 +178,20 @@ async def test_a_new_socket_carries_on_where_a_closed_one_was_the_source(
         assert welcome["live"]["state"] == "ACTIVE"
         await client.say("UPDATE_LOCATION", {"location": near(place, 0.01)})
         await eventually(presence, hustler, near(place, 0.01), place)
+
+
+async def test_a_fresh_token_makes_no_socket_the_source(service: Service) -> None:
+    """The tablet that refreshes while the phone is away for a moment stays a tablet."""
+    hustler, place = await service.user(), somewhere()
+    async with joined(service, hustler) as tablet:
+        async with live(service, hustler, place):
+            pass
+        await asyncio.sleep(0.05)
+        (tracked,) = [t for t in service.parts.location_tracker.live if t.user == hustler.user_id]
+        assert tracked.source is None
+        await tablet.auth(hustler)
+        await tablet.ask("PING")
+        assert tracked.source is None
 
 
 async def test_a_socket_that_only_says_auth_keeps_its_hustler_present(service: Service) -> None:
@@ -618,16 +638,22 @@ async def test_a_position_counts_from_when_it_was_measured(
     old = {"location": place, "at": hours_ago.isoformat()}
     older = {"location": place, "at": (hours_ago - timedelta(minutes=1)).isoformat()}
     async with joined(service, hustler) as client:
-        await client.ask("SUBSCRIBE_LIVE_MODE", old if channel == "SUBSCRIBE_LIVE_MODE" else older)
+        if channel == "PUT":
+            await service.rest(hustler, "POST", "/v1/live", older)
+            await service.rest(hustler, "PUT", "/v1/live/location", old)
+        else:
+            await client.ask("SUBSCRIBE_LIVE_MODE", old if channel != "UPDATE_LOCATION" else older)
         if channel == "UPDATE_LOCATION":
             await client.say(channel, old)
-        elif channel == "PUT":
-            await service.rest(hustler, "PUT", "/v1/live/location", old)
         await client.ask("PING")
         await asyncio.sleep(0.1)
         assert await found(presence, hustler, place) is None
         fresh = (datetime.now(UTC) - timedelta(minutes=4)).isoformat()
-        await client.say("UPDATE_LOCATION", {"location": near(place, 0.05), "at": fresh})
+        moved = {"location": near(place, 0.05), "at": fresh}
+        if channel == "PUT":
+            await service.rest(hustler, "PUT", "/v1/live/location", moved)
+        else:
+            await client.say("UPDATE_LOCATION", moved)
         await eventually(presence, hustler, near(place, 0.05), place)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any
 
@@ -471,6 +472,39 @@ async def test_a_task_can_be_watched_by_who_may_see_it(service: Service) -> None
         assert "seq" not in update
         gone = await client.ask("UNSUBSCRIBE_TASK", {"task_id": task["id"]})
         assert gone["data"]["code"] == "NOT_FOUND"
+
+
+async def test_a_watch_ends_with_the_step_that_takes_the_task_out_of_sight(
+    service: Service,
+) -> None:
+    """Who accepted it hears on, and an admin too; the others hear that it is gone, and no more."""
+    poster, hustler, stranger = [await service.user(r) for r in ("poster", "hustler", "hustler")]
+    admin = await service.user("admin")
+    task = await service.live_task(poster, {"lat": 2.0, "lng": 2.0}, mode="STANDARD")
+    path = f"/v1/tasks/{task['id']}"
+    await service.rest(poster, "POST", f"{path}/fund", {})
+    async with AsyncExitStack() as stack:
+        sockets = [
+            await stack.enter_async_context(joined(service, user))
+            for user in (hustler, stranger, admin)
+        ]
+        for socket in sockets:
+            await socket.ask("SUBSCRIBE_TASK", {"task_id": task["id"]})
+        await service.rest(hustler, "POST", f"{path}/accept", {})
+        code = (await service.rest(poster, "GET", path))["start_code"]
+        await service.rest(hustler, "POST", f"{path}/start", {"code": code})
+        await service.rest(poster, "POST", f"{path}/dispute", {"reason": "It fell."})
+        working, looking, deciding = sockets
+        for socket in (working, deciding):
+            await socket.hear_until("TASK_STATUS_UPDATE", state="DISPUTED")
+        # what the onlooker is told, it is told before the answer to this
+        assert (await looking.ask("PING"))["type"] == "PONG"
+        await looking.nothing_but()
+        assert [m["data"]["state"] for m in looking.heard if m["type"] == "TASK_STATUS_UPDATE"] == [
+            "OPEN",
+            "ACCEPTED",
+        ]
+        assert not service.parts.hub.watches.unsure
 
 
 async def test_requests_of_one_socket_are_answered_in_turn(service: Service) -> None:

@@ -56,6 +56,13 @@ records(
     writer="owner",
 )
 records(
+    "users.user_tokens_revoked",
+    "update users set tokens_revoked_at = now() where id = {hustler}",
+    "'REVOKED ' || {hustler}",
+    "update users set tokens_revoked_at = null where id = {hustler}",
+    writer="owner",
+)
+records(
     "hustler_profiles.profile_changed",
     "update hustler_profiles set available_minutes = 5 where user_id = {hustler}",
     "'HUSTLER ' || {hustler}",

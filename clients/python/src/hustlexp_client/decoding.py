@@ -39,6 +39,7 @@ BODIES: Final[Mapping[str, type[Struct]]] = {
     "ERROR": messages.Problem,
     "WELCOME": messages.Welcome,
     "RESYNC": messages.Resync,
+    "TOKEN_EXPIRING": messages.TokenExpiring,
     "CITY": City,
 }
 """Type → data of everything the server may send."""

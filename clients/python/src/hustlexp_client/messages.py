@@ -254,6 +254,12 @@ class Resync(Struct, frozen=True):
     reason: Literal["AHEAD", "TOO_OLD"]
 
 
+class TokenExpiring(Struct, frozen=True):
+    """TOKEN_EXPIRING: the session ends with its token, at this time."""
+
+    expires_at: datetime
+
+
 class Gap(Struct, frozen=True):
     """A gap in `seq`, found by the client: events between `after` and `before` (exclusive)."""
 
@@ -293,6 +299,7 @@ Body = (
     | Problem
     | Welcome
     | Resync
+    | TokenExpiring
     | City
     | Gap
     | Unknown

@@ -85,6 +85,12 @@ async def reinstate(traffic: Traffic) -> Said:
     return f"users/{await traffic.market.user('poster')}/reinstate", {}, "REINSTATE_USER", "user"
 
 
+async def revoke_sessions(traffic: Traffic) -> Said:
+    """A lost phone."""
+    user = await traffic.market.user("hustler")
+    return f"users/{user}/sessions/revoke", {}, "REVOKE_SESSIONS", "user"
+
+
 async def live_ban(traffic: Traffic) -> Said:
     """No LIVE mode for a day."""
     until = (datetime.now(UTC) + timedelta(days=1)).isoformat()
@@ -162,7 +168,7 @@ async def trapped(traffic: Traffic) -> str:
 
 COMMANDS: list[Callable[[Traffic], Awaitable[Said]]] = [
     close_item, retry, book_leg, request_evidence, escalate, resolve, requeue, cancel, dispute,
-    unlock_codes, suspend, reinstate, live_ban, lift_live_ban, live, payout_account,
+    unlock_codes, suspend, reinstate, revoke_sessions, live_ban, lift_live_ban, live, payout_account,
     trust_tier, grant_badge, revoke_badge, flag_xp,
 ]  # fmt: skip
 
