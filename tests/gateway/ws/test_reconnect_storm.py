@@ -51,7 +51,7 @@ async def test_tokens_of_one_window_share_a_query(service: Service, asked: list[
     await service.owner.execute(
         "update users set account_status = 'SUSPENDED' where id = $1", shut.user_id
     )
-    service.parts.authenticator.forget(shut.user_id)
+    service.parts.authenticator.forget([shut.user_id])
     twice = uuid4().hex
     tokens = [service.token(uuid4().hex, "hustler") for _ in range(20)]
     tokens[4] = "nonsense"
