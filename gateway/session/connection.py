@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from gateway.contract import limits
-from gateway.session.outbound import Outbound, text_frame
+from gateway.session.frames import text_frame
+from gateway.session.outbound import Outbound
 from gateway.session.session import Session
 from gateway.session.transport import Transport
 
@@ -11,7 +12,7 @@ from gateway.session.transport import Transport
 class Connection:
     """Joins a `Session` to a `Transport`; no call blocks. Times are monotonic seconds."""
 
-    __slots__ = ("_outbound", "_shut", "address", "cut_for", "session", "transport")
+    __slots__ = ("_held", "_outbound", "_shut", "address", "cut_for", "session", "transport")
 
     def __init__(
         self, session: Session, transport: Transport, now: float, address: str = "unknown"
@@ -24,6 +25,7 @@ class Connection:
         """Why we cut the socket: "slow" or "silent"."""
         self._outbound = Outbound(now)
         self._shut = False
+        self._held = False
 
     @property
     def gone(self) -> bool:
@@ -38,6 +40,18 @@ class Connection:
     def lags(self) -> bool:
         """Whether the client reads late, so that volatile messages are left out."""
         return self.transport.unsent_bytes() > limits.VOLATILE_OUTBOUND_BYTES
+
+    def hold(self) -> None:
+        """Stops reading: as much as may wait does."""
+        self._held = True
+        self.transport.hold()
+
+    def read_on(self, now: float) -> None:
+        """Reads again; while it did not, the client was not silent."""
+        if self._held:
+            self._held = False
+            self.session.heard_at = now
+            self.transport.read_on()
 
     def flush(self) -> None:
         """Writes the session's outbox at once, then the close frame if the session has ended."""
@@ -69,7 +83,7 @@ class Connection:
         self.session.tick(now, unix_now)
         if self._outbound.too_slow(now, self.transport.unsent_bytes()):
             self._cut("slow")
-        elif check_silence and self.session.silent(now):
+        elif check_silence and not self._held and self.session.silent(now):
             self._cut("silent")
         else:
             self.flush()

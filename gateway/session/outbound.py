@@ -33,13 +33,3 @@ class Outbound:
             self._mark_at = now
             return False
         return now - self._mark_at > limits.MAX_OUTBOUND_AGE_S
-
-
-def text_frame(payload: bytes) -> bytes:
-    """Returns a WebSocket text message of a server: one unmasked frame (RFC 6455 §5.2)."""
-    size = len(payload)
-    if size < 126:
-        return b"\x81" + size.to_bytes(1) + payload
-    if size < 65_536:
-        return b"\x81\x7e" + size.to_bytes(2) + payload
-    return b"\x81\x7f" + size.to_bytes(8) + payload

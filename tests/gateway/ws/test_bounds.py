@@ -17,7 +17,8 @@ from gateway.delivery.ended_broadcasts import EndedBroadcasts
 from gateway.delivery.fanout import Fanout
 from gateway.delivery.poller import Poller
 from gateway.identity.token_bucket import TokenBucket
-from gateway.session.outbound import Outbound, text_frame
+from gateway.session.frames import text_frame
+from gateway.session.outbound import Outbound
 
 # ── Token bucket ─────────────────────────────────────────────────────────────────────────────────
 
@@ -191,7 +192,8 @@ def test_the_range_of_a_close_code_says_what_to_do() -> None:
         4000: Action.RESUME,
         4103: Action.FRESH_AUTH,
         4200: Action.WAIT,
-        4302: Action.STOP,
+        4203: Action.WAIT,
+        4304: Action.STOP,
     }
     assert {code: close_codes.action(code) for code in wanted} == wanted
 
