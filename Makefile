@@ -58,6 +58,10 @@ bench-presence: setup ## what a heartbeat costs, of these ratios
 bench-first-card: setup ## commit to first card, with 500, 2,000 and 10,000 sessions
 	@$(PY) -m bench.micro.first_offer --sessions 500 2000 10000
 
+.PHONY: bench-gateway
+bench-gateway: setup ## sessions of one core: fan-out, heartbeats, memory, stalled readers
+	@$(PY) -m bench.gateway
+
 .PHONY: lock
 lock:  # pin the dependencies anew; needs uv
 	uv pip compile -q pyproject.toml --extra embedded --extra build \

@@ -62,10 +62,12 @@ MAX_WATCHED_TASKS: Final = 32
 """SUBSCRIBE_TASK per socket."""
 
 # ── One socket, outbound ─────────────────────────────────────────────────────────────────────────
-MAX_OUTBOUND_BYTES: Final = 1024 * 1024
-"""More unsent bytes than this cut the socket."""
-MAX_OUTBOUND_AGE_S: Final = 10.0
-"""Bytes that nobody read for this long cut the socket."""
+MAX_OUTBOUND_BYTES: Final = 192 * 1024
+"""Nothing is put behind more unsent bytes than this: the socket is cut."""
+CLOGGED_OUTBOUND_BYTES: Final = 64 * 1024
+"""Above this many unsent bytes durable events stay in the log until the client has read on."""
+MAX_OUTBOUND_STALL_S: Final = 8.0
+"""A client that takes not a byte of what waits for it for so long is cut, within 10 s of its last."""
 VOLATILE_OUTBOUND_BYTES: Final = 16 * 1024
 """Above this many unsent bytes positions and CITY frames are dropped: the next one is newer."""
 NOTSENT_LOWAT_BYTES: Final = 16 * 1024

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from gateway.contract import limits
-from gateway.session.frames import text_frame
+from gateway.session.frames import PING, Framer, text_frame
 from gateway.session.outbound import Outbound
 from gateway.session.session import Session
 from gateway.session.transport import Transport
+
+_FRAMER: Final = Framer()
 
 
 class Connection:
     """Joins a `Session` to a `Transport`; no call blocks. Times are monotonic seconds."""
 
-    __slots__ = ("_held", "_outbound", "_shut", "address", "cut_for", "session", "transport")
+    __slots__ = (
+        "_held",
+        "_outbound",
+        "_pinged_after",
+        "_shut",
+        "address",
+        "cut_for",
+        "session",
+        "transport",
+    )
 
     def __init__(
         self, session: Session, transport: Transport, now: float, address: str = "unknown"
@@ -26,6 +39,8 @@ class Connection:
         self._outbound = Outbound(now)
         self._shut = False
         self._held = False
+        self._pinged_after = 0.0
+        """When the client had last said anything at the last ping."""
 
     @property
     def gone(self) -> bool:
@@ -40,6 +55,20 @@ class Connection:
     def lags(self) -> bool:
         """Whether the client reads late, so that volatile messages are left out."""
         return self.transport.unsent_bytes() > limits.VOLATILE_OUTBOUND_BYTES
+
+    @property
+    def clogged(self) -> bool:
+        """Whether so much waits for the client that events are left in the log for now."""
+        return self.transport.unsent_bytes() > limits.CLOGGED_OUTBOUND_BYTES
+
+    async def drain(self) -> None:
+        """Writes the outbox and waits while much of what was written is unread.
+
+        Returns at once for a socket that is gone, or goes meanwhile.
+        """
+        self.flush()
+        if not self._shut:
+            await self.transport.drained()
 
     def hold(self) -> None:
         """Stops reading: as much as may wait does."""
@@ -60,17 +89,18 @@ class Connection:
             return
         outbox = self.session.outbox
         if outbox:
+            if self.transport.unsent_bytes() > limits.MAX_OUTBOUND_BYTES:
+                outbox.clear()
+                self._cut("slow")
+                return
             frames = (
-                text_frame(outbox[0])
+                _FRAMER.text_frame(outbox[0])
                 if len(outbox) == 1
-                else b"".join(text_frame(payload) for payload in outbox)
+                else b"".join(map(text_frame, outbox))
             )
             outbox.clear()
             self.transport.write(frames)
             self._outbound.wrote(len(frames))
-            if self.transport.unsent_bytes() > limits.MAX_OUTBOUND_BYTES:
-                self._cut("slow")
-                return
         ending = self.session.ending
         if ending is not None:
             self._shut = True
@@ -81,12 +111,21 @@ class Connection:
         if self._shut:
             return
         self.session.tick(now, unix_now)
-        if self._outbound.too_slow(now, self.transport.unsent_bytes()):
+        if self._outbound.stalls(now, self.transport.unsent_bytes()):
             self._cut("slow")
         elif check_silence and not self._held and self.session.silent(now):
             self._cut("silent")
         else:
+            self._ask_for_life(now)
             self.flush()
+
+    def _ask_for_life(self, now: float) -> None:
+        """Pings a client that has been silent for a heartbeat, once: its library answers by itself."""
+        heard_at = self.session.heard_at
+        if now - heard_at > limits.HEARTBEAT_S and self._pinged_after != heard_at:
+            self._pinged_after = heard_at
+            self.transport.ping()
+            self._outbound.wrote(len(PING))
 
     def _cut(self, why: str) -> None:
         self._shut = True

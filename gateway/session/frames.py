@@ -16,6 +16,8 @@ try:
 except ImportError:  # built without a compiler
     from websockets.utils import apply_mask
 
+PING: Final = b"\x89\x00"
+"""A server's ping without a word."""
 _FINAL_TEXT: Final = 0x81
 _MASKED: Final = 0x80
 _OPCODES: Final = frozenset(Opcode)
@@ -62,6 +64,23 @@ def size_bytes(data: bytes, at: int) -> int:
     if there < 2 + extended:
         return 0
     return 6 + extended + int.from_bytes(data[at + 2 : at + 2 + extended])
+
+
+class Framer:
+    """Writes text frames; a payload that goes to many sockets one after the other is framed once."""
+
+    __slots__ = ("_frame", "_payload")
+
+    def __init__(self) -> None:
+        self._payload = b""
+        self._frame = text_frame(b"")
+
+    def text_frame(self, payload: bytes) -> bytes:
+        """Returns the frame of a payload, the last one where it is the same object."""
+        if payload is not self._payload:
+            self._frame = text_frame(payload)
+            self._payload = payload
+        return self._frame
 
 
 def text_frame(payload: bytes) -> bytes:

@@ -51,6 +51,9 @@ class Sink(Protocol):
     def alive(self) -> None:
         """Hears of a control frame: the peer is there."""
 
+    def drained(self) -> None:
+        """Hears that the peer has read most of what was unread."""
+
     def closed(self) -> None:
         """Hears that nothing more comes, by whichever side; called once."""
 
@@ -61,11 +64,17 @@ class Transport(Protocol):
     def attach(self, sink: Sink) -> None:
         """Gives every frame to `sink` from now on, those that wait already first."""
 
-    def write(self, frames: bytes) -> None:
+    def write(self, data: bytes) -> None:
         """Hands whole frames to the transport; drops them after a close."""
 
     def unsent_bytes(self) -> int:
         """Returns the bytes that the kernel has not taken yet."""
+
+    async def drained(self) -> None:
+        """Returns once the kernel has taken most of what was written, or the socket is gone."""
+
+    def ping(self) -> None:
+        """Asks the peer for a sign of life."""
 
     def hold(self) -> None:
         """Stops reading, so that the peer has to wait."""
@@ -109,11 +118,18 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Bounds what the kernel may hide from the outbound limits."""
         super().connection_made(transport)
+        self.transport.set_write_buffer_limits(limits.CLOGGED_OUTBOUND_BYTES)
         sock = transport.get_extra_info("socket")
         if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if _TCP_NOTSENT_LOWAT is not None:
                 sock.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, limits.NOTSENT_LOWAT_BYTES)
+
+    def resume_writing(self) -> None:
+        """Hears from the transport that most of what was unsent has left."""
+        super().resume_writing()
+        if self._sink is not None:
+            self._sink.drained()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Breaks the cycles of the library's parser, so that it dies by reference count."""
@@ -315,14 +331,22 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
 
     # ── Transport ────────────────────────────────────────────────────────────────────────────────
 
-    def write(self, frames: bytes) -> None:
+    def write(self, data: bytes) -> None:
         """Hands whole frames to the transport; drops them after a close."""
-        if self.handshake_complete and not (self.close_sent or self.transport.is_closing()):
-            self.transport.write(frames)
+        if not (self.close_sent or self.transport.is_closing()):
+            self.transport.write(data)
 
     def unsent_bytes(self) -> int:
         """Returns the bytes that the kernel has not taken yet."""
         return self.transport.get_write_buffer_size()
+
+    async def drained(self) -> None:
+        """Returns once the kernel has taken most of what was written, or the socket is gone."""
+        await self.writable.wait()
+
+    def ping(self) -> None:
+        """Asks the peer for a sign of life."""
+        self.write(frames.PING)
 
     def hold(self) -> None:
         """Stops reading, so that the peer has to wait; never behind a close frame."""
@@ -370,6 +394,9 @@ class _Deaf:
 
     def alive(self) -> None:
         """Drops a sign of life."""
+
+    def drained(self) -> None:
+        """Has nothing held back."""
 
     def closed(self) -> None:
         """Has been told."""

@@ -49,6 +49,10 @@ class SocketReader:
             connection.session.heard_at = time.monotonic()
             self._handlers.heard(connection)
 
+    def drained(self) -> None:
+        """Goes on with what was held back while the client had much unread."""
+        self._handlers.read_on(self._connection)
+
     def closed(self) -> None:
         """Lets go of the socket; a request under way is carried out all the same."""
         self._connection.closed()

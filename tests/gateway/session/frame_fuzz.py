@@ -209,6 +209,9 @@ class _Ears:
     def alive(self) -> None:
         pass
 
+    def drained(self) -> None:
+        pass
+
     def closed(self) -> None:
         pass
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.session import frames
+from gateway.session.frames import masked_text, size_bytes
 from tests.gateway.session.frame_fuzz import first_difference
 
 SEED = 6455
@@ -16,18 +17,27 @@ async def test_however_a_stream_is_cut_it_says_what_the_library_hears() -> None:
     assert await first_difference(SEED, 0, CASES) is None
 
 
-@pytest.mark.parametrize("planted", [126, 127])
-async def test_the_streams_find_a_reader_that_is_wrong_about_a_length(
-    monkeypatch: pytest.MonkeyPatch, planted: int
+def short_by_one(data: bytes, at: int) -> int:
+    """A size of a frame with a 64-bit length that lacks a byte."""
+    return size_bytes(data, at) - (len(data) > at + 1 and data[at + 1] == 0xFF)
+
+
+def blind_to_reserved_bits(data: bytes, at: int, max_bytes: int) -> tuple[bytes, int] | None:
+    """A reader of texts that does not look at the reserved bits."""
+    if at < len(data) and data[at] == 0xC1:
+        data = data[:at] + b"\x81" + data[at + 1 :]
+    return masked_text(data, at, max_bytes)
+
+
+@pytest.mark.parametrize(
+    ("name", "planted"),
+    [("size_bytes", short_by_one), ("masked_text", blind_to_reserved_bits)],
+)
+async def test_the_streams_find_a_reader_that_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, name: str, planted: object
 ) -> None:
-    """They can fail: for a frame whose size is a byte less than it says."""
-    size_bytes = frames.size_bytes
-
-    def wrong(data: bytes, at: int) -> int:
-        is_planted = len(data) > at + 1 and data[at + 1] & 0x7F == planted
-        return size_bytes(data, at) - is_planted
-
-    monkeypatch.setattr(frames, "size_bytes", wrong)
+    """They can fail."""
+    monkeypatch.setattr(frames, name, planted)
     assert await first_difference(SEED, 0, CASES) is not None
 
 
