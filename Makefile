@@ -66,6 +66,10 @@ bench-processes: setup ## cards between three gateways and two broadcasters
 bench-storm: setup ## everybody reconnects, and goes LIVE, at once
 	@$(PY) -m bench.storm
 
+.PHONY: bench-gateway
+bench-gateway: setup ## sessions of one core: fan-out, heartbeats, memory, stalled readers
+	@$(PY) -m bench.gateway
+
 .PHONY: lock
 lock:  # pin the dependencies anew; needs uv
 	uv pip compile -q pyproject.toml --extra embedded --extra build \

@@ -62,12 +62,14 @@ UNAVAILABLE: Final = CloseCode(
     4201, "UNAVAILABLE", "The session could not be opened: a part of the service is away."
 )
 AUTH_TIMEOUT: Final = CloseCode(4202, "AUTH_TIMEOUT", "No AUTH within 10 s.")
-NOT_ALLOWED: Final = CloseCode(4301, "NOT_ALLOWED", "The account may not use the service.")
 TOO_MANY_SOCKETS: Final = CloseCode(
-    4302, "TOO_MANY_SOCKETS", "The same user opened more than 5 sockets; the oldest was closed."
+    4203,
+    "TOO_MANY_SOCKETS",
+    "The same user opened more than 5 sockets; the one silent for longest was closed.",
 )
+NOT_ALLOWED: Final = CloseCode(4301, "NOT_ALLOWED", "The account may not use the service.")
 ANOTHER_USER: Final = CloseCode(4303, "ANOTHER_USER", "AUTH on an open session named another user.")
-AUTH_FIRST: Final = CloseCode(4304, "AUTH_FIRST", "Something else was said before AUTH.")
+AUTH_FIRST: Final = CloseCode(4304, "AUTH_FIRST", "A request came before AUTH.")
 
 ALL: Final = (
     NOT_UTF8,
@@ -79,8 +81,8 @@ ALL: Final = (
     FLOOD,
     UNAVAILABLE,
     AUTH_TIMEOUT,
-    NOT_ALLOWED,
     TOO_MANY_SOCKETS,
+    NOT_ALLOWED,
     ANOTHER_USER,
     AUTH_FIRST,
 )

@@ -40,6 +40,15 @@ def encode(value: object) -> bytes:
     return _FIELD_WITH_OFFSET.sub(_in_utc, _FULL_SECOND.sub(_with_fraction, text))
 
 
+def number(value: float) -> bytes:
+    """The number as it stands inside of such a text.
+
+    >>> number(3.0)
+    b'3.0'
+    """
+    return _encoder.encode(value)
+
+
 def _with_fraction(clock: re.Match[bytes]) -> bytes:
     date_at = clock.start() - len("2030-01-31")
     return clock[0][:-2] + b'.000000Z"' if _is_time(clock.string, date_at) else clock[0]

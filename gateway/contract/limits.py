@@ -58,15 +58,18 @@ HEARTBEAT_S: Final = 30.0
 HEARTBEAT_SLACK_S: Final = 20.0
 """A socket silent for heartbeat + slack is cut."""
 MAX_WAITING_REQUESTS: Final = 16
-"""Requests of one socket that wait for the database; more are answered RATE_LIMITED."""
+"""Requests of one socket that wait for the database; then it is not read until one was answered, and
+what had been read already is answered RATE_LIMITED."""
 MAX_WATCHED_TASKS: Final = 32
 """SUBSCRIBE_TASK per socket."""
 
 # ── One socket, outbound ─────────────────────────────────────────────────────────────────────────
-MAX_OUTBOUND_BYTES: Final = 1024 * 1024
-"""More unsent bytes than this cut the socket."""
-MAX_OUTBOUND_AGE_S: Final = 10.0
-"""Bytes that nobody read for this long cut the socket."""
+MAX_OUTBOUND_BYTES: Final = 192 * 1024
+"""Nothing is put behind more unsent bytes than this: the socket is cut."""
+CLOGGED_OUTBOUND_BYTES: Final = 64 * 1024
+"""Above this many unsent bytes durable events stay in the log until the client has read on."""
+MAX_OUTBOUND_STALL_S: Final = 8.0
+"""A client that takes not a byte of what waits for it for so long is cut, within 10 s of its last."""
 VOLATILE_OUTBOUND_BYTES: Final = 16 * 1024
 """Above this many unsent bytes positions and CITY frames are dropped: the next one is newer."""
 NOTSENT_LOWAT_BYTES: Final = 16 * 1024
@@ -78,7 +81,7 @@ MAX_CARDS_BEFORE_WELCOME: Final = 64
 
 # ── All sockets ──────────────────────────────────────────────────────────────────────────────────
 SOCKETS_PER_USER: Final = 5
-"""The oldest is closed when one more authenticates (4302)."""
+"""The one silent for longest is closed when one more authenticates (4203)."""
 MAX_UNAUTHENTICATED: Final = 2_000
 """Sockets that have not authenticated yet; more are refused with 503 before the upgrade."""
 MAX_UNAUTHENTICATED_PER_ADDRESS: Final = 1_000
@@ -190,7 +193,5 @@ FLOOD: Final = (1.0, 60.0)
 """Refused messages a socket may cause before it is closed (4200): per second, and at once."""
 CONTROL: Final = (10.0, 100.0)
 """Pings, pongs and continuation frames of one socket; more close it (4200)."""
-CONTROL_SLICE_BYTES: Final = 4 * 1024
-"""So much is parsed at once, so that a flood of tiny frames is noticed before it is answered."""
 BAD_AUTH_WAITS_S: Final = 5.0
 """An address beyond its bad tokens waits so long for the answer to each further one."""

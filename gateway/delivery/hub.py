@@ -121,7 +121,7 @@ class Hub:
         writable = complete or not rendering.needs_code(event)
         payload = session.durable(event) if writable and connections.sockets else b""
         for connection in connections.sockets:
-            if not writable:
+            if not writable or connection.clogged:
                 connection.session.order.heard_of(event.seq)
             elif connection.session.push(event.seq, payload):
                 taken = True
@@ -177,13 +177,22 @@ class Hub:
                 connections.poller.event(last_seq)
 
     def missing_after(self, user: UserId) -> int | None:
-        """Returns the seq after which a session of the user misses events; None when none does."""
+        """Returns the seq after which a session of the user misses events; None when none does.
+
+        One that has much unread misses nothing until it has read on (`read_on`).
+        """
         written = [
             connection.session.order.written
             for connection in self.registry.sockets(user)
-            if connection.session.behind and not connection.gone
+            if connection.session.behind and not (connection.gone or connection.clogged)
         ]
         return min(written, default=None)
+
+    def read_on(self, connection: Connection) -> None:
+        """Asks for the log where events were left in it because the client had much unread."""
+        user = connection.session.user_id
+        if user is not None and connection.session.behind:
+            self._needs_log(user)
 
     def fill(self, events: Iterable[UserEvent]) -> None:
         """Writes events read from the log to the sessions that miss them."""

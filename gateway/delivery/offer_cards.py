@@ -12,6 +12,7 @@ from engine.kernel.applied import ClosedBroadcast
 from engine.kernel.ids import UserId
 from engine.live.views import OfferCard
 from gateway.contract import codec, limits
+from gateway.contract.card_encoding import CardEncoder
 from gateway.delivery.ended_broadcasts import EndedBroadcasts
 from gateway.delivery.fanout import Fanout
 from gateway.delivery.poller import Poller
@@ -151,27 +152,36 @@ class OfferCards:
     # ── Inside ───────────────────────────────────────────────────────────────────────────────────
 
     def _show_all(self, cards: Sequence[tuple[UserId, OfferCard]]) -> Iterator[None]:
+        of_users: dict[UserId, list[OfferCard]] = {}
         for user, card in cards:
-            self._show(user, card)
+            of_users.setdefault(user, []).append(card)
+        encoder = CardEncoder()
+        for user, own in of_users.items():
+            self._show(user, own, encoder)
             yield
 
-    def _show(self, user: UserId, card: OfferCard) -> None:
-        broadcast_id = card.broadcast_id
+    def _show(self, user: UserId, cards: Iterable[OfferCard], encoder: CardEncoder) -> None:
+        """Shows one hustler's cards: each socket is written to once, whatever their number."""
         connections = self._registry.user(user)
-        if connections is None or broadcast_id in self._ended:
+        if connections is None:
             return
-        taken = False
-        payload = codec.encode("LIVE_TASK_BROADCAST", card)
+        for card in cards:
+            broadcast_id = card.broadcast_id
+            if broadcast_id in self._ended:
+                continue
+            taken = False
+            payload = encoder.encode(card) if connections.sockets else b""
+            for connection in connections.sockets:
+                if connection.session.show(broadcast_id, card.task.id, payload):
+                    taken = True
+                    self._shown[broadcast_id].add(connection)
+            if connections.poller is not None:
+                self._polled[broadcast_id].add(user)
+                taken = connections.poller.offer(broadcast_id) or taken
+            if taken:
+                self._took(broadcast_id, user)
         for connection in connections.sockets:
-            if connection.session.show(broadcast_id, card.task.id, payload):
-                taken = True
-                self._shown[broadcast_id].add(connection)
-                connection.flush()
-        if connections.poller is not None:
-            self._polled[broadcast_id].add(user)
-            taken = connections.poller.offer(broadcast_id) or taken
-        if taken:
-            self._took(broadcast_id, user)
+            connection.flush()
 
     def _took(self, broadcast_id: UUID, user: UserId) -> None:
         if len(self._taken) < limits.CARD_ACKS_KEPT:

@@ -64,7 +64,8 @@ class ConnectionRegistry:
     def joined(self, connection: Connection) -> None:
         """Adds an authenticated socket to its user's; from here on it receives every push.
 
-        The oldest socket of a user who opens too many is closed.
+        Of a user who opens too many, the socket that has been silent for longest is closed: a phone
+        that changed its network leaves sockets that nobody holds any more.
         """
         user = connection.session.user_id
         assert user is not None
@@ -74,9 +75,10 @@ class ConnectionRegistry:
         sockets.append(connection)
         self.unchecked.add(user)
         open_ones = [known for known in sockets if not known.gone]
-        for oldest in open_ones[: -limits.SOCKETS_PER_USER]:
-            oldest.session.end(close_codes.TOO_MANY_SOCKETS)
-            oldest.flush()
+        if len(open_ones) > limits.SOCKETS_PER_USER:
+            silent = min(open_ones[:-1], key=lambda known: known.session.heard_at)
+            silent.session.end(close_codes.TOO_MANY_SOCKETS)
+            silent.flush()
 
     def left(self, connection: Connection) -> None:
         """Removes a closed socket."""

@@ -16,9 +16,11 @@ class TokenBucket:
 
     def take(self, now: float) -> float:
         """Takes one token and returns 0.0, or returns the seconds until one is available."""
-        self._level = min(self._burst, self._level + (now - self._at) * self._rate)
+        level = self._level + (now - self._at) * self._rate
+        level = min(level, self._burst)
         self._at = now
-        if self._level < 1.0:
-            return (1.0 - self._level) / self._rate
-        self._level -= 1.0
+        if level < 1.0:
+            self._level = level
+            return (1.0 - level) / self._rate
+        self._level = level - 1.0
         return 0.0

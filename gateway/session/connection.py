@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Final
 from uuid import UUID
 
 from gateway.contract import limits
-from gateway.session.outbound import Outbound, text_frame
+from gateway.session.frames import PING, Framer, text_frame
+from gateway.session.outbound import Outbound
 from gateway.session.session import Session
 from gateway.session.transport import Transport
+
+_FRAMER: Final = Framer()
 
 
 class Connection:
     """Joins a `Session` to a `Transport`; no call blocks. Times are monotonic seconds."""
 
     __slots__ = (
+        "_held",
         "_outbound",
+        "_pinged_after",
         "_shut",
         "address",
         "cut_for",
@@ -36,6 +42,9 @@ class Connection:
         """The source of the position, a session or REST, of which this socket was told that it counts."""
         self._outbound = Outbound(now)
         self._shut = False
+        self._held = False
+        self._pinged_after = 0.0
+        """When the client had last said anything at the last ping."""
 
     @property
     def gone(self) -> bool:
@@ -51,6 +60,32 @@ class Connection:
         """Whether the client reads late, so that volatile messages are left out."""
         return self.transport.unsent_bytes() > limits.VOLATILE_OUTBOUND_BYTES
 
+    @property
+    def clogged(self) -> bool:
+        """Whether so much waits for the client that events are left in the log for now."""
+        return self.transport.unsent_bytes() > limits.CLOGGED_OUTBOUND_BYTES
+
+    async def drain(self) -> None:
+        """Writes the outbox and waits while much of what was written is unread.
+
+        Returns at once for a socket that is gone, or goes meanwhile.
+        """
+        self.flush()
+        if not self._shut:
+            await self.transport.drained()
+
+    def hold(self) -> None:
+        """Stops reading: as much as may wait does."""
+        self._held = True
+        self.transport.hold()
+
+    def read_on(self, now: float) -> None:
+        """Reads again; while it did not, the client was not silent."""
+        if self._held:
+            self._held = False
+            self.session.heard_at = now
+            self.transport.read_on()
+
     def flush(self) -> None:
         """Writes the session's outbox at once, then the close frame if the session has ended."""
         if self._shut:
@@ -58,17 +93,18 @@ class Connection:
             return
         outbox = self.session.outbox
         if outbox:
+            if self.transport.unsent_bytes() > limits.MAX_OUTBOUND_BYTES:
+                outbox.clear()
+                self._cut("slow")
+                return
             frames = (
-                text_frame(outbox[0])
+                _FRAMER.text_frame(outbox[0])
                 if len(outbox) == 1
-                else b"".join(text_frame(payload) for payload in outbox)
+                else b"".join(map(text_frame, outbox))
             )
             outbox.clear()
             self.transport.write(frames)
             self._outbound.wrote(len(frames))
-            if self.transport.unsent_bytes() > limits.MAX_OUTBOUND_BYTES:
-                self._cut("slow")
-                return
         ending = self.session.ending
         if ending is not None:
             self._shut = True
@@ -79,12 +115,21 @@ class Connection:
         if self._shut:
             return
         self.session.tick(now, unix_now)
-        if self._outbound.too_slow(now, self.transport.unsent_bytes()):
+        if self._outbound.stalls(now, self.transport.unsent_bytes()):
             self._cut("slow")
-        elif check_silence and self.session.silent(now):
+        elif check_silence and not self._held and self.session.silent(now):
             self._cut("silent")
         else:
+            self._ask_for_life(now)
             self.flush()
+
+    def _ask_for_life(self, now: float) -> None:
+        """Pings a client that has been silent for a heartbeat, once: its library answers by itself."""
+        heard_at = self.session.heard_at
+        if now - heard_at > limits.HEARTBEAT_S and self._pinged_after != heard_at:
+            self._pinged_after = heard_at
+            self.transport.ping()
+            self._outbound.wrote(len(PING))
 
     def _cut(self, why: str) -> None:
         self._shut = True

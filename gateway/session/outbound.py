@@ -1,4 +1,4 @@
-"""Limits on what is written but unread by one client, in bytes and in age.
+"""Whether a client reads: slow is who makes no progress, whatever the amount that waits.
 
 No frames are queued here: they go to the transport, and what it has not handed to the kernel is the
 queue (TCP_NOTSENT_LOWAT keeps the kernel from hiding megabytes).
@@ -10,36 +10,24 @@ from gateway.contract import limits
 
 
 class Outbound:
-    """Decides whether a client reads too slowly. Times are monotonic seconds."""
+    """Follows what leaves one socket. Times are monotonic seconds."""
 
-    __slots__ = ("_mark_at", "_mark_bytes", "_written_bytes")
+    __slots__ = ("_moved_at", "_sent_bytes", "_written_bytes")
 
     def __init__(self, now: float) -> None:
         self._written_bytes = 0
-        self._mark_bytes = 0
-        self._mark_at = now
+        self._sent_bytes = 0
+        self._moved_at = now
 
     def wrote(self, size_bytes: int) -> None:
         """Adds the size of frames that were handed to the transport."""
         self._written_bytes += size_bytes
 
-    def too_slow(self, now: float, unsent_bytes: int) -> bool:
-        """Returns whether to abort the client: too much unsent, or unsent for too long."""
-        if unsent_bytes > limits.MAX_OUTBOUND_BYTES:
-            return True
-        if self._written_bytes - unsent_bytes >= self._mark_bytes:
-            # everything written before the last look has left: look anew from here
-            self._mark_bytes = self._written_bytes
-            self._mark_at = now
+    def stalls(self, now: float, unsent_bytes: int) -> bool:
+        """Returns whether something waits and not a byte of it has left for too long."""
+        sent_bytes = self._written_bytes - unsent_bytes
+        if unsent_bytes <= 0 or sent_bytes > self._sent_bytes:
+            self._sent_bytes = sent_bytes
+            self._moved_at = now
             return False
-        return now - self._mark_at > limits.MAX_OUTBOUND_AGE_S
-
-
-def text_frame(payload: bytes) -> bytes:
-    """Returns a WebSocket text message of a server: one unmasked frame (RFC 6455 §5.2)."""
-    size = len(payload)
-    if size < 126:
-        return b"\x81" + size.to_bytes(1) + payload
-    if size < 65_536:
-        return b"\x81\x7e" + size.to_bytes(2) + payload
-    return b"\x81\x7f" + size.to_bytes(8) + payload
+        return now - self._moved_at > limits.MAX_OUTBOUND_STALL_S

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 from uuid import UUID
 
 from engine.events.views import Snapshot
@@ -26,6 +26,9 @@ from gateway.session.event_order import EventOrder
 from gateway.session.shown_cards import ShownCards
 
 _NEVER: Final = float("inf")
+_RATE_OF: Final = {
+    kind: limits.RATE_OF[str(kind.__struct_config__.tag)] for kind in get_args(client.ClientMessage)
+}
 
 
 class Phase(Enum):
@@ -96,7 +99,7 @@ class Session:
         self._auth_sent = False
         self._rate = TokenBucket(*limits.RATE, now)
         self._flood = TokenBucket(*limits.FLOOD, now)
-        self._buckets: dict[str, TokenBucket] = {}
+        self._buckets: dict[type, TokenBucket] = {}
         self._welcomed_to = 0
         self._early: dict[UUID, tuple[UUID, bytes]] = {}
         self._gone_early: set[UUID] = set()
@@ -113,38 +116,32 @@ class Session:
         try:
             self._admit(self._rate, now)
             message = codec.parse(raw)
-            self._admit(self._bucket(message, now), now)
-            if isinstance(message, client.Auth):
+            kind = type(message)
+            bucket = self._buckets.get(kind)
+            if bucket is None:
+                bucket = self._buckets[kind] = TokenBucket(*_RATE_OF[kind], now)
+            self._admit(bucket, now)
+            if kind is client.Auth:
                 # What is sent right behind it waits for it (gateway/ws/request_queue.py).
                 self._auth_sent = True
-            elif self.phase is Phase.GREETING and not self._auth_sent:
-                self.end(close_codes.AUTH_FIRST)  # no other token would help
+            elif self.phase is Phase.GREETING and not self._auth_sent and kind is not client.Ping:
+                self.end(close_codes.AUTH_FIRST)
                 raise errors.refusal("HX501", "TOKEN-MISSING", "AUTH is the first message.")
         except errors.Refusal as refusal:
             self.refuse(refusal, codec.reference_of(raw), now)
             return None
-        match message:
-            case client.Ping():
-                pong = server.Pong(server_time, max(self.order.known, self.order.written))
-                self.reply("PONG", pong, message.id)
-            case client.Ack():
-                pass  # nothing to keep: who resumes says `last_seq`
-            case _:
-                return message
-        return None
+        if kind is client.Ping:
+            pong = server.Pong(server_time, max(self.order.known, self.order.written))
+            self.reply("PONG", pong, message.id)
+            return None
+        if kind is client.Ack:
+            return None  # nothing to keep: who resumes says `last_seq`
+        return message
 
     def receive_binary(self, now: float) -> None:
         """Refuses a binary frame with ERROR; the session goes on."""
         self.heard_at = now
         self.refuse(errors.refusal("VALIDATION_ERROR", message="Text frames only."), None, now)
-
-    def _bucket(self, message: client.ClientMessage, now: float) -> TokenBucket:
-        kind = type(message).__struct_config__.tag
-        assert isinstance(kind, str)
-        bucket = self._buckets.get(kind)
-        if bucket is None:
-            bucket = self._buckets[kind] = TokenBucket(*limits.RATE_OF[kind], now)
-        return bucket
 
     @staticmethod
     def _admit(bucket: TokenBucket, now: float) -> None:

@@ -1,1 +1,1 @@
-"""The WebSocket endpoint: admission, the read loop, and the handlers of its requests."""
+"""The WebSocket endpoint: admission, what is read from sockets, and the handlers of requests."""

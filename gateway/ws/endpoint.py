@@ -1,11 +1,10 @@
-"""The WebSocket endpoint: admits or refuses handshakes, and reads each socket until it closes."""
+"""The WebSocket endpoint: admits or refuses handshakes, and opens a session on each socket."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Callable, Collection
-from datetime import UTC, datetime
 from typing import cast
 from uuid import UUID, uuid4
 
@@ -21,7 +20,7 @@ from gateway.session.connection import Connection
 from gateway.session.session import Session
 from gateway.session.transport import EXTENSION, Transport
 from gateway.ws.handlers import MessageHandlers
-from gateway.ws.request_queue import RequestQueue
+from gateway.ws.socket_reader import SocketReader
 
 
 class WebSocketEndpoint:
@@ -50,7 +49,7 @@ class WebSocketEndpoint:
             await asyncio.Event().wait()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuses the handshake with a problem document, or serves the socket until it closes."""
+        """Refuses the handshake with a problem document, or accepts it and leaves a session there."""
         address = counted_as(scope["client"][0] if scope.get("client") else "unknown")
         await receive()
         if not self._allows_origin(scope):
@@ -62,33 +61,18 @@ class WebSocketEndpoint:
             await _deny(errors.refusal("RATE_LIMITED"), self._metrics, send)
         else:
             await send({"type": "websocket.accept"})
-            await self._serve_socket(scope, address, receive, self._requests)
+            transport = cast("Transport", scope["extensions"][EXTENSION])
+            self._attach_session(scope, address, transport, self._requests)
 
-    async def _serve_socket(
-        self, scope: Scope, address: str, receive: Receive, requests: asyncio.TaskGroup
+    def _attach_session(
+        self, scope: Scope, address: str, transport: Transport, requests: asyncio.TaskGroup
     ) -> None:
-        transport = cast("Transport", scope["extensions"][EXTENSION])
-        token = _bearer(Headers(scope=scope))
-        session = Session(self._new_id(), time.monotonic(), token, self._refused)
-        connection = Connection(session, transport, time.monotonic(), address)
-        request_queue = RequestQueue(connection, self._handlers, requests)
+        """Opens a session on an accepted handshake; from here on no task waits for the socket."""
+        now = time.monotonic()
+        session = Session(self._new_id(), now, _bearer(Headers(scope=scope)), self._refused)
+        connection = Connection(session, transport, now, address)
         self._hub.registry.opened(connection)
-        try:
-            while (frame := await receive())["type"] != "websocket.disconnect":
-                text = frame.get("text")
-                if connection.gone:
-                    continue
-                if text is None:
-                    session.receive_binary(time.monotonic())
-                else:
-                    message = session.receive(text, time.monotonic(), datetime.now(UTC))
-                    if message is not None:
-                        request_queue.take(message)
-                self._handlers.heard(connection)
-                connection.flush()
-        finally:
-            connection.closed()
-            self._handlers.left(connection)
+        transport.attach(SocketReader(connection, self._handlers, requests))
 
     def _refused(self, kind: errors.ErrorKind) -> None:
         self._metrics.refused("socket", kind)

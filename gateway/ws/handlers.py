@@ -75,6 +75,10 @@ class MessageHandlers:
         if user is not None:
             self._location_tracker.heard(user, connection)
 
+    def read_on(self, connection: Connection) -> None:
+        """Goes on with what was held back while the client had much unread."""
+        self._hub.read_on(connection)
+
     async def answer(self, connection: Connection, message: client.ClientMessage) -> None:
         """Carries out one request and writes its answer; every exception becomes ERROR."""
         try:

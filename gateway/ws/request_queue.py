@@ -1,6 +1,7 @@
 """The requests of one socket, carried out one after the other and answered in that order.
 
-What needs no database (heartbeats, most positions) does not wait behind what does.
+What needs no database (heartbeats, most positions) does not wait behind what does, and a client that
+asks faster than it is answered is not read for a while.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ class RequestQueue:
             )
             return
         self._waiting.append(message)
+        if len(self._waiting) == limits.MAX_WAITING_REQUESTS:
+            self._connection.hold()
         if not self._working:
             self._working = True
             self._group.create_task(self._work(), name="socket-requests")
@@ -51,7 +54,9 @@ class RequestQueue:
         """Carries out requests until none waits; the one under way survives the socket's close."""
         try:
             while self._waiting and not self._connection.gone:
-                await self._handlers.answer(self._connection, self._waiting.popleft())
+                message = self._waiting.popleft()
+                await self._handlers.answer(self._connection, message)
+                self._connection.read_on(time.monotonic())
         finally:
             self._working = False
             self._waiting.clear()

@@ -17,7 +17,7 @@ from gateway.identity.auth import Authenticator, Caller
 from gateway.identity.rates import Rates
 from gateway.metrics.sessions import SessionMetrics
 from gateway.session.connection import Connection
-from gateway.session.session import Session, durable
+from gateway.session.session import durable
 from gateway.ws import error_mapping
 
 
@@ -55,7 +55,7 @@ class SessionOpener:
                 return None
             snapshot = await self._snapshots.read(session.user_id)
             last_seq = session.order.written if again else message.data.last_seq
-            await self._replay(session, snapshot, last_seq)
+            await self._replay(connection, snapshot, last_seq)
         except Exception as error:  # noqa: BLE001 - whatever it was, no session hangs half open
             session.not_joined(error_mapping.refusal_for(error), message.id, time.monotonic())
             return None
@@ -98,8 +98,11 @@ class SessionOpener:
             connection.session.end(close_codes.FLOOD)
             raise
 
-    async def _replay(self, session: Session, snapshot: Snapshot, last_seq: int | None) -> None:
-        """Writes what the client missed, page by page, up to the snapshot's point."""
+    async def _replay(
+        self, connection: Connection, snapshot: Snapshot, last_seq: int | None
+    ) -> None:
+        """Writes what the client missed, page by page as it reads, up to the snapshot's point."""
+        session = connection.session
         user = UserId(snapshot.user_id)
         after = session.begin(snapshot.last_seq, last_seq)
         how = "new" if last_seq is None else "resumed"
@@ -113,6 +116,9 @@ class SessionOpener:
             if session.replay((event, durable(event)) for event in events):
                 break
             after = session.order.written
+            await connection.drain()
+            if connection.gone:
+                return
         if last_seq is not None and last_seq > snapshot.last_seq:
             how = "resync"
         self._metrics.started(how)

@@ -87,13 +87,22 @@ def close(session: Session, offer: OfferCard, reason: Any = "CLAIMED") -> None:
 # ── Before and at AUTH ───────────────────────────────────────────────────────────────────────────
 
 
-def test_before_auth_only_auth_is_spoken() -> None:
-    """Anything else is HX501, and the close says that no other token would help."""
+def test_a_request_before_auth_ends_the_session_and_is_no_matter_of_tokens() -> None:
+    """HX501, and the close says that the app has to change: a fresh token would not help."""
+    session = session_at(Phase.GREETING)
+    request = f'{{"type":"SUBSCRIBE_TASK","id":"s","data":{{"task_id":"{ME}"}}}}'
+    assert session.receive(request, 1.0, NOW) is None
+    (error,) = received(session)
+    assert (error["type"], error["id"], error["data"]["code"]) == ("ERROR", "s", "HX501")
+    assert session.ending is close_codes.AUTH_FIRST
+
+
+def test_a_ping_before_auth_is_answered() -> None:
+    """It asks for nothing that a token guards, and keeps nobody from AUTH in time."""
     session = session_at(Phase.GREETING)
     assert session.receive('{"type":"PING","id":"p"}', 1.0, NOW) is None
-    (error,) = received(session)
-    assert (error["type"], error["id"], error["data"]["code"]) == ("ERROR", "p", "HX501")
-    assert session.ending is close_codes.AUTH_FIRST
+    assert types(session) == ["PONG"]
+    assert session.ending is None
 
 
 def test_malformed_before_auth_is_an_error_and_the_session_goes_on() -> None:

@@ -17,7 +17,8 @@ from gateway.delivery.ended_broadcasts import EndedBroadcasts
 from gateway.delivery.fanout import Fanout
 from gateway.delivery.poller import Poller
 from gateway.identity.token_bucket import TokenBucket
-from gateway.session.outbound import Outbound, text_frame
+from gateway.session.frames import text_frame
+from gateway.session.outbound import Outbound
 
 # ── Token bucket ─────────────────────────────────────────────────────────────────────────────────
 
@@ -47,30 +48,21 @@ def test_an_empty_bucket_says_when_to_come_back() -> None:
 # ── Outbound ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_too_many_unsent_bytes_are_too_slow() -> None:
-    """One mebibyte, not a byte more."""
+def test_a_client_that_takes_nothing_of_what_waits_stalls() -> None:
+    """However little it is, and not before its time."""
     outbound = Outbound(0.0)
-    outbound.wrote(2 * limits.MAX_OUTBOUND_BYTES)
-    assert not outbound.too_slow(0.0, limits.MAX_OUTBOUND_BYTES)
-    assert outbound.too_slow(0.0, limits.MAX_OUTBOUND_BYTES + 1)
-
-
-def test_bytes_that_nobody_reads_for_ten_seconds_are_too_slow() -> None:
-    """However few they are."""
-    outbound = Outbound(0.0)
-    outbound.too_slow(0.0, 0)
+    assert not outbound.stalls(0.5, 0)
     outbound.wrote(10)
-    assert not outbound.too_slow(1.0, 10)
-    assert not outbound.too_slow(1.0 + limits.MAX_OUTBOUND_AGE_S, 10)
-    assert outbound.too_slow(1.1 + limits.MAX_OUTBOUND_AGE_S, 10)
+    assert not outbound.stalls(0.5 + limits.MAX_OUTBOUND_STALL_S, 10)
+    assert outbound.stalls(0.6 + limits.MAX_OUTBOUND_STALL_S, 10)
 
 
-def test_a_client_that_reads_steadily_is_not_too_slow() -> None:
-    """There may always be something unsent, as long as it is not the same."""
+def test_a_client_that_reads_slowly_does_not_stall() -> None:
+    """However much waits, and however slowly it gets less."""
     outbound = Outbound(0.0)
-    for second in range(60):
-        outbound.wrote(1_000)
-        assert not outbound.too_slow(float(second), 1_000)
+    outbound.wrote(1_000_000)
+    for second in range(1, 60):
+        assert not outbound.stalls(5.0 * second, 1_000_000 - second)
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 65_535, 65_536, 200_000])
@@ -191,7 +183,8 @@ def test_the_range_of_a_close_code_says_what_to_do() -> None:
         4000: Action.RESUME,
         4103: Action.FRESH_AUTH,
         4200: Action.WAIT,
-        4302: Action.STOP,
+        4203: Action.WAIT,
+        4304: Action.STOP,
     }
     assert {code: close_codes.action(code) for code in wanted} == wanted
 

@@ -1,0 +1,1 @@
+"""The WebSocket sessions of one core beside their peers: `make bench-gateway`."""
