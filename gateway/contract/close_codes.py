@@ -64,6 +64,9 @@ TOO_MANY_SOCKETS: Final = CloseCode(
     4302, "TOO_MANY_SOCKETS", "The same user opened more than 5 sockets; the oldest was closed."
 )
 ANOTHER_USER: Final = CloseCode(4303, "ANOTHER_USER", "AUTH on an open session named another user.")
+TOO_MANY_STREAMS: Final = CloseCode(
+    4304, "TOO_MANY_STREAMS", "The same user opened more than 4 streams; the oldest was closed."
+)
 
 ALL: Final = (
     NOT_UTF8,
@@ -77,6 +80,7 @@ ALL: Final = (
     NOT_ALLOWED,
     TOO_MANY_SOCKETS,
     ANOTHER_USER,
+    TOO_MANY_STREAMS,
 )
 
 BY_CODE: Final = {code.code: code for code in ALL}

@@ -67,7 +67,8 @@ class Hub:
         self.registry.left(connection)
 
     def suspended(self, user: UserId) -> None:
-        """Closes all sockets of a suspended account."""
+        """Closes all sockets and streams of a suspended account."""
+        self.polls.suspended(user)
         for connection in self.registry.sockets(user):
             connection.session.end(close_codes.NOT_ALLOWED)
             connection.flush()
