@@ -70,6 +70,9 @@ TOO_MANY_SOCKETS: Final = CloseCode(
 NOT_ALLOWED: Final = CloseCode(4301, "NOT_ALLOWED", "The account may not use the service.")
 ANOTHER_USER: Final = CloseCode(4303, "ANOTHER_USER", "AUTH on an open session named another user.")
 AUTH_FIRST: Final = CloseCode(4304, "AUTH_FIRST", "A request came before AUTH.")
+TOO_MANY_STREAMS: Final = CloseCode(
+    4305, "TOO_MANY_STREAMS", "The same user opened more than 4 streams; the oldest was closed."
+)
 
 ALL: Final = (
     NOT_UTF8,
@@ -85,6 +88,7 @@ ALL: Final = (
     NOT_ALLOWED,
     ANOTHER_USER,
     AUTH_FIRST,
+    TOO_MANY_STREAMS,
 )
 
 BY_CODE: Final = {code.code: code for code in ALL}

@@ -125,9 +125,20 @@ POLL_MAX_S: Final = 25.0
 POLLS_PER_USER: Final = 4
 """The oldest is answered when a user opens one more."""
 MAX_POLLS: Final = 1_000
-"""Long polls of a process; more are refused with 503."""
+"""Long polls and event streams of a process; more are refused with 503."""
 POLL_GRACE_S: Final = 60.0
 """A caller who polled this recently still counts as connected between two polls."""
+
+STREAMS_PER_USER: Final = 4
+"""The oldest is closed when a user opens one more (4304)."""
+STREAM_HEARTBEAT_S: Final = 15.0
+"""A stream that has nothing to tell writes a comment this often: proxies cut what is silent for
+30 to 60 s, and a client that hears nothing for twice as long comes again."""
+STREAM_RETRY_MS: Final = 1_000
+"""Told at the start of a stream: how long an EventSource waits before it comes again."""
+STREAM_DRAIN_RETRY_MS: Final = (200, 3_000)
+"""Told to the streams of a service that stops: each draws its wait from here, so that they do not
+all come at once."""
 
 # ── Uploads ──────────────────────────────────────────────────────────────────────────────────────
 UPLOADS_AT_ONCE: Final = 16

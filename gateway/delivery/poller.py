@@ -1,4 +1,4 @@
-"""One user's long polls: what wakes them, and what the last one returned."""
+"""One user's long polls and event streams: what wakes them, and what the last one returned."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Literal, NamedTuple
 from uuid import UUID
 
 from engine.kernel import errors
-from gateway.contract import limits
+from gateway.contract import close_codes, limits
+from gateway.contract.close_codes import CloseCode
+from gateway.delivery.streams import Stream
 
 Woken = Literal["EVENT", "OFFERS", "TIMEOUT", "STOPPING"]
 
@@ -21,22 +23,23 @@ class _Poll(NamedTuple):
 
 
 class Poller:
-    """The long polls of one user. Times are monotonic seconds."""
+    """The long polls and streams of one user. Times are monotonic seconds."""
 
-    __slots__ = ("_changed", "_pending", "_sent", "_waiting", "until")
+    __slots__ = ("_changed", "_pending", "_sent", "_streams", "_waiting", "until")
 
     def __init__(self) -> None:
         self.until = 0.0
         """When the user stops counting as connected, unless a poll is waiting."""
         self._waiting: dict[asyncio.Future[Woken], _Poll] = {}
+        self._streams: list[Stream] = []
         self._sent: set[UUID] = set()
         self._pending: set[UUID] = set()
         self._changed = False
 
     @property
     def waiting(self) -> bool:
-        """Whether a poll is open now."""
-        return bool(self._waiting)
+        """Whether a poll or a stream is open now."""
+        return bool(self._waiting or self._streams)
 
     @property
     def offset(self) -> int | None:
@@ -70,21 +73,40 @@ class Poller:
         self._waiting.pop(woken, None)
         self.until = now + limits.POLL_GRACE_S
 
+    def unread(self) -> None:
+        """Takes back an answer that nobody can have read: the next poll has the offers at once."""
+        self._changed = True
+
+    def follow(self, stream: Stream) -> None:
+        """Opens a stream; the oldest of a user who opens too many is closed."""
+        self._streams.append(stream)
+        open_ones = [known for known in self._streams if known.closed is None]
+        for oldest in open_ones[: -limits.STREAMS_PER_USER]:
+            oldest.close(close_codes.TOO_MANY_STREAMS)
+
+    def unfollow(self, stream: Stream, now: float) -> None:
+        """Closes a stream; whether its last words arrived is unknown, so the next poll repeats them."""
+        self._streams.remove(stream)
+        self._changed = self._changed or bool(self._sent)
+        self.until = now + limits.POLL_GRACE_S
+
     def event(self, seq: int) -> None:
-        """Wakes the polls that asked for events after a lower seq than this one."""
+        """Wakes the polls and streams that stand before this seq."""
+        for stream in self._streams:
+            stream.event(seq)
         for woken, poll in list(self._waiting.items()):
             if seq > poll.after:
                 self._wake(woken, "EVENT")
 
     def offer(self, broadcast_id: UUID) -> bool:
-        """Adds an open offer; returns True once a poll has returned it to the user."""
+        """Adds an open offer; returns True once a poll or stream has told it to the user."""
         if broadcast_id in self._sent:
             return True
-        if not self._waiting:
+        if not self.waiting:
             self._pending.add(broadcast_id)
             return False
         self._sent.add(broadcast_id)
-        self._wake_all("OFFERS")
+        self._offers_changed()
         return True
 
     def gone(self, broadcast_id: UUID) -> None:
@@ -101,8 +123,13 @@ class Poller:
         self._sent.clear()
         self._pending.clear()
 
-    def refuse(self, refusal: Callable[[], errors.Refusal], issued_until: float) -> None:
-        """Ends the polls whose token was issued until then (Unix seconds) with a refusal."""
+    def refuse(
+        self, code: CloseCode, refusal: Callable[[], errors.Refusal], issued_until: float
+    ) -> None:
+        """Ends polls and streams whose token was issued until then (Unix seconds)."""
+        for stream in self._streams:
+            if stream.issued_at <= issued_until:
+                stream.close(code)
         for woken, poll in list(self._waiting.items()):
             if poll.issued_at <= issued_until:
                 del self._waiting[woken]
@@ -110,10 +137,18 @@ class Poller:
                     woken.set_exception(refusal())
 
     def stop(self) -> None:
-        """Wakes every poll, for the shutdown of the service."""
+        """Wakes every poll and closes every stream, for the shutdown of the service."""
+        self.close_streams(close_codes.RESTARTING)
         self._wake_all("STOPPING")
 
+    def close_streams(self, code: CloseCode) -> None:
+        """Closes every stream for this reason."""
+        for stream in self._streams:
+            stream.close(code)
+
     def _offers_changed(self) -> None:
+        for stream in self._streams:
+            stream.offers()
         if self._waiting:
             self._wake_all("OFFERS")
         else:

@@ -162,7 +162,7 @@ class ConnectionRegistry:
         refusal: Callable[[], errors.Refusal],
         issued_until: float,
     ) -> None:
-        """Closes the user's sockets, and refuses the long polls, whose token is not newer than that.
+        """Closes the user's sockets, ends the streams and refuses the long polls whose token is not newer than that.
 
         `issued_until` in Unix seconds.
         """
@@ -172,7 +172,7 @@ class ConnectionRegistry:
                 connection.flush()
         connections = self._users.get(user)
         if connections is not None and connections.poller is not None:
-            connections.poller.refuse(refusal, issued_until)
+            connections.poller.refuse(code, refusal, issued_until)
 
     # ── Watchers ─────────────────────────────────────────────────────────────────────────────────
 

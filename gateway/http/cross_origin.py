@@ -26,7 +26,7 @@ class CrossOrigin(CORSMiddleware):
             app,
             allow_origins=list(origins),
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
             expose_headers=[REQUEST_ID_HEADER, REPLAYED_HEADER, "Retry-After"],
             max_age=MAX_AGE_S,
         )

@@ -26,6 +26,7 @@ from engine.kernel.ids import UserId
 from gateway.contract import encoding, problems
 from gateway.http import decoding
 from gateway.http.parts import Parts
+from gateway.http.streaming import Streaming, Writer
 from gateway.identity.auth import ADMINS, Caller, Role
 from gateway.identity.rates import Rate
 
@@ -46,6 +47,8 @@ class RequestContext(Generic[Body, Query]):
     query: Query
     gone: Callable[[], Awaitable[bool]]
     """Whether the caller has hung up."""
+    last_event_id: str | None = None
+    """`Last-Event-ID`: where an EventSource comes again."""
 
     @property
     def user_id(self) -> UserId:
@@ -69,6 +72,15 @@ class RawResponse:
     """An answer that is not JSON: its bytes, their media type, and headers of its own."""
 
     content: bytes
+    content_type: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamedResponse:
+    """An answer that its writer writes part by part, until it returns or the caller hangs up."""
+
+    write_to: Writer
     content_type: str
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -143,7 +155,8 @@ class Endpoint:
     def answer_types(self) -> tuple[type, ...]:
         """The types of a success; none for an empty answer."""
         kinds = _kinds(self.hints["return"])
-        return tuple(kind for kind in kinds if kind not in (RawResponse, Replayed, NoneType))
+        bare = (RawResponse, StreamedResponse, Replayed, NoneType)
+        return tuple(kind for kind in kinds if kind not in bare)
 
     @cached_property
     def may_replay(self) -> bool:
@@ -178,7 +191,12 @@ async def answer(endpoint: Endpoint, parts: Parts, request: Request) -> Response
     query = decoding.decode_query(request.query_params.multi_items(), endpoint.query_type)
     async with endpoint.consumes.read(parts, caller, request, endpoint.body_type) as decoded:
         context: RequestContext[Any, Any] = RequestContext(
-            caller, request.path_params, decoded.body, query, request.is_disconnected
+            caller,
+            request.path_params,
+            decoded.body,
+            query,
+            request.is_disconnected,
+            request.headers.get("last-event-id"),
         )
 
         async def run() -> Response:
@@ -220,6 +238,8 @@ def _encoded(value: Any, status: int) -> Response:
             headers=dict(value.headers),
             media_type=value.content_type,
         )
+    if isinstance(value, StreamedResponse):
+        return Streaming(value.write_to, value.content_type, value.headers)
     return Response(encoding.encode(value), status_code=status, media_type=JSON)
 
 

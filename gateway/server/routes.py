@@ -10,6 +10,7 @@ from starlette.staticfiles import StaticFiles
 
 from gateway.http import (
     disputes,
+    event_stream,
     events,
     live,
     map_page,
@@ -69,6 +70,7 @@ ENDPOINTS: Final = (
     Endpoint("GET",    "/v1/payout-account",       money.show,             MAY_WORK, resource="payouts"),
     Endpoint("POST",   "/v1/payout-account",       money.open_account,     MAY_WORK, rate=PAYOUT_ACCOUNT, resource="payouts"),
     Endpoint("GET",    "/v1/events",               events.after,           ANYONE),
+    Endpoint("GET",    "/v1/events/stream",        event_stream.stream,    ANYONE,   produces=event_stream.MEDIA_TYPES, resource="events"),
     Endpoint("GET",    "/v1/snapshot",             events.snapshot,        ANYONE,   resource="account"),
     Endpoint("GET",    "/v1/me",                   people.me,              ANYONE,   resource="account"),
     Endpoint("PATCH",  "/v1/me",                   people.edit,            ANYONE,   resource="account"),

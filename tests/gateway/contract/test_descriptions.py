@@ -154,7 +154,9 @@ def test_the_protocol_page_states_the_limits_as_they_are() -> None:
         f"| Sockets of one user | {limits.SOCKETS_PER_USER} |",
         f"| Sockets of a process | {limits.MAX_SOCKETS}, of which {limits.MAX_UNAUTHENTICATED} ",
         f"| Long polls of one user | {limits.POLLS_PER_USER} |",
-        f"| Long polls of a process | {limits.MAX_POLLS} |",
+        f"| Streams of one user | {limits.STREAMS_PER_USER} |",
+        f"| Long polls of a process | {limits.MAX_POLLS}, streams among them |",
+        f"| (comment) | – | every {limits.STREAM_HEARTBEAT_S:g} s ",
     ):
         assert row in page
 

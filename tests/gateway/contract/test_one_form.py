@@ -21,8 +21,9 @@ UNREAD = {
     "/v1/photos/{photo_id:uuid}",
     "/v1/payout-account",
     "/v1/admin/hustlers/nearest",
+    "/v1/events/stream",
 }
-"""No JSON, not there without a provider that pays out, and the story that is read by its user."""
+"""No JSON, not there without a provider that pays out, read by its user, and one without an end."""
 
 
 class WireRecorder:

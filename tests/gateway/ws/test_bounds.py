@@ -16,6 +16,7 @@ from gateway.contract.close_codes import Action
 from gateway.delivery.ended_broadcasts import EndedBroadcasts
 from gateway.delivery.fanout import Fanout
 from gateway.delivery.poller import Poller
+from gateway.delivery.streams import Stream
 from gateway.identity.token_bucket import TokenBucket
 from gateway.session.frames import text_frame
 from gateway.session.outbound import Outbound
@@ -169,6 +170,35 @@ async def test_stopping_releases_every_poll() -> None:
     polls = [poller.begin(0), poller.begin(3)]
     poller.stop()
     assert [poll.result() for poll in polls] == ["STOPPING", "STOPPING"]
+
+
+async def test_an_answer_that_nobody_read_and_the_end_of_a_stream_leave_the_next_poll_news() -> (
+    None
+):
+    """What only an answer on its way has told is told again, once."""
+    poller, offer, stream = Poller(), uuid4(), Stream(0)
+    poller.follow(stream)
+    assert poller.offer(offer)
+    poller.unfollow(stream, 0.0)
+    assert poller.begin(0).result() == "OFFERS"
+    poller.unread()
+    assert poller.begin(0).result() == "OFFERS"
+    assert not poller.begin(0).done()
+
+
+async def test_a_stream_notes_what_happens_while_it_is_written_to() -> None:
+    """By flags, not by a queue: its bound is what one read of the log returns."""
+    poller, stream = Poller(), Stream(4)
+    poller.follow(stream)
+    stream.is_behind = stream.offers_changed = False
+    poller.event(4)
+    assert not stream.is_behind
+    for seq in range(5, 5_000):
+        poller.event(seq)
+    poller.offer(uuid4())
+    assert (stream.is_behind, stream.offers_changed, stream.closed) == (True, True, None)
+    poller.stop()
+    assert stream.closed is close_codes.RESTARTING
 
 
 # ── Close codes ──────────────────────────────────────────────────────────────────────────────────
