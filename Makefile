@@ -58,6 +58,16 @@ bench-presence: setup ## what a heartbeat costs, of these ratios
 bench-first-card: setup ## commit to first card, with 500, 2,000 and 10,000 sessions
 	@$(PY) -m bench.micro.first_offer --sessions 500 2000 10000
 
+.PHONY: load
+load: ## people under locust against a service of their own (LOAD="--shape storm")
+	@sh deploy/setup.sh requirements-load.lock
+	@$(PY) -m bench.load $(LOAD)
+
+.PHONY: load-ui
+load-ui: ## the same on locust's web page, until Ctrl-C
+	@sh deploy/setup.sh requirements-load.lock
+	@$(PY) -m bench.load --ui $(LOAD)
+
 .PHONY: lock
 lock:  # pin the dependencies anew; needs uv
 	uv pip compile -q pyproject.toml --extra embedded --extra build \
@@ -74,6 +84,11 @@ lock:  # pin the dependencies anew; needs uv
 	    --universal --python-version 3.11 --generate-hashes --no-annotate \
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 	    -o requirements-production.lock
+	uv pip compile -q pyproject.toml --extra embedded --extra build --extra load \
+	    --constraint requirements-dev.lock \
+	    --universal --python-version 3.11 --generate-hashes --no-annotate \
+	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	    -o requirements-load.lock
 
 .PHONY: clean
 clean: ## remove .venv, caches and the data of `make demo`
