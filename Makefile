@@ -70,6 +70,16 @@ bench-storm: setup ## everybody reconnects, and goes LIVE, at once
 bench-gateway: setup ## sessions of one core: fan-out, heartbeats, memory, stalled readers
 	@$(PY) -m bench.gateway
 
+.PHONY: load
+load: ## people under locust against a service of their own (LOAD="--shape storm")
+	@sh deploy/setup.sh requirements-load.lock
+	@$(PY) -m bench.load $(LOAD)
+
+.PHONY: load-ui
+load-ui: ## the same on locust's web page, until Ctrl-C
+	@sh deploy/setup.sh requirements-load.lock
+	@$(PY) -m bench.load --ui $(LOAD)
+
 .PHONY: lock
 lock:  # pin the dependencies anew; needs uv
 	uv pip compile -q pyproject.toml --extra embedded --extra build \
@@ -86,6 +96,11 @@ lock:  # pin the dependencies anew; needs uv
 	    --universal --python-version 3.11 --generate-hashes --no-annotate \
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 	    -o requirements-production.lock
+	uv pip compile -q pyproject.toml --extra embedded --extra build --extra load \
+	    --constraint requirements-dev.lock \
+	    --universal --python-version 3.11 --generate-hashes --no-annotate \
+	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	    -o requirements-load.lock
 
 .PHONY: clean
 clean: ## remove .venv, caches and the data of `make demo`

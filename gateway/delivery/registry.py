@@ -162,7 +162,7 @@ class ConnectionRegistry:
         refusal: Callable[[], errors.Refusal],
         issued_until: float,
     ) -> None:
-        """Closes the user's sockets, ends the streams and refuses the long polls whose token is not newer than that.
+        """Ends the user's sockets, streams and long polls whose token is not newer than that.
 
         `issued_until` in Unix seconds.
         """

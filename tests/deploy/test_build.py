@@ -13,6 +13,7 @@ import pytest
 from tests.support.paths import ROOT
 
 LOCKS = ["requirements.lock", "requirements-dev.lock", "requirements-production.lock"]
+LOAD_LOCK = "requirements-load.lock"
 REQUIREMENT = re.compile(r"^([a-z0-9][a-z0-9._-]*)==\S+( ; [^\\]+)?( \\)?$")
 HASH = re.compile(r"^    --hash=sha256:[0-9a-f]{64}( \\)?$")
 
@@ -29,11 +30,11 @@ def test_make_help_lists_the_chores() -> None:
         assert chores == [
             *("help", "setup", "demo", "test", "test-long", "check", "bench", "bench-matching"),
             *("bench-presence", "bench-first-card", "bench-processes", "bench-storm"),
-            *("bench-gateway", "clean"),
+            *("bench-gateway", "load", "load-ui", "clean"),
         ]
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", [*LOCKS, LOAD_LOCK])
 def test_every_line_of_a_lock_is_a_pin_a_hash_or_a_comment(lock: str) -> None:
     """So it names no index, and nothing is installed unchecked."""
     lines = (ROOT / lock).read_text().splitlines()
@@ -63,6 +64,19 @@ def test_the_locks_hold_what_the_project_asks_for() -> None:
     served = [*project["project"]["dependencies"], *extras["stripe"], *extras["build"]]
     assert {name_of(requirement) for requirement in served} <= production.keys()
     assert production.items() <= development.items()
+
+
+def test_load_adds_locust_to_what_a_demo_installs() -> None:
+    """Into the same .venv, so no pin differs from another lock's, and no other lock has locust."""
+    load, runtime, development = (
+        {name: pin.split(" ; ")[0] for name, pin in pinned(lock).items()}
+        for lock in (LOAD_LOCK, LOCKS[0], LOCKS[1])
+    )
+    assert "locust" in load
+    assert "locust" not in development
+    assert runtime.items() <= load.items()
+    shared = load.keys() & development.keys()
+    assert {name: load[name] for name in shared} == {name: development[name] for name in shared}
 
 
 def test_a_demo_installs_no_payment_sdk_and_production_no_embedded_servers() -> None:

@@ -1,0 +1,1 @@
+"""People under locust: hustlers and posters against a service, in shapes, with thresholds."""
