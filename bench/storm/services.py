@@ -111,7 +111,7 @@ class Crowds:
             asked = Asked("127.0.0.1", ports[n % len(ports)], n << 20, share)
             _write(process, msgspec.json.encode(asked))
 
-    async def told(self, verb: str) -> Done:
+    async def do(self, verb: str) -> Done:
         """Tells all of them; returns from the first begin to the last answer."""
         done = await self._answers(verb, Done)
         return Done(

@@ -63,13 +63,13 @@ class Batcher(Generic[Question, Answer]):
                 self.calls_made += 1
                 answers = await self._call(list(batch))
             for askers, answer in zip(batch.values(), answers, strict=True):
-                _tell(askers, answer)
+                _settle(askers, answer)
         except BaseException as error:
             self._close(batch)
             # A request that is given up takes nobody else's with it: they ask again.
             failure = error if isinstance(error, Exception) else _Abandoned()
             for askers in batch.values():
-                _tell(askers, failure)
+                _settle(askers, failure)
             if failure is not error:
                 raise
 
@@ -94,7 +94,7 @@ class _Abandoned(Exception):
     """Raised in those who wait for a call whose maker was cancelled."""
 
 
-def _tell(askers: Sequence[asyncio.Future[Answer]], answer: Answer | Exception) -> None:
+def _settle(askers: Sequence[asyncio.Future[Answer]], answer: Answer | Exception) -> None:
     for asker in askers:
         if asker.done():
             continue
