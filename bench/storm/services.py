@@ -88,6 +88,7 @@ async def gateways(folder: Path, sessions: int) -> AsyncIterator[tuple[list[Gate
                 "HX_DATA_DIR": str(folder),
                 "HX_DEVELOPMENT": "true",
                 "HX_PORT": str(port),
+                "HX_LOG_LEVEL": "warning",
             }
             process, _ = await stack.enter_async_context(
                 program(["gateway.cli", "serve"], TRUSTS_CLIENTS | more, waits=False)
