@@ -72,10 +72,10 @@ async def storm(sessions: int) -> Storm:
             ports = [urlsplit(gateway.url).port or 0 for gateway in running]
             owner = await asyncpg.connect(owner_dsn)
             async with crowds(CROWDS, ports, tokens) as phones:
-                first = await phones.told("open")
+                first = await phones.do("open")
                 await asyncio.sleep(VERIFIED_FOR_S)  # nobody's token is remembered
                 idle_per_s = await _idle(running)
-                await phones.told("cut")
+                await phones.do("cut")
                 await asyncio.sleep(SETTLES_S)
                 appended = MISSED * await owner.fetchval(_APPEND, MISSED)
                 await owner.execute("analyze")
@@ -100,7 +100,7 @@ async def _timed(
 ) -> tuple[Done, Cost]:
     """Returns how a verb went, and what it cost beyond what the services do by themselves."""
     before = await cost_of(running)
-    done = await phones.told(verb)
+    done = await phones.do(verb)
     cost = (await cost_of(running)).since(before)
     by_itself = idle_per_s * (done.ended - done.began)
     return done, Cost(max(0.0, cost.queries - by_itself), cost.cpu_s)
@@ -112,11 +112,11 @@ async def greeted(sessions: int) -> tuple[Done, float]:
         program(["bench.storm.peer"]) as (process, port),
         crowds(CROWDS, [int(port)], ["nobody"] * sessions) as phones,
     ):
-        await phones.told("open")
-        await phones.told("cut")
+        await phones.do("open")
+        await phones.do("cut")
         await asyncio.sleep(SETTLES_S)
         before = cpu_s(process.pid)
-        done = await phones.told("open")
+        done = await phones.do("open")
         return done, cpu_s(process.pid) - before
 
 

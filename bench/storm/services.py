@@ -88,6 +88,7 @@ async def gateways(folder: Path, sessions: int) -> AsyncIterator[tuple[list[Gate
                 "HX_DATA_DIR": str(folder),
                 "HX_DEVELOPMENT": "true",
                 "HX_PORT": str(port),
+                "HX_LOG_LEVEL": "warning",
             }
             process, _ = await stack.enter_async_context(
                 program(["gateway.cli", "serve"], TRUSTS_CLIENTS | more, waits=False)
@@ -111,7 +112,7 @@ class Crowds:
             asked = Asked("127.0.0.1", ports[n % len(ports)], n << 20, share)
             _write(process, msgspec.json.encode(asked))
 
-    async def told(self, verb: str) -> Done:
+    async def do(self, verb: str) -> Done:
         """Tells all of them; returns from the first begin to the last answer."""
         done = await self._answers(verb, Done)
         return Done(

@@ -37,7 +37,6 @@ class Batcher(Generic[Question, Answer]):
         self._longest_s = longest_s
         self._turns = asyncio.Semaphore(at_once)
         self._open: _Batch[Question, Answer] | None = None
-        self.calls_made = 0
 
     async def ask(self, question: Question) -> Answer:
         """Returns the answer of a call that begins after this one; raises as that call does."""
@@ -60,16 +59,15 @@ class Batcher(Generic[Question, Answer]):
             await self._while_they_come(batch)
             async with self._turns:
                 self._close(batch)
-                self.calls_made += 1
                 answers = await self._call(list(batch))
             for askers, answer in zip(batch.values(), answers, strict=True):
-                _tell(askers, answer)
+                _resolve(askers, answer)
         except BaseException as error:
             self._close(batch)
             # A request that is given up takes nobody else's with it: they ask again.
             failure = error if isinstance(error, Exception) else _Abandoned()
             for askers in batch.values():
-                _tell(askers, failure)
+                _resolve(askers, failure)
             if failure is not error:
                 raise
 
@@ -94,7 +92,7 @@ class _Abandoned(Exception):
     """Raised in those who wait for a call whose maker was cancelled."""
 
 
-def _tell(askers: Sequence[asyncio.Future[Answer]], answer: Answer | Exception) -> None:
+def _resolve(askers: Sequence[asyncio.Future[Answer]], answer: Answer | Exception) -> None:
     for asker in askers:
         if asker.done():
             continue

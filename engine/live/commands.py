@@ -22,8 +22,6 @@ OfferResponse = Literal["ACCEPT", "DECLINE", "SKIP"]
 EndReason = Literal["MANUAL", "OFFLINE", "FORCED"]
 PATIENCE_MS: Final = 50
 """How long the sweep over idle sessions waits for a row that somebody else holds."""
-
-
 SESSIONS_PER_TRANSACTION: Final = 50
 """LIVE sessions that one transaction opens; see `go_live_together` for the most that it takes."""
 FIXES_PER_QUERY: Final = 500

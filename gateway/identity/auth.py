@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeVar
 
 import jwt
 import msgspec
@@ -45,6 +45,8 @@ VERIFIED_FOR_S: Final = 30.0
 tokens are revoked, is forgotten as soon as that is told (`Authenticator.changed`)."""
 MAX_VERIFIED: Final = 20_000
 """How many checked tokens are remembered; the longest unused one goes first."""
+
+Segment = TypeVar("Segment", bound=Struct)
 
 _SUBJECT = re.compile(r"[\x21-\x7e]{1,255}")
 _SEEN = re.compile(f"[^{fields.INVISIBLE}]")
@@ -86,6 +88,11 @@ class Claims(Struct, frozen=True):
 
 class _OnlyIssuer(Struct, frozen=True):
     iss: str
+
+
+class _Header(Struct, frozen=True):
+    typ: str = "JWT"
+    kid: str | None = None
 
 
 class _Unverified(Exception):
@@ -173,7 +180,7 @@ class Authenticator:
 
     async def _verify(self, token: str) -> tuple[str, Claims, Role, str]:
         """Issuer, claims, role and name of a token, or `_Unverified`."""
-        named = self._issuers.get(_unverified_issuer(token))
+        named = self._issuers.get(_unverified(token, 1, _OnlyIssuer).iss)
         if named is None:
             raise _Unverified("unknown issuer")
         issuer, source = named
@@ -187,12 +194,12 @@ class Authenticator:
         return issuer.issuer, claims, _role(payload, issuer), _name(payload, issuer)
 
 
-def _unverified_issuer(token: str) -> str:
-    """Returns the issuer that a token claims: only chooses whose keys must have signed it."""
+def _unverified(token: str, segment: int, shape: type[Segment]) -> Segment:
+    """Returns a segment of a token: it only chooses the key that must have signed it."""
     try:
-        segment = token.split(".")[1]
-        payload = urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
-        return msgspec.json.decode(payload, type=_OnlyIssuer).iss
+        text = token.split(".")[segment]
+        payload = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        return msgspec.json.decode(payload, type=shape)
     except (IndexError, ValueError, RecursionError):
         raise _Unverified("not a JWT") from None
 
@@ -202,14 +209,13 @@ async def _payload(token: str, issuer: Issuer, source: keys.KeySource) -> dict[s
 
     PyJWT judges iss, aud, exp, nbf and iat.
     """
+    header = _unverified(token, 0, _Header)
+    if header.typ.lower() not in ("jwt", "at+jwt"):
+        raise _Unverified("typ is not JWT")
+    key = await source.key(header.kid)
+    if key is None:
+        raise _Unverified("unknown key id")
     try:
-        header = jwt.get_unverified_header(token)
-        if str(header.get("typ", "JWT")).lower() not in ("jwt", "at+jwt"):
-            raise _Unverified("typ is not JWT")
-        kid = header.get("kid")
-        key = await source.key(kid if isinstance(kid, str) else None)
-        if key is None:
-            raise _Unverified("unknown key id")
         payload: dict[str, object] = _JWT.decode(
             token,
             key,  # type: ignore[arg-type]

@@ -5,6 +5,8 @@ The clock stands still in here until it is moved.
 
 from __future__ import annotations
 
+import asyncio
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -298,3 +300,32 @@ async def test_shifts_agree_with_time_worked(still_market: Market) -> None:
             continue
         await off_and_on(market, hustler, off * MINUTE)
         worked = 0 if off >= 30 else worked
+
+
+async def test_a_row_that_somebody_holds_keeps_nobody_else_from_going_live(
+    market: Market, owner_dsn: str
+) -> None:
+    """The holder is not waited for, however long the session would wait; each has the own outcome."""
+    held, banned, free = [await market.user("hustler") for _ in range(3)]
+    await market.owner.execute(
+        "update live_status set banned_until = 'infinity' where user_id = $1", banned
+    )
+    holder = await asyncpg.connect(owner_dsn)
+    try:
+        async with holder.transaction(), market.app.transaction(), asyncio.timeout(5.0):
+            await holder.execute("select from live_status where user_id = $1 for update", held)
+            await market.app.execute("set local lock_timeout = 0")
+            answers = json.loads(
+                await market.app.fetchval(
+                    "select go_live_together($1, $2, $3)",
+                    [held, banned, free],
+                    [None, None, 4.0],
+                    '[null, null, ["moving"]]',
+                )
+            )
+    finally:
+        await holder.close()
+    assert answers[:2] == [None, None]
+    live = await market.queries.live.state(free)
+    assert (str(live.session_id), live.radius_miles) == (answers[2]["subject_id"], 4.0)
+    assert live.categories == ["moving"]

@@ -202,10 +202,10 @@ async def test_all_go_live_at_once_and_each_has_the_own_outcome(
             await asyncio.wait(
                 [one for n, one in enumerate(answers) if users[n] is not held], timeout=5.0
             )
-        told = dict(zip(users, await asyncio.gather(*answers), strict=True))
+        answered = dict(zip(users, await asyncio.gather(*answers), strict=True))
 
     codes = {banned: "HX905", hasty: "HX904"}
-    for user, answer in told.items():
+    for user, answer in answered.items():
         if user in codes:
             assert (answer["type"], answer["data"]["code"]) == ("ERROR", codes[user])
         else:

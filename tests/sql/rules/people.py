@@ -43,7 +43,7 @@ async def a_user_has_a_counter_a_profile_and_a_status_from_the_start(checker: Ru
     """Whoever inserts the row."""
     if checker.role == "app":
         user = await checker.value(
-            "select id from users_for('{i}', '{by hand}', '{hustler}', '{Ada}')"
+            "select id from users_for(array['i'], array['by hand'], array['hustler'], array['Ada'])"
         )
     else:
         user = await checker.value(

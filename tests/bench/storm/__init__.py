@@ -1,0 +1,1 @@
+"""The reconnect storm, small."""
