@@ -2,12 +2,13 @@
 
 A new database gets the present schema in one transaction. An older one gets each migration that it
 lacks, in a transaction of its own, and then the routine files that have changed, in one. Everything
-is run as `hx_owner`; the ledger (`schema_migrations`) records checksums.
+is run as `hx_owner`; the ledger (`schema_migrations`) records checksums, and `schema_history` which
+whole schemas the database had.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -15,6 +16,7 @@ from importlib.resources import files
 import asyncpg
 
 from sql.schema_files import ROUTINE, File, MigrationError, Schema, read_schema
+from sql.schema_fit import digest
 
 # The project's lock key: two migrators of one database run one after the other.
 ADVISORY_LOCK = 0x48584C49  # "HXLI"
@@ -82,6 +84,7 @@ async def migrate(
         async with _alone(connection):
             await connection.execute("set local role hx_owner")
             await connection.fetchval("select ensure_partitions()")
+            await _remember(connection)
     except FAILURES as error:
         raise MigrationError(f"A migration failed and was undone: {said(error)}") from error
     else:
@@ -116,39 +119,25 @@ async def _take_step(connection: asyncpg.Connection, schema: Schema) -> Step | N
             await _run(connection, file)
         # A migration may have made what the grants have not seen: they are due again.
         unseen = () if steps[0].run[-1].is_routine else (schema.routines[-1].name,)
-        gone = [*_gone(applied, schema), *unseen]
-        await _supersede(connection, steps[0].recorded, gone)
-        await connection.execute("delete from schema_migrations where name = any($1)", gone)
+        await connection.execute(
+            "delete from schema_migrations where name = any($1)",
+            [*_gone(applied, schema), *unseen],
+        )
         await connection.executemany(
             "insert into schema_migrations (name, checksum) values ($1, $2)"
             " on conflict (name) do update set checksum = excluded.checksum,"
             " applied_at = excluded.applied_at",
             [(file.name, file.checksum) for file in steps[0].recorded],
         )
+        await _remember(connection)
         return steps[0]
 
 
-async def _supersede(
-    connection: asyncpg.Connection, recorded: Sequence[File], gone: Sequence[str]
-) -> None:
-    """Keeps the checksums of routine files that others take the place of: older releases have them.
-
-    One that comes back, because an older release migrates again, is no longer among them.
-    """
+async def _remember(connection: asyncpg.Connection) -> None:
+    """Records that the database has the schema of its ledger, once, at its first time."""
     await connection.execute(
-        "insert into schema_superseded (name, checksum)"
-        " select m.name, m.checksum from schema_migrations as m"
-        " where m.name = any($1::text[]) or exists ("
-        " select from unnest($2::text[], $3::text[]) as r (name, checksum)"
-        " where r.name = m.name and r.checksum <> m.checksum)"
-        " on conflict do nothing",
-        list(gone),
-        [file.name for file in recorded],
-        [file.checksum for file in recorded],
-    )
-    await connection.executemany(
-        "delete from schema_superseded where name = $1 and checksum = $2",
-        [(file.name, file.checksum) for file in recorded],
+        "insert into schema_history (digest) values ($1) on conflict do nothing",
+        digest(await _applied(connection)),
     )
 
 
@@ -206,11 +195,10 @@ create table if not exists schema_migrations (
     applied_at timestamptz not null default clock_timestamp(),
     constraint schema_migrations_pkey primary key (name)
 );
-create table if not exists schema_superseded (
-    name text not null,
-    checksum text not null,
-    superseded_at timestamptz not null default clock_timestamp(),
-    constraint schema_superseded_pkey primary key (name, checksum)
+create table if not exists schema_history (
+    digest text not null,
+    first_at timestamptz not null default clock_timestamp(),
+    constraint schema_history_pkey primary key (digest)
 );
-grant select on schema_migrations, schema_superseded to hx_app, hx_ai, hx_readonly;
+grant select on schema_migrations, schema_history to hx_app, hx_ai, hx_readonly;
 """

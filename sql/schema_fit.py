@@ -2,11 +2,13 @@
 
 Migrations must be the same: what stores and reads a row agrees with the row. Functions, views,
 triggers and grants are run again as a whole by whoever migrates, so two releases with the same
-migrations work side by side on the newer one's, while they take each other's place.
+migrations work side by side on the newer one's, while one takes the other's place. Which one is newer
+is a matter of record: the one whose schema came to this database later.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -21,11 +23,11 @@ Side = Literal["same", "database older", "database newer", "other"]
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """What `hustlexp migrate` recorded: checksums by name, and those that others took the place of."""
+    """What `hustlexp migrate` recorded: checksums by name, and the schemas that this database had."""
 
     applied: Mapping[str, str]
-    superseded: frozenset[tuple[str, str]] = frozenset()
-    """Name and checksum of routine files that were run once and have been replaced since."""
+    history: tuple[str, ...] = ()
+    """The digest of each schema that the database had, in the order of their first time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +84,28 @@ def fit(ledger: Ledger, expected: Mapping[str, str]) -> SchemaFit:
         return _refused("database older", missing)
     if unknown:
         return _refused("database newer", unknown)
-    routines = [
-        (name, checksum) for name, checksum in expected.items()
+    due = [
+        name for name, checksum in expected.items()
         if _is_routine(name) and applied.get(name) != checksum
     ]  # fmt: skip
-    due = [name for name, checksum in routines if (name, checksum) not in ledger.superseded]
-    if due:
-        return _refused("database older", due)
-    if routines:
-        return SchemaFit("database newer", tuple(name for name, _ in routines), serves=True)
-    return SchemaFit("same", (), serves=True)
+    if not due:
+        return SchemaFit("same", (), serves=True)
+    if _came_earlier(expected, ledger):
+        return SchemaFit("database newer", tuple(due), serves=True)
+    return _refused("database older", due)
+
+
+def digest(checksums: Mapping[str, str]) -> str:
+    """Returns the digest of a whole schema, by its checksums."""
+    text = "".join(f"{name} {checksum}\n" for name, checksum in sorted(checksums.items()))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _came_earlier(expected: Mapping[str, str], ledger: Ledger) -> bool:
+    """Whether the database had the schema `expected` before it first had its present one."""
+    place = {one: number for number, one in enumerate(ledger.history)}
+    mine, present = place.get(digest(expected)), place.get(digest(ledger.applied))
+    return mine is not None and present is not None and mine < present
 
 
 def _is_routine(name: str) -> bool:

@@ -32,13 +32,10 @@ ITEM: Final = "INVARIANT_BROKEN"
 
 
 class VerifyMetrics(Protocol):
-    """The counters that a verification reports to."""
+    """What a verification reports to; when it was is in its lease."""
 
     def invariant(self, check: str, disagreements: int) -> None:
         """Records how many rows disagree with the check `check`; 0 when it holds."""
-
-    def verified(self) -> None:
-        """Records that a verification has gone through all checks."""
 
 
 class InvariantVerifier:
@@ -82,7 +79,6 @@ class InvariantVerifier:
                 except Refusal as busy:
                     # The item's row is locked just now; the other checks go on.
                     log.warning("item_waits", check=result.check.name, error=str(busy))
-        self._metrics.verified()
         return broken
 
     async def _update_item(self, result: CheckResult) -> None:

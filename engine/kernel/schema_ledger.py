@@ -1,4 +1,4 @@
-"""The ledger of the schema: which migrations and routine files this database has, and had."""
+"""The ledger of the schema: which migrations and routine files a database has, and which it had."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ NO_TABLE: Final = "42P01"
 async def schema_ledger(store: Store) -> Ledger:
     """Returns the ledger of `hustlexp migrate`; empty for a database that nobody has migrated."""
     applied = await _rows(store, "migrations_applied")
-    superseded = await _rows(store, "routines_superseded")
+    history = await _rows(store, "schema_history")
     return Ledger(
         {row["name"]: row["checksum"] for row in applied},
-        frozenset((row["name"], row["checksum"]) for row in superseded),
+        tuple(row["digest"] for row in history),
     )
 
 

@@ -8,6 +8,7 @@ then paused, so that no other timer is late for it.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Final
 from uuid import UUID
@@ -72,23 +73,34 @@ class Timers:
         by_subject: dict[UUID, list[Timer]] = {}
         for row in rows:
             by_subject.setdefault(row["subject"], []).append((row["kind"], row["subject"]))
-        await in_lanes(by_subject.values(), self._fire_all, lanes=LANES)
+        waiting = await in_lanes(by_subject.values(), self._fire_all, lanes=LANES)
+        # Rows that another lane held are free now; what somebody else holds rests.
+        for timer in itertools.chain.from_iterable(waiting):
+            if not await self._fired(timer):
+                await self._rest(timer)
         return len(rows)
 
-    async def _fire_all(self, timers: Sequence[Timer]) -> None:
-        for kind, subject in timers:
-            await self._fire(kind, subject)
+    async def _fire_all(self, timers: Sequence[Timer]) -> list[Timer]:
+        """Fires these one after the other; returns those whose rows are locked."""
+        return [timer for timer in timers if not await self._fired(timer)]
 
-    async def _fire(self, kind: str, subject: UUID) -> None:
+    async def _fired(self, timer: Timer) -> bool:
+        """Fires a timer; returns False while its rows are locked."""
+        kind, subject = timer
         try:
             await self._execution.run("fire_timer", kind, subject, lock_timeout_ms=PATIENCE_MS)
-            self._resting.done((kind, subject))
+            self._resting.done(timer)
         except (Refusal, DatabaseError) as error:
-            self._resting.put((kind, subject))
             if isinstance(error, Refusal) and error.kind.retryable:
-                log.info("timer_waits", kind=kind, subject=str(subject))
-                await self._store.execute("free_timer", kind, subject)
-                return
+                return False
             # A failing timer is paused and logged, so that the others are fired.
             log.exception("timer_failed", kind=kind, subject=str(subject))
+            self._resting.put(timer)
             await self._store.execute("timer_failed", kind, subject)
+        return True
+
+    async def _rest(self, timer: Timer) -> None:
+        kind, subject = timer
+        log.info("timer_waits", kind=kind, subject=str(subject))
+        self._resting.put(timer)
+        await self._store.execute("free_timer", kind, subject)

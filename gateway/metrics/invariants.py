@@ -40,10 +40,6 @@ class InvariantMetrics:
             self.invariant(check, disagreements.get(check, 0))
         self._verified_seconds.set(at_s)
 
-    def verified(self) -> None:
-        """Records the end of a verification."""
-        self._verified_seconds.set_to_current_time()
-
     def interval(self, seconds: float) -> None:
         """Sets the interval of the verifications in seconds; 0 for never."""
         self._verify_interval_seconds.set(seconds)

@@ -134,8 +134,8 @@ where t.assigned_hustler_id = any($1::uuid[]) and t.state = 'ACCEPTED';
 -- name: migrations_applied
 select name, checksum from schema_migrations;
 
--- name: routines_superseded
-select name, checksum from schema_superseded;
+-- name: schema_history
+select digest from schema_history order by first_at, digest;
 
 -- name: clock
 select hx_clock();

@@ -72,7 +72,7 @@ create or replace function pg_temp.rights(aclitem[]) returns text language sql s
 _TABLES = """
 select c.relname from pg_class as c
 where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'
-    and c.relname not in ('schema_migrations', 'schema_superseded')
+    and c.relname not in ('schema_migrations', 'schema_history')
 """
 
 

@@ -28,6 +28,8 @@ from tests.support.servers import RunServers, TestDatabase, clone_of
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 DUE = "select count(*) from timers where due_at <= hx_clock()"
+UNCLAIMED = f"{DUE} and coalesce(claimed_until, '-infinity') <= hx_clock()"
+"""Among them those that rest for a moment, because another one held their row."""
 REMINDERS = ("CHOICE", "DEADLINE_PASSED")
 
 
@@ -62,7 +64,7 @@ class AdminCommands:
     async def wait(self, seconds: float) -> None:
         """Time passes, and whatever is due fires, until nothing is."""
         await clock.advance(self.owner, seconds)
-        while await self.timers.fire_due():
+        while await self.timers.fire_due() or await self.app.fetchval(UNCLAIMED):
             pass
 
     async def now(self) -> datetime:

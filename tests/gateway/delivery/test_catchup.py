@@ -87,7 +87,7 @@ async def test_where_nothing_changed_one_call_is_all(service: Service, asked: As
         assert not service.parts.hub.registry.unchecked
         asked.names.clear()
         await asked.calls(2)
-        others = {"due_timers", "changes_since"}
+        others = {"claim_timers", "changes_since"}
         delivery = {"positions", "snapshots", "events_after_many", "hustler_states", "live_views"}
         assert others <= set(asked.names)
         assert not delivery & set(asked.names)
