@@ -30,7 +30,7 @@ POSITION: Final = (
     b'{"type":"UPDATE_LOCATION","data":{"location":{"lat":37.774929,"lng":-122.419416,'
     b'"accuracy_m":8.0},"at":"2030-01-01T10:04:00.123456Z"}}'
 )
-BEATS: Final = 500
+SENDERS: Final = 500
 """Sockets that send positions, each one frame at a time."""
 FANOUT: Final = 2_000
 TURNS: Final = 3
@@ -41,7 +41,7 @@ STALL_S: Final = 12
 Figures = dict[str, float]
 
 
-async def beats(server: Contender, sockets: Sequence[Socket], rounds: int) -> float:
+async def heartbeat_cpu_s(server: Contender, sockets: Sequence[Socket], rounds: int) -> float:
     """Returns the CPU seconds of one message, from its frame to a checked message."""
     frame = text_frame(POSITION)
     before = await server.ask("count")
@@ -65,13 +65,13 @@ async def fanout(server: Contender, sockets: Sequence[Socket], word: str, rounds
     return float(answer["cpu_s"]) / (len(sockets) * rounds * each)
 
 
-async def measured_beats(contenders: dict[str, Sequence[str]]) -> Figures:
+async def measured_heartbeats(contenders: dict[str, Sequence[str]]) -> Figures:
     """Heartbeats of every contender that reads."""
     figures: Figures = {}
     for name, command in contenders.items():
-        async with running(command) as server, connected(server.port, BEATS) as sockets:
-            await beats(server, sockets, 5)
-            figures[name] = min([await beats(server, sockets, 20) for _ in range(TURNS)])
+        async with running(command) as server, connected(server.port, SENDERS) as sockets:
+            await heartbeat_cpu_s(server, sockets, 5)
+            figures[name] = min([await heartbeat_cpu_s(server, sockets, 20) for _ in range(TURNS)])
     return figures
 
 
@@ -152,7 +152,7 @@ async def run(sessions: int) -> int:
         others = peers.commands(Path(folder))
         everyone = {"ours": OURS, **others}
         readers = {name: command for name, command in everyone.items() if name != "C send()"}
-        heartbeats = await measured_beats(readers)
+        heartbeats = await measured_heartbeats(readers)
         _print("A position, from its frame to a checked message (peers: to a text)", heartbeats)
         deliveries = await measured_fanouts(everyone)
         _print(f"A delivery of 491 bytes to one of {FANOUT:,} sockets", deliveries)

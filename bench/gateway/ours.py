@@ -29,7 +29,7 @@ from engine.kernel.ids import UserId
 from engine.live.views import OfferCard, OfferedTask, PosterCard, RoundedLocation
 from gateway.contract import codec, limits
 
-limits.RATE_OF["UPDATE_LOCATION"] = (1e9, 1e9)
+limits.RATE_OF.update(UPDATE_LOCATION=(1e9, 1e9), PING=(1e9, 1e9))
 limits.RATE = (1e9, 1e9)  # type: ignore[misc]
 limits.MAX_UNAUTHENTICATED = 10**6  # type: ignore[misc]
 
