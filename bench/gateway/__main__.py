@@ -12,7 +12,8 @@ import math
 import platform
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -20,8 +21,8 @@ import psutil
 import uvloop
 
 from bench.gateway import peers
-from bench.gateway.contender import Contender, running
-from bench.gateway.sockets import Socket, connected, text_frame
+from bench.gateway.contender import Answer, Contender, running
+from bench.gateway.sockets import PING, Socket, connect, connected, text_frame
 from bench.micro.report import Target, print_targets
 
 OURS: Final = (sys.executable, "-m", "bench.gateway.ours")
@@ -29,17 +30,18 @@ POSITION: Final = (
     b'{"type":"UPDATE_LOCATION","data":{"location":{"lat":37.774929,"lng":-122.419416,'
     b'"accuracy_m":8.0},"at":"2030-01-01T10:04:00.123456Z"}}'
 )
-BEATS: Final = 500
+SENDERS: Final = 500
 """Sockets that send positions, each one frame at a time."""
 FANOUT: Final = 2_000
 TURNS: Final = 3
 """How often each contender has its turn, one after the other; the cheapest counts."""
 KIB: Final = 1024
+STALL_S: Final = 12
 
 Figures = dict[str, float]
 
 
-async def beats(server: Contender, sockets: Sequence[Socket], rounds: int) -> float:
+async def heartbeat_cpu_s(server: Contender, sockets: Sequence[Socket], rounds: int) -> float:
     """Returns the CPU seconds of one message, from its frame to a checked message."""
     frame = text_frame(POSITION)
     before = await server.ask("count")
@@ -50,7 +52,7 @@ async def beats(server: Contender, sockets: Sequence[Socket], rounds: int) -> fl
         expected += len(sockets)
         now = await server.ask("count")
         while now["messages"] < expected:
-            await asyncio.sleep(0.0005)
+            await asyncio.sleep(0.01)  # a question costs CPU too
             now = await server.ask("count")
     return float(now["cpu_s"] - before["cpu_s"]) / (len(sockets) * rounds)
 
@@ -63,13 +65,13 @@ async def fanout(server: Contender, sockets: Sequence[Socket], word: str, rounds
     return float(answer["cpu_s"]) / (len(sockets) * rounds * each)
 
 
-async def measured_beats(contenders: dict[str, Sequence[str]]) -> Figures:
+async def measured_heartbeats(contenders: dict[str, Sequence[str]]) -> Figures:
     """Heartbeats of every contender that reads."""
     figures: Figures = {}
     for name, command in contenders.items():
-        async with running(command) as server, connected(server.port, BEATS) as sockets:
-            await beats(server, sockets, 5)
-            figures[name] = min([await beats(server, sockets, 20) for _ in range(TURNS)])
+        async with running(command) as server, connected(server.port, SENDERS) as sockets:
+            await heartbeat_cpu_s(server, sockets, 5)
+            figures[name] = min([await heartbeat_cpu_s(server, sockets, 20) for _ in range(TURNS)])
     return figures
 
 
@@ -87,8 +89,8 @@ async def measured_fanouts(contenders: dict[str, Sequence[str]]) -> Figures:
     return figures
 
 
-async def measured_memory(sessions: int) -> tuple[float, float, int]:
-    """Returns KiB of each idle session, ms of a full collection, and how many objects it sees."""
+async def measured_memory(sessions: int) -> tuple[float, float]:
+    """Returns KiB of each idle session, and ms of the longest full collection until they are gone."""
     async with running(OURS) as server:
         process = psutil.Process(server.pid)
         async with connected(server.port, 200):
@@ -96,11 +98,46 @@ async def measured_memory(sessions: int) -> tuple[float, float, int]:
         before = process.memory_info().rss
         async with connected(server.port, sessions) as sockets:
             for socket in sockets:
-                socket.transport.write(text_frame(b'{"type":"PING"}'))
+                socket.transport.write(PING)
             await asyncio.sleep(1.0)
             kib = (process.memory_info().rss - before) / sessions / KIB
-            collected = [await server.ask("collect") for _ in range(TURNS)]
-    return kib, 1e3 * min(c["pause_s"] for c in collected), collected[-1]["objects"]
+            await server.ask("card 3")
+        pause = await server.ask("pause")
+    print(f"\n{sessions:,} idle sessions; {pause['count']} full collections meanwhile")
+    return kib, 1e3 * pause["pause_s"]
+
+
+@dataclass
+class Stall:
+    """What one reader that has stopped costs."""
+
+    held_kib: float
+    gone_s: float
+    slower: float
+    """The others' p99 beside it, as a multiple of that without it."""
+
+
+async def measured_stall() -> Stall:
+    """Floods a hundred sockets, without and with one that reads nothing."""
+    async with running(OURS) as server, connected(server.port, 100) as sockets:
+        alone_s = await _pings_while(sockets, server.ask(f"flood {STALL_S}"))
+        stalled = await connect(server.port, receive_buffer_bytes=8 * KIB)
+        stalled.transport.pause_reading()
+        flood = asyncio.ensure_future(server.ask(f"flood {STALL_S}"))
+        beside_s = await _pings_while(sockets, flood)
+        answer = flood.result()
+        stalled.transport.abort()
+    gone_s = answer["gone_s"] or math.inf
+    return Stall(answer["held_bytes"] / KIB, gone_s, beside_s / alone_s)
+
+
+async def _pings_while(sockets: Sequence[Socket], flood: Awaitable[Answer]) -> float:
+    """Returns the p99 of the pings while the sockets are flooded, in seconds."""
+    flooding, pings = asyncio.ensure_future(flood), list[float]()
+    while not flooding.done():
+        pings += await asyncio.gather(*(socket.ping() for socket in sockets[:10]))
+        await asyncio.sleep(0.02)
+    return sorted(pings)[len(pings) * 99 // 100]
 
 
 def _print(title: str, figures: Figures) -> None:
@@ -115,12 +152,12 @@ async def run(sessions: int) -> int:
         others = peers.commands(Path(folder))
         everyone = {"ours": OURS, **others}
         readers = {name: command for name, command in everyone.items() if name != "C send()"}
-        heartbeats = await measured_beats(readers)
+        heartbeats = await measured_heartbeats(readers)
         _print("A position, from its frame to a checked message (peers: to a text)", heartbeats)
         deliveries = await measured_fanouts(everyone)
         _print(f"A delivery of 491 bytes to one of {FANOUT:,} sockets", deliveries)
-    kib, pause_ms, objects = await measured_memory(sessions)
-    print(f"\n{sessions:,} idle sessions: {kib:.1f} KiB each; {objects:,} objects to collect")
+    kib, pause_ms = await measured_memory(sessions)
+    stall = await measured_stall()
     floor = deliveries.get("C send(): same", math.nan)
     targets = [
         Target("Heartbeats per core", 1 / heartbeats["ours"], "/s", at_least=80_000),
@@ -138,7 +175,10 @@ async def run(sessions: int) -> int:
             )
         ),
         Target("Memory of an idle session", kib, "KiB", at_most=16),
-        Target(f"Full collection at {sessions:,} sessions", pause_ms, "ms", at_most=10),
+        Target(f"Longest full collection, {sessions:,} sessions", pause_ms, "ms", at_most=10),
+        Target("Held for a reader that has stopped", stall.held_kib, "KiB", at_most=256),
+        Target("… until it is gone", stall.gone_s, "s", at_most=10),
+        Target("… p99 of the others beside it", stall.slower, "×", at_most=1.1),
     ]  # fmt: skip
     return print_targets(f"Sessions ({platform.processor() or platform.machine()})", targets)
 

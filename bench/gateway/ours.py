@@ -7,7 +7,10 @@ counted, and the rates are those of nobody, for one client sends for thousands.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import gc
+import struct
+import termios
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -26,19 +29,20 @@ from engine.kernel.ids import UserId
 from engine.live.views import OfferCard, OfferedTask, PosterCard, RoundedLocation
 from gateway.contract import codec, limits
 
-limits.RATE_OF["UPDATE_LOCATION"] = (1e9, 1e9)
+limits.RATE_OF.update(UPDATE_LOCATION=(1e9, 1e9), PING=(1e9, 1e9))
 limits.RATE = (1e9, 1e9)  # type: ignore[misc]
 limits.MAX_UNAUTHENTICATED = 10**6  # type: ignore[misc]
 
-from gateway.delivery.offer_cards import OfferCards  # noqa: E402 - with the rates of nobody
-from gateway.delivery.registry import ConnectionRegistry  # noqa: E402
+from gateway.delivery.hub import Hub  # noqa: E402 - with the rates of nobody
 from gateway.http.transport.protocol import GatewayHttpProtocol  # noqa: E402
 from gateway.metrics.sessions import SessionMetrics  # noqa: E402
+from gateway.server.frozen_heap import HeapSweep, frozen_heap  # noqa: E402
 from gateway.session.connection import Connection  # noqa: E402
 from gateway.session.session import Phase, Session  # noqa: E402
 from gateway.session.transport import EXTENSION, GatewayWebSocketProtocol  # noqa: E402
 from gateway.ws.socket_reader import SocketReader  # noqa: E402
 
+_OLDEST_GENERATION: Final = 2
 CARD: Final = OfferCard(
     UUID(int=1),
     OfferedTask(
@@ -54,8 +58,8 @@ CARD: Final = OfferCard(
 class CountingHandlers:
     """Takes the requests of all sessions, and does nothing with them."""
 
-    def __init__(self, registry: ConnectionRegistry) -> None:
-        self._registry = registry
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
         self.moved = 0
 
     def move_at_once(self, connection: Connection, message: object) -> bool:
@@ -72,18 +76,19 @@ class CountingHandlers:
 
     def left(self, connection: Connection) -> None:
         """Hears of a closed socket."""
-        self._registry.left(connection)
+        self._hub.left(connection)
 
 
 class Subject:
     """The application of the server, and the commands of the run."""
 
     def __init__(self) -> None:
-        metrics = SessionMetrics(CollectorRegistry())
-        self.registry = ConnectionRegistry(metrics)
-        self.cards = OfferCards(self.registry)
-        self._handlers = CountingHandlers(self.registry)
+        self.hub = Hub(SessionMetrics(CollectorRegistry()))
+        self.registry, self.cards = self.hub.registry, self.hub.cards
+        self._handlers = CountingHandlers(self.hub)
         self._requests = asyncio.TaskGroup()
+        self._began = self._longest_s = 0.0
+        self._collections = 0
         self._same = codec.encode("LIVE_TASK_BROADCAST", CARD)
 
     async def application(self, scope: Any, receive: Any, send: Any) -> None:
@@ -137,11 +142,42 @@ class Subject:
             spent_s += time.process_time() - began
         return {"cpu_s": spent_s}
 
-    async def collect(self, _: int) -> object:
-        """How long a full collection stops everything."""
-        began = time.perf_counter()
-        gc.collect()
-        return {"pause_s": time.perf_counter() - began, "objects": len(gc.get_objects())}
+    async def pause(self, _: int) -> object:
+        """The longest full collection until now."""
+        return {"pause_s": self._longest_s, "count": self._collections}
+
+    def note_collection(self, phase: str, info: dict[str, Any]) -> None:
+        """Takes the time of full collections; the collector calls it."""
+        if info["generation"] == _OLDEST_GENERATION:
+            if phase == "start":
+                self._began = time.perf_counter()
+            else:
+                self._collections += 1
+                self._longest_s = max(self._longest_s, time.perf_counter() - self._began)
+
+    async def flood(self, seconds: int) -> object:
+        """A hundred messages a second to everybody, and what is held meanwhile for who does not read."""
+        began, most_held, gone_s = time.monotonic(), 0, 0.0
+        connections = list(self.registry)
+        while (now := time.monotonic()) - began < seconds:
+            for connection in connections:
+                most_held = max(most_held, _held_bytes(connection))
+                if connection.cut_for == "slow" and not gone_s:
+                    gone_s = now - began
+            for user in list(self.registry.connected()):
+                self.registry.send(user, self._same)
+            await asyncio.sleep(0.01)
+        return {"held_bytes": most_held, "gone_s": gone_s}
+
+
+def _held_bytes(connection: Connection) -> int:
+    """What the process and the kernel hold for a client: unsent, or sent and not acknowledged."""
+    transport = cast("GatewayWebSocketProtocol", connection.transport)
+    sock = transport.transport.get_extra_info("socket")
+    if connection.gone or sock is None or sock.fileno() < 0:
+        return 0
+    (in_kernel,) = struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0" * 4))
+    return transport.unsent_bytes() + int(in_kernel)
 
 
 def _cards_for(users: Sequence[UserId], each: int) -> list[tuple[UserId, OfferCard]]:
@@ -184,16 +220,21 @@ async def main() -> None:
     server.lifespan = config.lifespan_class(config)
     await server.startup()
     port = server.servers[0].sockets[0].getsockname()[1]
-    fanouts = asyncio.create_task(subject.cards.run())
+    hub = asyncio.create_task(subject.hub.run())
     commands = {
         "count": subject.count,
         "same": subject.same,
         "card": subject.card,
         "four": subject.four,
-        "collect": subject.collect,
+        "pause": subject.pause,
+        "flood": subject.flood,
     }
-    await obey(port, commands)
-    fanouts.cancel()
+    with frozen_heap():
+        gc.callbacks.append(subject.note_collection)
+        sweeps = asyncio.create_task(HeapSweep().run())
+        await obey(port, commands)
+        sweeps.cancel()
+    hub.cancel()
 
 
 if __name__ == "__main__":

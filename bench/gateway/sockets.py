@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final, cast
@@ -20,6 +22,7 @@ class Socket(asyncio.BufferedProtocol):
     def __init__(self) -> None:
         self._buffer = memoryview(bytearray(65_536))
         self.received_bytes = 0
+        self.pong: asyncio.Future[None] | None = None
         self.open: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.transport: asyncio.Transport
@@ -41,6 +44,17 @@ class Socket(asyncio.BufferedProtocol):
                 raise ConnectionError(bytes(self._buffer[:nbytes]))
             self.open.set_result(None)
         self.received_bytes += nbytes
+        if self.pong is not None and b'"PONG"' in bytes(self._buffer[:nbytes]):
+            self.pong.set_result(None)
+            self.pong = None
+
+    async def ping(self) -> float:
+        """Returns how many seconds the answer to a PING takes."""
+        self.pong = asyncio.get_running_loop().create_future()
+        began = time.perf_counter()
+        self.transport.write(PING)
+        await self.pong
+        return time.perf_counter() - began
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Notes the end."""
@@ -49,12 +63,17 @@ class Socket(asyncio.BufferedProtocol):
             self.closed.set_result(None)
 
 
-async def connect(port: int) -> Socket:
-    """Returns an open WebSocket."""
+async def connect(port: int, receive_buffer_bytes: int | None = None) -> Socket:
+    """Returns an open WebSocket, by choice with a small buffer in the kernel."""
     loop = asyncio.get_running_loop()
-    _, socket = await loop.create_connection(Socket, "127.0.0.1", port)
-    await socket.open
-    return socket
+    sock = socket.socket()
+    sock.setblocking(False)
+    if receive_buffer_bytes is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
+    await loop.sock_connect(sock, ("127.0.0.1", port))
+    _, opened = await loop.create_connection(Socket, sock=sock)
+    await opened.open
+    return opened
 
 
 @asynccontextmanager
@@ -67,8 +86,8 @@ async def connected(port: int, count: int) -> AsyncIterator[list[Socket]]:
             sockets += await asyncio.gather(*(connect(port) for _ in range(size)))
         yield sockets
     finally:
-        for socket in sockets:
-            socket.transport.abort()
+        for opened in sockets:
+            opened.transport.abort()
         await asyncio.sleep(0.1)
 
 
@@ -77,3 +96,6 @@ def text_frame(payload: bytes) -> bytes:
     size, mask = len(payload), b"\x11\x22\x33\x44"
     head = bytes((0x81, 0x80 | size)) if size < 126 else b"\x81\xfe" + size.to_bytes(2)
     return head + mask + bytes(byte ^ mask[at % 4] for at, byte in enumerate(payload))
+
+
+PING: Final = text_frame(b'{"type":"PING"}')

@@ -13,22 +13,31 @@ from gateway.contract import codec, encoding
 
 _DISTANCE: Final = b'"distance_miles":'
 _SCORE: Final = b'"matching_score":'
+_Pattern = tuple[tuple[object, ...], bytes, bytes, bytes]
+"""What the cards share, and their text before, between and behind the two numbers."""
 
 
 class CardEncoder:
     """Encodes cards as LIVE_TASK_BROADCAST; keeps one pattern of each broadcast it has seen."""
 
-    __slots__ = ("_patterns",)
+    __slots__ = ("_broadcast_id", "_pattern", "_patterns")
 
     def __init__(self) -> None:
-        self._patterns: dict[UUID, tuple[tuple[object, ...], bytes, bytes, bytes]] = {}
+        self._patterns: dict[UUID, _Pattern] = {}
+        self._broadcast_id: UUID | None = None
+        self._pattern: _Pattern | None = None
+        """Of the last card: mostly the next one's too."""
 
     def encode(self, card: OfferCard) -> bytes:
         """Returns the message as JSON text in UTF-8."""
+        if card.broadcast_id is not self._broadcast_id:
+            self._broadcast_id = card.broadcast_id
+            self._pattern = self._patterns.get(card.broadcast_id)
         shared = _shared(card)
-        pattern = self._patterns.get(card.broadcast_id)
+        pattern = self._pattern
         if pattern is None or pattern[0] != shared:
-            pattern = self._patterns[card.broadcast_id] = (shared, *_pattern(card))
+            pattern = self._pattern = (shared, *_around_numbers(card))
+            self._patterns[card.broadcast_id] = pattern
         _, start, middle, end = pattern
         distance = encoding.number(card.task.distance_miles)
         return b"".join((start, distance, middle, encoding.number(card.matching_score), end))
@@ -53,7 +62,7 @@ def _shared(card: OfferCard) -> tuple[object, ...]:
     )
 
 
-def _pattern(card: OfferCard) -> tuple[bytes, bytes, bytes]:
+def _around_numbers(card: OfferCard) -> tuple[bytes, bytes, bytes]:
     """Returns the message before, between and behind the two numbers.
 
     No text that people write can look like the name of a field: its quotes are escaped.

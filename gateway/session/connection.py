@@ -63,7 +63,7 @@ class Connection:
     @property
     def clogged(self) -> bool:
         """Whether so much waits for the client that events are left in the log for now."""
-        return self.transport.unsent_bytes() > limits.CLOGGED_OUTBOUND_BYTES
+        return self.transport.is_full
 
     async def drain(self) -> None:
         """Writes the outbox and waits while much of what was written is unread.
@@ -93,7 +93,8 @@ class Connection:
             return
         outbox = self.session.outbox
         if outbox:
-            if self.transport.unsent_bytes() > limits.MAX_OUTBOUND_BYTES:
+            transport = self.transport
+            if transport.is_full and transport.unsent_bytes() > limits.MAX_OUTBOUND_BYTES:
                 outbox.clear()
                 self._cut("slow")
                 return
@@ -103,8 +104,8 @@ class Connection:
                 else b"".join(map(text_frame, outbox))
             )
             outbox.clear()
-            self.transport.write(frames)
-            self._outbound.wrote(len(frames))
+            transport.write(frames)
+            self._outbound.written_bytes += len(frames)
         ending = self.session.ending
         if ending is not None:
             self._shut = True
@@ -129,7 +130,7 @@ class Connection:
         if now - heard_at > limits.HEARTBEAT_S and self._pinged_after != heard_at:
             self._pinged_after = heard_at
             self.transport.ping()
-            self._outbound.wrote(len(PING))
+            self._outbound.written_bytes += len(PING)
 
     def _cut(self, why: str) -> None:
         self._shut = True

@@ -12,20 +12,17 @@ from gateway.contract import limits
 class Outbound:
     """Follows what leaves one socket. Times are monotonic seconds."""
 
-    __slots__ = ("_moved_at", "_sent_bytes", "_written_bytes")
+    __slots__ = ("_moved_at", "_sent_bytes", "written_bytes")
 
     def __init__(self, now: float) -> None:
-        self._written_bytes = 0
+        self.written_bytes = 0
+        """Size of the frames that were handed to the transport until now."""
         self._sent_bytes = 0
         self._moved_at = now
 
-    def wrote(self, size_bytes: int) -> None:
-        """Adds the size of frames that were handed to the transport."""
-        self._written_bytes += size_bytes
-
     def stalls(self, now: float, unsent_bytes: int) -> bool:
         """Returns whether something waits and not a byte of it has left for too long."""
-        sent_bytes = self._written_bytes - unsent_bytes
+        sent_bytes = self.written_bytes - unsent_bytes
         if unsent_bytes <= 0 or sent_bytes > self._sent_bytes:
             self._sent_bytes = sent_bytes
             self._moved_at = now

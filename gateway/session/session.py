@@ -107,7 +107,9 @@ class Session:
 
     # ── What the client says ─────────────────────────────────────────────────────────────────────
 
-    def receive(self, raw: str, now: float, server_time: datetime) -> client.ClientMessage | None:
+    def receive(
+        self, raw: str, now: float, server_time: Callable[[], datetime]
+    ) -> client.ClientMessage | None:
         """Decodes a text frame; returns its request when the caller must carry it out."""
         self.heard_at = now
         if len(raw) > limits.MAX_MESSAGE_CHARS:
@@ -131,7 +133,7 @@ class Session:
             self.refuse(refusal, codec.reference_of(raw), now)
             return None
         if kind is client.Ping:
-            pong = server.Pong(server_time, max(self.order.known, self.order.written))
+            pong = server.Pong(server_time(), max(self.order.known, self.order.written))
             self.reply("PONG", pong, message.id)
             return None
         if kind is client.Ack:

@@ -40,10 +40,12 @@ class ShownCards:
 
     def show(self, broadcast_id: UUID, task_id: UUID) -> bool:
         """Adds a card; returns whether it is new on this socket."""
-        if broadcast_id in self:
+        # each look-up hashes an id, in Python: none in what is empty
+        if broadcast_id in self._shown or (self._answering and broadcast_id in self._answering):
             return False
         self._shown[broadcast_id] = task_id
-        self._withdrawn.discard(broadcast_id)
+        if self._withdrawn:
+            self._withdrawn.discard(broadcast_id)
         return True
 
     def hide(self, broadcast_id: UUID, close_message: bytes) -> bytes | None:

@@ -62,6 +62,9 @@ class Sink(Protocol):
 class Transport(Protocol):
     """Interface of an open WebSocket as the gateway drives it; no call blocks."""
 
+    is_full: bool
+    """Whether more than CLOGGED_OUTBOUND_BYTES were unsent, and most of that still is."""
+
     def attach(self, sink: Sink) -> None:
         """Gives every frame to `sink` from now on, those that wait already first."""
 
@@ -105,6 +108,7 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self.conn.parser.close()  # the library's own handshake; its generator would keep it
         self.conn = _Handshake(max_size=config.ws_max_size, logger=self.logger)
+        self.is_full = False
         self._refused = refused
         self._sink: Sink | None = None
         self._early = b""
@@ -126,14 +130,21 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
             if _TCP_NOTSENT_LOWAT is not None:
                 sock.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, limits.NOTSENT_LOWAT_BYTES)
 
+    def pause_writing(self) -> None:
+        """Hears from the transport that much is unsent."""
+        super().pause_writing()
+        self.is_full = True
+
     def resume_writing(self) -> None:
         """Hears from the transport that most of what was unsent has left."""
+        self.is_full = False
         super().resume_writing()
         if self._sink is not None:
             self._sink.drained()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Breaks the cycles of the library's parser, so that it dies by reference count."""
+        self._discarding = True
         super().connection_lost(exc)
         self.conn.parser.close()
         self.conn.parser_exc = None
@@ -318,6 +329,7 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
     def shutdown(self) -> None:
         """Closes with 1012 for the server's stop, without waiting for clients that do not read."""
         super().shutdown()
+        self.close_sent = True
         self._cut_later()
 
     def _end_soon(self) -> None:
@@ -340,7 +352,7 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
 
     def write(self, data: bytes) -> None:
         """Hands whole frames to the transport; drops them after a close."""
-        if not (self.close_sent or self.transport.is_closing()):
+        if not (self.close_sent or self._discarding):
             self.transport.write(data)
 
     def unsent_bytes(self) -> int:

@@ -28,11 +28,13 @@ class SocketReader:
         connection = self._connection
         if connection.gone:
             return
-        request = connection.session.receive(message, time.monotonic(), datetime.now(UTC))
+        session = connection.session
+        request = session.receive(message, time.monotonic(), _server_time)
         if request is not None:
             self._requests.take(request)
         self._handlers.heard(connection)
-        connection.flush()
+        if session.outbox or session.ending is not None:
+            connection.flush()
 
     def binary(self) -> None:
         """Refuses a binary message."""
@@ -57,3 +59,7 @@ class SocketReader:
         """Lets go of the socket; a request under way is carried out all the same."""
         self._connection.closed()
         self._handlers.left(self._connection)
+
+
+def _server_time() -> datetime:
+    return datetime.now(UTC)

@@ -42,11 +42,10 @@ class WholePath:
     async def run(self) -> None:
         """Takes one frame of everybody, in batches of a window's size, and writes them."""
         self._now_s += EVERY_S
-        server_time = datetime.now(UTC)
         for start in range(0, len(self._people), 1_000):
             part = slice(start, start + 1_000)
             for (session, tracked), raw in zip(self._people[part], self._frames[part], strict=True):
-                message = session.receive(raw, self._now_s, server_time)
+                message = session.receive(raw, self._now_s, _server_time)
                 assert isinstance(message, client.UpdateLocation)
                 fix = fix_of(message.data.location, self._now_s)
                 result = check_fix(tracked.track, fix, self._now_s)
@@ -54,6 +53,10 @@ class WholePath:
                 tracked.accept_fix(result.track, time.monotonic(), 0.0)
                 self._heartbeats.moved(tracked)
             await self._heartbeats.round()
+
+
+def _server_time() -> datetime:
+    return datetime.now(UTC)
 
 
 def _open(hustler: UUID) -> Session:

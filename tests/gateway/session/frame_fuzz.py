@@ -173,7 +173,7 @@ def by_library(frames: bytes) -> Heard:
 # ── By ours ──────────────────────────────────────────────────────────────────────────────────────
 
 
-class _Wire:
+class _KeepingTransport:
     """An asyncio transport that keeps what is written."""
 
     def __init__(self) -> None:
@@ -242,18 +242,18 @@ class OurPath:
     async def take(self, pieces: list[bytes]) -> Heard:
         """Returns what a socket makes of a stream that comes in pieces."""
         heard = self._heard = Heard()
-        wire = _Wire()
+        transport = _KeepingTransport()
         socket = GatewayWebSocketProtocol(self._config, self._state, {})
-        socket.connection_made(cast("asyncio.Transport", wire))
+        socket.connection_made(cast("asyncio.Transport", transport))
         socket.data_received(_HANDSHAKE)
         await asyncio.gather(*self._state.tasks)
         for piece in pieces:
-            if wire.is_closing():
+            if transport.is_closing():
                 break
             socket.data_received(piece)
         socket.connection_lost(None)
         answers = Protocol(CLIENT, state=State.OPEN)
-        answers.receive_data(wire.written.partition(b"\r\n\r\n")[2])
+        answers.receive_data(transport.written.partition(b"\r\n\r\n")[2])
         for event in answers.events_received():
             assert isinstance(event, Frame)
             if event.opcode is Opcode.PONG:

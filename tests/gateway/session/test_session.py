@@ -39,6 +39,11 @@ def caller(user: UserId = ME, expires_at: float = 1e12) -> Caller:
     return Caller(user, "hustler", expires_at)
 
 
+def clock() -> datetime:
+    """The server's time."""
+    return NOW
+
+
 def never(_: UUID) -> bool:
     """No broadcast has ended."""
     return False
@@ -91,7 +96,7 @@ def test_a_request_before_auth_ends_the_session_and_is_no_matter_of_tokens() -> 
     """HX501, and the close says that the app has to change: a fresh token would not help."""
     session = session_at(Phase.GREETING)
     request = f'{{"type":"SUBSCRIBE_TASK","id":"s","data":{{"task_id":"{ME}"}}}}'
-    assert session.receive(request, 1.0, NOW) is None
+    assert session.receive(request, 1.0, clock) is None
     (error,) = received(session)
     assert (error["type"], error["id"], error["data"]["code"]) == ("ERROR", "s", "HX501")
     assert session.ending is close_codes.AUTH_FIRST
@@ -100,7 +105,7 @@ def test_a_request_before_auth_ends_the_session_and_is_no_matter_of_tokens() -> 
 def test_a_ping_before_auth_is_answered() -> None:
     """It asks for nothing that a token guards, and keeps nobody from AUTH in time."""
     session = session_at(Phase.GREETING)
-    assert session.receive('{"type":"PING","id":"p"}', 1.0, NOW) is None
+    assert session.receive('{"type":"PING","id":"p"}', 1.0, clock) is None
     assert types(session) == ["PONG"]
     assert session.ending is None
 
@@ -108,10 +113,10 @@ def test_a_ping_before_auth_is_answered() -> None:
 def test_malformed_before_auth_is_an_error_and_the_session_goes_on() -> None:
     """A VALIDATION_ERROR never closes by itself."""
     session = session_at(Phase.GREETING)
-    session.receive("{", 1.0, NOW)
+    session.receive("{", 1.0, clock)
     assert received(session)[0]["data"]["code"] == "VALIDATION_ERROR"
     assert session.ending is None
-    assert isinstance(session.receive('{"type":"AUTH"}', 1.0, NOW), Auth)
+    assert isinstance(session.receive('{"type":"AUTH"}', 1.0, clock), Auth)
 
 
 def test_who_does_not_authenticate_in_ten_seconds_is_closed() -> None:
@@ -281,7 +286,7 @@ def test_pong_tells_the_highest_seq_the_node_knows_of() -> None:
     """So that a client behind it notices."""
     session = session_at(Phase.OPEN, seq=4)
     session.push(9, durable(event(9)))
-    session.receive('{"type":"PING","id":1}', 1.0, NOW)
+    session.receive('{"type":"PING","id":1}', 1.0, clock)
     (pong,) = received(session)
     assert (pong["type"], pong["id"], pong["data"]["last_seq"]) == ("PONG", 1, 9)
     assert pong["data"]["timestamp"] == "2030-01-01T00:00:00.000000Z"
@@ -430,9 +435,9 @@ def test_an_answered_card_is_off_the_screen(outcome: Any) -> None:
 def test_a_message_over_16_kib_is_too_large_and_the_session_goes_on() -> None:
     """TOO_LARGE is an error, not a close."""
     session = session_at(Phase.OPEN)
-    session.receive('{"type":"PING","id":"' + "x" * limits.MAX_MESSAGE_CHARS, 1.0, NOW)
+    session.receive('{"type":"PING","id":"' + "x" * limits.MAX_MESSAGE_CHARS, 1.0, clock)
     assert received(session)[0]["data"]["code"] == "TOO_LARGE"
-    session.receive('{"type":"PING"}', 1.0, NOW)
+    session.receive('{"type":"PING"}', 1.0, clock)
     assert types(session) == ["PONG"]
 
 
@@ -449,13 +454,13 @@ def test_too_many_of_one_kind_are_rate_limited_by_themselves() -> None:
     session = session_at(Phase.OPEN)
     burst = int(limits.RATE_OF["PING"][1])
     for _ in range(burst + 1):
-        session.receive('{"type":"PING"}', 1.0, NOW)
+        session.receive('{"type":"PING"}', 1.0, clock)
     heard = received(session)
     assert [message["type"] for message in heard] == ["PONG"] * burst + ["ERROR"]
     assert heard[-1]["data"]["code"] == "RATE_LIMITED"
     assert heard[-1]["data"]["retry_after_seconds"] > 0
     answer = '{"type":"ACK","data":{"seq":0}}'
-    assert session.receive(answer, 1.0, NOW) is None
+    assert session.receive(answer, 1.0, clock) is None
     assert types(session) == []
 
 
@@ -466,7 +471,7 @@ def test_all_kinds_together_have_a_limit_too() -> None:
     for kind in ("PING", "ACK", "SUBSCRIBE_TASK"):
         data = {"PING": "null", "ACK": '{"seq":0}', "SUBSCRIBE_TASK": f'{{"task_id":"{ME}"}}'}
         for _ in range(int(limits.RATE_OF[kind][1])):
-            session.receive(f'{{"type":"{kind}","data":{data[kind]}}}', 1.0, NOW)
+            session.receive(f'{{"type":"{kind}","data":{data[kind]}}}', 1.0, clock)
         refused += types(session).count("ERROR")
     assert refused == sum(limits.RATE_OF[k][1] for k in data) - limits.RATE[1]
 
@@ -475,16 +480,16 @@ def test_a_flood_of_refused_messages_closes_the_session() -> None:
     """4200: wait before coming back."""
     session = session_at(Phase.OPEN)
     for _ in range(int(limits.FLOOD[1])):
-        session.receive("{", 1.0, NOW)
+        session.receive("{", 1.0, clock)
     assert session.ending is None
-    session.receive("{", 1.0, NOW)
+    session.receive("{", 1.0, clock)
     assert session.ending is close_codes.FLOOD
 
 
 def test_silence_beyond_heartbeat_and_slack_is_noticed() -> None:
     """Any frame counts as a sign of life."""
     session = session_at(Phase.OPEN)
-    session.receive('{"type":"PING"}', 40.0, NOW)
+    session.receive('{"type":"PING"}', 40.0, clock)
     bound = limits.HEARTBEAT_S + limits.HEARTBEAT_SLACK_S
     assert not session.silent(40.0 + bound)
     assert session.silent(40.0 + bound + 0.01)

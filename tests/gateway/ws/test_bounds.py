@@ -53,7 +53,7 @@ def test_a_client_that_takes_nothing_of_what_waits_stalls() -> None:
     """However little it is, and not before its time."""
     outbound = Outbound(0.0)
     assert not outbound.stalls(0.5, 0)
-    outbound.wrote(10)
+    outbound.written_bytes += 10
     assert not outbound.stalls(0.5 + limits.MAX_OUTBOUND_STALL_S, 10)
     assert outbound.stalls(0.6 + limits.MAX_OUTBOUND_STALL_S, 10)
 
@@ -61,7 +61,7 @@ def test_a_client_that_takes_nothing_of_what_waits_stalls() -> None:
 def test_a_client_that_reads_slowly_does_not_stall() -> None:
     """However much waits, and however slowly it gets less."""
     outbound = Outbound(0.0)
-    outbound.wrote(1_000_000)
+    outbound.written_bytes += 1_000_000
     for second in range(1, 60):
         assert not outbound.stalls(5.0 * second, 1_000_000 - second)
 
