@@ -97,7 +97,7 @@ def test_a_bad_option_is_a_sentence(
 
 
 def test_the_defaults_end_within_two_minutes() -> None:
-    """The length, and half a minute for servers, accounts and the end."""
+    """The length, and 45 s for servers, accounts and the end."""
     options = options_of([])
-    assert options.seconds + 30 <= 120
+    assert options.seconds + 45 <= 120
     assert options.web_port is None
