@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -53,7 +54,7 @@ def options_of(words: list[str] | None = None) -> Options:
     )
     parser.add_argument("--shape", choices=sorted(SHAPES), default="morning")
     parser.add_argument("--users", type=int, default=60, help="most at once, one in five a poster")
-    parser.add_argument("--seconds", type=int, default=75, help="length of the run")
+    parser.add_argument("--seconds", type=int, default=60, help="length of the run")
     parser.add_argument("--seed", type=int, default=7, help="of places and decisions")
     parser.add_argument(
         "--report", type=Path, default=Path(".hustlexp/load"), help="folder of JSON and CSV"
@@ -183,6 +184,8 @@ def main() -> int:
     if importlib.util.find_spec("locust") is None:
         print("locust is not installed: `make load` installs it.", file=sys.stderr)
         return 2
+    # Ends as by Ctrl-C: the service and locust go first.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         return run(options)
     except NotStarted as error:

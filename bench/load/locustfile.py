@@ -16,6 +16,7 @@ from bench.load.plan import read
 from bench.load.shapes.catalogue import SHAPES
 from bench.load.users.accounts import Accounts, Role
 from bench.load.users.codes import Codes
+from bench.load.users.free_hustlers import FreeHustlers
 from bench.load.users.hustler import Habits, HustlerSession
 from bench.load.users.meter import FirstCards
 from bench.load.users.poster import Custom, PosterSession
@@ -53,7 +54,9 @@ def _fire(name: str, seconds: float, error: Exception | None) -> None:
 
 
 _meter = LocustMeter()
-SHARED: Final = Shared(PLAN.ws_url, Rest(PLAN.url, _meter), _meter, FirstCards(_meter), Codes())
+SHARED: Final = Shared(
+    PLAN.ws_url, Rest(PLAN.url, _meter), _meter, FirstCards(_meter), Codes(), FreeHustlers()
+)
 
 
 class PlannedUser(User):

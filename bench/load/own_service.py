@@ -70,7 +70,7 @@ def own_service() -> Iterator[tuple[Addresses, Path]]:
 
 
 def tickets(folder: Path, counts: dict[Role, int], hot_share: float, seed: int) -> list[Ticket]:
-    """Makes so many accounts of each role, at places of the town, and returns their tokens."""
+    """Makes so many accounts of each role, at places of the city, and returns their tokens."""
     return asyncio.run(_tickets(folder, counts, hot_share, Random(seed)))
 
 

@@ -14,6 +14,7 @@ from bench.load.users.accounts import Account
 from bench.load.users.meter import ANSWER
 from bench.load.users.rest import LOST_RACES, Failed, TooLate
 from bench.load.users.session import LoadSession, Shared
+from bench.simulator.projection import LatLng
 from hustlexp_client import (
     JobAssigned,
     JobCancelled,
@@ -50,15 +51,19 @@ class Habits:
 
 
 class HustlerSession(LoadSession):
-    """One hustler; whether it is ACTIVE is known from the service's own words."""
+    """One hustler, ACTIVE when the service says so."""
 
     def __init__(self, account: Account, shared: Shared, draw: Random, habits: Habits) -> None:
         super().__init__(account, shared, draw, habits.cut_every_s)
         self._habits = habits
         self._working_on: UUID | None = None
-        self.active = False
+        self._active = False
 
     # What LoadSession asks for
+
+    def parted(self) -> None:
+        """Is out of reach until the next connection."""
+        self._be(active=False)
 
     def greeted(self, welcome: Welcome) -> None:
         """Goes LIVE, and takes up the cards and the task that the WELCOME shows."""
@@ -86,12 +91,13 @@ class HustlerSession(LoadSession):
             case OfferClosed(broadcast_id=broadcast, reason=reason):
                 self.audited(self.account.cards.closed, broadcast, withdrawn=reason == "WITHDRAWN")
             case LiveState(state=state):
-                self.active = state == "ACTIVE"
+                self._be(active=state == "ACTIVE")
             case JobAssigned(task_id=task):
                 self._assigned(task, started=False)
             case JobCancelled(task_id=task) | JobCompleted(task_id=task):
                 if self._working_on == task:
                     self._working_on = None
+                    self._be(active=self._active)
             case Problem() as problem:
                 self._failed("message", problem)
             case _:
@@ -102,11 +108,19 @@ class HustlerSession(LoadSession):
     def _live(self, message: Message) -> None:
         match message.body:
             case LiveState(state=state):
-                self.active = state == "ACTIVE"
+                self._be(active=state == "ACTIVE")
             case Problem() as problem:
                 self._failed("SUBSCRIBE_LIVE_MODE", problem)
             case _:
                 pass
+
+    def _be(self, *, active: bool) -> None:
+        """Notes whether offers can be made, after anything that bears on it has changed."""
+        self._active = active
+        account = self.account
+        is_free = active and self._working_on is None
+        here = LatLng(account.lat, account.lng) if is_free else None
+        self.shared.free_hustlers.set(id(account), here)
 
     def _heartbeat(self) -> None:
         """Sends the position some steps on, without a time: the service's clock decides."""
@@ -117,6 +131,7 @@ class HustlerSession(LoadSession):
         widening = math.cos(math.radians(account.lat))
         account.lng = round(account.lng + step * math.sin(towards) / widening, 6)
         self.tell("UPDATE_LOCATION", {"location": {"lat": account.lat, "lng": account.lng}})
+        self._be(active=self._active)
         self.agenda.after(self._habits.heartbeat_s, self._heartbeat)
 
     # Cards
@@ -173,6 +188,7 @@ class HustlerSession(LoadSession):
         if self._working_on == task:
             return
         self._working_on = task
+        self._be(active=self._active)
         self.agenda.after(self._habits.work_s, lambda: self._at_the_door(task, DOOR_LOOKS, started))
 
     def _at_the_door(self, task: UUID, looks: int, started: bool) -> None:  # noqa: FBT001
@@ -189,6 +205,7 @@ class HustlerSession(LoadSession):
         if self._working_on == task:
             self._call(task, "proofs", completion)
             self._working_on = None
+            self._be(active=self._active)
 
     def _call(self, task: UUID, step: str, code: str) -> bool:
         try:

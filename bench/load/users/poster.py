@@ -14,6 +14,7 @@ from bench.load.users.codes import TaskCodes
 from bench.load.users.meter import CANCEL
 from bench.load.users.rest import Failed, TooLate
 from bench.load.users.session import LoadSession, Shared
+from bench.simulator.projection import LatLng
 from hustlexp_client import (
     BroadcastUpdate,
     HeldTask,
@@ -127,7 +128,8 @@ class PosterSession(LoadSession):
         if task is None:
             return
         self._open.add(task.id)
-        self.shared.first_cards.funding(task.id)
+        near = self.shared.free_hustlers.are_near(LatLng(lat, lng))
+        self.shared.first_cards.funding(task.id, hustlers_near=near)
         self._command(task.id, "fund")
         if self.draw.random() < self._custom.cancels:
             self.agenda.after(

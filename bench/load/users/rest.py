@@ -13,7 +13,9 @@ from bench.load.users.meter import Meter
 
 T = TypeVar("T")
 TIMEOUT_S: Final = 15.0
-LOST_RACES: Final = frozenset({"HX010", "HX011", "HX012", "HX014", "HX015", "HX016", "HX903"})
+LOST_RACES: Final = frozenset(
+    {"HX001", "HX010", "HX011", "HX012", "HX014", "HX015", "HX016", "HX903"}
+)
 """Refusals of somebody who came too late: what a crowd is told all the time, and no failure."""
 _ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
 

@@ -17,6 +17,7 @@ from bench.load.users.accounts import Account
 from bench.load.users.agenda import Agenda
 from bench.load.users.audit import Finding
 from bench.load.users.codes import Codes
+from bench.load.users.free_hustlers import FreeHustlers
 from bench.load.users.link import Link, Lost
 from bench.load.users.meter import SESSION, WELCOME, FirstCards, Meter
 from bench.load.users.rest import Rest
@@ -40,6 +41,7 @@ class Shared:
     meter: Meter
     first_cards: FirstCards
     codes: Codes
+    free_hustlers: FreeHustlers
 
 
 class LoadSession(ABC):
@@ -73,15 +75,14 @@ class LoadSession(ABC):
             self.agenda.run_due()
         except Lost as lost:
             self.shared.meter.failed(SESSION, lost, self._age_s())
-            self._link = None
+            self._part()
             time.sleep(self.draw.uniform(*RETURN_S))
 
     def leave(self) -> None:
         """Cuts the connection; the account resumes in other hands."""
         if self._link is not None:
             self.shared.meter.measured(SESSION, self._age_s())
-            self._link.cut()
-            self._link = None
+            self._part()
 
     def tell(self, kind: str, data: outgoing.Data | None = None) -> None:
         """Sends a message that has no answer."""
@@ -108,12 +109,14 @@ class LoadSession(ABC):
     def heard(self, message: Message) -> None:
         """Takes a message that is no answer to a request."""
 
+    def parted(self) -> None:  # noqa: B027  # a poster has nothing to do
+        """Is called when a connection has ended."""
+
     # Connecting
 
     def _connect(self) -> None:
         """Opens a connection up to WELCOME; a failed one is reported and tried again."""
         began = time.monotonic()
-        link: Link | None = None
         try:
             link = Link.open(self.shared.ws_url)
             began = time.monotonic()
@@ -123,9 +126,7 @@ class LoadSession(ABC):
             welcome = self._until_welcome(link, began)
         except Lost as lost:
             self.shared.meter.failed(WELCOME, lost, time.monotonic() - began)
-            if link is not None:
-                link.cut()
-            self._link = None
+            self._part()
             time.sleep(self.draw.uniform(*RETURN_S))
             return
         self.shared.meter.measured(WELCOME, time.monotonic() - began)
@@ -150,6 +151,12 @@ class LoadSession(ABC):
         if self._cut_every_s is not None:
             self.agenda.after(self.draw.expovariate(1 / self._cut_every_s), self._cut)
         self.greeted(welcome)
+
+    def _part(self) -> None:
+        if self._link is not None:
+            self._link.cut()
+            self._link = None
+        self.parted()
 
     def _ping(self) -> None:
         self.tell("PING")
