@@ -12,6 +12,7 @@ import structlog
 from gateway.server.cli_errors import CommandError
 from gateway.server.logs import own_standard_error
 from gateway.server.payments import demand_sdk
+from gateway.server.redaction import secrets_of
 from gateway.server.serving import listen
 from gateway.server.serving import serve as serve_until_stopped
 from gateway.server.shutdown import Stop, run
@@ -42,7 +43,7 @@ def serve(*, role: Literal["all", "gateway", "broadcaster", "worker"] = "all") -
     if not settings.development:
         settings.demand("HX_CODE_KEY", "HX_JWT_ISSUERS")
     demand_sdk(settings.payments)
-    own_standard_error(settings.log)
+    own_standard_error(settings.log, secrets_of(settings))
     return run(lambda stop: _serve(settings, stop))
 
 

@@ -101,13 +101,14 @@ class Poller:
         self._sent.clear()
         self._pending.clear()
 
-    def refuse(self, refusal: Callable[[], errors.Refusal], issued_until: float) -> None:
-        """Ends the polls whose token was issued until then (Unix seconds) with a refusal."""
-        for woken, poll in list(self._waiting.items()):
-            if poll.issued_at <= issued_until:
-                del self._waiting[woken]
-                if not woken.done():
-                    woken.set_exception(refusal())
+    def refuse(self, refusal: Callable[[], errors.Refusal], issued_until: float) -> int:
+        """Ends the polls whose token was issued until then (Unix seconds) with a refusal; how many."""
+        refused = [w for w, poll in self._waiting.items() if poll.issued_at <= issued_until]
+        for woken in refused:
+            del self._waiting[woken]
+            if not woken.done():
+                woken.set_exception(refusal())
+        return len(refused)
 
     def stop(self) -> None:
         """Wakes every poll, for the shutdown of the service."""

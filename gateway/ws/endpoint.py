@@ -13,8 +13,9 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from engine.kernel import errors
-from gateway.contract import problems
+from gateway.contract import close_codes, problems
 from gateway.delivery.hub import Hub
+from gateway.identity import security_log
 from gateway.identity.client_address import ANY_PORT, counted_as, same_origin
 from gateway.metrics.requests import RequestMetrics
 from gateway.session.connection import Connection
@@ -54,6 +55,8 @@ class WebSocketEndpoint:
         address = counted_as(scope["client"][0] if scope.get("client") else "unknown")
         await receive()
         if not self._allows_origin(scope):
+            origin = Headers(scope=scope).get("origin", "")
+            security_log.origin_refused(origin=origin, address=address)
             refusal = errors.refusal("HX503", "PERMISSION", "This origin may not connect.")
             await _deny(refusal, self._metrics, send)
         elif self._hub.registry.full or self._hub.stopping or self._requests is None:
@@ -89,6 +92,10 @@ class WebSocketEndpoint:
         finally:
             connection.closed()
             self._handlers.left(connection)
+            if session.ending in close_codes.FOR_WHAT_THE_CLIENT_DID:
+                security_log.session_refused(
+                    reason=session.ending.name, user=session.user_id, address=address
+                )
 
     def _refused(self, kind: errors.ErrorKind) -> None:
         self._metrics.refused("socket", kind)

@@ -13,8 +13,10 @@ from engine.kernel.ids import UserId
 from gateway.contract import client, close_codes, limits, problems
 from gateway.delivery.hub import Hub
 from gateway.delivery.snapshots import Snapshots
+from gateway.identity import revocation, security_log
 from gateway.identity.auth import Authenticator, Caller
 from gateway.identity.rates import Rates
+from gateway.identity.revocation import Unauthenticated
 from gateway.metrics.sessions import SessionMetrics
 from gateway.session import rendering
 from gateway.session.connection import Connection
@@ -69,7 +71,7 @@ class SessionOpener:
         session = connection.session
         token = message.data.token or session.header_token
         if token is None:
-            raise errors.refusal("HX501", "TOKEN-MISSING")
+            raise revocation.missing()
         caller = await self._caller(connection, token)
         if connection.gone:
             return  # the socket was removed already: nothing would unregister it again
@@ -85,9 +87,11 @@ class SessionOpener:
         """Returns the user of a token; refused tokens count against the client's address."""
         try:
             return await self._authenticator.user(token)
-        except errors.Refusal as refusal:
+        except Unauthenticated as refusal:
             if problems.status_of(refusal) == HTTPStatus.UNAUTHORIZED:
                 await self._brake(connection)
+            address = connection.address
+            security_log.auth_failed(reason=refusal.why, channel="socket", address=address)
             raise
 
     async def _brake(self, connection: Connection) -> None:
