@@ -105,6 +105,9 @@ async def test_a_session_ends_with_its_token_unless_a_fresh_auth_came(service: S
         ("https://app.example.com", True),
         ("https://evil.example.com", False),
         ("https://app.example.com.evil.example", False),
+        ("https://app.example.com:8443", False),
+        ("http://app.example.com", False),
+        ("http://127.0.0.1:1", False),
         ("null", False),
     ],
 )
