@@ -20,7 +20,7 @@ from gateway.identity.revocation import Unauthenticated
 from gateway.metrics.sessions import SessionMetrics
 from gateway.session import rendering
 from gateway.session.connection import Connection
-from gateway.session.session import Session, durable
+from gateway.session.session import Phase, Session, durable
 from gateway.ws import error_mapping
 
 
@@ -60,7 +60,11 @@ class SessionOpener:
             last_seq = session.order.written if again else message.data.last_seq
             await self._replay(session, snapshot, last_seq)
         except Exception as error:  # noqa: BLE001 - whatever it was, no session hangs half open
-            session.not_joined(error_mapping.refusal_for(error), message.id, time.monotonic())
+            refusal = error_mapping.refusal_for(error)
+            if session.phase is Phase.OPEN and refusal.kind.retryable:
+                session.refuse(refusal, message.id, time.monotonic())  # the token of before holds
+            else:
+                session.not_joined(refusal, message.id, time.monotonic())
             return None
         if connection.gone:
             return None

@@ -15,6 +15,8 @@ import httpx
 import jwt
 import pytest
 from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+from websockets.typing import Origin
 
 from gateway.cli.dev_accounts import open_dev_accounts
 from gateway.settings.groups import Settings
@@ -128,6 +130,8 @@ async def says_everything(url: str, settings: Settings, owner: asyncpg.Connectio
         async with connect(f"{url.replace('http', 'ws')}/ws?token={own}") as wire:
             await Client(wire).say("AUTH", {"token": forged})
             assert await Client(wire).closed() == 4100
+        with pytest.raises(InvalidStatus):
+            await connect(f"{url.replace('http', 'ws')}/ws", origin=Origin("https://evil.example"))
         async with connect(f"{url.replace('http', 'ws')}/ws") as wire:
             client = Client(wire)
             await client.ask("AUTH", {"token": hustler.token})
@@ -162,7 +166,13 @@ async def test_no_secret_stands_in_the_log_of_a_service(
     written = log.read_text()
     for event in (
         *("auth_failed", "access_refused", "webhook_refused", "session_refused", "admin_act"),
-        *("token_revoked", "session_revoked", "request_failed", "Failing row contains"),
+        *(
+            "origin_refused",
+            "token_revoked",
+            "session_revoked",
+            "request_failed",
+            "Failing row contains",
+        ),
     ):
         assert event in written, event
     spoken = _TIMES.sub("", written)
