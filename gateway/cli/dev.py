@@ -21,6 +21,7 @@ from gateway.cli.run_file import RunningService, announced
 from gateway.cli.seed import seed_people
 from gateway.server.cli_errors import CommandError, UsageError
 from gateway.server.logs import configure_logs
+from gateway.server.redaction import secrets_of
 from gateway.server.serving import listen, serve, url_of
 from gateway.server.shutdown import Stop, run
 from gateway.server.supervisor import serve_workers
@@ -99,7 +100,7 @@ async def _dev(options: Options, given: Mapping[str, str], asked: Settings, stop
             ) from error
         await seed_people(settings)
         log = stack.enter_context(_log_file(settings))
-        configure_logs(settings.log, log)
+        configure_logs(settings.log, log, secrets_of(settings))
         url = url_of(listener)
 
         async def service(ready: Ready, service_stop: Stop) -> int:

@@ -15,6 +15,7 @@ from cyclopts.validators import Number
 from gateway.server.cli_errors import UsageError
 from gateway.server.logs import own_standard_error
 from gateway.server.payments import demand_sdk
+from gateway.server.redaction import secrets_of
 from gateway.server.roles import ProcessRole
 from gateway.server.serving import listen, work
 from gateway.server.serving import serve as serve_until_stopped
@@ -62,7 +63,7 @@ def serve(
     if not settings.development:
         settings.demand("HX_CODE_KEY", "HX_JWT_ISSUERS")
     demand_sdk(settings.payments)
-    own_standard_error(settings.log)
+    own_standard_error(settings.log, secrets_of(settings))
     process = ProcessRole(role)
     structlog.contextvars.bind_contextvars(role=role)
     if workers is not None:

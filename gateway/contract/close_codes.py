@@ -91,4 +91,9 @@ ALL: Final = (
     TOO_MANY_STREAMS,
 )
 
+FOR_WHAT_THE_CLIENT_DID: Final = frozenset(
+    {TOKEN_REFUSED, FLOOD, TOO_MANY_SOCKETS, ANOTHER_USER, AUTH_FIRST}
+)
+"""What the security log tells of."""
+
 BY_CODE: Final = {code.code: code for code in ALL}

@@ -125,16 +125,17 @@ class Poller:
 
     def refuse(
         self, code: CloseCode, refusal: Callable[[], errors.Refusal], issued_until: float
-    ) -> None:
-        """Ends polls and streams whose token was issued until then (Unix seconds)."""
-        for stream in self._streams:
-            if stream.issued_at <= issued_until:
-                stream.close(code)
-        for woken, poll in list(self._waiting.items()):
-            if poll.issued_at <= issued_until:
-                del self._waiting[woken]
-                if not woken.done():
-                    woken.set_exception(refusal())
+    ) -> int:
+        """Ends polls and streams whose token was issued until then (Unix seconds); how many."""
+        streams = [s for s in self._streams if s.issued_at <= issued_until]
+        for stream in streams:
+            stream.close(code)
+        refused = [w for w, poll in self._waiting.items() if poll.issued_at <= issued_until]
+        for woken in refused:
+            del self._waiting[woken]
+            if not woken.done():
+                woken.set_exception(refusal())
+        return len(streams) + len(refused)
 
     def stop(self) -> None:
         """Wakes every poll and closes every stream, for the shutdown of the service."""

@@ -10,6 +10,7 @@ from engine.kernel import errors
 from engine.kernel.ids import UserId
 from gateway.contract import close_codes, limits
 from gateway.delivery.poller import Poller
+from gateway.identity import security_log
 from gateway.metrics.sessions import SessionMetrics
 from gateway.session.connection import Connection
 from gateway.session.session import Phase
@@ -166,13 +167,19 @@ class ConnectionRegistry:
 
         `issued_until` in Unix seconds.
         """
-        for connection in self.sockets(user):
-            if connection.session.issued_at <= issued_until:
-                connection.session.end(code)
-                connection.flush()
+        open_ones = [
+            c for c in self.sockets(user) if c.session.issued_at <= issued_until and not c.gone
+        ]
+        for connection in open_ones:
+            connection.session.end(code)
+            connection.flush()
         connections = self._users.get(user)
-        if connections is not None and connections.poller is not None:
-            connections.poller.refuse(code, refusal, issued_until)
+        poller = connections.poller if connections is not None else None
+        polls = poller.refuse(code, refusal, issued_until) if poller is not None else 0
+        if open_ones or polls:
+            security_log.session_revoked(
+                user=user, reason=code.name, sockets=len(open_ones), polls=polls
+            )
 
     # ── Watchers ─────────────────────────────────────────────────────────────────────────────────
 

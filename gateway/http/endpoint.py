@@ -27,8 +27,10 @@ from gateway.contract import encoding, problems
 from gateway.http import decoding
 from gateway.http.parts import Parts
 from gateway.http.streaming import Streaming, Writer
+from gateway.identity import security_log
 from gateway.identity.auth import ADMINS, Caller, Role
 from gateway.identity.rates import Rate
+from gateway.identity.revocation import Unauthenticated
 
 JSON = "application/json"
 
@@ -136,6 +138,11 @@ class Endpoint:
     resource: str = ""
     """What OpenAPI lists it under and its operationId begins with; empty: as its module is named."""
 
+    @property
+    def name(self) -> str:
+        """Method and path, by which the call is known in logs and to `Idempotency-Key`."""
+        return f"{self.method} {self.path}"
+
     @cached_property
     def hints(self) -> Mapping[str, Any]:
         """The handler's resolved annotations."""
@@ -184,6 +191,7 @@ async def answer(endpoint: Endpoint, parts: Parts, request: Request) -> Response
     """Carries one request through the pipeline; returns its response or raises `Refusal`."""
     caller = await _authenticated(parts, request)
     if caller.role not in endpoint.who:
+        security_log.access_refused(user=caller.user_id, role=caller.role, call=endpoint.name)
         raise errors.refusal("HX503", "PERMISSION")
     parts.rates.spend_user(caller.user_id, endpoint.rate)
     if endpoint.who == ADMINS:
@@ -200,14 +208,18 @@ async def answer(endpoint: Endpoint, parts: Parts, request: Request) -> Response
         )
 
         async def run() -> Response:
-            return _encoded(await endpoint.handler(parts, context), endpoint.status)
+            value = await endpoint.handler(parts, context)
+            if endpoint.who == ADMINS and endpoint.method != "GET":
+                target = " ".join(map(str, context.path.values()))
+                security_log.admin_act(admin=caller.user_id, call=endpoint.name, target=target)
+            return _encoded(value, endpoint.status)
 
         key = request.headers.get("idempotency-key")
         if key is None or endpoint.method not in ("POST", "PUT"):
             return await run()
         return await parts.idempotency.once(
             user=caller.user_id,
-            route=f"{endpoint.method} {endpoint.path}",
+            route=endpoint.name,
             key=key,
             request=request.url.path.encode() + b"\n" + decoded.identity,
             request_id=request.state.request_id,
@@ -219,9 +231,11 @@ async def _authenticated(parts: Parts, request: Request) -> Caller:
     """Returns the caller; RATE_LIMITED for an address that sends many bad tokens."""
     try:
         return await parts.authenticator.caller(request.headers.get("authorization"))
-    except errors.Refusal as refusal:
+    except Unauthenticated as refusal:
+        address = request.client.host if request.client else "unknown"
         if problems.status_of(refusal) == HTTPStatus.UNAUTHORIZED:
-            parts.rates.spend_address(request.client.host if request.client else "unknown")
+            parts.rates.spend_address(address)
+        security_log.auth_failed(reason=refusal.why, channel="rest", address=address)
         raise
 
 

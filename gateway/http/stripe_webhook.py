@@ -18,6 +18,7 @@ from engine.money.provider_events import ProviderEvents
 from engine.money.providers.stripe import events, signature
 from gateway.contract.problems import Unreadable
 from gateway.http import decoding
+from gateway.identity import security_log
 
 MAX_EVENT_BYTES: Final = 256 * 1024
 """Stripe's largest events are far smaller."""
@@ -57,7 +58,7 @@ class StripeWebhook:
                 raise Unreadable(400, "Postgres text holds no NUL character.")
             event = events.parse(body)
         except signature.BadSignature as bad:
-            log.warning("webhook_refused", reason=str(bad))
+            security_log.webhook_refused(reason=str(bad))
             raise Unreadable(400, str(bad)) from None
         except events.NotAnEvent:
             raise Unreadable(400, "The body is no event.") from None

@@ -21,7 +21,6 @@ import msgspec
 from msgspec import Meta, Struct
 
 from engine.events.changes import Changes
-from engine.kernel import errors
 from engine.kernel.ids import UserId
 from engine.people.queries import TokenSubject, User
 from gateway.contract import fields
@@ -124,10 +123,10 @@ class Authenticator:
     async def caller(self, authorization: str | None) -> Caller:
         """Returns the caller of a REST request by its Authorization header."""
         if not authorization:
-            raise errors.refusal("HX501", "TOKEN-MISSING")
+            raise revocation.missing()
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer":
-            raise errors.refusal("HX501", "TOKEN-MISSING")
+            raise revocation.missing()
         return await self.user(token.strip())
 
     async def user(self, token: str) -> Caller:

@@ -13,6 +13,7 @@ from typing import Final
 from uuid import UUID
 
 from engine.kernel import errors
+from gateway.identity import security_log
 from gateway.identity.client_address import counted_as
 from gateway.identity.token_bucket import TokenBucket
 
@@ -50,7 +51,8 @@ class Rates:
         """Counts one call of this user against the limit of all calls and against `rate`."""
         for each in (EVERY_CALL, rate):
             wait_s = self._take(each, user) if each else 0.0
-            if wait_s:
+            if each and wait_s:
+                security_log.rate_limited(limit=each.name, who=str(user))
                 raise _limited(wait_s)
 
     def spend_address(self, address: str) -> None:
@@ -61,6 +63,7 @@ class Rates:
         """
         wait_s = self._take(BAD_TOKEN, counted_as(address))
         if wait_s:
+            security_log.rate_limited(limit=BAD_TOKEN.name, who=counted_as(address))
             raise _limited(wait_s)
 
     def _take(self, rate: Rate, who: str | UUID) -> float:

@@ -6,12 +6,16 @@ fresh one may have to wait for the next second. A token without `iat` is older t
 
 from __future__ import annotations
 
-import structlog
-
 from engine.kernel import errors
 from engine.people.queries import User
 
-log = structlog.get_logger(__name__)
+
+class Unauthenticated(errors.Refusal):
+    """A refused caller: `why` is for the security log, and never told to the caller."""
+
+    def __init__(self, code: str, invariant: str, why: str, message: str | None = None) -> None:
+        super().__init__(errors.kind(code, invariant), message)
+        self.why = why
 
 
 def check(account: User, issued_at: float) -> None:
@@ -25,12 +29,16 @@ def check(account: User, issued_at: float) -> None:
         raise refused("revoked")
 
 
-def refused(reason: str) -> errors.Refusal:
-    """Returns HX502; its reason goes to the log, never to the caller."""
-    log.info("token_refused", reason=reason)
-    return errors.refusal("HX502", "TOKEN-INVALID")
+def missing() -> Unauthenticated:
+    """Returns the HX501 of a call without a token."""
+    return Unauthenticated("HX501", "TOKEN-MISSING", "missing")
 
 
-def suspended() -> errors.Refusal:
+def refused(why: str) -> Unauthenticated:
+    """Returns the HX502 of a token that was refused for this reason."""
+    return Unauthenticated("HX502", "TOKEN-INVALID", why)
+
+
+def suspended() -> Unauthenticated:
     """Returns the HX503 of a suspended account."""
-    return errors.refusal("HX503", "PERMISSION", "This account is suspended.")
+    return Unauthenticated("HX503", "PERMISSION", "suspended", "This account is suspended.")

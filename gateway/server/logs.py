@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TextIO
 
 import structlog
 
+from gateway.server.redaction import Redactor, secrets_in
 from gateway.settings.groups import LogSettings
 
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 _SHARED: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -20,13 +23,13 @@ _SHARED: list[structlog.typing.Processor] = [
 ]
 
 
-def own_standard_error(log: LogSettings) -> None:
+def own_standard_error(log: LogSettings, secrets: Iterable[str] = ()) -> None:
     """Configures logs for a process whose standard error is a log and nothing else.
 
     As `configure_logs`; Python's warnings and uncaught exceptions become records too, so that every
     line is one.
     """
-    configure_logs(log)
+    configure_logs(log, secrets=secrets)
     logging.captureWarnings(capture=True)
     sys.excepthook = _log_uncaught
     sys.unraisablehook = _log_unraisable
@@ -38,19 +41,25 @@ def last_word(environ: Mapping[str, str], sentence: object) -> None:
 
     Works before and without `configure_logs`, since what it tells may be a wrong setting.
     """
+    redact = Redactor(secrets_in(environ))
     if environ.get("HX_LOG_FORMAT") == "console":
-        sys.stderr.write(f"hustlexp: {sentence}\n")
+        sys.stderr.write(f"hustlexp: {redact.text(str(sentence))}\n")
         return
     logger = structlog.wrap_logger(
         structlog.WriteLogger(sys.stderr),
-        processors=[*_SHARED, structlog.processors.JSONRenderer()],
+        processors=[*_SHARED, redact, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
     )
     logger.critical("not_possible", reason=str(sentence))
 
 
-def configure_logs(log: LogSettings, stream: TextIO | None = None) -> None:
-    """Sends structlog's and the standard library's records the same way, from `log.level` up."""
+def configure_logs(
+    log: LogSettings, stream: TextIO | None = None, secrets: Iterable[str] = ()
+) -> None:
+    """Sends structlog's and the standard library's records the same way, from `log.level` up.
+
+    Whatever looks like a secret or a position is left out of them, and all of `secrets`.
+    """
     out = stream or sys.stderr
     level = logging.getLevelNamesMapping()[log.level.upper()]
     renderer: structlog.typing.Processor = (
@@ -61,9 +70,14 @@ def configure_logs(log: LogSettings, stream: TextIO | None = None) -> None:
         if log.form == "console"
         else structlog.processors.JSONRenderer()
     )
-    exceptions = [] if log.form == "console" else [structlog.processors.format_exc_info]
+    last: list[structlog.typing.Processor] = [
+        structlog.processors.format_exc_info,
+        Redactor(secrets),
+        *([_on_one_line] if log.form == "console" else []),
+        renderer,
+    ]
     structlog.configure(
-        processors=[*_SHARED, *exceptions, renderer],
+        processors=[*_SHARED, *last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=out),
         cache_logger_on_first_use=True,
@@ -74,8 +88,7 @@ def configure_logs(log: LogSettings, stream: TextIO | None = None) -> None:
             foreign_pre_chain=[*_SHARED, structlog.stdlib.add_logger_name],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *exceptions,
-                renderer,
+                *last,
             ],
         )
     )
@@ -84,6 +97,18 @@ def configure_logs(log: LogSettings, stream: TextIO | None = None) -> None:
     root.setLevel(max(level, logging.INFO))
     # uvicorn tells of every socket; ours are counted in /metrics.
     logging.getLogger("uvicorn").setLevel(max(level, logging.WARNING))
+
+
+def _on_one_line(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Escapes control characters, so that no caller writes a line of the log, but for tracebacks."""
+    return {
+        name: _CONTROLS.sub(lambda found: repr(found[0])[1:-1], value)
+        if isinstance(value, str) and name not in ("exception", "stack")
+        else value
+        for name, value in event.items()
+    }
 
 
 def _log_uncaught(

@@ -14,7 +14,9 @@ from starlette.types import Receive, Scope, Send
 from engine.kernel import errors
 from gateway.contract import problems
 from gateway.delivery.hub import Hub
-from gateway.identity.client_address import ANY_PORT, counted_as, same_origin
+from gateway.identity import security_log
+from gateway.identity.client_address import counted_as
+from gateway.identity.origins import Origins
 from gateway.metrics.requests import RequestMetrics
 from gateway.session.connection import Connection
 from gateway.session.session import Session
@@ -38,7 +40,7 @@ class WebSocketEndpoint:
         self._hub = hub
         self._handlers = handlers
         self._metrics = metrics
-        self._origins = frozenset(origins)
+        self._origins = Origins(origins)
         self._new_id = new_id
         self._requests: asyncio.TaskGroup | None = None
 
@@ -52,7 +54,9 @@ class WebSocketEndpoint:
         """Refuses the handshake with a problem document, or accepts it and leaves a session there."""
         address = counted_as(scope["client"][0] if scope.get("client") else "unknown")
         await receive()
-        if not self._allows_origin(scope):
+        if not self._origins.allow(scope):
+            origin = Headers(scope=scope).get("origin", "")
+            security_log.origin_refused(origin=origin, address=address)
             refusal = errors.refusal("HX503", "PERMISSION", "This origin may not connect.")
             await _deny(refusal, self._metrics, send)
         elif self._hub.registry.full or self._hub.stopping or self._requests is None:
@@ -76,16 +80,6 @@ class WebSocketEndpoint:
 
     def _refused(self, kind: errors.ErrorKind) -> None:
         self._metrics.refused("socket", kind)
-
-    def _allows_origin(self, scope: Scope) -> bool:
-        """Returns whether the Origin is absent, our own, or configured."""
-        headers = Headers(scope=scope)
-        origin = headers.get("origin")
-        if origin is None or origin.lower() in self._origins:
-            return True
-        scheme, _, authority = origin.partition("://")
-        any_port = scope.get("state", {}).get(ANY_PORT, False)
-        return same_origin((scheme, authority), headers.get("host", ""), any_port=any_port)
 
 
 class Elsewhere:

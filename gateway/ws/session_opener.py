@@ -13,11 +13,13 @@ from gateway.contract import client, close_codes, limits, problems
 from gateway.delivery.hub import Hub
 from gateway.delivery.missed_events import MissedEvents
 from gateway.delivery.snapshots import Snapshots
+from gateway.identity import revocation, security_log
 from gateway.identity.auth import Authenticator, Caller
 from gateway.identity.rates import Rates
+from gateway.identity.revocation import Unauthenticated
 from gateway.metrics.sessions import SessionMetrics
 from gateway.session.connection import Connection
-from gateway.session.session import durable
+from gateway.session.session import Phase, durable
 from gateway.ws import error_mapping
 
 
@@ -57,7 +59,11 @@ class SessionOpener:
             last_seq = session.order.written if again else message.data.last_seq
             await self._replay(connection, snapshot, last_seq)
         except Exception as error:  # noqa: BLE001 - whatever it was, no session hangs half open
-            session.not_joined(error_mapping.refusal_for(error), message.id, time.monotonic())
+            refusal = error_mapping.refusal_for(error)
+            if session.phase is Phase.OPEN and refusal.kind.retryable:
+                session.refuse(refusal, message.id, time.monotonic())  # the token of before holds
+            else:
+                session.not_joined(refusal, message.id, time.monotonic())
             return None
         if connection.gone:
             return None
@@ -68,7 +74,7 @@ class SessionOpener:
         session = connection.session
         token = message.data.token or session.header_token
         if token is None:
-            raise errors.refusal("HX501", "TOKEN-MISSING")
+            raise revocation.missing()
         caller = await self._caller(connection, token)
         if connection.gone:
             return  # the socket was removed already: nothing would unregister it again
@@ -84,9 +90,11 @@ class SessionOpener:
         """Returns the user of a token; refused tokens count against the client's address."""
         try:
             return await self._authenticator.user(token)
-        except errors.Refusal as refusal:
+        except Unauthenticated as refusal:
             if problems.status_of(refusal) == HTTPStatus.UNAUTHORIZED:
                 await self._brake(connection)
+            address = connection.address
+            security_log.auth_failed(reason=refusal.why, channel="socket", address=address)
             raise
 
     async def _brake(self, connection: Connection) -> None:

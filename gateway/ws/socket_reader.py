@@ -6,6 +6,8 @@ import asyncio
 import time
 from datetime import UTC, datetime
 
+from gateway.contract import close_codes
+from gateway.identity import security_log
 from gateway.session.connection import Connection
 from gateway.ws.handlers import MessageHandlers
 from gateway.ws.request_queue import RequestQueue
@@ -57,8 +59,14 @@ class SocketReader:
 
     def closed(self) -> None:
         """Lets go of the socket; a request under way is carried out all the same."""
-        self._connection.closed()
-        self._handlers.left(self._connection)
+        connection = self._connection
+        connection.closed()
+        self._handlers.left(connection)
+        session = connection.session
+        if session.ending in close_codes.FOR_WHAT_THE_CLIENT_DID:
+            security_log.session_refused(
+                reason=session.ending.name, user=session.user_id, address=connection.address
+            )
 
 
 def _server_time() -> datetime:

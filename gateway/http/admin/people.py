@@ -15,6 +15,7 @@ from gateway.http.admin.shapes import Why, name
 from gateway.http.decoding import Nothing, Sent
 from gateway.http.endpoint import RequestContext
 from gateway.http.parts import Parts
+from gateway.identity import security_log
 
 BadgeType = Annotated[str, name("A-Z0-9_", 60, "1 to 60 capital letters, digits and underscores")]
 
@@ -73,6 +74,7 @@ async def revoke_sessions(parts: Parts, context: RequestContext[Why, Nothing]) -
     """Refuse every token the user has by now, and close the sessions; the account stays open."""
     user = context.id(UserId)
     await parts.admin.people.revoke_sessions(context.user_id, user, context.body.reason)
+    security_log.token_revoked(user=user)
     parts.authenticator.forget({user})
     return await parts.admin.people.user(user)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -16,8 +17,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from gateway.http.endpoint import Endpoint
 from gateway.http.middleware import RequestMiddleware, exception_handlers
+from gateway.http.parts import Parts
 from gateway.metrics.metrics import Metrics
+from gateway.server.app import create_app
+from gateway.server.routes import ENDPOINTS
 from geo.valkey import ValkeyAway
 from sql.database import DatabaseAway
 from tests.support.rest import People
@@ -70,6 +75,29 @@ async def test_only_listed_origins_may_read(
         received = response.headers.get("access-control-allow-origin")
         assert received == (origin if allowed else None)
     assert "access-control-allow-credentials" not in plain.headers
+
+
+@pytest.mark.parametrize("call", ENDPOINTS, ids=lambda call: call.name)
+async def test_a_page_of_elsewhere_rides_on_nothing(
+    people: People, parts: Parts, call: Endpoint
+) -> None:
+    """No call takes a cookie, a query string or Basic for a token; a form of elsewhere is 401."""
+    token = (await people.person("admin")).token
+    path = re.sub(r"\{\w+:uuid\}", str(uuid4()), call.path)
+    headers = {
+        "Origin": "https://evil.example",
+        "Content-Type": "application/x-www-form-urlencoded",
+        "Cookie": f"token={token}; Authorization=Bearer {token}; session={token}",
+        "Authorization": f"Basic {token}",
+    }
+    # each from an address of its own: one that shows many bad tokens is braked
+    transport = httpx.ASGITransport(create_app(parts), client=(f"page {call.name}", 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://hx") as client:
+        url = f"{path}?access_token={token}&token={token}"
+        response = await client.request(call.method, url, content=b"title=x", headers=headers)
+    assert (response.status_code, response.json()["code"]) == (401, "HX501")
+    assert "set-cookie" not in response.headers
+    assert "access-control-allow-origin" not in response.headers
 
 
 async def test_tokens_never_reach_the_log(people: People) -> None:

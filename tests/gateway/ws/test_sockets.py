@@ -20,7 +20,7 @@ from engine.tasks.codes import TaskCodes
 from gateway.contract import close_codes, codec, limits
 from gateway.contract.server import Nudge, Welcome
 from gateway.session import rendering
-from sql.database import Record
+from sql.database import DatabaseAway, Record
 from tests.support.service import Service, User, joined, open_client, somewhere
 from tests.support.trimming import trim
 
@@ -97,6 +97,32 @@ async def test_a_session_ends_with_its_token_unless_a_fresh_auth_came(service: S
         assert (await refreshed.ask("PING"))["type"] == "PONG"
 
 
+async def test_a_refresh_that_cannot_be_looked_up_leaves_the_session_as_it_was(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A retryable ERROR; a token that is refused, or another user's, ends it all the same."""
+    user, other = await service.user(), await service.user()
+    fresh = service.token("refreshes", "hustler")
+
+    async def away(*_: object) -> None:
+        raise DatabaseAway("no answer")
+
+    async with open_client(service) as client, joined(service, user) as taken:
+        await client.ask("AUTH", {"token": service.token("refreshes", "hustler", lifetime_s=60)})
+        with monkeypatch.context() as patched:
+            patched.setattr(service.parts.queries.people, "user_for", away)
+            error = await client.ask("AUTH", {"token": fresh})
+            assert (error["data"]["code"], error["data"]["retryable"]) == ("UNAVAILABLE", True)
+            assert (await client.ask("PING"))["type"] == "PONG"
+        assert (await client.ask("AUTH", {"token": fresh}))["type"] == "WELCOME"
+        error = await client.ask("AUTH", {"token": "x.y.z"})
+        assert error["data"]["code"] == "HX502"
+        assert await client.closed() == close_codes.TOKEN_REFUSED.code
+        error = await taken.ask("AUTH", {"token": other.token})
+        assert error["data"]["code"] == "HX503"
+        assert await taken.closed() == close_codes.ANOTHER_USER.code
+
+
 @pytest.mark.parametrize(
     ("origin", "welcome"),
     [
@@ -104,6 +130,9 @@ async def test_a_session_ends_with_its_token_unless_a_fresh_auth_came(service: S
         ("https://app.example.com", True),
         ("https://evil.example.com", False),
         ("https://app.example.com.evil.example", False),
+        ("https://app.example.com:8443", False),
+        ("http://app.example.com", False),
+        ("http://127.0.0.1:1", False),
         ("null", False),
     ],
 )
