@@ -15,12 +15,13 @@ import socket
 import stat
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
 import structlog
 
@@ -83,53 +84,78 @@ class Supervisor:
         self._output = output
         self._environ = environ
         self._shutdown_s = shutdown_s
-        self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._processes: dict[str, Process] = {}
         self._stopping = asyncio.Event()
+        self._rolling = asyncio.Event()
+        names = [child.name for child in plan]
+        self._ready = {name: asyncio.Event() for name in names}
+        self._due = {name: asyncio.Event() for name in names}
+        """Who is to be replaced."""
+        self._replaced = {name: asyncio.Event() for name in names}
         self._failed: int | None = None
-
-    @property
-    def pids(self) -> dict[str, int]:
-        """Returns the process ids by name."""
-        return {name: process.pid for name, process in self._processes.items()}
 
     async def run(self, ready: Callable[[], object], stop: Stop) -> int:
         """Runs them until `stop` is asked for; returns the exit code.
 
         `ready` is called once all of them serve. One that ends before it was ready for the first
         time has a reason that a new start does not cure: all end, and its code is returned.
+        SIGUSR2 replaces them all, one after the other.
         """
+        loop = asyncio.get_running_loop()
         async with _notifications() as notified:
             with stop.by(self._stopping.set):
                 stop.at_once = self._kill
-                waiting = {child.name for child in self._plan}
+                loop.add_signal_handler(signal.SIGUSR2, self._rolling.set)
                 async with asyncio.TaskGroup() as group:
-                    group.create_task(self._tell(notified, waiting, ready))
-                    for child in self._plan:
-                        group.create_task(self._keep(child, notified.address, waiting))
+                    helpers = [
+                        group.create_task(self._hear(notified, ready)),
+                        group.create_task(self._roll()),
+                    ]
+                    keeping = [
+                        group.create_task(self._keep(child, notified.address))
+                        for child in self._plan
+                    ]
+                    await asyncio.wait(keeping)
+                    for helper in helpers:
+                        helper.cancel()
+                loop.remove_signal_handler(signal.SIGUSR2)
         return self._failed or 0
 
-    async def _tell(
-        self, notified: Notifications, waiting: set[str], ready: Callable[[], object]
-    ) -> None:
-        while waiting and not self._stopping.is_set():
-            name = await notified.next(self._stopping)
-            waiting.discard(name)
-            if not waiting:
-                ready()
+    async def _hear(self, notified: Notifications, ready: Callable[[], object]) -> None:
+        """Notes who is ready."""
+        waiting = {child.name for child in self._plan}
+        while True:
+            name = await notified.next()
+            self._ready[name].set()
+            if waiting:
+                waiting.discard(name)
+                if not waiting:
+                    ready()
 
-    async def _keep(self, child: Child, address: str, waiting: set[str]) -> None:
-        failures = 0
-        while not self._stopping.is_set():
-            begun_s = time.monotonic()
-            process = await self._start(child, address)
-            ended = asyncio.create_task(process.wait())
-            stopping = asyncio.create_task(self._stopping.wait())
-            await asyncio.wait((ended, stopping), return_when=asyncio.FIRST_COMPLETED)
-            stopping.cancel()
+    async def _roll(self) -> None:
+        """Replaces all processes, one after the other, whenever it is asked for."""
+        while True:
+            await self._rolling.wait()
+            self._rolling.clear()
+            for child in self._plan:
+                self._replaced[child.name].clear()
+                self._due[child.name].set()
+                await self._replaced[child.name].wait()
+            log.info("processes_replaced")
+
+    async def _keep(self, child: Child, address: str) -> None:
+        """Runs one process, and another in its place when it has died or is to be replaced."""
+        failures, begun_s = 0, time.monotonic()
+        process = await self._start(child, address)
+        while True:
+            await _first(process.wait(), self._stopping.wait(), self._due[child.name].wait())
             if self._stopping.is_set():
                 await self._end(process)
                 return
-            if child.name in waiting:
+            if process.returncode is None:
+                process = await self._replace(child, process, address)
+                continue
+            if not self._ready[child.name].is_set():
                 self._failed = process.returncode or 1
                 self._stopping.set()
                 return
@@ -137,11 +163,27 @@ class Supervisor:
             failures = 0 if lived_s > LIVED_LONG_S else failures + 1
             log.error("process_died", process=child.name, code=process.returncode, lived_s=lived_s)
             if failures > 1:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_BACKOFF.after(failures - 1)):
-                        await self._stopping.wait()
+                pause_s = _BACKOFF.after(failures - 1)
+                await _first(asyncio.sleep(pause_s), self._stopping.wait())
+            begun_s = time.monotonic()
+            process = await self._start(child, address)
 
-    async def _start(self, child: Child, address: str) -> asyncio.subprocess.Process:
+    async def _replace(self, child: Child, process: Process, address: str) -> Process:
+        """Starts another process, and ends this one when that one is ready; returns who is left."""
+        ready = self._ready[child.name]
+        ready.clear()
+        successor = await self._start(child, address)
+        await _first(ready.wait(), successor.wait(), self._stopping.wait())
+        self._due[child.name].clear()
+        self._replaced[child.name].set()
+        if self._stopping.is_set() or ready.is_set():
+            await self._end(process)
+            return successor
+        log.error("process_not_replaced", process=child.name, code=successor.returncode)
+        ready.set()
+        return process
+
+    async def _start(self, child: Child, address: str) -> Process:
         command = [sys.executable, "-m", "gateway.cli", "serve", "--role", child.role.value]
         fds = () if child.listener is None else (child.listener.fileno(),)
         if fds:
@@ -159,7 +201,7 @@ class Supervisor:
         log.info("process_started", process=child.name, pid=process.pid)
         return process
 
-    async def _end(self, process: asyncio.subprocess.Process) -> None:
+    async def _end(self, process: Process) -> None:
         """Asks a process to end, and kills it when it takes too long."""
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
@@ -207,16 +249,20 @@ class Notifications:
         self.address = address
         self._own = own
 
-    async def next(self, stopping: asyncio.Event) -> str:
-        """Returns the name of the next process that is ready; an empty one when all is to end."""
-        received = asyncio.create_task(asyncio.get_running_loop().sock_recv(self._own, 4096))
-        ended = asyncio.create_task(stopping.wait())
-        await asyncio.wait((received, ended), return_when=asyncio.FIRST_COMPLETED)
-        ended.cancel()
-        if not received.done():
-            received.cancel()
-            return ""
-        return received.result().decode().partition("NAME=")[2].strip()
+    async def next(self) -> str:
+        """Returns the name of the next process that is ready."""
+        said = await asyncio.get_running_loop().sock_recv(self._own, 4096)
+        return said.decode().partition("NAME=")[2].strip()
+
+
+async def _first(*awaited: Coroutine[Any, Any, Any]) -> None:
+    """Returns when the first of these has ended; the others are cancelled."""
+    tasks = [asyncio.create_task(each) for each in awaited]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 @asynccontextmanager

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -121,3 +123,28 @@ def test_a_socket_that_is_none_is_refused(environ: dict[str, str], fd: int, why:
         lines = service.process.communicate(timeout=60)[1]
         assert service.process.returncode == 1
         assert f"--fd {fd} {why}" in lines
+
+
+def test_all_are_replaced_one_by_one_and_no_request_fails(environ: dict[str, str]) -> None:
+    """SIGUSR2: a new release on the same schema, while connections come in without a pause."""
+    with workers(environ) as (service, pids, url), ThreadPoolExecutor(4) as threads:
+        over = threading.Event()
+
+        def ask() -> list[int]:
+            statuses = []
+            while not over.is_set():
+                with httpx.Client(timeout=30) as client:
+                    statuses.append(client.get(f"{url}/livez").status_code)
+            return statuses
+
+        asking = [threads.submit(ask) for _ in range(4)]
+        service.process.send_signal(signal.SIGUSR2)
+        service.record("processes_replaced")
+        until(lambda: not any(map(is_alive, pids.values())))
+        over.set()
+        statuses = [status for each in asking for status in each.result()]
+        assert len(statuses) > 100
+        assert set(statuses) == {200}
+        started = [line for line in service.lines if '"process_started"' in line]
+        assert len(started) == 8
+        assert "process_died" not in "".join(service.end())
