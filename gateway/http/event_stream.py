@@ -66,7 +66,7 @@ async def stream(parts: Parts, context: RequestContext[Nothing, StreamQuery]) ->
             with parts.hub.polls.stream(
                 context.user_id, after, issued_at=context.caller.issued_at
             ) as opened:
-                await _StreamWriter(parts, context.caller, opened, write).run()
+                await _StreamWriter(parts, context.caller, opened, write).write_all()
             code = opened.closed or close_codes.RESTARTING
         except DatabaseAway:
             parts.metrics.requests.away("postgres")
@@ -87,7 +87,7 @@ class _StreamWriter:
         self._stream = stream
         self._write = write
 
-    async def run(self) -> None:
+    async def write_all(self) -> None:
         """Returns when the stream was closed, or its token has ended."""
         stream = self._stream
         while stream.closed is None:

@@ -88,11 +88,11 @@ async def _unknown_offers(
     parts: Parts, context: RequestContext[Nothing, EventsQuery]
 ) -> list[OfferCard] | UnsetType:
     """Returns the open offers of a caller who named the tag of others."""
-    told = context.query.offers_tag
-    if isinstance(told, UnsetType):
+    known = context.query.offers_tag
+    if isinstance(known, UnsetType):
         return UNSET
     offers = await parts.queries.live.offers(context.user_id)
-    return UNSET if tag_of(offers) == told else offers
+    return UNSET if tag_of(offers) == known else offers
 
 
 def tag_of(offers: Sequence[OfferCard]) -> str:

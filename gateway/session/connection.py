@@ -9,7 +9,7 @@ from gateway.contract import limits
 from gateway.session.frames import PING, Framer, text_frame
 from gateway.session.outbound import Outbound
 from gateway.session.session import Session
-from gateway.session.transport import Transport
+from gateway.session.sink import Transport
 
 _FRAMER: Final = Framer()
 

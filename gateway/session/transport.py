@@ -14,83 +14,26 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from http import HTTPStatus
-from typing import Any, Final, Protocol, cast
-from uuid import uuid4
+from typing import Any, Final, cast
 
 from uvicorn._types import ASGISendEvent
 from uvicorn.config import Config
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
-from websockets.datastructures import Headers
-from websockets.exceptions import InvalidHeader, InvalidUpgrade
 from websockets.frames import Frame
-from websockets.http11 import Request, Response
-from websockets.server import ServerProtocol
-from websockets.typing import StatusLike
+from websockets.http11 import Request
 
 from engine.kernel.errors import ErrorKind
-from gateway.contract import close_codes, limits, problems
+from gateway.contract import close_codes, limits
 from gateway.identity.token_bucket import TokenBucket
 from gateway.session import frames
+from gateway.session.handshake import NO_HANDSHAKE, Handshake
+from gateway.session.sink import DEAF, Sink
 
 EXTENSION: Final = "hustlexp.wire"
 
 _TCP_NOTSENT_LOWAT: Final = getattr(socket, "TCP_NOTSENT_LOWAT", None)
-
-
-class Sink(Protocol):
-    """What hears of the frames of one socket, in their order; no call blocks or raises."""
-
-    def text(self, message: str) -> None:
-        """Takes a text message."""
-
-    def binary(self) -> None:
-        """Hears of a binary message, whose content nobody wants."""
-
-    def alive(self) -> None:
-        """Hears of a control frame: the peer is there."""
-
-    def drained(self) -> None:
-        """Hears that the peer has read most of what was unread."""
-
-    def closed(self) -> None:
-        """Hears that nothing more comes, by whichever side; called once."""
-
-
-class Transport(Protocol):
-    """Interface of an open WebSocket as the gateway drives it; no call blocks."""
-
-    is_full: bool
-    """Whether more than CLOGGED_OUTBOUND_BYTES were unsent, and most of that still is."""
-
-    def attach(self, sink: Sink) -> None:
-        """Gives every frame to `sink` from now on, those that wait already first."""
-
-    def write(self, data: bytes) -> None:
-        """Hands whole frames to the transport; drops them after a close."""
-
-    def unsent_bytes(self) -> int:
-        """Returns the bytes that the kernel has not taken yet."""
-
-    async def drained(self) -> None:
-        """Returns once the kernel has taken most of what was written, or the socket is gone."""
-
-    def ping(self) -> None:
-        """Asks the peer for a sign of life."""
-
-    def hold(self) -> None:
-        """Stops reading, so that the peer has to wait."""
-
-    def read_on(self) -> None:
-        """Reads again after `hold`."""
-
-    def shut(self, code: int, reason: str) -> None:
-        """Starts the closing handshake; aborts the socket if the peer does not finish it."""
-
-    def abort(self) -> None:
-        """Aborts the connection now, without a close frame."""
 
 
 class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
@@ -107,7 +50,7 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.conn.parser.close()  # the library's own handshake; its generator would keep it
-        self.conn = _Handshake(max_size=config.ws_max_size, logger=self.logger)
+        self.conn = Handshake(max_size=config.ws_max_size, logger=self.logger)
         self.is_full = False
         self._refused = refused
         self._sink: Sink | None = None
@@ -276,7 +219,7 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
             extensions = cast("dict[str, object]", self.scope["extensions"])
             extensions[EXTENSION] = self
         else:
-            self._refused(_NO_HANDSHAKE.kind)
+            self._refused(NO_HANDSHAKE.kind)
 
     def handle_ping(self) -> None:
         """Answers with a pong, as long as the rate of control frames allows."""
@@ -338,8 +281,8 @@ class GatewayWebSocketProtocol(WebSocketsSansIOProtocol):
 
     def _ended(self) -> None:
         sink = self._sink
-        if sink is not None and sink is not _DEAF:
-            self._sink = _DEAF
+        if sink is not None and sink is not DEAF:
+            self._sink = DEAF
             sink.closed()
 
     def _cut_later(self) -> None:
@@ -402,55 +345,4 @@ class _Nowhere(asyncio.Queue[Any]):
         """Forgets the item."""
 
 
-class _Deaf:
-    """The sink of a socket that has ended."""
-
-    def text(self, message: str) -> None:
-        """Drops a message."""
-
-    def binary(self) -> None:
-        """Drops a message."""
-
-    def alive(self) -> None:
-        """Drops a sign of life."""
-
-    def drained(self) -> None:
-        """Has nothing held back."""
-
-    def closed(self) -> None:
-        """Has been told."""
-
-
 _NOWHERE: Final = _Nowhere()
-_DEAF: Final = _Deaf()
-_NO_HANDSHAKE: Final = problems.Unreadable(
-    HTTPStatus.BAD_REQUEST, "This is no WebSocket handshake."
-)
-
-
-class _Handshake(ServerProtocol):
-    """The library's handshake, refused with a problem document."""
-
-    def process_request(self, request: Request) -> tuple[str, str | None, str | None]:
-        """Refuses another version of the protocol with 426 (RFC 6455 §4.4)."""
-        try:
-            return super().process_request(request)
-        except InvalidHeader as error:
-            if error.name == "Sec-WebSocket-Version":
-                raise InvalidUpgrade(error.name, error.value) from error
-            raise
-
-    def reject(self, status: StatusLike, text: str) -> Response:
-        """Returns the problem document of a status."""
-        del text  # the library's own words
-        status = HTTPStatus(status)
-        refusal = problems.Unreadable(status, _NO_HANDSHAKE.message)
-        if status == HTTPStatus.UPGRADE_REQUIRED:
-            refusal = problems.upgrade_required()
-            del refusal.headers["Upgrade"]  # the library writes it
-            refusal.headers["Connection"] = "close, Upgrade"
-        else:
-            refusal.headers["Connection"] = "close"
-        response = problems.response(refusal, uuid4().hex)
-        headers = Headers((name.decode(), value.decode()) for name, value in response.raw_headers)
-        return Response(status.value, status.phrase, headers, bytes(response.body))

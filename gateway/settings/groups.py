@@ -32,8 +32,7 @@ class Http:
         "HX_ORIGINS",
         (),
         "origins of web and hybrid apps that may call the service and open a WebSocket, besides its "
-        "own, as `https://app.example.com` or `capacitor://localhost`; clients that send no Origin "
-        "are no browsers and pass",
+        "own, as `https://app.example.com` or `capacitor://localhost`; who sends none passes",
         parsers.origins,
     )
     trusted_proxies: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = setting(
@@ -47,8 +46,7 @@ class Http:
     drain_s: float = setting(
         "HX_DRAIN_S",
         0.0,
-        "over how long after SIGTERM open sockets are told, batch by batch, to come back elsewhere; "
-        "meanwhile requests are answered, no session is opened, and /readyz says 503",
+        "over how long after SIGTERM sockets are told in batches to come back; /readyz says 503",
         parsers.number(0, 300),
         unit="s",
     )

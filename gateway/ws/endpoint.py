@@ -20,7 +20,8 @@ from gateway.identity.origins import Origins
 from gateway.metrics.requests import RequestMetrics
 from gateway.session.connection import Connection
 from gateway.session.session import Session
-from gateway.session.transport import EXTENSION, Transport
+from gateway.session.sink import Transport
+from gateway.session.transport import EXTENSION
 from gateway.ws.handlers import MessageHandlers
 from gateway.ws.socket_reader import SocketReader
 

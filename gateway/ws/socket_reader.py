@@ -14,7 +14,7 @@ from gateway.ws.request_queue import RequestQueue
 
 
 class SocketReader:
-    """The sink of one socket (`gateway.session.transport.Sink`)."""
+    """The sink of one socket (`gateway.session.sink.Sink`)."""
 
     __slots__ = ("_connection", "_handlers", "_requests")
 

@@ -72,9 +72,10 @@ async def test_two_broadcasters_share_what_runs_and_offer_it_once(world: World) 
         await until(
             lambda: len([c for _, c in world.delivery.shown if c.broadcast_id == more]) == 4
         )
-        await world.ticks(3)
-    everything = {(h, b) for h in (*hustlers, late) for b in (*broadcasts, more)}
-    assert {(hustler, card.broadcast_id) for hustler, card in world.delivery.shown} == everything
+        everything = {(h, b) for h in (*hustlers, late) for b in (*broadcasts, more)}
+        await until(
+            lambda: {(h, card.broadcast_id) for h, card in world.delivery.shown} == everything
+        )
     assert world.counted.offers == len(everything)
 
 

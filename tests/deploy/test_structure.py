@@ -20,6 +20,7 @@ PARAMETERS_MAX: Final = 6
 LONG_MODULES: Final[Mapping[str, str]] = {}
 LARGE_CLASSES: Final[Mapping[str, str]] = {
     "clients/python/src/hustlexp_client/api.py::Api": "a method for each call of the contract",
+    "gateway/session/transport.py::GatewayWebSocketProtocol": "what uvicorn and a session call",
 }
 WIDE_CONSTRUCTORS: Final[Mapping[str, str]] = {
     "bench/simulator/hustler.py::Hustler": "a person with session, means and habits",

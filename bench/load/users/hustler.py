@@ -209,7 +209,7 @@ class HustlerSession(LoadSession):
 
     def _call(self, task: UUID, step: str, code: str) -> bool:
         try:
-            self.shared.rest.call(
+            self.shared.rest.request(
                 self.account.ticket.token,
                 "POST",
                 f"/v1/tasks/{task}/{step}",

@@ -108,7 +108,7 @@ class PosterSession(LoadSession):
         if len(self._open) >= self._custom.at_once:
             return
         lat, lng = self._place_of(self.draw)
-        task = self._call(
+        task = self._ask(
             "/v1/tasks",
             HeldTask,
             {
@@ -149,7 +149,7 @@ class PosterSession(LoadSession):
         self._command(task, "broadcast-choice", {"choice": choice})
 
     def _say_codes(self, task: UUID) -> None:
-        view = self._call(f"/v1/tasks/{task}", HeldTask)
+        view = self._ask(f"/v1/tasks/{task}", HeldTask)
         if view is not None and view.start_code is not None and view.completion_code is not None:
             self.shared.codes.publish(task, TaskCodes(view.start_code, view.completion_code))
 
@@ -163,12 +163,12 @@ class PosterSession(LoadSession):
     def _command(
         self, task: UUID, name: str, body: dict[str, Any] | None = None
     ) -> dict[str, Any] | None:
-        return self._call(f"/v1/tasks/{task}/{name}", dict[str, Any], body or {})
+        return self._ask(f"/v1/tasks/{task}/{name}", dict[str, Any], body or {})
 
-    def _call(self, path: str, answer: type[T], body: dict[str, Any] | None = None) -> T | None:
+    def _ask(self, path: str, answer: type[T], body: dict[str, Any] | None = None) -> T | None:
         """Returns the answer, or None where the service has refused: the meter knows why."""
         method = "GET" if body is None else "POST"
         try:
-            return self.shared.rest.call(self.account.ticket.token, method, path, answer, body)
+            return self.shared.rest.request(self.account.ticket.token, method, path, answer, body)
         except (TooLate, Failed):
             return None

@@ -42,7 +42,7 @@ class Rest:
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=100),
         )
 
-    def call(
+    def request(
         self, token: str, method: str, path: str, answer: type[T], body: dict[str, Any] | None
     ) -> T:
         """Returns the answer, decoded; raises TooLate, or Failed after reporting why."""

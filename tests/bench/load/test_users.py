@@ -196,7 +196,7 @@ async def test_an_account_resumes_in_other_hands(
 
 def cancelled_task(shared: Shared, token: str) -> None:
     """What a poster's log has events of."""
-    task = shared.rest.call(
+    task = shared.rest.request(
         token,
         "POST",
         "/v1/tasks",
@@ -209,7 +209,7 @@ def cancelled_task(shared: Shared, token: str) -> None:
             "location": {"lat": PLACE[0], "lng": PLACE[1]},
         },
     )
-    shared.rest.call(token, "POST", f"/v1/tasks/{task['id']}/cancel", dict[str, Any], {})
+    shared.rest.request(token, "POST", f"/v1/tasks/{task['id']}/cancel", dict[str, Any], {})
 
 
 async def test_a_service_that_breaks_its_word_is_found_out(meter: CountingMeter) -> None:

@@ -194,7 +194,7 @@ async def test_a_fifth_stream_closes_the_oldest(
             await stack.enter_async_context(stream(service, user))
             for _ in range(limits.STREAMS_PER_USER + 1)
         ]
-        assert (await readers[0].until("close")).data == {"code": 4304, "name": "TOO_MANY_STREAMS"}
+        assert (await readers[0].until("close")).data == {"code": 4305, "name": "TOO_MANY_STREAMS"}
         with pytest.raises(StopAsyncIteration):
             await readers[0].next()
         monkeypatch.setattr(limits, "MAX_POLLS", service.parts.hub.polls.open)

@@ -18,7 +18,8 @@ from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import CLIENT, SERVER, Protocol, State
 from websockets.utils import apply_mask
 
-from gateway.session.transport import EXTENSION, GatewayWebSocketProtocol, Transport
+from gateway.session.sink import Transport
+from gateway.session.transport import EXTENSION, GatewayWebSocketProtocol
 
 MAX_BYTES: Final = 1_000
 """The largest message of these runs, so that too long ones are short."""

@@ -110,7 +110,7 @@ async def test_a_refresh_that_cannot_be_looked_up_leaves_the_session_as_it_was(
     async with open_client(service) as client, joined(service, user) as taken:
         await client.ask("AUTH", {"token": service.token("refreshes", "hustler", lifetime_s=60)})
         with monkeypatch.context() as patched:
-            patched.setattr(service.parts.queries.people, "user_for", away)
+            patched.setattr(service.parts.authenticator, "_user_for", away)
             error = await client.ask("AUTH", {"token": fresh})
             assert (error["data"]["code"], error["data"]["retryable"]) == ("UNAVAILABLE", True)
             assert (await client.ask("PING"))["type"] == "PONG"
