@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -26,13 +27,14 @@ from tests.support.servers import RunServers, TestDatabase, clone_of
 
 async def until_settled(market: Market, task: UUID) -> asyncpg.Record:
     """The task's escrow once the service, or this test, has moved its money."""
-    for _ in range(50):
+    for _ in range(500):  # the service may have claimed it, and have it under way
         await market.worker.settle_waiting()
         row = await market.app.fetchrow(
             "select * from escrows where task_id = $1 and ended_at is not null", task
         )
         if row is not None:
             return row
+        await asyncio.sleep(0.02)
     raise TimeoutError("the money did not move")
 
 
