@@ -36,8 +36,10 @@ $$;
 
 -- Gives up what a broadcaster holds, when it ends in good order.
 create or replace function release_slots(p_broadcaster uuid) returns void
-language sql
-begin atomic
+language plpgsql
+as $$
+begin
     delete from broadcasters where id = p_broadcaster;
     update broadcaster_slots set owner = null, until = '-infinity' where owner = p_broadcaster;
 end;
+$$;
