@@ -114,6 +114,8 @@ BUS_WAITING_MAX: Final = 20_000
 """Messages to other processes that wait to be sent; more are dropped, and found otherwise."""
 BUS_LOST_LOOK_EVERY_S: Final = 2.0
 """How often a process that does not hear the others looks for cards that its hustlers wait for."""
+LAST_REQUESTS_S: Final = 0.3
+"""So long a process that accepts nobody any more waits for the requests of its last connections."""
 DRAIN_EVERY_S: Final = 0.1
 """Between two batches of sockets that are told to come back elsewhere."""
 COMPARE_BATCH: Final = 2_000

@@ -196,6 +196,9 @@ class _Server(uvicorn.Server):
         """
         parts.health.is_leaving = True
         await parts.hub.drain(drain_s)
+        for accepting in self.servers:
+            accepting.close()
+        await asyncio.sleep(limits.LAST_REQUESTS_S)  # of connections that were accepted just now
         self.wind_down()
 
     def wind_down(self) -> None:

@@ -24,8 +24,10 @@ FAIR_S = 25.0
 VICTIMS: tuple[Victim, ...] = ("service", "postgres", "valkey")
 PARTS = (
     "gateway",
-    "broadcaster",
-    *(pytest.param(rarely, marks=pytest.mark.long) for rarely in ("worker", "postgres", "valkey")),
+    *(
+        pytest.param(rarely, marks=pytest.mark.long)
+        for rarely in ("broadcaster", "worker", "postgres", "valkey")
+    ),
 )
 """Of a service of several processes."""
 

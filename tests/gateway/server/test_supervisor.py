@@ -127,7 +127,7 @@ def test_a_socket_that_is_none_is_refused(environ: dict[str, str], fd: int, why:
 
 def test_all_are_replaced_one_by_one_and_no_request_fails(environ: dict[str, str]) -> None:
     """SIGUSR2: a new release on the same schema, while connections come in without a pause."""
-    with workers(environ) as (service, pids, url), ThreadPoolExecutor(4) as threads:
+    with workers(environ, 1) as (service, pids, url), ThreadPoolExecutor(4) as threads:
         over = threading.Event()
 
         def ask() -> list[int]:
@@ -143,8 +143,8 @@ def test_all_are_replaced_one_by_one_and_no_request_fails(environ: dict[str, str
         until(lambda: not any(map(is_alive, pids.values())))
         over.set()
         statuses = [status for each in asking for status in each.result()]
-        assert len(statuses) > 100
+        assert len(statuses) > 20
         assert set(statuses) == {200}
         started = [line for line in service.lines if '"process_started"' in line]
-        assert len(started) == 8
+        assert len(started) == 6
         assert "process_died" not in "".join(service.end())

@@ -172,7 +172,7 @@ async def test_offers_of_a_broadcast_share_their_card(service: Service, asked: l
             assert offers == await service.parts.queries.live.offers(hustler.user_id)
             assert len(offers) == 2
             distances |= {offer.task.distance_miles for offer in offers}
-        assert len(distances) == 3
+        assert len(distances) >= 2  # of those on both sides of the shown place two may be alike
 
 
 async def test_all_go_live_at_once_and_each_has_the_own_outcome(
