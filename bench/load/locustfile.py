@@ -14,7 +14,7 @@ from locust import LoadTestShape, User, constant, events, task
 from bench.load.places import place
 from bench.load.plan import read
 from bench.load.shapes.catalogue import SHAPES
-from bench.load.users.accounts import Accounts, Role
+from bench.load.users.accounts import Account, Accounts, Role
 from bench.load.users.codes import Codes
 from bench.load.users.free_hustlers import FreeHustlers
 from bench.load.users.hustler import Habits, HustlerSession
@@ -64,16 +64,13 @@ class PlannedUser(User):
 
     abstract = True
     wait_time = constant(0)
-    role: Role
+    account: Account
+    session: LoadSession
 
-    def on_start(self) -> None:
-        """Takes an account."""
-        self.account = ACCOUNTS.take(self.role)
-        self.session = self.session_of(Random(SEEDS.random()))
-
-    def session_of(self, draw: Random) -> LoadSession:
-        """Returns this kind's session."""
-        raise NotImplementedError
+    def take(self, role: Role) -> Random:
+        """Takes an account, and returns what the session draws from."""
+        self.account = ACCOUNTS.take(role)
+        return Random(SEEDS.random())
 
     @task
     def turn(self) -> None:
@@ -89,12 +86,12 @@ class PlannedUser(User):
 class Poster(PlannedUser):
     """Posts LIVE tasks and follows them by pushes."""
 
-    role: Role = "poster"
     fixed_count = PLAN.posters
 
-    def session_of(self, draw: Random) -> LoadSession:
-        """Returns a poster's session."""
-        return PosterSession(
+    def on_start(self) -> None:
+        """Takes an account, and begins its session."""
+        draw = self.take("poster")
+        self.session = PosterSession(
             self.account, SHARED, draw, Custom(), lambda where: place(where, SHAPE.hot_share)
         )
 
@@ -102,11 +99,10 @@ class Poster(PlannedUser):
 class Hustler(PlannedUser):
     """Is LIVE and answers cards."""
 
-    role: Role = "hustler"
-
-    def session_of(self, draw: Random) -> LoadSession:
-        """Returns a hustler's session."""
-        return HustlerSession(self.account, SHARED, draw, Habits())
+    def on_start(self) -> None:
+        """Takes an account, and begins its session."""
+        draw = self.take("hustler")
+        self.session = HustlerSession(self.account, SHARED, draw, Habits())
 
 
 class PlannedShape(LoadTestShape):

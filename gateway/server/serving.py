@@ -69,10 +69,6 @@ async def serve(
             stack.callback(apart.close)
         parts = await stack.enter_async_context(open_parts(settings, role=role))
         await stack.enter_async_context(metrics_served(parts, apart))
-        if (await parts.health.readiness()).migrations == "missing":
-            log.critical(
-                "not_migrated", remedy="run `hustlexp migrate`; until then /readyz says 503"
-            )
         server = _Server(
             configured(parts, settings.http.shutdown_s),
             ready=lambda: ready(url_of(listener)),
